@@ -1,0 +1,1 @@
+"""Search over token sequences; knows nothing of images or LaTeX."""

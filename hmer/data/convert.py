@@ -1,0 +1,84 @@
+"""One expression from its source to a row of the dataset, or to the quarantine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hmer.data.schema import Quarantined, Sample, encode_png
+from hmer.data.sources.base import Rejected, SourceItem, Task, resolve
+from hmer.data.splits import split_of
+from hmer.errors import InkError, LatexError
+from hmer.ink.boxes import symbol_boxes
+from hmer.ink.codec import pack, unpack
+from hmer.ink.render import RenderConfig, render
+from hmer.ink.scale import normalise as normalise_ink
+from hmer.latex.normalise import normalise as normalise_latex
+from hmer.latex.vocabulary import vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A row of the dataset or of the quarantine, and the file it was read from."""
+
+    file: str
+    result: Sample | Quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """What decides how an expression becomes a row; picklable, for worker processes."""
+
+    dialect: str
+    val_share: float
+    render: RenderConfig
+
+    def __call__(self, found: SourceItem | Rejected | Task) -> Converted:
+        """Make the row. Whatever is wrong with the expression becomes a quarantine entry."""
+        item = resolve(found)
+        if isinstance(item, Rejected):
+            return Converted(item.file, Quarantined(item.id, item.file, item.reason))
+        try:
+            return Converted(item.file, self._sample(item, self._tokens(item)))
+        except (LatexError, InkError) as error:
+            return Converted(item.file, Quarantined(item.id, item.file, str(error)))
+
+    def _tokens(self, item: SourceItem) -> tuple[str, ...]:
+        tokens = (
+            normalise_latex(item.latex, self.dialect)
+            if item.tokens is None
+            else list(item.tokens)
+        )
+        if not tokens:
+            raise LatexError(f"the truth {item.latex!r} has no tokens")
+        vocabulary(self.dialect).encode(tokens)
+        return tuple(tokens)
+
+    def _sample(self, item: SourceItem, tokens: tuple[str, ...]) -> Sample:
+        image, packed, boxes, strokes = item.image, None, None, 0
+        if item.ink is not None:
+            ink = item.ink if item.normalised else normalise_ink(item.ink)
+            packed = pack(ink)
+            # What is stored is what is drawn, so that the image can be drawn again from the ink.
+            ink = unpack(packed)
+            config = self.render
+            rendering = render(ink, config.unit, config.pen, config.margin)
+            image, strokes = rendering.image, len(ink.strokes)
+            boxes = symbol_boxes(ink, rendering) if ink.symbols else None
+        if image is None or image.ndim != 2 or image.dtype != np.uint8 or not image.size:
+            raise InkError(f"{item.id}: there is neither ink nor a grey image")
+        return Sample(
+            id=item.id,
+            source=item.source,
+            split=item.split or split_of(item.writer, self.val_share),
+            writer=item.writer,
+            latex=item.latex or " ".join(tokens),
+            tokens=tokens,
+            image=encode_png(image),
+            height=image.shape[0],
+            width=image.shape[1],
+            strokes=strokes,
+            ink=packed,
+            symbol_boxes=boxes,
+        )

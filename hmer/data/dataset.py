@@ -1,0 +1,68 @@
+"""A split of the data set in memory: compact columns that training can draw from."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from hmer.errors import HmerError
+from hmer.ink.codec import unpack
+from hmer.ink.strokes import Ink
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """Columns of one split; see `hmer.data.schema` for what they mean."""
+
+    ids: list[str]
+    tokens: list[list[str]]
+    images: list[bytes]
+    inks: list[bytes | None]
+    sizes: NDArray[np.int64]
+    """(n, 2): heights and widths of the images."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def ink(self, index: int) -> Ink | None:
+        """Normalised ink, where the source had strokes."""
+        packed = self.inks[index]
+        return None if packed is None else unpack(packed)
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """The stored rendering, (H, W), ink 255 on 0."""
+        with Image.open(io.BytesIO(self.images[index])) as picture:
+            return np.asarray(picture.convert("L"))
+
+    def head(self, count: int | None) -> Expressions:
+        """The first `count` expressions; all for None."""
+        return Expressions(
+            self.ids[:count],
+            self.tokens[:count],
+            self.images[:count],
+            self.inks[:count],
+            self.sizes[:count],
+        )
+
+
+def load_expressions(path: Path) -> Expressions:
+    """Read a split.
+
+    Raises:
+        HmerError: the file is missing or holds no expression.
+    """
+    if not path.is_file():
+        raise HmerError(f"{path}: no such data set split; run the ingest stage (dvc repro)")
+    columns = ["id", "tokens", "image", "ink", "height", "width"]
+    table = pq.read_table(path, columns=columns)
+    if not table.num_rows:
+        raise HmerError(f"{path}: holds no expression; look at quarantine.parquet beside it")
+    data = {name: table.column(name).to_pylist() for name in columns}
+    sizes = np.array([data["height"], data["width"]], dtype=np.int64).T
+    return Expressions(data["id"], data["tokens"], data["image"], data["ink"], sizes)

@@ -1,0 +1,212 @@
+"""Facts of one row of the data contract: does its label parse, its picture decode, its ink agree.
+
+A fact is None where it could not be had: there is no label, no picture, no ink. What is wrong
+with the data is told in a fact; an exception out of a probe means that the probe is wrong, and is
+kept apart in `RowFacts.broken`.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from hmer.errors import HmerError
+from hmer.evaluation.structure import nesting_depth
+from hmer.ink.codec import unpack
+from hmer.latex.parse import parse
+
+REQUIRED = ("id", "source", "split", "latex", "tokens", "image")
+"""Columns without which a row cannot be used."""
+
+FINGERPRINT_SIDE = 16
+FINGERPRINT_BYTES = FINGERPRINT_SIDE * FINGERPRINT_SIDE // 8
+MAX_PIXELS = 2**25
+"""A picture beyond this (32 megapixels) is refused before it is decoded."""
+
+_UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+
+T = TypeVar("T")
+
+
+class RowFacts(NamedTuple):
+    """What is known of one row."""
+
+    id: str
+    source: str
+    split: str
+    writer: str | None
+    file: str  # stem of the Parquet file
+    row: int  # position within the file
+    missing: str  # required columns that are empty, blank between
+    tokens: int | None
+    unknown: str  # tokens that are not in the vocabulary, blank between
+    parse_error: str | None  # "" where the label parses
+    depth: int | None  # braced groups within one another; 0 for a flat expression
+    label_hash: int
+    image_error: str | None  # "" where it decodes to the declared size
+    height: int | None
+    width: int | None
+    ink_share: float | None  # share of pixels that are more ink than paper
+    image_hash: int  # 0 where there is no picture
+    strokes: int | None  # None for a mere picture
+    ink_error: str | None  # "" where the packed ink agrees with the row
+    box_error: str | None  # "" where the symbol boxes lie in the picture
+    broken: str  # probes that raised what they should not have, with the exception
+
+
+class LabelFacts(NamedTuple):
+    """`error` is "" where the label parses; only then it has a depth."""
+
+    error: str | None = None
+    depth: int | None = None
+
+
+class PictureFacts(NamedTuple):
+    """`error` is "" where the picture is sound; the fingerprint is its coarse gradient."""
+
+    error: str | None = None
+    ink_share: float | None = None
+    hash: int = 0
+    fingerprint: bytes = bytes(FINGERPRINT_BYTES)
+
+
+def row_facts(
+    row: Mapping[str, Any], file: str, index: int, vocabulary: frozenset[str]
+) -> tuple[RowFacts, bytes]:
+    """The facts of one row, and the fingerprint of its picture (FINGERPRINT_BYTES bytes)."""
+    broken: list[str] = []
+    tokens = None if row["tokens"] is None else [token or "" for token in row["tokens"]]
+    label = _probe("label", lambda: label_facts(tokens), LabelFacts(), broken)
+    picture = _probe(
+        "image",
+        lambda: picture_facts(row["image"], row["height"], row["width"]),
+        PictureFacts(),
+        broken,
+    )
+    facts = RowFacts(
+        id=row["id"] or "",
+        source=row["source"] or "",
+        split=row["split"] or "",
+        writer=row["writer"] or None,
+        file=file,
+        row=index,
+        missing=" ".join(name for name in REQUIRED if not row[name]),
+        tokens=None if tokens is None else len(tokens),
+        unknown=" ".join(sorted(set(tokens or ()) - vocabulary)),
+        parse_error=label.error,
+        depth=label.depth,
+        label_hash=_hash("\x1f".join(tokens or ()).encode()),
+        image_error=picture.error,
+        height=row["height"],
+        width=row["width"],
+        ink_share=picture.ink_share,
+        image_hash=picture.hash,
+        strokes=row["strokes"] or None,
+        ink_error=_probe("ink", lambda: ink_error(row["ink"], row["strokes"]), None, broken),
+        box_error=_probe(
+            "boxes",
+            lambda: box_error(row["symbol_boxes"], row["height"], row["width"]),
+            None,
+            broken,
+        ),
+        broken="; ".join(broken),
+    )
+    return facts, picture.fingerprint
+
+
+def label_facts(tokens: Sequence[str] | None) -> LabelFacts:
+    """Why the label does not parse ("" where it does), and how deeply it is nested."""
+    if tokens is None:
+        return LabelFacts()
+    if not tokens:
+        return LabelFacts("the label is empty")
+    try:
+        parse(list(tokens))
+    except HmerError as error:
+        return LabelFacts(str(error))
+    return LabelFacts("", nesting_depth(tokens))
+
+
+def picture_facts(data: bytes | None, height: int | None, width: int | None) -> PictureFacts:
+    """Decode a picture and compare it with its declared size (8-bit grey, ink 255 on 0)."""
+    if data is None:
+        return PictureFacts()
+    try:
+        image = Image.open(io.BytesIO(data), formats=("PNG",))
+        if image.size[0] * image.size[1] > MAX_PIXELS:
+            return PictureFacts(f"{image.size[0]} x {image.size[1]} pixels are too many to decode")
+        mode = image.mode
+        pixels = np.asarray(image.convert("L"))
+    except (*_UNDECODABLE, Image.DecompressionBombError) as error:
+        # Pillow names a memory address in its message, which no report can repeat.
+        reason = "not a PNG" if type(error).__name__ == "UnidentifiedImageError" else str(error)
+        return PictureFacts(f"does not decode: {reason}")
+    error_text = ""
+    if pixels.shape != (height, width):
+        error_text = (
+            f"is {pixels.shape[0]} high, {pixels.shape[1]} wide; declared {height}, {width}"
+        )
+    elif mode != "L":
+        error_text = f"is of mode {mode}, not 8-bit grey"
+    shape = struct.pack("<II", *pixels.shape)
+    return PictureFacts(
+        error_text,
+        float(np.count_nonzero(pixels >= 128) / pixels.size),
+        _hash(shape + pixels.tobytes()),
+        _fingerprint(pixels),
+    )
+
+
+def _fingerprint(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
+    """Difference hash: where a thumbnail of the picture grows darker from left to right."""
+    size = (FINGERPRINT_SIDE + 1, FINGERPRINT_SIDE)
+    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX), np.int16)
+    return np.packbits(small[:, 1:] > small[:, :-1]).tobytes()
+
+
+def ink_error(data: bytes | None, strokes: int | None) -> str | None:
+    """Why the packed ink cannot be used; "" where it can, None where there is none."""
+    if data is None:
+        return None
+    try:
+        ink = unpack(data)
+    except (HmerError, ValueError) as error:
+        return str(error)
+    if len(ink.strokes) != strokes:
+        return f"holds {len(ink.strokes)} strokes; declared {strokes}"
+    if not all(len(stroke) and np.isfinite(stroke).all() for stroke in ink.strokes):
+        return "holds strokes without points or with coordinates that are no numbers"
+    return ""
+
+
+def box_error(
+    boxes: Sequence[Mapping[str, Any]] | None, height: int | None, width: int | None
+) -> str | None:
+    """Which symbol box leaves the picture; "" where none does, None where there are none."""
+    if boxes is None or height is None or width is None:
+        return None
+    for box in boxes:
+        inside = -1 <= box["left"] <= box["right"] <= width + 1
+        if not (inside and -1 <= box["top"] <= box["bottom"] <= height + 1):
+            return f"the box of {box['token']} leaves the picture"
+    return ""
+
+
+def _probe(name: str, function: Callable[[], T], otherwise: T, broken: list[str]) -> T:
+    try:
+        return function()
+    except Exception as error:
+        broken.append(f"{name}: {type(error).__name__}: {error}")
+        return otherwise
+
+
+def _hash(data: bytes) -> int:
+    # 63 bits: fits the signed 64-bit column of a data frame.
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big") >> 1

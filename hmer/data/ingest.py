@@ -1,0 +1,172 @@
+"""From a source of handwriting to a dataset: one Parquet file per split, and an account of it.
+
+The output folder appears complete or not at all. The same source, configuration and code give
+the same bytes, whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hmer.data.convert import Converted, Converter
+from hmer.data.pool import ordered_map
+from hmer.data.schema import (
+    QUARANTINE_SCHEMA,
+    SCHEMA,
+    Quarantined,
+    RowWriter,
+    Sample,
+    sample_row,
+)
+from hmer.data.sources.base import Source
+from hmer.data.sources.crohme import CrohmeConfig, CrohmeSource
+from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.data.splits import TRAIN, VALIDATION
+from hmer.data.summary import IngestSummary, Tally
+from hmer.errors import HmerError
+from hmer.ink.render import RenderConfig
+from hmer.latex.vocabulary import vocabulary
+
+SUMMARY = "summary.json"
+VOCABULARY = "vocabulary.json"
+QUARANTINE = "quarantine.parquet"
+
+Progress = Callable[[int, int | None], None]
+"""Called with how many expressions are done, and of how many, if that is known."""
+
+
+class IngestConfig(BaseModel):
+    """What to make a dataset of, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Literal["synthetic", "crohme"] = "synthetic"
+    seed: int = Field(0, ge=0, description="of synthetic data")
+    dialect: str = Field("wap", description="of the captions: wap, comer or can")
+    val_share: float = Field(0.1, ge=0, le=0.5, description="share of writers kept from training")
+    workers: int = Field(2, ge=1, le=256, description="processes; the result does not depend on it")
+    render: RenderConfig = RenderConfig()
+    crohme: CrohmeConfig = CrohmeConfig()
+    synthetic: SyntheticConfig = SyntheticConfig()
+
+
+def ingest(config: IngestConfig, out: Path, progress: Progress | None = None) -> IngestSummary:
+    """Make the dataset `out` of the configured source; an earlier dataset there is replaced.
+
+    Writes `<split>.parquet` for every split (always train and val), `vocabulary.json`,
+    `quarantine.parquet` and `summary.json`.
+
+    Raises:
+        HmerError: the source cannot be read, training or validation would be empty, or `out`
+            holds something that is not a dataset.
+    """
+    return ingest_source(_source(config), config, out, progress)
+
+
+def ingest_source(
+    source: Source, config: IngestConfig, out: Path, progress: Progress | None = None
+) -> IngestSummary:
+    """As `ingest`, from any source; `config.source` is not looked at."""
+    words = vocabulary(config.dialect)
+    converter = Converter(config.dialect, config.val_share, config.render)
+    total = source.total
+    tally = Tally()
+    with replaced_folder(out) as folder:
+        results = ordered_map(converter, source.items(config.seed), config.workers)
+        _write(folder, _reported(results, total, progress), tally)
+        summary = IngestSummary(
+            source=source.name,
+            dialect=config.dialect,
+            vocabulary=words.digest,
+            splits=tally.splits(TRAIN, VALIDATION),
+            quarantined=sum(tally.refused.values()),
+            quarantined_by_folder=tally.refused,
+        )
+        _check(summary, config)
+        (folder / VOCABULARY).write_text(words.to_json(), encoding="utf-8")
+        (folder / SUMMARY).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def _source(config: IngestConfig) -> Source:
+    if config.source == "crohme":
+        return CrohmeSource(config.crohme)
+    return SyntheticSource(config.synthetic)
+
+
+def _reported(
+    results: Iterator[Converted], total: int | None, progress: Progress | None
+) -> Iterator[Converted]:
+    for done, result in enumerate(results, 1):
+        yield result
+        if progress is not None:
+            progress(done, total)
+
+
+def _write(folder: Path, results: Iterable[Converted], tally: Tally) -> None:
+    """Every result to the file it belongs to; of equal ids in a split the first is kept."""
+    with ExitStack() as stack:
+
+        def opened(name: str) -> RowWriter:
+            return stack.enter_context(RowWriter(folder / f"{name}.parquet", SCHEMA))
+
+        writers = {name: opened(name) for name in (TRAIN, VALIDATION)}
+        quarantine = stack.enter_context(RowWriter(folder / QUARANTINE, QUARANTINE_SCHEMA))
+        for converted in results:
+            result = converted.result
+            if isinstance(result, Sample) and tally.seen(result):
+                reason = f"{result.id}: {result.split} already has an expression of this id"
+                result = Quarantined(result.id, converted.file, reason)
+            if isinstance(result, Quarantined):
+                tally.refuse(result)
+                quarantine.add({"id": result.id, "file": result.file, "reason": result.reason})
+                continue
+            tally.add(result)
+            if result.split not in writers:
+                writers[result.split] = opened(result.split)
+            writers[result.split].add(sample_row(result))
+
+
+def _check(summary: IngestSummary, config: IngestConfig) -> None:
+    refused = f"{summary.quarantined} expressions were refused"
+    if not summary.splits[TRAIN].samples:
+        raise HmerError(f"{summary.source}: no training data; {refused}; check the source's path")
+    if config.val_share and not summary.splits[VALIDATION].samples:
+        raise HmerError(
+            f"{summary.source}: no writer fell to validation at val_share {config.val_share} of "
+            f"{summary.splits[TRAIN].writers} writers; raise val_share or take more data"
+        )
+
+
+@contextmanager
+def replaced_folder(out: Path) -> Iterator[Path]:
+    """A new folder beside `out` that takes its place when the block ends without an error.
+
+    Raises:
+        HmerError: `out` is a file, or holds something other than a dataset.
+    """
+    if out.exists() and not out.is_dir():
+        raise HmerError(f"{out}: is a file, not a folder for a dataset; choose another place")
+    if out.is_dir() and any(out.iterdir()) and not (out / SUMMARY).is_file():
+        raise HmerError(f"{out}: holds something that is not a dataset; choose an empty folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh, former = (out.with_name(f".{out.name}.{end}") for end in ("part", "former"))
+    for leftover in (fresh, former):
+        shutil.rmtree(leftover, ignore_errors=True)
+    fresh.mkdir()
+    try:
+        yield fresh
+        if out.exists():
+            out.rename(former)
+        fresh.rename(out)
+    finally:
+        if not out.exists() and former.exists():
+            former.rename(out)
+        for leftover in (fresh, former):
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,235 @@
+"""The data contract: what a row of a dataset file is, and how files of rows are read and written.
+
+A dataset is one Parquet file per split, with everything about an expression in its row: few
+large files are cheap to hash and to move. Refused expressions have a file of their own.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from hmer.errors import HmerError
+from hmer.ink.boxes import SymbolBox
+
+ROW_GROUP = 512
+"""Rows that are held in memory at once."""
+
+_BOX = pa.struct(
+    [("token", pa.string()), *((side, pa.float32()) for side in ("left", "top", "right", "bottom"))]
+)
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("writer", pa.string(), nullable=False),
+        pa.field("latex", pa.string(), nullable=False),
+        pa.field("tokens", pa.list_(pa.string()), nullable=False),
+        pa.field("image", pa.binary(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("strokes", pa.int32(), nullable=False),
+        pa.field("ink", pa.binary()),
+        pa.field("symbol_boxes", pa.list_(_BOX)),
+    ]
+)
+
+QUARANTINE_SCHEMA = pa.schema(
+    [pa.field(name, pa.string(), nullable=False) for name in ("id", "file", "reason")]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One expression of a dataset.
+
+    Attributes:
+        id: unique within the split.
+        source: the collection it comes from.
+        split: the file it is in: "train", "val" or "test-<name>".
+        writer: who wrote it.
+        latex: the truth as found.
+        tokens: the truth as normalised tokens.
+        image: PNG, 8-bit grey, ink 255 on 0; `decode_png` opens it.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        strokes: how many; 0 if only the image is known.
+        ink: normalised ink for `hmer.ink.codec.unpack`, if strokes are known.
+        symbol_boxes: where each symbol is in the image, if the segmentation is known.
+    """
+
+    id: str
+    source: str
+    split: str
+    writer: str
+    latex: str
+    tokens: tuple[str, ...]
+    image: bytes
+    height: int
+    width: int
+    strokes: int
+    ink: bytes | None = None
+    symbol_boxes: tuple[SymbolBox, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """An expression that was refused, and why."""
+
+    id: str
+    file: str
+    reason: str
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """The uint8 image (H, W) as PNG bytes."""
+    buffer = io.BytesIO()
+    # Anti-aliased strokes hardly shrink at higher levels, which take three times as long.
+    Image.fromarray(image).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def decode_png(data: bytes) -> NDArray[np.uint8]:
+    """PNG bytes as uint8 (H, W).
+
+    Raises:
+        HmerError: not an image.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("L"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise HmerError(f"a dataset image is damaged ({error}); run ingest again") from error
+
+
+class RowWriter:
+    """Writes a Parquet file row by row, in row groups of `ROW_GROUP`, under a temporary name.
+
+    The file appears under its own name only when the block ends without an error.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path = path
+        self._temporary = path.with_name(path.name + ".part")
+        self._schema = schema
+        self._rows: list[dict[str, Any]] = []
+        self._file: pq.ParquetWriter | None = None
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        plain = {"image", "ink"}
+        names = self._schema.names
+        self._file = pq.ParquetWriter(
+            self._temporary,
+            self._schema,
+            compression={name: "none" if name == "image" else "zstd" for name in names},
+            use_dictionary=[name for name in names if name not in plain],
+            write_statistics=[name for name in names if name not in plain],
+        )
+        return self
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append a row; its keys are the schema's field names."""
+        self._rows.append(row)
+        self.count += 1
+        if len(self._rows) == ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._file is None:
+            raise ValueError("the writer is not open: use it in a with block")
+        if self._rows:
+            self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+            self._rows = []
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is None:
+            return
+        try:
+            if kind is None:
+                self._flush()
+            self._file.close()
+            if kind is None:
+                self._temporary.replace(self._path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+
+def sample_row(sample: Sample) -> dict[str, Any]:
+    """The sample as a row for `SCHEMA`."""
+    row = {name: getattr(sample, name) for name in SCHEMA.names}
+    if sample.symbol_boxes is not None:
+        row["symbol_boxes"] = [
+            {name: getattr(box, name) for name in _BOX.names} for box in sample.symbol_boxes
+        ]
+    return row
+
+
+def write_samples(path: Path, samples: Iterable[Sample]) -> int:
+    """Write a dataset file, holding `ROW_GROUP` samples in memory; returns how many there are."""
+    with RowWriter(path, SCHEMA) as writer:
+        for sample in samples:
+            writer.add(sample_row(sample))
+    return writer.count
+
+
+def read_samples(path: Path) -> Iterator[Sample]:
+    """The samples of a dataset file, in order, a row group at a time.
+
+    Raises:
+        HmerError: the file is missing, not Parquet, or not of this schema.
+    """
+    for row in _rows(path, SCHEMA):
+        row["tokens"] = tuple(row["tokens"])
+        if row["symbol_boxes"] is not None:
+            row["symbol_boxes"] = tuple(SymbolBox(**box) for box in row["symbol_boxes"])
+        yield Sample(**row)
+
+
+def write_quarantine(path: Path, refused: Iterable[Quarantined]) -> int:
+    """Write the file of refused expressions; returns how many there are."""
+    with RowWriter(path, QUARANTINE_SCHEMA) as writer:
+        for entry in refused:
+            writer.add({"id": entry.id, "file": entry.file, "reason": entry.reason})
+    return writer.count
+
+
+def read_quarantine(path: Path) -> Iterator[Quarantined]:
+    """The refused expressions of a quarantine file.
+
+    Raises:
+        HmerError: the file is missing, not Parquet, or not of this schema.
+    """
+    for row in _rows(path, QUARANTINE_SCHEMA):
+        yield Quarantined(**row)
+
+
+def _rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise HmerError(f"{path}: no such dataset file; run ingest first") from None
+    except (OSError, pa.ArrowException) as error:
+        raise HmerError(f"{path}: not a dataset file ({error}); run ingest again") from error
+    with file:
+        if not file.schema_arrow.equals(schema):
+            raise HmerError(f"{path}: the columns are not those of this version; run ingest again")
+        for number in range(file.num_row_groups):
+            yield from file.read_row_group(number).to_pylist()

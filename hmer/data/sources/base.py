@@ -1,0 +1,87 @@
+"""What every source of labelled handwriting offers to ingestion.
+
+A source is cheap to walk: whatever costs time per expression (parsing, synthesis) can be handed
+out as a `Task`, a picklable callable that ingestion runs in a worker process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hmer.ink.strokes import Ink
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """One labelled expression as its source has it.
+
+    Attributes:
+        id: unique within the split; stable from run to run.
+        source: collection it comes from, for per-source counts ("HAMEX", "synthetic", ...).
+        writer: who wrote it; no writer is ever on both sides of the train/val cut.
+        latex: the truth as found; `tokens` overrides it where the source knows the tokens.
+        split: "train", "val", "test-<name>", or None: train or val, cut by writer.
+        ink: the strokes, in device units unless `normalised`; None for image-only sources.
+        normalised: `ink` is already in symbol units (see `hmer.ink.scale`).
+        image: uint8 (H, W), ink bright on 0, at the dataset's scale; used where `ink` is None.
+        file: name of the file it was read from, "" if none.
+    """
+
+    id: str
+    source: str
+    writer: str
+    latex: str
+    tokens: tuple[str, ...] | None = None
+    split: str | None = None
+    ink: Ink | None = None
+    normalised: bool = False
+    image: NDArray[np.uint8] | None = None
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An expression that was refused, and why; it ends up in the quarantine."""
+
+    id: str
+    file: str
+    reason: str
+
+
+class Task(Protocol):
+    """Work to be done in a worker process; must be picklable (a frozen dataclass, say)."""
+
+    def __call__(self) -> SourceItem | Rejected:
+        """Make the item. Deterministic: any random generator is seeded by the task's fields."""
+        ...
+
+
+class Source(Protocol):
+    """Where labelled expressions come from.
+
+    `name` is the value of `ingest.source` in the parameters.
+    """
+
+    @property
+    def name(self) -> str:
+        """The value of `ingest.source` that selects this source."""
+        ...
+
+    @property
+    def total(self) -> int | None:
+        """How many items there will be, where that is known beforehand (for progress only)."""
+        ...
+
+    def items(self, seed: int) -> Iterator[SourceItem | Rejected | Task]:
+        """Walk the source in a fixed order; the same seed gives the same items."""
+        ...
+
+
+def resolve(item: SourceItem | Rejected | Task) -> SourceItem | Rejected:
+    """The item itself, running it first if it is a task."""
+    return item if isinstance(item, SourceItem | Rejected) else item()

@@ -1,0 +1,140 @@
+"""CROHME: handwritten expressions as InkML, in folders or packages, one subfolder a collection.
+
+Competition on Recognition of Online Handwritten Mathematical Expressions, 2011 to 2023; the
+training data of 2016 hold 8836 files of six collections, and each year has a test set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from hmer.data.archive import Member, check_path, count_members, read_members
+from hmer.data.sources.base import Rejected, SourceItem
+from hmer.errors import InkError
+from hmer.ink.inkml import read_inkml
+
+_SUFFIX = ".inkml"
+_TEST_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+class CrohmeConfig(BaseModel):
+    """Where the CROHME data are: folders, or .tar.xz, .tar.gz or .zip packages of InkML."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: str = Field(
+        "data/raw/crohme/train.tar.xz", description="training data; validation is cut from it"
+    )
+    tests: dict[str, str] = Field(
+        default_factory=dict, description='test sets by name: "2014" becomes the split "test-2014"'
+    )
+    limit: int | None = Field(None, ge=1, description="take only so many files of each, spread evenly")
+
+    @field_validator("tests")
+    @classmethod
+    def _plain_names(cls, tests: dict[str, str]) -> dict[str, str]:
+        for name in tests:
+            if not _TEST_NAME.fullmatch(name):
+                raise ValueError(f"test name {name!r}: use lower-case letters, digits and hyphens")
+        return tests
+
+
+@dataclass(frozen=True, slots=True)
+class ReadInkml:
+    """Parse one file; a `Task`."""
+
+    file: str
+    data: bytes
+    split: str | None
+
+    def __call__(self) -> SourceItem | Rejected:
+        """The labelled ink, or why it was refused."""
+        path = PurePosixPath(self.file)
+        collection = path.parent.name or "crohme"
+        try:
+            document = read_inkml(self.data, path.name)
+        except InkError as error:
+            return Rejected(path.stem, self.file, str(error))
+        if not document.latex:
+            return Rejected(path.stem, self.file, f"{path.name}: there is no truth annotation")
+        return SourceItem(
+            id=path.stem,
+            source=collection,
+            writer=document.writer or _writer(path.stem, collection),
+            latex=document.latex,
+            split=self.split,
+            ink=document.ink,
+            file=self.file,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CrohmeSource:
+    """All files of the training data, then of each test set.
+
+    Attributes:
+        config: where they are.
+        parameter: name of `config` in the user's parameters, for error messages.
+    """
+
+    config: CrohmeConfig
+    parameter: str = "ingest.crohme"
+
+    name = "crohme"
+
+    @property
+    def total(self) -> int | None:
+        """How many files there are, if no package has to be read to the end to know."""
+        counts = [count_members(path, _SUFFIX) for path, _, _ in self._parts()]
+        if None in counts:
+            return None
+        limit = self.config.limit
+        return sum(min(n, limit) if limit else n for n in counts if n is not None)
+
+    def items(self, seed: int) -> Iterator[ReadInkml]:
+        """One task per file; the seed plays no part.
+
+        Raises:
+            ArchiveError: a path is missing, or a package damaged or unsafe.
+        """
+        # A wrong path should be told before an hour's work on the right ones.
+        for path, _, parameter in self._parts():
+            check_path(path, parameter)
+        for path, split, parameter in self._parts():
+            for member in _spread(path, parameter, self.config.limit):
+                yield ReadInkml(member.name, member.data, split)
+
+    def _parts(self) -> list[tuple[Path, str | None, str]]:
+        """Path, split and parameter name of each part."""
+        tests = sorted(self.config.tests.items())
+        return [
+            (Path(self.config.train), None, f"{self.parameter}.train"),
+            *((Path(p), f"test-{name}", f"{self.parameter}.tests.{name}") for name, p in tests),
+        ]
+
+
+def _spread(path: Path, parameter: str, limit: int | None) -> Iterator[Member]:
+    """All members, or `limit` of them at even distances: the first alone would be one writer's."""
+    if limit is None:
+        yield from read_members(path, _SUFFIX, parameter)
+        return
+    count = sum(1 for _ in read_members(path, _SUFFIX, parameter))
+    share = min(limit, count)
+    for number, member in enumerate(read_members(path, _SUFFIX, parameter)):
+        if (number + 1) * share // count > number * share // count:
+            yield member
+
+
+def _writer(stem: str, collection: str) -> str:
+    """Who wrote a file that does not say: the session or form in its name, or else the file.
+
+    Most files of MathBrush name no writer; of their numbers (2009210-947-12) the second is the
+    nearest thing to one. Files named form003-equation016 come from one sheet of paper.
+    """
+    found = re.fullmatch(r"\d+-(\d+)-\d+|(form[a-z]*\d+)-equation\d+", stem)
+    return f"{collection}-{found[1] or found[2]}" if found else f"{collection}/{stem}"

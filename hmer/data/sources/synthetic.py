@@ -1,0 +1,129 @@
+"""Synthesised handwriting: expressions from a grammar, written by hands drawn from seeds.
+
+Items are walked as small recipes (the structure tree and a writer's number); the ink is made where
+the recipe is called, in a worker process. Every item depends only on (seed, split, index): the
+training items stay the same when their count grows. Validation and test hands are unseen in
+training, and so are their expressions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from hmer.data.sources.base import SourceItem
+from hmer.errors import HmerError
+from hmer.latex.serialise import serialise
+from hmer.latex.tree import Row
+from hmer.synthesis.grammar import Grammar, GrammarConfig
+from hmer.synthesis.layout import write
+from hmer.synthesis.writer import Writer
+
+TEST_SPLIT = "test-synthetic"
+_SPLITS = ("train", "val", TEST_SPLIT)
+_WRITERS_APART = 1_000_000  # more than the writers of any split
+_ATTEMPTS = 500
+
+
+class SyntheticConfig(BaseModel):
+    """How much to synthesise, by how many hands, and which expressions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: int = Field(8000, ge=0, description="training expressions")
+    val: int = Field(500, ge=0, description="validation expressions")
+    test: int = Field(500, ge=0, description="test expressions")
+    train_writers: int = Field(200, ge=1, lt=_WRITERS_APART)
+    val_writers: int = Field(25, ge=1, lt=_WRITERS_APART)
+    test_writers: int = Field(25, ge=1, lt=_WRITERS_APART)
+    grammar: GrammarConfig = GrammarConfig()
+
+
+@lru_cache(maxsize=512)
+def _writer(seed: int, number: int) -> Writer:
+    """The hand with this number; cached in each process, its glyphs are worth keeping."""
+    return Writer.draw(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticTask:
+    """Recipe of one item: picklable, and the same item wherever it is called."""
+
+    seed: int
+    split: str
+    index: int
+    writer: int
+    row: Row
+
+    def __call__(self) -> SourceItem:
+        """Write the expression."""
+        tokens = tuple(serialise(self.row))
+        rng = np.random.default_rng([self.seed, 2, _SPLITS.index(self.split), self.index])
+        return SourceItem(
+            id=f"synthetic-{self.split}-{self.index:07d}",
+            source="synthetic",
+            writer=f"hand-{self.writer:07d}",
+            latex=" ".join(tokens),
+            tokens=tokens,
+            split=self.split,
+            ink=write(self.row, _writer(self.seed, self.writer), rng),
+            normalised=True,
+        )
+
+
+class SyntheticSource:
+    """The source named "synthetic".
+
+    Attributes:
+        excluded: after a walk, by split: sampled expressions that were thrown away because a
+            training item, or an earlier held-out one, has the same caption.
+    """
+
+    name = "synthetic"
+
+    def __init__(self, config: SyntheticConfig | None = None) -> None:
+        self.config = config or SyntheticConfig()
+        self.excluded: dict[str, int] = {}
+
+    @property
+    def total(self) -> int:
+        """Number of items."""
+        return self.config.train + self.config.val + self.config.test
+
+    def items(self, seed: int) -> Iterator[SyntheticTask]:
+        """Recipes of train, val and test, in this order.
+
+        Raises:
+            HmerError: the grammar is too narrow for held-out expressions unseen in training.
+        """
+        config = self.config
+        grammar = Grammar(config.grammar)
+        seen: set[str] = set()
+        self.excluded = dict.fromkeys(_SPLITS[1:], 0)
+        counts = (config.train, config.val, config.test)
+        writers = (config.train_writers, config.val_writers, config.test_writers)
+        for part, (split, count, hands) in enumerate(zip(_SPLITS, counts, writers, strict=True)):
+            for index in range(count):
+                rng = np.random.default_rng([seed, 1, part, index])
+                row = self._row(grammar, split, rng, seen)
+                hand = part * _WRITERS_APART + int(rng.integers(hands))
+                yield SyntheticTask(seed, split, index, hand, row)
+
+    def _row(
+        self, grammar: Grammar, split: str, rng: np.random.Generator, seen: set[str]
+    ) -> Row:
+        for _ in range(_ATTEMPTS):
+            row = grammar.sample(rng)
+            caption = " ".join(serialise(row))
+            if split == "train" or caption not in seen:
+                seen.add(caption)
+                return row
+            self.excluded[split] += 1
+        raise HmerError(
+            f"synthetic source: {_ATTEMPTS} expressions for {split!r} are all in use already; "
+            "raise grammar.max_tokens or lower the counts"
+        )

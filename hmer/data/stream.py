@@ -1,0 +1,110 @@
+"""An endless, resumable stream of planned batches.
+
+Batch number k is a pure function of the seed and k: a training that was killed at step k goes on
+with exactly the batches it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, islice
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from hmer.data.buckets import BatchConfig, PlannedBatch, Sizes, choose_buckets, plan_epoch
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Maker(Protocol[T_co]):
+    """Turns a planned batch into tensors; runs in loader processes, must be picklable."""
+
+    def __call__(self, plan: PlannedBatch, rng: np.random.Generator) -> T_co:
+        """Make the batch; all randomness comes from `rng`."""
+        ...
+
+
+@dataclass(frozen=True)
+class BatchStream:
+    """Planned batches without end."""
+
+    sizes: Sizes
+    config: BatchConfig
+    multiple: int
+    """Sides of the padded images are multiples of this (the encoder's stride)."""
+    seed: int
+    scale_range: tuple[float, float] = (1.0, 1.0)
+
+    def batches(self, start: int, number: int) -> list[tuple[int, PlannedBatch]]:
+        """Batches `start` to `start + number - 1`, each with its index."""
+        buckets = choose_buckets(self.sizes, self.config.buckets, self.multiple)
+        endless = enumerate(
+            plan
+            for epoch in count()
+            for plan in plan_epoch(
+                self.sizes,
+                buckets,
+                self.config,
+                np.random.default_rng([self.seed, epoch]),
+                self.scale_range,
+            )
+        )
+        return list(islice(endless, start, start + number))
+
+
+class _MadeBatches(Dataset[T_co], Generic[T_co]):
+    """Makes batch by batch, each from its own random generator."""
+
+    def __init__(
+        self, plans: list[tuple[int, PlannedBatch]], maker: Maker[T_co], seed: int
+    ) -> None:
+        self.plans = plans
+        self.maker = maker
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.plans)
+
+    def __getitem__(self, index: int) -> T_co:
+        step, plan = self.plans[index]
+        return self.maker(plan, np.random.default_rng([self.seed, 1, step]))
+
+
+def loader(
+    plans: list[tuple[int, PlannedBatch]], maker: Maker[T_co], seed: int, workers: int
+) -> DataLoader[T_co]:
+    """A loader of ready-made batches, in the order of `plans`."""
+    return DataLoader(
+        _MadeBatches(plans, maker, seed),
+        batch_size=None,
+        shuffle=False,
+        num_workers=min(workers, len(plans)),
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def fixed_plans(
+    sizes: Sizes, config: BatchConfig, multiple: int
+) -> Iterator[tuple[int, PlannedBatch]]:
+    """Every sample exactly once, unscaled, in a fixed order: for validation and evaluation."""
+    buckets = choose_buckets(sizes, config.buckets, multiple)
+    rng = np.random.default_rng(0)
+    seen = np.zeros(len(sizes), dtype=bool)
+    for step, plan in enumerate(plan_epoch(sizes, buckets, config, rng)):
+        fresh = ~seen[plan.samples] & _first_occurrence(plan.samples)
+        seen[plan.samples] = True
+        if fresh.any():
+            samples, scales = plan.samples[fresh], plan.scales[fresh]
+            yield step, PlannedBatch(samples, scales, plan.height, plan.width)
+
+
+def _first_occurrence(samples: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[
+    tuple[int], np.dtype[np.bool_]
+]:
+    """True where a value stands for the first time."""
+    first = np.zeros(len(samples), dtype=bool)
+    first[np.unique(samples, return_index=True)[1]] = True
+    return first

@@ -1,0 +1,70 @@
+"""Batches for supervised training: drawings, captions, and the symbol in each cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hmer.data.buckets import PlannedBatch
+from hmer.data.canvas import stack
+from hmer.data.captions import both_directions
+from hmer.data.dataset import Expressions
+from hmer.data.drawing import draw
+from hmer.ink.augment import AugmentConfig
+from hmer.ink.render import RenderConfig
+from hmer.ink.strokes import Ink
+from hmer.latex.vocabulary import Vocabulary
+from hmer.models.interface import Batch
+
+UNKNOWN = -100
+"""Class of cells that hold no symbol of known class; losses skip it."""
+
+
+@dataclass(frozen=True)
+class SupervisedMaker:
+    """Draws and labels every sample of a planned batch."""
+
+    expressions: Expressions
+    vocabulary: Vocabulary
+    render: RenderConfig
+    augment: AugmentConfig | None
+    """None: the ink as it is, for validation."""
+    stride: int
+
+    def __call__(self, plan: PlannedBatch, rng: np.random.Generator) -> Batch:
+        """See the class."""
+        images, captions = [], []
+        shape = (plan.height // self.stride, plan.width // self.stride)
+        symbols = np.full((len(plan.samples), *shape), UNKNOWN, dtype=np.int64)
+        for row, (index, scale) in enumerate(zip(plan.samples, plan.scales, strict=True)):
+            drawn, ink = draw(
+                self.expressions, int(index), self.render, self.augment, rng,
+                float(scale), plan.height, plan.width,
+            )  # fmt: skip
+            images.append(drawn.image)
+            captions.append(self.vocabulary.encode(self.expressions.tokens[int(index)]))
+            if ink is not None:
+                self._mark(symbols[row], ink, drawn.points)
+        inputs, targets = both_directions(captions)
+        return Batch(
+            stack(images, plan.height, plan.width), inputs, targets, torch.from_numpy(symbols)
+        )
+
+    def _mark(
+        self, cells: NDArray[np.int64], ink: Ink, points: NDArray[np.float32]
+    ) -> None:
+        """Write each symbol's class into the cells through which its strokes go."""
+        starts = np.cumsum([0, *(len(stroke) for stroke in ink.strokes)])
+        places = np.floor(points / self.stride).astype(np.int64)
+        columns = places[:, 0].clip(0, cells.shape[1] - 1)
+        rows = places[:, 1].clip(0, cells.shape[0] - 1)
+        for symbol in ink.symbols:
+            if symbol.token not in self.vocabulary:
+                continue
+            (number,) = self.vocabulary.encode([symbol.token])
+            for stroke in symbol.strokes:
+                part = slice(starts[stroke], starts[stroke + 1])
+                cells[rows[part], columns[part]] = number

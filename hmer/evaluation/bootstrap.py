@@ -1,0 +1,79 @@
+"""How sure is a rate? Percentile bootstrap over expressions, seeded.
+
+Resampling n yes-or-no results with replacement and counting them is a binomial draw; resampling
+pairs and counting their three kinds of difference is a multinomial draw. Drawing the counts is
+therefore the bootstrap itself, without the n * resamples memory.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hmer.evaluation.images import BoolArray
+
+RESAMPLES = 10_000
+LEVEL = 0.95
+
+
+class Interval(NamedTuple):
+    """The observed value and its bootstrap interval, in percent (or percentage points)."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def rate_interval(
+    correct: BoolArray, seed: int, n: int = RESAMPLES, level: float = LEVEL
+) -> Interval:
+    """The rate of `correct` (shape (expressions,)) in percent, with its bootstrap interval.
+
+    Raises:
+        ValueError: nothing to resample, not bool, or senseless `n` or `level`.
+    """
+    _check(correct, n, level)
+    size, hits = len(correct), int(correct.sum())
+    rates = np.random.default_rng(seed).binomial(size, hits / size, size=n) * (100.0 / size)
+    low, high = np.quantile(rates, _tails(level))
+    return Interval(100.0 * hits / size, float(low), float(high))
+
+
+def paired_difference(
+    a: BoolArray, b: BoolArray, seed: int, n: int = RESAMPLES, level: float = LEVEL
+) -> Interval:
+    """Rate of `a` minus rate of `b`, in percentage points, with its paired bootstrap interval.
+
+    Args:
+        a: results of one recogniser, shape (expressions,).
+        b: results of the other, on the same expressions in the same order.
+        seed: of the resampling.
+        n: resamples.
+        level: confidence level of the interval.
+
+    Raises:
+        ValueError: different lengths, nothing to resample, or senseless `n` or `level`.
+    """
+    _check(a, n, level)
+    _check(b, n, level)
+    if a.shape != b.shape:
+        raise ValueError(f"paired results must match: {a.shape} and {b.shape}")
+    size = len(a)
+    better, worse = int((a & ~b).sum()), int((b & ~a).sum())
+    shares = [better / size, worse / size, (size - better - worse) / size]
+    counts = np.random.default_rng(seed).multinomial(size, shares, size=n)
+    differences = (counts[:, 0] - counts[:, 1]) * (100.0 / size)
+    low, high = np.quantile(differences, _tails(level))
+    return Interval(100.0 * (better - worse) / size, float(low), float(high))
+
+
+def _tails(level: float) -> tuple[float, float]:
+    return (1.0 - level) / 2.0, (1.0 + level) / 2.0
+
+
+def _check(results: BoolArray, n: int, level: float) -> None:
+    if results.ndim != 1 or results.dtype != np.bool_ or not len(results):
+        raise ValueError(f"expected a non-empty row of bool, not {results.dtype} {results.shape}")
+    if n < 1 or not 0.0 < level < 1.0:
+        raise ValueError(f"expected n > 0 and 0 < level < 1, not {n} and {level}")

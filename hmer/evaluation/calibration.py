@@ -1,0 +1,124 @@
+"""Does the confidence mean anything? Reliability and selective risk.
+
+Confidences are sequence probabilities in [0, 1]; all results here are fractions, not percent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hmer.evaluation.images import BoolArray, FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Predictions with confidence in (low, high]; the first bin includes 0.
+
+    `confidence` and `accuracy` are means over the `n` members, 0 in an empty bin.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """The expected calibration error and the bins behind it."""
+
+    ece: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RiskPoint:
+    """Keep what has at least `threshold` confidence: the share kept, and the share wrong in it."""
+
+    threshold: float
+    coverage: float
+    risk: float
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCoverage:
+    """Selective risk at every threshold that separates predictions, most confident first."""
+
+    points: tuple[RiskPoint, ...]
+    aurc: float
+
+    def at_risk(self, risk: float) -> RiskPoint | None:
+        """The point with the largest coverage whose risk is at most `risk`; None if there is none.
+
+        Chosen on the data it is measured on, so it is optimistic for new data.
+        """
+        return next((point for point in reversed(self.points) if point.risk <= risk), None)
+
+
+def reliability(confidence: FloatArray, correct: BoolArray, bins: int = 10) -> Reliability:
+    """Expected calibration error over bins of equal width (Guo et al. 2017, equation 3).
+
+    Args:
+        confidence: sequence probabilities, shape (n,).
+        correct: which predictions are right, shape (n,).
+        bins: how many bins share [0, 1].
+
+    Raises:
+        ValueError: no predictions, different lengths, values outside [0, 1], or no bins.
+    """
+    _check(confidence, correct)
+    if bins < 1:
+        raise ValueError(f"bins must be positive, not {bins}")
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    rows = []
+    for index in range(bins):
+        members = place == index
+        n = int(members.sum())
+        rows.append(
+            ReliabilityBin(
+                low=float(edges[index]),
+                high=float(edges[index + 1]),
+                n=n,
+                confidence=float(confidence[members].mean()) if n else 0.0,
+                accuracy=float(correct[members].mean()) if n else 0.0,
+            )
+        )
+    gaps = sum(row.n * abs(row.accuracy - row.confidence) for row in rows)
+    return Reliability(ece=gaps / len(correct), bins=tuple(rows))
+
+
+def risk_coverage(confidence: FloatArray, correct: BoolArray) -> RiskCoverage:
+    """The risk-coverage curve and the area under it (Geifman et al. 2019).
+
+    AURC is the mean, over k = 1..n, of the risk among the k most confident. Within equal
+    confidences no order is better than another: each member counts the mean error of its group,
+    which is the expectation over random orders.
+
+    Raises:
+        ValueError: as for `reliability`.
+    """
+    _check(confidence, correct)
+    n = len(correct)
+    thresholds, group = np.unique(-confidence, return_inverse=True)
+    sizes = np.bincount(group)
+    errors = np.bincount(group, weights=~correct)
+    expected = np.cumsum(np.repeat(errors / sizes, sizes))
+    kept = np.cumsum(sizes)
+    points = tuple(
+        RiskPoint(threshold=float(-negative), coverage=float(count / n), risk=float(wrong / count))
+        for negative, count, wrong in zip(thresholds, kept, np.cumsum(errors), strict=True)
+    )
+    return RiskCoverage(points, aurc=float(np.mean(expected / np.arange(1, n + 1))))
+
+
+def _check(confidence: FloatArray, correct: BoolArray) -> None:
+    if confidence.ndim != 1 or confidence.shape != correct.shape or not len(correct):
+        raise ValueError(f"expected equal non-empty rows: {confidence.shape}, {correct.shape}")
+    if correct.dtype != np.bool_:
+        raise ValueError(f"correct must be bool, not {correct.dtype}")
+    if not bool(np.all((confidence >= 0.0) & (confidence <= 1.0))):
+        raise ValueError("confidences must lie in [0, 1]")

@@ -1,0 +1,51 @@
+"""The structure of an expression without its symbols: which rows hang where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hmer.errors import LatexError
+from hmer.latex.canonical import canonical_row
+from hmer.latex.parse import parse
+from hmer.latex.tree import Row
+
+Shape = tuple[tuple[tuple[str, "Shape"], ...], ...]
+"""Per symbol of a row: its child rows as (relation, shape)."""
+
+
+def shape(row: Row) -> Shape:
+    """The tree of `row` with its symbols erased.
+
+    Children are sorted by relation, since `x_a^b` and `x^b_a` are one structure.
+    """
+    return tuple(
+        tuple(sorted((relation.value, shape(child)) for relation, child in node.children))
+        for node in row
+    )
+
+
+def same_structure(truth: Sequence[str], prediction: Sequence[str]) -> bool:
+    r"""Whether both have the same tree when symbols are ignored.
+
+    Trees are compared in their canonical spelling, since `\limits` and groups that only group
+    cannot be seen in the picture. A sequence that cannot be parsed has no structure, and agrees
+    only with itself.
+    """
+    if list(truth) == list(prediction):
+        return True
+    try:
+        return shape(canonical_row(parse(truth))) == shape(canonical_row(parse(prediction)))
+    except LatexError:
+        return False
+
+
+def nesting_depth(tokens: Sequence[str]) -> int:
+    """How many braced groups are open at the deepest point; 0 for a plain row.
+
+    Counted on tokens rather than on the tree, so that every caption has a depth.
+    """
+    depth = deepest = 0
+    for token in tokens:
+        depth += (token == "{") - (token == "}")
+        deepest = max(deepest, depth)
+    return deepest

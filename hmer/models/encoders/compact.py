@@ -1,0 +1,75 @@
+"""A small residual encoder, fast on a CPU.
+
+Our design: where the field uses DenseNet-B (memory-bound, slow per operation), this is a plain
+ResNet (He et al., 2016, basic blocks) in channels-last layout. Widths double as the resolution
+halves, so every level costs about the same.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class CompactConfig(BaseModel):
+    """Size of the compact encoder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(32, ge=8, le=256, description="channels after the stem; doubled per level")
+    blocks: tuple[int, ...] = Field(
+        (1, 2, 2), min_length=1, max_length=4, description="residual blocks per level"
+    )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions with a shortcut; the first may halve the resolution."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        y = functional.relu(self.norm1(self.conv1(x)))
+        y = self.norm2(self.conv2(y))
+        return functional.relu(y + cast(Tensor, self.shortcut(x)))
+
+
+class CompactEncoder(nn.Module):
+    """Images (B, 1, H, W), ink 1 on 0, to features (B, channels, H / stride, W / stride).
+
+    H and W must be multiples of `stride` (the batches are padded so).
+    """
+
+    def __init__(self, config: CompactConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, width, 5, 2, 2, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        levels: list[nn.Module] = []
+        channels = width
+        for level, count in enumerate(config.blocks):
+            outputs = width * 2**level
+            levels.append(ResidualBlock(channels, outputs, 1 if level == 0 else 2))
+            levels.extend(ResidualBlock(outputs, outputs) for _ in range(count - 1))
+            channels = outputs
+        self.levels = nn.Sequential(*levels)
+        self.channels = channels
+        self.stride = 2 ** len(config.blocks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See the class."""
+        return cast(Tensor, self.levels(self.stem(images)))

@@ -1,0 +1,114 @@
+"""Mask & Match: the recogniser whose encoder and attention are trained without labels first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, cast
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hmer.models.attention import AttentionConfig, AttentionNetwork
+from hmer.models.cells import Cells, ink_cells
+from hmer.models.decoders.transformer import CrossMemory, DecoderConfig, TransformerDecoder
+from hmer.models.encoders.compact import CompactConfig, CompactEncoder
+from hmer.models.interface import Batch, Encoded, Recogniser
+
+
+class MaskMatchConfig(BaseModel):
+    """Parts and loss weights of the Mask & Match recogniser."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: CompactConfig = CompactConfig()
+    attention: AttentionConfig = AttentionConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    symbol_weight: float = Field(
+        0.5, ge=0, le=10, description="weight of the symbol-per-cell loss; needs symbol boxes"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+
+
+class Memory(NamedTuple):
+    """What the decoder looks at, and where on the map it lies."""
+
+    cross: CrossMemory
+    cells: Cells
+
+
+class MaskMatch(Recogniser):
+    """Encoder, self-supervised attention network, bidirectional transformer decoder.
+
+    The attention network's map multiplies the decoder's own attention (a learned power of it:
+    `map ** strength`), so that cells which phase 2 found informative are looked at first and
+    blank paper is never looked at.
+    """
+
+    def __init__(self, config: MaskMatchConfig, vocabulary: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = CompactEncoder(config.encoder)
+        self.stride = self.encoder.stride
+        self.attention = AttentionNetwork(self.encoder.channels, config.attention)
+        self.adapt = nn.Sequential(
+            nn.Linear(self.encoder.channels, config.decoder.width),
+            nn.LayerNorm(config.decoder.width),
+        )
+        self.strength = nn.Parameter(torch.tensor(0.5))
+        self.decoder = TransformerDecoder(config.decoder, vocabulary)
+        self.symbol_head = nn.Linear(self.encoder.channels, vocabulary)
+
+    def encode(self, images: Tensor) -> Encoded:
+        """See `Recogniser.encode`."""
+        features = cast(Tensor, self.encoder(images))
+        cells = Cells.where(ink_cells(images, self.stride))
+        attended = self.attention(features, cells, cells.valid)
+        content = cast(Tensor, self.adapt(attended.features))
+        # -inf times a strength of 0 would be NaN: padding is shut out separately.
+        bias = self.strength * attended.log_map.masked_fill(~cells.valid, 0.0)
+        bias = bias.masked_fill(~cells.valid, -torch.inf)
+        code = cells.code(content.shape[-1]).to(content.dtype)
+        memory = self.decoder.remember(content, code, bias)
+        with torch.no_grad():
+            shown = cells.scatter(attended.log_map.exp())
+        return Encoded(Memory(memory, cells), shown, features)
+
+    def losses(self, batch: Batch) -> tuple[Mapping[str, Tensor], Tensor]:
+        """See `Recogniser.losses`: `word` (both directions) and `symbol` (class of ink cells)."""
+        encoded = self.encode(batch.images)
+        memory = cast(Memory, encoded.memory).cross
+        both = CrossMemory(
+            tuple(torch.cat([x, x]) for x in memory.keys),
+            tuple(torch.cat([x, x]) for x in memory.values),
+            torch.cat([memory.bias, memory.bias]),
+        )
+        logits = self.decoder(batch.inputs, both)
+        losses = {
+            "word": functional.cross_entropy(
+                logits.float().flatten(0, 1),
+                batch.targets.flatten(),
+                ignore_index=0,
+                label_smoothing=self.config.label_smoothing,
+            )
+        }
+        if self.config.symbol_weight:
+            seen = self.symbol_head(encoded.features.flatten(2).transpose(1, 2)).float()
+            total = functional.cross_entropy(
+                seen.flatten(0, 1), batch.symbols.flatten(), ignore_index=-100, reduction="sum"
+            )
+            known = (batch.symbols != -100).sum().clamp(min=1)
+            losses["symbol"] = self.config.symbol_weight * total / known
+        return losses, logits
+
+    def step(
+        self, tokens: Tensor, encoded: Encoded, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """See `Recogniser.step`."""
+        return self.decoder.step(tokens, cast(Memory, encoded.memory).cross, past)
+
+    def attention_maps(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+        """See `Recogniser.attention_maps`."""
+        memory = cast(Memory, encoded.memory)
+        return memory.cells.scatter(self.decoder.cross_attention(tokens, memory.cross))

@@ -1,0 +1,66 @@
+"""Weights on disk: safetensors with a JSON file beside them that says what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from hmer.errors import HmerError
+
+
+def save_module(module: nn.Module, path: Path, about: Mapping[str, Any]) -> None:
+    """Write `path` (.safetensors) and, beside it, `about` with a digest of the weights (.json)."""
+    # Copies: tensors may share memory, which safetensors refuses.
+    state = {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
+    save_file(state, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    text = json.dumps({**about, "sha256": digest}, indent=2, sort_keys=True, ensure_ascii=False)
+    path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What the JSON file beside `path` says.
+
+    Raises:
+        HmerError: it is missing or is not JSON.
+    """
+    sidecar = path.with_suffix(".json")
+    try:
+        about = json.loads(sidecar.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise HmerError(f"{sidecar}: missing; is {path.parent} a trained model?") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise HmerError(f"{sidecar}: not valid JSON ({error}); train the model again") from None
+    if not isinstance(about, dict):
+        raise HmerError(f"{sidecar}: should hold a JSON object; train the model again")
+    return about
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load weights into a module of the same shape.
+
+    Raises:
+        HmerError: the file is missing, damaged, or of another architecture.
+    """
+    if not path.is_file():
+        raise HmerError(f"{path}: no weights there; run the stage that trains them (dvc repro)")
+    digest = read_about(path).get("sha256")
+    if digest != hashlib.sha256(path.read_bytes()).hexdigest():
+        raise HmerError(f"{path}: does not match the digest in its JSON file; it is damaged")
+    try:
+        state = load_file(path)
+        module.load_state_dict(state)
+    except (SafetensorError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise HmerError(f"{path}: weights of another architecture ({first})") from None
+    broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise HmerError(f"{path}: weights that are not finite numbers, e.g. {broken[0]}")

@@ -1,0 +1,92 @@
+"""Two views of one expression, with known geometry.
+
+*Our design.* Both views are drawn from the same strokes, each with its own augmentation, which
+moves points but never adds or drops them: the k-th point of the ink is the same piece of ink in
+both. Where a source has images only, the views are rescalings of the image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hmer.data.buckets import PlannedBatch
+from hmer.data.canvas import stack
+from hmer.data.dataset import Expressions
+from hmer.data.drawing import Drawn, draw_image, draw_ink
+from hmer.ink.augment import AugmentConfig, augment, drop_strokes
+from hmer.ink.render import RenderConfig
+from hmer.ink.strokes import Ink
+
+
+@dataclass(frozen=True, slots=True)
+class ViewBatch:
+    """First views in rows 0 to B - 1, second views in rows B to 2B - 1."""
+
+    images: Tensor
+    """float (2B, 1, H, W), ink 1 on 0."""
+    points: Tensor
+    """float (2B, K, 2): pixels; point k of row i and of row B + i is the same piece of ink."""
+    valid: Tensor
+    """bool (B, K): False where there were fewer than K points."""
+
+    def to(self, device: torch.device) -> ViewBatch:
+        """The same batch on another device."""
+        return ViewBatch(self.images.to(device), self.points.to(device), self.valid.to(device))
+
+
+@dataclass(frozen=True)
+class ViewMaker:
+    """Draws both views of every sample of a planned batch."""
+
+    expressions: Expressions
+    render: RenderConfig
+    augment: AugmentConfig
+    scale_range: tuple[float, float]
+    drop_rate: float
+    points: int
+
+    def __call__(self, plan: PlannedBatch, rng: np.random.Generator) -> ViewBatch:
+        """See the class."""
+        size = (plan.height, plan.width)
+        images: list[list[NDArray[np.uint8]]] = [[], []]
+        points = np.zeros((2, len(plan.samples), self.points, 2), dtype=np.float32)
+        valid = np.zeros((len(plan.samples), self.points), dtype=bool)
+        for row, (index, scale) in enumerate(zip(plan.samples, plan.scales, strict=True)):
+            pair, common = self._pair(int(index), float(scale), size, rng)
+            chosen = rng.permutation(common)[: self.points]
+            valid[row, : len(chosen)] = True
+            for view, drawn in enumerate(pair):
+                images[view].append(drawn.image)
+                points[view, row, : len(chosen)] = drawn.points[chosen]
+        return ViewBatch(
+            stack(images[0] + images[1], *size),
+            torch.from_numpy(points.reshape(-1, self.points, 2)),
+            torch.from_numpy(valid),
+        )
+
+    def _pair(
+        self, index: int, scale: float, size: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[tuple[Drawn, Drawn], NDArray[np.int64]]:
+        """Both drawings, and the indices of the points that are seen in both."""
+        other = float(np.exp(rng.uniform(*np.log(self.scale_range))))
+        ink = self.expressions.ink(index)
+        if ink is None:
+            image = self.expressions.image(index)
+            pair = (draw_image(image, scale, *size), draw_image(image, other, *size))
+            return pair, np.arange(len(pair[0].points))
+        first = draw_ink(augment(ink, rng, self.augment), self.render, scale, *size)
+        moved = augment(ink, rng, self.augment)
+        kept = drop_strokes(moved, rng, self.drop_rate)
+        seen = Ink(tuple(moved.strokes[i] for i in kept))
+        second = draw_ink(seen, self.render, other, *size)
+        starts = np.cumsum([0, *(len(stroke) for stroke in ink.strokes)])
+        common = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in kept])
+        # Points of the second drawing are counted over the kept strokes only: spread them out.
+        points = np.zeros((int(starts[-1]), 2), dtype=np.float32)
+        points[common] = second.points
+        return (first, Drawn(second.image, points)), common

@@ -1,0 +1,187 @@
+"""Phase 3, *Mask & Match*: supervised training of the whole recogniser.
+
+*From the abstract* (arXiv 2508.06107): fine-tuning with a transformer decoder that emits LaTeX.
+*Our design*: both reading directions share one decoder (BTTR), a symbol-per-cell loss where the
+segmentation is known, masking goes on at a low rate, the weights are averaged over time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from hmer.data.buckets import BatchConfig
+from hmer.data.dataset import Expressions, load_expressions
+from hmer.data.drawing import split_scale
+from hmer.data.stream import BatchStream
+from hmer.data.supervised import SupervisedMaker
+from hmer.ink.augment import AugmentConfig
+from hmer.ink.render import RenderConfig
+from hmer.latex.vocabulary import Vocabulary
+from hmer.models.attention import AttentionConfig
+from hmer.models.decoders.transformer import DecoderConfig
+from hmer.models.encoders.compact import CompactConfig
+from hmer.models.interface import Batch
+from hmer.models.mask_match import MaskMatch, MaskMatchConfig
+from hmer.models.store import load_weights, read_about, save_module
+from hmer.selfsup.curriculum import Curriculum
+from hmer.selfsup.masking import hide_ink
+from hmer.training.fit import fit
+from hmer.training.module import SteppedModule
+from hmer.training.optimisation import OptimisationConfig
+from hmer.training.run import RunContext
+from hmer.training.teacher_forced import teacher_forced
+
+
+class FinetuneConfig(BaseModel):
+    """Parameters of phase 3."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    init: Literal["scratch", "pretrain", "attend"] = Field(
+        "attend", description="start from nothing, from the encoder, or from encoder and attention"
+    )
+    decoder: DecoderConfig = DecoderConfig()
+    symbol_weight: float = Field(0.5, ge=0, le=10)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    optimisation: OptimisationConfig
+    batch: BatchConfig = BatchConfig()
+    augment: AugmentConfig = AugmentConfig()
+    frozen: float = Field(0.0, ge=0, le=1, description="share of the steps with a frozen encoder")
+    masking: Curriculum = Curriculum(start=0.0, end=0.1)
+    masked: float = Field(0.25, ge=0, le=1, description="share of expressions that are masked")
+    block: float = Field(0.6, gt=0, le=8, description="side of a hidden block in symbol units")
+    average: float = Field(0.99, ge=0, lt=1, description="decay of the weight average; 0: none")
+    validate_on: int = Field(256, ge=1, description="validation expressions looked at per leg")
+
+
+class Finetune(SteppedModule):
+    """A recogniser under its supervised losses, and its slow average."""
+
+    def __init__(self, config: FinetuneConfig, model: MaskMatch, block: int, seed: int) -> None:
+        super().__init__(config.optimisation, seed)
+        self.config = config
+        self.block = block
+        self.model = model.to(memory_format=torch.channels_last)
+        self.average = AveragedModel(
+            self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
+        ).requires_grad_(False)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed the step; hold the encoder still at the beginning."""
+        super().on_train_batch_start(batch, batch_idx)
+        frozen = self.global_step < self.config.frozen * self.optimisation.steps
+        self.model.encoder.requires_grad_(not frozen)
+        self.model.encoder.train(not frozen)
+        self.average.eval()
+
+    def losses(self, batch: Batch) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """The recogniser's losses; measured: share of tokens right under teacher forcing."""
+        progress = self.global_step / self.optimisation.steps
+        images = batch.images
+        share = self.config.masking.share(progress)
+        if share and self.config.masked:
+            masked, _ = hide_ink(images, share, self.block)
+            chosen = torch.rand(len(images), device=images.device) < self.config.masked
+            images = torch.where(chosen[:, None, None, None], masked, images)
+        images = images.contiguous(memory_format=torch.channels_last)
+        losses, logits = self.model.losses(
+            Batch(images, batch.inputs, batch.targets, batch.symbols)
+        )
+        known = batch.targets != Vocabulary.pad
+        right = (logits.argmax(dim=-1) == batch.targets) & known
+        return losses, {"token_accuracy": right.sum() / known.sum()}
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Follow the weights."""
+        self.average.update_parameters(self.model)
+
+    def best(self) -> MaskMatch:
+        """The recogniser to keep: the averaged one, in evaluation mode."""
+        kept = self.average.module if self.config.average else self.model
+        assert isinstance(kept, MaskMatch)
+        return kept.eval()
+
+
+def build(config: FinetuneConfig, vocabulary: Vocabulary, encoder: Path, attention: Path) -> MaskMatch:
+    """The recogniser, with the weights that `config.init` asks for.
+
+    Raises:
+        HmerError: the weights are missing or do not fit.
+    """
+    model = MaskMatch(
+        MaskMatchConfig(
+            encoder=CompactConfig.model_validate(read_about(encoder)["config"]),
+            attention=AttentionConfig.model_validate(read_about(attention)["config"]),
+            decoder=config.decoder,
+            symbol_weight=config.symbol_weight,
+            label_smoothing=config.label_smoothing,
+        ),
+        len(vocabulary),
+    )
+    if config.init != "scratch":
+        load_weights(model.encoder, encoder)
+    if config.init == "attend":
+        load_weights(model.attention, attention)
+    return model
+
+
+def finetune(
+    config: FinetuneConfig,
+    render: RenderConfig,
+    dataset: Path,
+    encoder: Path,
+    attention: Path,
+    out: Path,
+    run: RunContext,
+    seed: int,
+) -> dict[str, float]:
+    """Train the recogniser and write it with its curves and metrics.
+
+    Args:
+        config: parameters.
+        render: scale at which ink is drawn, here and by the recogniser ever after.
+        dataset: folder with train.parquet, val.parquet, vocabulary.json.
+        encoder: weights from phase 1.
+        attention: weights from phase 2.
+        out: existing directory; gets model.safetensors, model.json, curves.csv, metrics.json.
+        run: surroundings.
+        seed: of everything random.
+    """
+    vocabulary = Vocabulary.from_json((dataset / "vocabulary.json").read_text(encoding="utf-8"))
+    train: Expressions = load_expressions(dataset / "train.parquet")
+    val = load_expressions(dataset / "val.parquet").head(config.validate_on)
+    torch.manual_seed(seed)
+    model = build(config, vocabulary, encoder, attention)
+    module = Finetune(config, model, max(2, round(config.block * render.unit)), seed)
+    augmentation, scales = split_scale(config.augment)
+    stream = BatchStream(train.sizes, config.batch, model.stride, seed, scales)
+    maker = SupervisedMaker(train, vocabulary, render, augmentation, model.stride)
+    check = SupervisedMaker(val, vocabulary, render, None, model.stride)
+
+    def measure() -> dict[str, float]:
+        return teacher_forced(module.best(), check, config.batch, config.optimisation.precision)
+
+    fit(module, stream, maker, run, measure=measure, title="finetune")
+
+    best = module.best()
+    about = {
+        "kind": "recogniser",
+        "name": "mask-match",
+        "config": best.config.model_dump(mode="json"),
+        "render": render.model_dump(mode="json"),
+        "vocabulary": json.loads(vocabulary.to_json()),
+    }
+    save_module(best, out / "model.safetensors", about)
+    module.curves.write(out / "curves.csv")
+    names = ("loss", "token_accuracy", "val_loss", "val_exprate_forced")
+    metrics = {name: round(module.curves.last(name), 4) for name in names}
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    return metrics

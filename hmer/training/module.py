@@ -1,0 +1,73 @@
+"""The Lightning module that the three trainings share."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+from hmer.errors import HmerError
+from hmer.training.curves import Curves
+from hmer.training.optimisation import OptimisationConfig, adamw
+
+
+class SteppedModule(L.LightningModule):
+    """Trains for a fixed number of steps; a subclass says what a step's losses are.
+
+    All randomness of step k (dropout, masks) is seeded by the seed and k, so that a resumed
+    training ends with the same weights as an uninterrupted one.
+    """
+
+    def __init__(self, optimisation: OptimisationConfig, seed: int) -> None:
+        super().__init__()
+        self.optimisation = optimisation
+        self.seed = seed
+        self.curves = Curves()
+
+    @abstractmethod
+    def losses(self, batch: Any) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """Losses by name (their sum is minimised) and further measurements, all scalars."""
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW over all trainable parameters."""
+        optimiser, schedule = adamw(self.named_parameters(), self.optimisation)
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed the step."""
+        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Sum of the losses.
+
+        Raises:
+            HmerError: the loss is not finite; nothing has been written to the weights yet.
+        """
+        losses, measured = self.losses(batch)
+        total = torch.stack(list(losses.values())).sum()
+        values = {"loss": total, **{f"loss_{k}": v for k, v in losses.items()}, **measured}
+        plain = {name: float(value.detach()) for name, value in values.items()}
+        if not math.isfinite(plain["loss"]):
+            raise HmerError(
+                f"the loss became {plain['loss']} at step {self.global_step}; "
+                "lower the learning rate or look at the data"
+            )
+        self.curves.add(plain)
+        return total
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the curves with the weights."""
+        checkpoint["curves"] = self.curves.rows
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the curves of the interrupted training."""
+        self.curves.rows = [tuple(row) for row in checkpoint["curves"]]

@@ -1,0 +1,46 @@
+"""How a network is optimised: one configuration for all three trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from hmer.training.schedule import warmup_cosine
+
+
+class OptimisationConfig(BaseModel):
+    """AdamW with linear warm-up and a cosine to zero inside the budget of steps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(gt=0, description="optimiser steps in all")
+    leg: int = Field(100, gt=0, description="steps between checkpoints")
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps")
+    weight_decay: float = Field(0.01, ge=0, le=1)
+    clip: float = Field(1.0, gt=0, description="gradient norm, at most")
+    precision: str = Field("bf16-mixed", pattern="^(bf16-mixed|32-true)$")
+    workers: int = Field(1, ge=0, le=64, description="processes that make batches; 0: none")
+
+
+def adamw(
+    parameters: Iterable[tuple[str, nn.Parameter]], config: OptimisationConfig
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
+    """Optimiser and schedule; vectors (norms, biases) are not decayed."""
+    trained = [p for _, p in parameters if p.requires_grad]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
+    )
+    warmup = round(config.warmup * config.steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: warmup_cosine(step, config.steps, warmup)
+    )
+    return optimiser, schedule

@@ -1,0 +1,44 @@
+"""Validation during training, without decoding."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from hmer.data.buckets import BatchConfig
+from hmer.data.stream import fixed_plans
+from hmer.data.supervised import SupervisedMaker
+from hmer.latex.vocabulary import Vocabulary
+from hmer.models.interface import Recogniser
+
+
+@torch.inference_mode()
+def teacher_forced(
+    model: Recogniser, maker: SupervisedMaker, batch: BatchConfig, precision: str
+) -> dict[str, float]:
+    """Loss and ExpRate on a validation set.
+
+    `val_exprate_forced`: percent of captions (read from left to right) of which every token is
+    the likeliest one given the true tokens before it. Greedy decoding gives exactly these
+    captions, so this is the greedy ExpRate, without running a decoder.
+    """
+    total = right = tokens = 0.0
+    device = next(model.parameters()).device
+    enabled = precision == "bf16-mixed"
+    for _, plan in fixed_plans(maker.expressions.sizes, batch, model.stride):
+        made = maker(plan, np.random.default_rng(0)).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=enabled):
+            _, logits = model.losses(made)
+        known = made.targets != Vocabulary.pad
+        total += float(
+            functional.cross_entropy(logits.float()[known], made.targets[known], reduction="sum")
+        )
+        tokens += float(known.sum())
+        forth = slice(0, len(made.images))
+        hit = (logits.argmax(dim=-1) == made.targets) | ~known
+        right += float(hit[forth].all(dim=1).sum())
+    return {
+        "val_loss": total / tokens,
+        "val_exprate_forced": 100 * right / len(maker.expressions),
+    }

@@ -1,0 +1,27 @@
+"""The champion as plain files, for `hmer recognize`, which knows nothing of MLflow.
+
+`data/models/champion/` is a copy of what the registry's alias `champion` points to. It is not a
+DVC output: like the registry it has a history that no single run of the pipeline determines (a
+challenger that loses must leave it alone), and a `dvc checkout` of an older state must not change
+who is champion. `python -m pipeline champion` fetches it again, for instance in a new clone.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from pipeline.candidate import FILES
+from pipeline.outputs import atomic_outputs
+
+FOLDER = "data/models/champion"
+
+
+def export(model: Path, root: Path) -> Path:
+    """Put the recogniser in the folder `model` in place of the champion's files."""
+    target = root / FOLDER
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_outputs(target) as out:
+        for name in FILES:
+            shutil.copyfile(model / name, out / name)
+    return target

@@ -1,0 +1,74 @@
+"""The one home of environment variables: privacy, locations and time limits of the tools.
+
+Every entry point calls `apply_environment` before it imports DVC, Prefect, MLflow or Great
+Expectations. Only defaults are set: what the user exported wins. (`MLFLOW_TRACKING_URI`, for one,
+sends all tracking to another server.)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+PRIVACY = {
+    # Prefect accepts many spellings of "yes", MLflow only this one.
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+
+BEHAVIOUR = {
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    # A cold start with a new data base takes 12 s on two busy cores; Prefect gives up after 20.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    # Models are safetensors and code; a pickle in the registry is refused.
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    # Without its job runner the user interface takes 2 processes instead of 10.
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # An unreachable tracking server must be an error in seconds, not in minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    # MLflow hints at GenAI features on stderr otherwise, and git's absence is no news.
+    "GIT_PYTHON_REFRESH": "quiet",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def project_root() -> Path:
+    """The project: the nearest folder above the working directory that has a `dvc.yaml`.
+
+    Not the folder of this file: `dvc exp run --temp` runs a copy of the project.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").is_file():
+            return folder
+    return here
+
+
+def apply_environment(root: Path) -> None:
+    """Set the defaults in `os.environ`, so that child processes have them too."""
+    for name, value in defaults(root).items():
+        os.environ.setdefault(name, value)
+    # `cmd: python ...` in dvc.yaml must find the interpreter that runs this, also when the
+    # virtual environment is not activated.
+    bin_folder = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if path[0] != bin_folder:
+        os.environ["PATH"] = os.pathsep.join([bin_folder, *path])
+
+
+def defaults(root: Path) -> dict[str, str]:
+    """All defaults for the project in `root`."""
+    return {
+        **PRIVACY,
+        **BEHAVIOUR,
+        "PREFECT_HOME": str(root / ".prefect"),
+        # Relative stores follow the working directory, so this one is absolute.
+        "MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}",
+        "DVC_SITE_CACHE_DIR": str(root / ".dvc-site-cache"),
+    }

@@ -1,0 +1,85 @@
+"""Outputs that are whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PARTIAL = ".partial"
+
+
+@contextmanager
+def atomic_outputs(out: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `out` only when the block ends without an exception.
+
+    It is a sibling of `out`, so the change-over is two renames on one file system; everything is
+    on the disk before them. What was in `out` stays until then, and afterwards is gone, except a
+    `.gitignore`, which DVC keeps next to single files. After an exception nothing is left (which
+    also frees a full disk); what a killed process left is cleared at the next start.
+    """
+    partial = out.with_name(f".{out.name}{PARTIAL}")
+    _remove(partial)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if (out / ".gitignore").is_file() and not (partial / ".gitignore").exists():
+            shutil.copy2(out / ".gitignore", partial)
+        sync(partial)
+        replace(partial, out)
+    finally:
+        _remove(partial)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """The same for a single file."""
+    partial = path.with_name(f".{path.name}{PARTIAL}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield partial
+        sync(partial)
+        partial.replace(path)
+        _sync_entry(path.parent)
+    finally:
+        _remove(partial)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Put the folder `source` in the place of `target`."""
+    if target.exists():
+        # A folder with content cannot be renamed onto. For a moment there is no target: seen by
+        # DVC as a missing output, never as a good one.
+        old = target.with_name(f".{target.name}.old")
+        _remove(old)
+        target.rename(old)
+        source.rename(target)
+        _remove(old)
+    else:
+        source.rename(target)
+    _sync_entry(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or a folder with all that is in it, is on the disk."""
+    if path.is_dir():
+        for child in path.iterdir():
+            sync(child)
+    _sync_entry(path)
+
+
+def _sync_entry(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,66 @@
+"""The whole of `params.yaml`, typed: for checking and writing it, not for stages.
+
+A stage reads its own section only (`Stage.config`), so that it depends on its own code only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hmer.data.ingest import IngestConfig
+from hmer.errors import HmerError
+from hmer.evaluation.evaluate import EvaluateConfig
+from hmer.selfsup.attend import AttendConfig
+from hmer.selfsup.pretrain import PretrainConfig
+from hmer.training.finetune import FinetuneConfig
+from pipeline.base import BaseConfig
+from pipeline.expectations import ValidateConfig
+from pipeline.promotion import RegisterConfig
+from pipeline.sections import explain, inherit, read_yaml
+
+
+class Params(BaseModel):
+    """One section per stage, and what they share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    raw: str = Field("data/raw", description="folder with raw data; DVC watches it for `ingest`")
+    base: BaseConfig = BaseConfig()
+    ingest: IngestConfig
+    validate_: ValidateConfig = Field(alias="validate")
+    pretrain: PretrainConfig
+    attend: AttendConfig
+    finetune: FinetuneConfig
+    evaluate: EvaluateConfig
+    register_: RegisterConfig = Field(alias="register")
+
+
+def load_params(path: Path) -> Params:
+    """Read and check a parameter file.
+
+    Raises:
+        HmerError: one line with every unknown key, missing key and value out of range.
+    """
+    return check_params(read_yaml(path), path.name)
+
+
+def check_params(values: Mapping[str, Any], file: str) -> Params:
+    """The same for values that have been read.
+
+    Raises:
+        HmerError: as `load_params`.
+    """
+    completed = dict(values)
+    for name, field in Params.model_fields.items():
+        key = field.alias or name
+        kind = field.annotation
+        if key in values and isinstance(kind, type) and issubclass(kind, BaseModel):
+            completed[key] = inherit(values, key, kind)
+    try:
+        return Params.model_validate(completed)
+    except ValidationError as error:
+        raise HmerError(explain(error, Params, file)) from None

@@ -1,0 +1,148 @@
+"""Reading sections of `params.yaml` into typed configurations, with errors a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from hmer.errors import HmerError
+
+Config = TypeVar("Config", bound=BaseModel)
+
+BASE = "base"
+"""The section that others inherit from, described in `pipeline.base`."""
+INHERITED = frozenset({"seed", "render"})
+"""Its keys: a section that does not set one of them, and could, takes it from there."""
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML 1.2 file (as DVC reads it: `1e-3` is a number, `on` is a word).
+
+    Raises:
+        HmerError: missing, not YAML, a key given twice, or not a mapping.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        loaded = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise HmerError(f"{path.name} is missing: run from the project's folder") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise HmerError(f"{path.name} is not valid YAML: {_one_line(error)}") from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise HmerError(f"{path.name} must hold names and values, not a {type(loaded).__name__}")
+    return loaded
+
+
+def load_section(path: Path, name: str, config: type[Config]) -> Config:
+    """One section of a parameter file, as the configuration it is for.
+
+    Raises:
+        HmerError: the section is missing, has an unknown key, or a value out of range.
+    """
+    values = read_yaml(path)
+    if name not in values and _needs_values(config):
+        raise HmerError(f"{path.name} has no section {name!r}")
+    try:
+        return config.model_validate(inherit(values, name, config))
+    except ValidationError as error:
+        raise HmerError(explain(error, config, path.name, name)) from None
+
+
+def inherit(values: Mapping[str, Any], name: str, config: type[BaseModel]) -> Any:
+    """The section `name`, completed with what `base` shares with it."""
+    section = values.get(name)
+    base = values.get(BASE)
+    if name == BASE or not isinstance(base, dict) or not isinstance(section, dict | None):
+        return {} if section is None else section
+    shared = {key: base[key] for key in INHERITED & base.keys() if key in config.model_fields}
+    return {**shared, **(section or {})}
+
+
+def explain(error: ValidationError, config: type[BaseModel], file: str, prefix: str = "") -> str:
+    """One line for all that is wrong: file, dotted key, value, and what is allowed."""
+    told = []
+    for problem in error.errors(include_url=False):
+        location = [str(part) for part in problem["loc"]]
+        key = ".".join(filter(None, [prefix, *location]))
+        if problem["type"] == "extra_forbidden":
+            told.append(f"{key} is not a parameter{_did_you_mean(config, location, key)}")
+        elif problem["type"] == "missing":
+            told.append(f"{key} is missing")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            told.append(f"{key} = {problem['input']!r}: {message[:1].lower()}{message[1:]}")
+    return f"{file}: " + "; ".join(told)
+
+
+def closest(name: str, known: list[str]) -> str | None:
+    """The known name that `name` was probably meant to be."""
+    from rapidfuzz import fuzz, process
+
+    found = process.extractOne(name, known, scorer=fuzz.ratio, score_cutoff=60)
+    return found[0] if found else None
+
+
+def lookup(values: Mapping[str, Any], key: str) -> Any:
+    """The value under a dotted key.
+
+    Raises:
+        KeyError: there is none.
+    """
+    found: Any = values
+    for part in key.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            raise KeyError(key)
+        found = found[part]
+    return found
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """All (dotted key, value) pairs, in the order written."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _did_you_mean(config: type[BaseModel], location: list[str], key: str) -> str:
+    owner: Any = config
+    for part in location[:-1]:
+        field = owner.model_fields.get(part) if _is_model(owner) else None
+        owner = (
+            next((kind for kind in _kinds(field.annotation) if _is_model(kind)), None)
+            if field
+            else None
+        )
+    if not _is_model(owner):
+        return ""
+    known = list(owner.model_fields)
+    meant = closest(location[-1], known)
+    if meant is None:
+        return f" (known: {', '.join(known)})" if known else ""
+    return f"; did you mean {'.'.join([*key.split('.')[:-1], meant])}?"
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    from typing import get_args
+
+    return [annotation, *(kind for part in get_args(annotation) for kind in _kinds(part))]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _needs_values(config: type[BaseModel]) -> bool:
+    return any(field.is_required() for field in config.model_fields.values())
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

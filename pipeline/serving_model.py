@@ -1,0 +1,49 @@
+"""The registered model: MLflow runs this file in place of unpickling an object.
+
+Input: a column `image` with the bytes of a PNG, JPEG or InkML file (base64 in JSON requests).
+Output: `latex`, `confidence` (0 to 1), and `error`, which is empty where recognition succeeded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+
+class ServedRecognizer(PythonModel):
+    """Answers for a table of images; one that cannot be read does not spoil the others."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the weights that were registered with this file."""
+        from hmer.recognizer import Recognizer
+
+        self.recognizer = Recognizer.load(Path(context.artifacts["model"]))
+
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """Recognise each row."""
+        answers = [self._answer(data) for data in model_input["image"]]
+        return pd.DataFrame(answers, columns=["latex", "confidence", "error"])
+
+    def _answer(self, data: bytes) -> tuple[str, float, str]:
+        from hmer.errors import HmerError
+        from hmer.ink.inkml import read_inkml
+
+        try:
+            looks_like_ink = data.lstrip()[:1] == b"<"
+            source = read_inkml(data, "request").ink if looks_like_ink else data
+            found = self.recognizer.recognize(source)
+        except HmerError as error:
+            return "", 0.0, str(error)
+        return found.latex, float(found.confidence), ""
+
+
+set_model(ServedRecognizer())

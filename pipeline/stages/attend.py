@@ -1,0 +1,25 @@
+"""Stage `attend`: the attention network, by matching progressively masked ink (no labels)."""
+
+from __future__ import annotations
+
+from pipeline.stage import Stage, run_stage
+
+
+def main(stage: Stage) -> None:
+    """Train split and encoder in, attention weights, curves and curriculum picture out."""
+    from hmer.selfsup.attend import AttendConfig, attend
+    from hmer.training.run import RunContext
+    from pipeline.base import BaseConfig
+
+    config, base = stage.config(AttendConfig), stage.config(BaseConfig, "base")
+    train = stage.input("data/dataset/train.parquet")
+    encoder = stage.input("data/models/pretrain/encoder.safetensors")
+    stage.input("reports/validation/verdict.json")
+    with stage.tracked(config) as tracker, stage.outputs("data/models/attend") as out:
+        run = RunContext(stage.resume, tracker.logger, stage.progress)
+        attend(config, base.render, train, encoder, out, run, base.seed)
+        tracker.outputs(out)
+
+
+if __name__ == "__main__":
+    run_stage("attend", main)

@@ -1,0 +1,28 @@
+"""Stage `finetune`: the whole recogniser, with labels, from the two trainings before."""
+
+from __future__ import annotations
+
+from pipeline.stage import Stage, run_stage
+
+
+def main(stage: Stage) -> None:
+    """Dataset, encoder and attention network in, recogniser and curves out."""
+    from hmer.training.finetune import FinetuneConfig, finetune
+    from hmer.training.run import RunContext
+    from pipeline.base import BaseConfig
+
+    config, base = stage.config(FinetuneConfig), stage.config(BaseConfig, "base")
+    dataset = stage.input("data/dataset/train.parquet").parent
+    stage.input("data/dataset/val.parquet")
+    stage.input("data/dataset/vocabulary.json")
+    encoder = stage.input("data/models/pretrain/encoder.safetensors")
+    attention = stage.input("data/models/attend/attention.safetensors")
+    stage.input("reports/validation/verdict.json")
+    with stage.tracked(config) as tracker, stage.outputs("data/models/finetune") as out:
+        run = RunContext(stage.resume, tracker.logger, stage.progress)
+        finetune(config, base.render, dataset, encoder, attention, out, run, base.seed)
+        tracker.outputs(out)
+
+
+if __name__ == "__main__":
+    run_stage("finetune", main)

@@ -1,0 +1,24 @@
+"""Stage `pretrain`: the encoder, by contrast between views of the same ink (no labels)."""
+
+from __future__ import annotations
+
+from pipeline.stage import Stage, run_stage
+
+
+def main(stage: Stage) -> None:
+    """Train split in, encoder weights and curves out."""
+    from hmer.selfsup.pretrain import PretrainConfig, pretrain
+    from hmer.training.run import RunContext
+    from pipeline.base import BaseConfig
+
+    config, base = stage.config(PretrainConfig), stage.config(BaseConfig, "base")
+    train = stage.input("data/dataset/train.parquet")
+    stage.input("reports/validation/verdict.json")
+    with stage.tracked(config) as tracker, stage.outputs("data/models/pretrain") as out:
+        run = RunContext(stage.resume, tracker.logger, stage.progress)
+        pretrain(config, base.render, train, out, run, base.seed)
+        tracker.outputs(out)
+
+
+if __name__ == "__main__":
+    run_stage("pretrain", main)

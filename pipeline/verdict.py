@@ -1,0 +1,150 @@
+"""The verdict of the gate: what was asserted about the dataset, and whether it held.
+
+Kept apart from the expectations so that a training stage can ask for it without the seconds that
+Great Expectations takes to import.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hmer.errors import HmerError
+
+Severity = Literal["critical", "warning"]
+
+DATA_REFUSED = 3
+"""Exit code: the data breaks a critical expectation."""
+CHECK_BROKEN = 4
+"""Exit code: a check could not be carried out, so nothing is known of what it guards."""
+
+
+class Failure(BaseModel):
+    """One row that breaks an expectation; `file` and `row` are None where it is not a sample."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    value: str
+    file: str | None = None
+    row: int | None = None
+
+
+class Finding(BaseModel):
+    """What became of one expectation.
+
+    `failed` counts all rows that break it, `failures` lists the first of them. `error` is the
+    exception where the check itself is broken, else empty.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    suite: str
+    name: str
+    title: str
+    severity: Severity
+    success: bool
+    checked: int
+    failed: int
+    tolerated: float
+    threshold: str
+    remedy: str
+    failures: tuple[Failure, ...] = ()
+    error: str = ""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether this finding alone fails the gate for its data."""
+        return self.severity == "critical" and not self.success and not self.error
+
+
+class Verdict(BaseModel):
+    """All findings; `passed` if no critical one failed and every check could be carried out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    passed: bool
+    rows: dict[str, int]
+    quarantined: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def refusing(self) -> list[Finding]:
+        """Critical expectations that the data breaks."""
+        return [finding for finding in self.findings if finding.refuses]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        """Expectations that the data breaks, but that do not fail the gate."""
+        return [
+            finding
+            for finding in self.findings
+            if not (finding.success or finding.refuses or finding.error)
+        ]
+
+    @property
+    def broken(self) -> list[Finding]:
+        """Checks that could not be carried out."""
+        return [finding for finding in self.findings if finding.error]
+
+    @property
+    def exit_code(self) -> int:
+        """0, DATA_REFUSED, or CHECK_BROKEN, which wins: its verdict is incomplete."""
+        if self.broken:
+            return CHECK_BROKEN
+        return DATA_REFUSED if self.refusing else 0
+
+    def message(self) -> str:
+        """What failed, which rows and what to do: a line or two per finding."""
+        lines = []
+        for finding in self.broken:
+            lines.append(f"BROKEN CHECK {finding.name}: {finding.error}")
+            lines.append("  this is a fault of the check, not of the data: report it")
+        for finding in [*self.refusing, *self.warnings]:
+            kind = "REFUSED" if finding.refuses else "warning"
+            examples = ", ".join(
+                f"{failure.id} ({failure.value})" if failure.value else failure.id
+                for failure in finding.failures[:3]
+            )
+            more = ", ..." if finding.failed > 3 else ""
+            lines.append(
+                f"{kind} {finding.name}: {finding.failed} of {finding.checked}: {examples}{more}"
+            )
+            lines.append(f"  {finding.remedy}")
+        return "\n".join(lines)
+
+
+def verdict_of(findings: list[Finding], rows: dict[str, int], quarantined: int) -> Verdict:
+    """The verdict that follows from `findings`."""
+    passed = not any(finding.refuses or finding.error for finding in findings)
+    return Verdict(passed=passed, rows=rows, quarantined=quarantined, findings=tuple(findings))
+
+
+class _Gate(BaseModel):
+    passed: bool
+
+
+def require_passed(path: Path) -> None:
+    """Refuse to go on with a dataset that the gate has not let through.
+
+    Args:
+        path: `verdict.json` or `gate.json` as the validate stage writes them.
+
+    Raises:
+        HmerError: there is no verdict, it cannot be read, or it is a refusal.
+    """
+    try:
+        gate = _Gate.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise HmerError(
+            f"{path}: no verdict on the dataset; run the validate stage first"
+        ) from None
+    except (OSError, ValidationError) as error:
+        raise HmerError(f"{path}: not a verdict ({error}); run the validate stage again") from error
+    if not gate.passed:
+        page = path.parent / "index.html"
+        raise HmerError(
+            f"{path}: the validate stage refused this dataset; {page} shows the rows and the remedy"
+        )

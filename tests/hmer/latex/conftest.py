@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import strategies as st
+
+from hmer.latex.tree import Node, Relation, Row
+
+_SYMBOLS = st.sampled_from(["x", "1", "+", "[", "\\sum", "\\int", "\\alpha", "'", "\\{", "\\log"])
+_SCRIPTS = st.sampled_from(
+    [
+        (),
+        (Relation.SUB,),
+        (Relation.SUP,),
+        (Relation.SUB, Relation.SUP),
+        (Relation.SUP, Relation.SUB),
+    ]
+)
+_LIMITS = st.sampled_from([(Relation.BELOW,), (Relation.BELOW, Relation.ABOVE)])
+
+
+def _join(draw: st.DrawFn, rows: st.SearchStrategy[Row], relations: Sequence[Relation]) -> Node:
+    return Node("", tuple((relation, draw(rows)) for relation in relations))
+
+
+@st.composite
+def _nodes(draw: st.DrawFn, rows: st.SearchStrategy[Row]) -> Node:
+    """A node of any kind the grammar knows, with rows from `rows`."""
+    kind = draw(st.sampled_from(["symbol", "limits", "frac", "sqrt", "root", "group", "accent"]))
+    parts = {
+        "frac": (Relation.ABOVE, Relation.BELOW),
+        "sqrt": (Relation.INSIDE,),
+        "root": (Relation.INDEX, Relation.INSIDE),
+        "group": (Relation.INSIDE,),
+        "accent": (Relation.INSIDE,),
+    }.get(kind, ())
+    names = {"frac": "\\frac", "sqrt": "\\sqrt", "root": "\\sqrt", "group": "", "accent": "\\bar"}
+    scripts = draw(_LIMITS if kind == "limits" else _SCRIPTS)
+    node = _join(draw, rows, (*parts, *scripts))
+    return Node(names[kind] if kind in names else draw(_SYMBOLS), node.children)
+
+
+@pytest.fixture(scope="session")
+def rows() -> st.SearchStrategy[Row]:
+    """Random trees that have a spelling."""
+    leaf: st.SearchStrategy[Row] = st.lists(st.builds(Node, _SYMBOLS), max_size=3).map(tuple)
+    return st.recursive(
+        leaf, lambda inner: st.lists(_nodes(inner), max_size=4).map(tuple), max_leaves=12
+    )
+
+
+@pytest.fixture(scope="session")
+def captions() -> ModuleType:
+    """The measuring module, which reads raw truths and captions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[3])
+        from benchmarks import captions
+
+        return captions
+
+
+@pytest.fixture(scope="session")
+def crohme() -> Path:
+    folder = Path(os.environ.get("CROHME_DIR", ""))
+    if not (folder / "captions").is_dir():
+        pytest.skip("CROHME_DIR does not name a folder with captions/ and the CROHME packages")
+    return folder

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+
+from hmer.errors import LatexError
+from hmer.latex.commands import MAX_DEPTH
+from hmer.latex.reader import read
+from hmer.latex.serialise import serialise
+from hmer.latex.tokens import tokenize
+
+
+@pytest.mark.parametrize(
+    ("latex", "caption"),
+    [
+        # Missing and superfluous braces.
+        ("$x^2_i$", "x ^ { 2 } _ { i }"),
+        (r"\frac12", r"\frac { 1 } { 2 }"),
+        (r"\frac 1 {a+b}", r"\frac { 1 } { a + b }"),
+        (r"x^\frac12", r"x ^ { \frac { 1 } { 2 } }"),
+        (r"\sqrt\sqrt x", r"\sqrt { \sqrt { x } }"),
+        ("{ { i + { F } } > j }", "i + F > j"),
+        ("{x}^{2}", "x ^ { 2 }"),
+        ("{a+b}^2", "a + b ^ { 2 }"),
+        ("{x^2}^3", "{ x ^ { 2 } } ^ { 3 }"),
+        ("x {}^2 y", "x { } ^ { 2 } y"),
+        ("^2 x", "^ { 2 } x"),
+        ("x{^2}", "x { } ^ { 2 }"),
+        ("x_{}^2", "x ^ { 2 }"),
+        ("{}^{} x {}", "x"),
+        ("x}+1", "x + 1"),
+        (r"\frac{2}{b", r"\frac { 2 } { b }"),
+        # Fonts, blanks, sizes, fences.
+        (r"I_\mathrm{S}", "I _ { S }"),
+        (r"\mbox{ rot } \,\!\; a\ b", "r o t a b"),
+        (r"\Bigg( x \Bigg) \bigl[ y \bigr]", "( x ) [ y ]"),
+        (r"\left. x \right|_0", "x | _ { 0 }"),
+        (r"\left\{ x \right.", r"\{ x"),
+        (r"\left \mathrm. x.5", "x . 5"),
+        # Synonyms.
+        (r"a \lt b \le c \gt d \ge e \ne f", r"a < b \leq c > d \geq e \neq f"),
+        (r"M\ltN", "M < N"),
+        (r"x \to 0 \lbrack y \rbrack", r"x \rightarrow 0 [ y ]"),
+        (r"x \parallel y \| z", "x | | y | | z"),
+        (r"\dfrac{a}{b} \dots", r"\frac { a } { b } \ldots"),
+        (r"{a \over b} c", r"\frac { a } { b } c"),
+        (r"a \over b", r"\frac { a } { b }"),
+        (r"x\sp2\sb i", "x ^ { 2 } _ { i }"),
+        ("2 × π ≤ −3", r"2 \times \pi \leq - 3"),
+        # Function names in letters; a name that ends its row is a label.
+        ("2 l o g ( x )", r"2 \log ( x )"),
+        (r"\operatorname{sin} x", r"\sin x"),
+        ("log_2 x", r"\log _ { 2 } x"),
+        ("a_{tan}", "a _ { t a n }"),
+        ("l^2 o g x", "l ^ { 2 } o g x"),
+        (r"\mbox{erf}(z)", "e r f ( z )"),
+        # Roots, limits, primes.
+        (r"\sqrt[3]{x}", r"\sqrt [ 3 ] { x }"),
+        (r"\sqrt {x ^ {p}} ABOVE {q} + 1", r"\sqrt [ q ] { x ^ { p } } + 1"),
+        ("A B O V E", "A B O V E"),
+        (r"\int\limits_0^1", r"\int \limits _ { 0 } ^ { 1 }"),
+        (r"\int_0\limits^1", r"\int _ { 0 } ^ { 1 }"),
+        (r"\int\limits x", r"\int x"),
+        (r"\limits_0 x", "_ { 0 } x"),
+        ("f''(x)", "f ^ { ' ' } ( x )"),
+        ("f'^2", "f ^ { ' 2 }"),
+        ("f^{''} g'''", "f ^ { ' ' } g ^ { ' ' ' }"),
+        ("x{'y}", "x { } ^ { ' } y"),
+        ("' x", "' x"),
+        ("f^{'}", "f ^ { ' }"),
+        (r"x\prime", r"x \prime"),
+        # Commands outside the vocabulary keep their structure.
+        (r"\overline{x y} \hat z", r"\overline { x y } \hat { z }"),
+        (r"\mathbb R", r"\mathbb { R }"),
+        (r"\$ W", r"\$ W"),
+    ],
+)
+def test_readings(latex: str, caption: str) -> None:
+    assert serialise(read(latex)) == caption.split()
+
+
+@pytest.mark.parametrize(
+    ("latex", "message"),
+    [
+        (r"\frac{1}", "an expression is expected"),
+        ("x^", "at the end"),
+        ("x^^2", "expected"),
+        ("x^1^2", "second script"),
+        ("x^2'", "second script"),
+        ("{x}^1^2^3", "second script"),
+        (r"\sqrt[3", "root index"),
+        (r"{\sqrt[3}]{x}", "']' is missing"),
+        (r"\sqrt[{]}]{x}", "root index cannot hold"),
+        ("x ABOVE {2}", "ABOVE must follow a root"),
+        (r"a \over b \over c", r"second \\over"),
+        (r"\begin{matrix} 1 \end{matrix}", "environments"),
+        (r"a \\ b", "environments"),
+        ("x \\", "backslash"),
+    ],
+)
+def test_refusals(latex: str, message: str) -> None:
+    with pytest.raises(LatexError, match=message):
+        read(latex)
+
+
+@pytest.mark.parametrize("opening", tokenize(r"{ x^ \sqrt \sqrt[ x^{ {1\over"))
+def test_depth_is_limited(opening: str) -> None:
+    with pytest.raises(LatexError, match="nested deeper"):
+        read(opening * (MAX_DEPTH + 1) + " x")

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hmer.errors import LatexError
+from hmer.latex.vocabulary import Vocabulary, vocabulary
+
+
+@pytest.mark.parametrize(("dialect", "size"), [("wap", 113), ("comer", 113), ("can", 112)])
+def test_sizes_are_those_of_the_literature(dialect: str, size: int) -> None:
+    words = vocabulary(dialect)
+    assert (words.name, len(words)) == (dialect, size)
+    assert list(words.tokens) == sorted(words.tokens)
+
+
+def test_dialects_differ_where_they_should() -> None:
+    wap, comer, can = (set(vocabulary(name).tokens) for name in ("wap", "comer", "can"))
+    assert wap - comer == {"'"}
+    assert comer - wap == {"\\Pi"}
+    assert wap - can == {"\\limits"}
+    assert can < wap
+    assert len(wap & comer & can) == 108
+
+
+def test_letters_that_crohme_lacks() -> None:
+    capitals = {token for token in vocabulary("wap").tokens if token.isupper() and len(token) == 1}
+    assert capitals == set("ABCEFGHILMNPRSTVXY")
+
+
+def test_numbers_start_after_the_specials() -> None:
+    words = vocabulary("wap")
+    assert (words.pad, words.sos, words.eos) == (0, 1, 2)
+    assert words.encode(["!", "'"]) == [3, 4]  # ASCII order
+    assert words.decode([1, 3, 0, 4, 2, 3]) == ["!", "'"]
+
+
+def test_encode_decode_every_token() -> None:
+    words = vocabulary("comer")
+    numbers = words.encode(words.tokens)
+    assert numbers == list(range(3, len(words)))
+    assert tuple(words.decode(numbers)) == words.tokens
+
+
+def test_unknown_tokens_are_named() -> None:
+    words = vocabulary("wap")
+    assert "x" in words
+    assert "W" not in words
+    with pytest.raises(LatexError, match=r"'wap' lacks 'W' '\\\\Pi'"):
+        words.encode(["W", "x", "\\Pi", "W"])
+
+
+@pytest.mark.parametrize("number", [-1, 113])
+def test_numbers_outside_are_refused(number: int) -> None:
+    with pytest.raises(ValueError, match="113"):
+        vocabulary("wap").decode([number])
+
+
+def test_unknown_dialect() -> None:
+    with pytest.raises(LatexError, match="choose one of can, comer, wap"):
+        vocabulary("latin")
+
+
+def test_json_round_trip_and_digest() -> None:
+    words = vocabulary("wap")
+    again = Vocabulary.from_json(words.to_json())
+    assert again == words
+    assert hash(again) == hash(words)
+    assert again.digest == words.digest
+    assert again.to_json() == words.to_json()
+    assert Vocabulary("wap", words.tokens[:-1]).digest != words.digest
+    assert Vocabulary("other", words.tokens).digest != words.digest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        json.dumps({"name": "a", "tokens": "xy"}),
+        json.dumps({"name": 1, "tokens": ["x"]}),
+        json.dumps({"name": "a", "tokens": ["x", 1]}),
+        json.dumps({"name": "a", "tokens": ["x"], "more": 1}),
+        json.dumps({"name": "a", "tokens": ["x", "x"]}),
+        json.dumps({"name": "a", "tokens": ["x y"]}),
+        json.dumps({"name": "a", "tokens": ["<pad>"]}),
+        json.dumps({"name": "a", "tokens": [""]}),
+    ],
+)
+def test_damaged_json_is_refused(text: str) -> None:
+    with pytest.raises(LatexError, match="vocabulary"):
+        Vocabulary.from_json(text)
