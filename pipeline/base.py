@@ -12,5 +12,7 @@ class BaseConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(0, ge=0, lt=2**31, description="of everything that is drawn at random")
-    render: RenderConfig = RenderConfig()
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="of everything that is drawn at random"
+    )
+    render: RenderConfig = Field(default_factory=RenderConfig)

@@ -9,10 +9,14 @@ who is champion. `python -m pipeline champion` fetches it again, for instance in
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from pipeline.candidate import FILES
+from pipeline.declaration import PARAMS
 from pipeline.outputs import atomic_outputs
+from pipeline.promotion import RegisterConfig
+from pipeline.sections import load_section
 
 FOLDER = "data/models/champion"
 
@@ -25,3 +29,18 @@ def export(model: Path, root: Path) -> Path:
         for name in FILES:
             shutil.copyfile(model / name, out / name)
     return target
+
+
+def fetch(root: Path) -> Path:
+    """Get the champion from the registry.
+
+    Raises:
+        HmerError: there is none, or the registry cannot hand it out.
+    """
+    from pipeline.registry import download
+    from pipeline.tracking import connect
+
+    client, _ = connect(root)
+    name = load_section(root / PARAMS, "register", RegisterConfig).name
+    with tempfile.TemporaryDirectory() as folder:
+        return export(download(client, name, "champion", Path(folder)), root)

@@ -21,6 +21,7 @@ from hmer.errors import HmerError
 from hmer.latex.vocabulary import Vocabulary
 from pipeline.expectations import Expectation, Suite, ValidateConfig, expectations
 from pipeline.verdict import Failure, Finding, Verdict, verdict_of
+from pipeline.wording import WORDING
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
@@ -213,7 +214,7 @@ def _assert(
         suite.add_expectation(
             ExpectColumnValuesToBeBetween(min_value=row.low, max_value=row.high, **common)
             if row.bounded
-            else ExpectColumnValuesToBeInSet(value_set=list(row.allowed), **common)
+            else ExpectColumnValuesToBeInSet(value_set=[""], **common)
         )
     batch = definition.get_batch(batch_parameters={"dataframe": frame})
     # The default index: failures are positions in the frame.
@@ -242,14 +243,14 @@ def _finding(
     return Finding(
         suite=expectation.suite,
         name=expectation.name,
-        title=expectation.title,
+        title=WORDING[expectation.name].title,
         severity=expectation.severity,
         success=bool(result.success) and not error,
         checked=int(body.get("element_count", 0)) - int(body.get("missing_count") or 0),
         failed=len(positions),
         tolerated=expectation.tolerated,
         threshold=expectation.threshold,
-        remedy=expectation.remedy,
+        remedy=WORDING[expectation.name].remedy,
         failures=tuple(
             _failure(frame.iloc[position], expectation.column) for position in positions[:listed]
         ),

@@ -13,27 +13,6 @@ from functools import cache
 from pathlib import Path
 
 PACKAGES = ("hmer", "pipeline")
-WITNESSES = frozenset(
-    f"pipeline/{name}.py"
-    for name in (
-        "__init__",
-        "curves",
-        "declaration",
-        "environment",
-        "interruption",
-        "locks",
-        "outputs",
-        "resume",
-        "stage",
-        "stages/__init__",
-        "tracking",
-    )
-)
-"""Files around every stage that move, watch or guard results but cannot change one.
-
-They are not `deps`: a better error message must not cost a training. What turns `params.yaml` into
-configurations (`sections.py`, `base.py`) is not among them.
-"""
 
 
 @dataclass
@@ -44,13 +23,12 @@ class Reach:
     foreign: set[str] = field(default_factory=set)
 
 
-def reach(module: str, root: Path, *, without: frozenset[str] = frozenset()) -> Reach:
+def reach(module: str, root: Path) -> Reach:
     """Follow the imports of `module` through the project's packages.
 
     Args:
         module: dotted name.
         root: folder that holds the packages.
-        without: project files whose own imports are not followed either.
 
     Raises:
         ValueError: there is no such module.
@@ -73,9 +51,10 @@ def reach(module: str, root: Path, *, without: frozenset[str] = frozenset()) -> 
         if file is None:
             continue  # an attribute of a module, imported by name
         relative = file.relative_to(root).as_posix()
-        if relative in without:
-            continue
         found.files.add(relative)
+        named, modules = beside(file, name)
+        found.files |= {path.relative_to(root).as_posix() for path in named}
+        waiting += modules
         parts = name.split(".")
         # Importing a.b.c runs the packages a and a.b first.
         waiting += [".".join(parts[:n]) for n in range(1, len(parts))]
@@ -99,6 +78,31 @@ def imported(file: Path, module: str) -> list[str]:
                 base = ".".join([*above, *([base] if base else [])])
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return names
+
+
+@cache
+def beside(file: Path, module: str) -> tuple[list[Path], list[str]]:
+    """Files and modules beside a source file that it names in a string, as templates are."""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    named: list[Path] = []
+    modules: list[str] = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("PackageLoader"):
+            text = "templates"  # its default
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        else:
+            continue
+        if not text or "/" in text or "\n" in text or text.startswith("."):
+            continue
+        path = file.parent / text
+        if path.suffix == ".py" and path.is_file():
+            modules.append(f"{package}.{path.stem}")
+        elif path.is_file():
+            named.append(path)
+        elif path.is_dir() and path.name != "__pycache__" and not (path / "__init__.py").exists():
+            named += sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc")
+    return named, modules
 
 
 def _runtime(node: ast.AST) -> Iterator[ast.AST]:

@@ -28,8 +28,10 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    raw: str = Field("data/raw", description="folder with raw data; DVC watches it for `ingest`")
-    base: BaseConfig = BaseConfig()
+    raw: str = Field(
+        default="data/raw", description="folder with raw data; DVC watches it for `ingest`"
+    )
+    base: BaseConfig = Field(default_factory=BaseConfig)
     ingest: IngestConfig
     validate_: ValidateConfig = Field(alias="validate")
     pretrain: PretrainConfig

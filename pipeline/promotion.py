@@ -15,17 +15,22 @@ class RegisterConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field("hmer", min_length=1, pattern=r"^[^/:]+$", description="in the registry")
-    split: str = Field("auto", description="the test set that decides; auto: the only one")
-    margin: float = Field(0.0, ge=0, le=1, description="ExpRate a challenger must be better by")
+    name: str = Field(
+        default="hmer", min_length=1, pattern=r"^[^/:]+$", description="in the registry"
+    )
+    split: str = Field(default="auto", description="the test set that decides; auto: the only one")
+    margin: float = Field(
+        default=0.0, ge=0, le=100, description="points of ExpRate a challenger must be better by"
+    )
     across_data: bool = Field(
-        False, description="promote also where champion and challenger saw different test data"
+        default=False,
+        description="promote also where champion and challenger saw different test data",
     )
 
 
 @dataclass(frozen=True)
 class Score:
-    """What the decision rests on: an ExpRate (0 to 1) and the digest of the data behind it."""
+    """What the decision rests on: an ExpRate (percent) and the digest of the data behind it."""
 
     exprate: float
     data: str
@@ -47,12 +52,12 @@ def decide(
             "promotes all the same)"
         )
     gain = candidate.exprate - champion.exprate
-    numbers = f"ExpRate {candidate.exprate:.2%} against {champion.exprate:.2%} on the same data"
+    numbers = f"ExpRate {candidate.exprate:.2f} % against {champion.exprate:.2f} % on the same data"
     if gain > config.margin:
         return "champion", f"better: {numbers}"
     if gain > 0:
         return (
             "challenger",
-            f"better, but by no more than the margin {config.margin:.2%}: {numbers}",
+            f"better, but by no more than the margin {config.margin:.2f}: {numbers}",
         )
     return "challenger", f"not better: {numbers}"

@@ -39,8 +39,9 @@ class ServedRecognizer(PythonModel):
 
         try:
             looks_like_ink = data.lstrip()[:1] == b"<"
-            source = read_inkml(data, "request").ink if looks_like_ink else data
-            found = self.recognizer.recognize(source)
+            found = self.recognizer.recognize(
+                read_inkml(data, "request").ink if looks_like_ink else data
+            )
         except HmerError as error:
             return "", 0.0, str(error)
         return found.latex, float(found.confidence), ""

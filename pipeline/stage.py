@@ -84,6 +84,23 @@ class Stage:
             raise HmerError(f"{path} is missing: run `dvc repro {self.name}`, which makes it")
         return self.root / path
 
+    def raw(self, path: str) -> Path:
+        """Raw data named in the parameters: a declared input too, by way of the key `raw`.
+
+        Raises:
+            HmerError: it is missing, or lies outside the folder that DVC watches.
+        """
+        found = (self.root / path).resolve()
+        watched = [(self.root / dep).resolve() for dep in self.declared.deps]
+        if not any(found.is_relative_to(folder) for folder in watched):
+            raise HmerError(
+                f"{PARAMS}: {path} lies outside the folder that DVC watches for changes; set "
+                "`raw` to the folder it is in"
+            )
+        if not found.exists():
+            raise HmerError(f"{PARAMS}: {path} does not exist")
+        return found
+
     @contextmanager
     def outputs(self, path: str) -> Iterator[Path]:
         """A folder to fill, published as the declared output `path` when the block ends well."""
@@ -132,8 +149,8 @@ class Stage:
 def run_stage(name: str, body: Callable[[Stage], None]) -> None:
     """Run `body` as the stage `name` in this process, and exit.
 
-    Exit codes: 0; `USER_ERROR`, `TRANSIENT` or the `exit_code` of the `HmerError`; 130 and 143 after
-    SIGINT and SIGTERM; `FAILED` with a traceback for what nobody foresaw.
+    Exit codes: 0; `USER_ERROR`, `TRANSIENT` or the `exit_code` of the `HmerError`; 130 and 143
+    after SIGINT and SIGTERM; `FAILED` with a traceback for what nobody foresaw.
     """
     interruption = Interruption()
     interruption.listen()

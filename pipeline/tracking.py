@@ -9,6 +9,7 @@ equal inputs must give equal bytes.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -148,18 +149,20 @@ def parent_run(root: Path, tags: Mapping[str, str]) -> Iterator[str]:
         TrackingError: the server does not answer; the block is not entered.
     """
     record = root / RESUME / "run.json"
-    client, experiment = _connect(root)
+    client, experiment = connect(root)
     _close_left_open(client, record)
     tracker = Tracker(
         client, _create(client, experiment, "pipeline", {**origin(root), **tags}), "pipeline"
     )
     _remember(record, tracker.run_id, "")
     os.environ[PARENT] = tracker.run_id
-    status = "FAILED"
+    status = "FINISHED"
     try:
         yield tracker.run_id
-        status = "FINISHED"
-    except KeyboardInterrupt:
+    except Exception:
+        status = "FAILED"
+        raise
+    except BaseException:  # Ctrl-C, and what Prefect makes of SIGTERM
         status = "KILLED"
         raise
     finally:
@@ -188,7 +191,7 @@ def clean(name: str) -> str:
 def _open(stage: Stage, params: Mapping[str, Any], record: Path) -> Tracker:
     from mlflow.entities import Param
 
-    client, experiment = _connect(stage.root)
+    client, experiment = connect(stage.root)
     with _answered():
         run_id = _left_open(client, record, stage.fingerprint)
         if run_id is None:
@@ -204,11 +207,12 @@ def _open(stage: Stage, params: Mapping[str, Any], record: Path) -> Tracker:
     return Tracker(client, run_id, stage.name)
 
 
-def _connect(root: Path) -> tuple[MlflowClient, str]:
+def connect(root: Path) -> tuple[MlflowClient, str]:
     """Client and experiment id; local artifacts lie in the project, wherever one stands."""
     with _answered():
         from mlflow import MlflowClient
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table it makes
         uri = os.environ["MLFLOW_TRACKING_URI"]
         client = MlflowClient(uri)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)

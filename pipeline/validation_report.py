@@ -24,13 +24,14 @@ MAX_QUARANTINED = 200
 PAIRED = frozenset({"unique_id", "repeats", "contradicts", "image_leak", "near_leak"})
 """Expectations whose failing value names another row, `split/id`, which is shown beside it."""
 
-SUITES = {
-    "dataset": "Dataset",
-    "files": "Files",
-    "splits": "Splits",
-    "samples": "Expressions",
-    "symbols": "Symbols",
+UNITS = {
+    "dataset": "dataset",
+    "files": "files",
+    "splits": "splits",
+    "samples": "expressions",
+    "symbols": "symbols",
 }
+"""What the rows of a suite are, in the order of the page."""
 
 Place = tuple[str, int]
 """Stem of the Parquet file, row in it."""
@@ -185,11 +186,12 @@ def _page(
     reasons = evidence.quarantine["reason"].value_counts(sort=False).sort_index()
     return environment.get_template("validation.html.j2").render(
         verdict=verdict,
-        attention=[*verdict.broken, *verdict.refusing, *verdict.warnings],
+        attention=[*verdict.broken, *verdict.refusing, *verdict.warnings, *verdict.tolerated],
         suites={
-            title: [finding for finding in verdict.findings if finding.suite == suite]
-            for suite, title in SUITES.items()
+            name: [finding for finding in verdict.findings if finding.suite == name]
+            for name in UNITS
         },
+        units=UNITS,
         shown=shown,
         splits=evidence.frames["splits"].to_dict("records"),
         images=images,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError
 
 from hmer.errors import HmerError
 
@@ -19,6 +19,14 @@ DATA_REFUSED = 3
 """Exit code: the data breaks a critical expectation."""
 CHECK_BROKEN = 4
 """Exit code: a check could not be carried out, so nothing is known of what it guards."""
+
+
+class GateClosed(HmerError):
+    """The verdict does not let training start; `exit_code` says whether for data or for a check."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class Failure(BaseModel):
@@ -85,16 +93,34 @@ class Verdict(BaseModel):
         ]
 
     @property
+    def tolerated(self) -> list[Finding]:
+        """Expectations that hold although some rows break them."""
+        return [finding for finding in self.findings if finding.success and finding.failed]
+
+    @property
     def broken(self) -> list[Finding]:
         """Checks that could not be carried out."""
         return [finding for finding in self.findings if finding.error]
 
-    @property
-    def exit_code(self) -> int:
-        """0, DATA_REFUSED, or CHECK_BROKEN, which wins: its verdict is incomplete."""
+    def require(self, page: str) -> None:
+        """Go on only with a dataset that has passed.
+
+        Args:
+            page: where the report is, for the message.
+
+        Raises:
+            GateClosed: it has not passed.
+        """
         if self.broken:
-            return CHECK_BROKEN
-        return DATA_REFUSED if self.refusing else 0
+            names = ", ".join(finding.name for finding in self.broken)
+            raise GateClosed(f"checks could not be carried out: {names}; see {page}", CHECK_BROKEN)
+        if self.refusing:
+            names = ", ".join(finding.name for finding in self.refusing)
+            raise GateClosed(
+                f"the dataset breaks critical expectations: {names}; {page} shows the rows and "
+                "the remedy",
+                DATA_REFUSED,
+            )
 
     def message(self) -> str:
         """What failed, which rows and what to do: a line or two per finding."""
@@ -123,7 +149,7 @@ def verdict_of(findings: list[Finding], rows: dict[str, int], quarantined: int) 
 
 
 class _Gate(BaseModel):
-    passed: bool
+    passed: StrictBool
 
 
 def require_passed(path: Path) -> None:
@@ -142,7 +168,7 @@ def require_passed(path: Path) -> None:
             f"{path}: no verdict on the dataset; run the validate stage first"
         ) from None
     except (OSError, ValidationError) as error:
-        raise HmerError(f"{path}: not a verdict ({error}); run the validate stage again") from error
+        raise HmerError(f"{path}: not a verdict; run the validate stage again") from error
     if not gate.passed:
         page = path.parent / "index.html"
         raise HmerError(

@@ -101,10 +101,13 @@ def count_members(path: Path, suffix: str) -> int | None:
     """How many files `read_members` will give, or None where only reading them all would tell."""
     if path.is_dir():
         return sum(1 for _ in _walk(path, suffix))
-    if path.name.lower().endswith(".zip") and zipfile.is_zipfile(path):
+    if not path.name.lower().endswith(".zip"):
+        return None
+    try:
         with zipfile.ZipFile(path) as package:
             return sum(_wanted(name, suffix) for name in package.namelist())
-    return None
+    except _DAMAGE:  # reading it will tell
+        return None
 
 
 def _wanted(name: str, suffix: str) -> bool:

@@ -46,9 +46,7 @@ class Converter:
 
     def _tokens(self, item: SourceItem) -> tuple[str, ...]:
         tokens = (
-            normalise_latex(item.latex, self.dialect)
-            if item.tokens is None
-            else list(item.tokens)
+            normalise_latex(item.latex, self.dialect) if item.tokens is None else list(item.tokens)
         )
         if not tokens:
             raise LatexError(f"the truth {item.latex!r} has no tokens")

@@ -33,9 +33,7 @@ def split_scale(config: AugmentConfig) -> tuple[AugmentConfig, tuple[float, floa
     return without, (1 / config.scale, config.scale)
 
 
-def draw_ink(
-    ink: Ink, config: RenderConfig, scale: float, height: int, width: int
-) -> Drawn:
+def draw_ink(ink: Ink, config: RenderConfig, scale: float, height: int, width: int) -> Drawn:
     """Render ink at `scale` times the usual size, shrunk if need be to fit height x width."""
     left, top, right, bottom = ink.bounds()
     # What the margin leaves, minus a pixel for rounding.

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from hmer.errors import HmerError
@@ -25,8 +26,8 @@ from hmer.latex.parse import parse
 REQUIRED = ("id", "source", "split", "latex", "tokens", "image")
 """Columns without which a row cannot be used."""
 
-FINGERPRINT_SIDE = 16
-FINGERPRINT_BYTES = FINGERPRINT_SIDE * FINGERPRINT_SIDE // 8
+FINGERPRINT_SIZE = (24, 12)
+FINGERPRINT_BYTES = FINGERPRINT_SIZE[0] * FINGERPRINT_SIZE[1]
 MAX_PIXELS = 2**25
 """A picture beyond this (32 megapixels) is refused before it is decoded."""
 
@@ -69,7 +70,7 @@ class LabelFacts(NamedTuple):
 
 
 class PictureFacts(NamedTuple):
-    """`error` is "" where the picture is sound; the fingerprint is its coarse gradient."""
+    """`error` is "" where the picture is sound; the fingerprint is a thumbnail of its ink."""
 
     error: str | None = None
     ink_share: float | None = None
@@ -164,11 +165,13 @@ def picture_facts(data: bytes | None, height: int | None, width: int | None) -> 
     )
 
 
-def _fingerprint(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
-    """Difference hash: where a thumbnail of the picture grows darker from left to right."""
-    size = (FINGERPRINT_SIDE + 1, FINGERPRINT_SIDE)
-    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX), np.int16)
-    return np.packbits(small[:, 1:] > small[:, :-1]).tobytes()
+def _fingerprint(pixels: NDArray[np.uint8]) -> bytes:
+    """A thumbnail of the ink's bounding box, so that neither margin nor scale matters."""
+    rows, columns = (np.flatnonzero(pixels.max(axis=side) >= 128) for side in (1, 0))
+    if len(rows):
+        pixels = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    thumbnail = Image.fromarray(pixels).resize(FINGERPRINT_SIZE, Image.Resampling.BOX)
+    return thumbnail.tobytes()
 
 
 def ink_error(data: bytes | None, strokes: int | None) -> str | None:

@@ -47,10 +47,14 @@ class IngestConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: Literal["synthetic", "crohme"] = "synthetic"
-    seed: int = Field(0, ge=0, description="of synthetic data")
-    dialect: str = Field("wap", description="of the captions: wap, comer or can")
-    val_share: float = Field(0.1, ge=0, le=0.5, description="share of writers kept from training")
-    workers: int = Field(2, ge=1, le=256, description="processes; the result does not depend on it")
+    seed: int = Field(default=0, ge=0, description="of synthetic data")
+    dialect: str = Field(default="wap", description="of the captions: wap, comer or can")
+    val_share: float = Field(
+        default=0.1, ge=0, le=0.5, description="share of writers kept from training"
+    )
+    workers: int = Field(
+        default=2, ge=1, le=256, description="processes; the result does not depend on it"
+    )
     render: RenderConfig = RenderConfig()
     crohme: CrohmeConfig = CrohmeConfig()
     synthetic: SyntheticConfig = SyntheticConfig()

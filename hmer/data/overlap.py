@@ -31,10 +31,10 @@ def overlap(profile: Profile, near: float) -> pd.DataFrame:
         One line per row of `profile.rows`, same order, columns:
         `id_repeats` (an earlier row of the split with this id), `repeats` (an earlier row of the
         split with the same picture), `contradicts` (an earlier row of any split with the same
-        picture and another label), `writer_leak` (upstream split with this writer), `image_leak`
+        picture and another label), `writer_leak` (writer who is upstream too), `image_leak`
         (row upstream with the same picture), `near_leak` (row upstream with the same label and a
-        nearly equal picture), `label_seen` (bool: the label is in train). Rows are named
-        `split/id`.
+        nearly equal picture), `label_seen` (bool: the label is in train). Rows and
+        writers are named `split/name`.
     """
     rows = profile.rows
     names = [f"{file}/{name}" for file, name in zip(rows["file"], rows["id"], strict=True)]
@@ -56,11 +56,16 @@ def overlap(profile: Profile, near: float) -> pd.DataFrame:
     return table
 
 
-def similarity(one: NDArray[np.uint8], many: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Jaccard similarity of fingerprints: (b,) and (n, b) bytes to (n,); 1 where both are empty."""
-    both = np.bitwise_count(one & many).sum(axis=-1, dtype=np.int64)
-    either = np.bitwise_count(one | many).sum(axis=-1, dtype=np.int64)
-    return np.where(either == 0, 1.0, both / np.maximum(either, 1))
+def similarity(one: NDArray[np.uint8], many: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Correlation of fingerprints, (b,) with (n, b): 1 for equal ones, 0 where one is flat."""
+    return _standardised(many) @ _standardised(one)
+
+
+def _standardised(fingerprints: NDArray[np.uint8]) -> NDArray[np.float32]:
+    values = fingerprints.astype(np.float32)
+    values -= values.mean(axis=-1, keepdims=True)
+    length = np.linalg.norm(values, axis=-1, keepdims=True)
+    return np.asarray(values / np.maximum(length, 1e-6), np.float32)
 
 
 def _earlier(rows: pd.DataFrame, key: str, empty: object, names: list[str]) -> list[str]:
@@ -96,7 +101,7 @@ def _shared_writers(rows: pd.DataFrame) -> list[str]:
     known = rows[rows["writer"].notna()]
     writers = {file: set(group) for file, group in known.groupby("file")["writer"]}
     return [
-        next((up for up in upstream(file) if writer in writers.get(up, ())), "")
+        next((f"{up}/{writer}" for up in upstream(file) if writer in writers.get(up, ())), "")
         for file, writer in zip(rows["file"], rows["writer"], strict=True)
     ]
 
@@ -108,11 +113,14 @@ def _near(
     same: list[str],
     near: float,
 ) -> list[str]:
-    """Only pictures of one label are compared: the groups stay small."""
+    """Only pictures of one label are compared: the groups stay small.
+
+    A label of one token is passed over: two hands' `1` are as alike as two copies.
+    """
     groups: dict[tuple[str, int], list[int]] = defaultdict(list)
-    files, labels, images = rows["file"], rows["label_hash"], rows["image_hash"]
-    for index, (file, label, image) in enumerate(zip(files, labels, images, strict=True)):
-        if image:
+    columns = (rows[name] for name in ("file", "label_hash", "image_hash", "tokens"))
+    for index, (file, label, image, length) in enumerate(zip(*columns, strict=True)):
+        if image and length > 1:
             groups[file, label].append(index)
     result = [""] * len(rows)
     for (file, label), members in groups.items():

@@ -19,9 +19,7 @@ _CHUNK = 32  # items per message: large enough to hide its cost, small enough to
 _WAITING = 4  # chunks per worker that are under way at a time
 
 
-def ordered_map(
-    function: Callable[[In], Out], items: Iterable[In], workers: int
-) -> Iterator[Out]:
+def ordered_map(function: Callable[[In], Out], items: Iterable[In], workers: int) -> Iterator[Out]:
     """`function(item)` for every item, in their order.
 
     Args:

@@ -101,9 +101,9 @@ def fixed_plans(
             yield step, PlannedBatch(samples, scales, plan.height, plan.width)
 
 
-def _first_occurrence(samples: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[
-    tuple[int], np.dtype[np.bool_]
-]:
+def _first_occurrence(
+    samples: np.ndarray[tuple[int], np.dtype[np.int64]],
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """True where a value stands for the first time."""
     first = np.zeros(len(samples), dtype=bool)
     first[np.unique(samples, return_index=True)[1]] = True

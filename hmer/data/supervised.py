@@ -53,9 +53,7 @@ class SupervisedMaker:
             stack(images, plan.height, plan.width), inputs, targets, torch.from_numpy(symbols)
         )
 
-    def _mark(
-        self, cells: NDArray[np.int64], ink: Ink, points: NDArray[np.float32]
-    ) -> None:
+    def _mark(self, cells: NDArray[np.int64], ink: Ink, points: NDArray[np.float32]) -> None:
         """Write each symbol's class into the cells through which its strokes go."""
         starts = np.cumsum([0, *(len(stroke) for stroke in ink.strokes)])
         places = np.floor(points / self.stride).astype(np.int64)

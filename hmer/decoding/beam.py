@@ -136,7 +136,7 @@ def _collect(
             done[row] = True
         elif len(found) >= beam:
             living = [s for s, e in zip(score_rows[row], end_rows[row], strict=True) if not e]
-            ranks = sorted((h.log_probability / (len(h.tokens) + 1) ** alpha for h in found))
+            ranks = sorted(h.log_probability / (len(h.tokens) + 1) ** alpha for h in found)
             # A living hypothesis can at best keep its sum and grow to the limit.
             # CoMER's rule: the best living one, judged by its length so far.
             hope = living[0] / (length + 1) ** alpha if living else float("-inf")

@@ -26,11 +26,14 @@ from hmer.evaluation.tables import worst_first, write_tables
 TRUSTED_RISK = 0.05
 """The page tells how much can be kept when this share of it may be wrong."""
 
+OPTIONAL = ("samples_good.png", "samples_bad.png", "attention_*.png", "occlusion.*")
+"""Files that a report has only where there is something to show."""
+
 
 def write_report(
     out_dir: Path, result: EvaluationResult, config: ReportConfig | None = None
 ) -> MetricsSummary:
-    """Write the whole report into `out_dir`, which is created; files of old reports there go.
+    """Write the whole report into `out_dir`, which is created if need be.
 
     Files: index.html, metrics.json, predictions.parquet, errors.csv, by_length.csv, by_depth.csv,
     confusions.csv, calibration.csv, risk_coverage.csv, occlusion.csv (if measured), and PNG
@@ -42,8 +45,9 @@ def write_report(
     config = config or ReportConfig()
     findings = find(result.predictions, config)
     out_dir.mkdir(parents=True, exist_ok=True)
-    for old in out_dir.glob("*.png"):
-        old.unlink()  # a report with fewer pictures must not keep those of an earlier one
+    for pattern in OPTIONAL:  # a report with fewer pictures must not keep those of an earlier one
+        for old in out_dir.glob(pattern):
+            old.unlink()
     write_tables(out_dir, result, findings)
     figures = _figures(result, findings, config)
     for name, png in figures.items():

@@ -14,22 +14,18 @@ Shape = tuple[tuple[tuple[str, "Shape"], ...], ...]
 
 
 def shape(row: Row) -> Shape:
-    """The tree of `row` with its symbols erased.
-
-    Children are sorted by relation, since `x_a^b` and `x^b_a` are one structure.
-    """
+    """The tree of `row` with its symbols erased; children keep their order."""
     return tuple(
-        tuple(sorted((relation.value, shape(child)) for relation, child in node.children))
-        for node in row
+        tuple((relation.value, shape(child)) for relation, child in node.children) for node in row
     )
 
 
 def same_structure(truth: Sequence[str], prediction: Sequence[str]) -> bool:
     r"""Whether both have the same tree when symbols are ignored.
 
-    Trees are compared in their canonical spelling, since `\limits` and groups that only group
-    cannot be seen in the picture. A sequence that cannot be parsed has no structure, and agrees
-    only with itself.
+    Trees are compared in their canonical spelling, since `\limits`, the order of scripts and
+    groups that only group cannot be seen in the picture. A sequence that cannot be parsed has no
+    structure, and agrees only with itself.
     """
     if list(truth) == list(prediction):
         return True

@@ -21,15 +21,23 @@ class AugmentConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scale: float = Field(1.35, ge=1, le=4, description="size factor, drawn from [1/s, s]")
-    aspect: float = Field(1.15, ge=1, le=2, description="width to height factor, from [1/a, a]")
-    rotation: float = Field(4.0, ge=0, le=45, description="largest rotation in degrees")
-    shear: float = Field(0.2, ge=0, le=1, description="largest slant, horizontal shift per height")
-    stroke_shift: float = Field(0.03, ge=0, le=1, description="standard deviation per stroke")
-    stroke_scale: float = Field(0.04, ge=0, le=0.5, description="sd of the log size per stroke")
-    stroke_rotation: float = Field(2.0, ge=0, le=30, description="sd in degrees per stroke")
-    elastic: float = Field(0.08, ge=0, le=1, description="sd of the smooth displacement")
-    elastic_length: float = Field(2.5, ge=0.5, le=50, description="its shortest wavelength")
+    scale: float = Field(default=1.35, ge=1, le=4, description="size factor, drawn from [1/s, s]")
+    aspect: float = Field(
+        default=1.15, ge=1, le=2, description="width to height factor, from [1/a, a]"
+    )
+    rotation: float = Field(default=4.0, ge=0, le=45, description="largest rotation in degrees")
+    shear: float = Field(
+        default=0.2, ge=0, le=1, description="largest slant, horizontal shift per height"
+    )
+    stroke_shift: float = Field(
+        default=0.03, ge=0, le=1, description="standard deviation per stroke"
+    )
+    stroke_scale: float = Field(
+        default=0.04, ge=0, le=0.5, description="sd of the log size per stroke"
+    )
+    stroke_rotation: float = Field(default=2.0, ge=0, le=30, description="sd in degrees per stroke")
+    elastic: float = Field(default=0.08, ge=0, le=1, description="sd of the smooth displacement")
+    elastic_length: float = Field(default=2.5, ge=0.5, le=50, description="its shortest wavelength")
 
 
 def augment(ink: Ink, rng: np.random.Generator, config: AugmentConfig) -> Ink:

@@ -19,6 +19,7 @@ MAX_PIXELS = 2**22
 """Images larger than this are refused: ink that sparse is a mistake, or an attack."""
 
 _PIECE = 4.0  # pixels: short enough for small patches, long enough for few of them
+_MAX_PIECES = 2**20  # a scribble of 4 million pixels
 _BATCH = 2**14  # pieces drawn at once, bounding memory
 _MAX_PEN = 64.0  # pixels
 
@@ -28,9 +29,9 @@ class RenderConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    unit: float = Field(20.0, ge=4, le=128, description="pixels per symbol unit")
-    pen: float = Field(0.1, gt=0, le=1, description="width of the line in symbol units")
-    margin: float = Field(0.25, ge=0, le=4, description="blank border in symbol units")
+    unit: float = Field(default=20.0, ge=4, le=128, description="pixels per symbol unit")
+    pen: float = Field(default=0.1, gt=0, le=1, description="width of the line in symbol units")
+    margin: float = Field(default=0.25, ge=0, le=4, description="blank border in symbol units")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def render(ink: Ink, unit: float, pen: float = 0.1, margin: float = 0.25) -> Ren
         margin: blank border on every side, in ink units.
 
     Raises:
-        InkError: no points, or an image of more than `MAX_PIXELS`.
+        InkError: no points, an image of more than `MAX_PIXELS`, or endless scribbling.
         ValueError: `unit` or `pen` is not positive, or `margin` is negative.
     """
     if not (unit > 0 and pen > 0 and margin >= 0):
@@ -104,6 +105,8 @@ def _pieces(strokes: tuple[Points, ...]) -> tuple[Points, Points]:
     following[np.searchsorted(index, dots)] = dots
     start, step = points[index], points[following] - points[index]
     count = np.maximum(np.ceil(np.hypot(step[:, 0], step[:, 1]) / _PIECE), 1).astype(np.int64)
+    if count.sum() > _MAX_PIECES:
+        raise InkError(f"strokes {count.sum() * _PIECE:.0f} pixels long in all are no expression")
     owner = np.repeat(np.arange(len(index)), count)
     number = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     step = (step / count[:, None].astype(np.float32))[owner]

@@ -19,6 +19,9 @@ TOLERANCE = 0.02
 MAX_GAP = 0.5
 """Largest distance, in symbol units, between neighbouring points: lets long bars bend."""
 
+MAX_EXTENT = 2000.0
+"""Symbol units that ink may span; the widest of 2700 from CROHME spans 73."""
+
 _FLAT = 0.4  # a stroke lower than this share of its width is a bar, not a letter
 _SMALL = 0.3  # a stroke below this share of the median extent is a dot, a comma or a tick
 _WIDTH_WEIGHT = 0.3  # the width steadies the height: descenders and brackets are tall and narrow
@@ -37,9 +40,15 @@ def symbol_unit(ink: Ink) -> float:
     """
     if not any(len(stroke) for stroke in ink.strokes):
         raise InkError("ink without points has no size")
-    sizes = np.array(
-        [np.ptp(stroke.astype(np.float64), axis=0) for stroke in ink.strokes if len(stroke)]
+    return typical_size(
+        np.array(
+            [np.ptp(stroke.astype(np.float64), axis=0) for stroke in ink.strokes if len(stroke)]
+        )
     )
+
+
+def typical_size(sizes: NDArray[np.float64]) -> float:
+    """The symbol unit behind the widths and heights (n, 2) of strokes, or of inked blobs."""
     width, height = sizes[:, 0], sizes[:, 1]
     extent = np.hypot(width, height)
     if not extent.any():
@@ -64,7 +73,7 @@ def normalise(ink: Ink, unit: float | None = None) -> Ink:
         unit: device units per symbol unit; `symbol_unit(ink)` if not given.
 
     Raises:
-        InkError: there is no point, or a stroke is empty.
+        InkError: there is no point, a stroke is empty, or the ink spans over `MAX_EXTENT`.
         ValueError: the unit is not positive.
     """
     unit = symbol_unit(ink) if unit is None else unit
@@ -73,7 +82,12 @@ def normalise(ink: Ink, unit: float | None = None) -> Ink:
     if not all(len(stroke) for stroke in ink.strokes):
         raise InkError("a stroke has no points")
     points = np.concatenate(ink.strokes).astype(np.float64)
-    points = (points - points.min(axis=0)) / unit
+    points = (points - points.min(axis=0)) / unit  # first, while digits are plentiful
+    if not points.max() <= MAX_EXTENT:
+        raise InkError(
+            f"the ink spans {points.max():.0f} symbols, more than {MAX_EXTENT:.0f}: "
+            "remove stray points"
+        )
     lengths = np.array([len(stroke) for stroke in ink.strokes])
     keep = _simplified(points, lengths, TOLERANCE)
     strokes = tuple(
@@ -84,7 +98,8 @@ def normalise(ink: Ink, unit: float | None = None) -> Ink:
             strict=True,
         )
     )
-    return Ink(strokes, ink.symbols)
+    corner = np.concatenate(strokes).min(axis=0)  # the outermost point may have been dropped
+    return Ink(tuple(stroke - corner for stroke in strokes), ink.symbols)
 
 
 def _simplified(

@@ -9,16 +9,24 @@ from __future__ import annotations
 import re
 
 from hmer.errors import LatexError
-from hmer.latex.commands import LIMIT_SCRIPTS, LIMITS, MAX_DEPTH, PARTS, ROOT, SCRIPTS
+from hmer.latex.commands import (
+    LIMIT_SCRIPTS,
+    LIMITS,
+    MAX_DEPTH,
+    PARTS,
+    ROOT,
+    SCRIPTS,
+)
 from hmer.latex.spellings import BLANKS, DEFAULT_LIMITS, FENCES, FONTS, FUNCTIONS, SIZES, SYNONYMS
 from hmer.latex.tokens import shorten, tokenize
 from hmer.latex.tree import Node, Relation, Row, expression_depth, grounded
 
-_MAX_CHARACTERS = 100_000
+_MAX_CHARACTERS = 20_000
 _INDEX_AFTER = "\\ABOVE"
 _OVER = "\\over"
 _REFUSED = ("\\begin", "\\end", "\\\\", "&")
 _PRIME = "'"
+_NO_SYMBOL = frozenset((*SCRIPTS, "}", LIMITS, _OVER, _INDEX_AFTER))
 _EMPTY = (Node(""), grounded(Node("")))
 
 
@@ -35,7 +43,7 @@ def read(latex: str) -> Row:
     marked = re.sub(r"\bABOVE(?=\s*\{)", lambda _: _INDEX_AFTER, latex)
     marked = re.sub(r"\\([lg]t)(?=[A-Z])", r"\\\1 ", marked)
     reader = _Reader(_plain(tokenize(marked)), latex)
-    row = reader.row(None, depth=0)
+    row = _merge_functions(reader.row(None, depth=0))
     if expression_depth(row) > MAX_DEPTH:
         raise reader.fail(f"nested deeper than {MAX_DEPTH} levels")
     return row
@@ -97,10 +105,10 @@ class _Reader:
         if token is None and closing == "]":
             raise self.fail("the root index is not closed")
         self.at += 1
-        row = _merge_functions(nodes)
         if numerator is None:
-            return row
-        return (Node("\\frac", ((Relation.ABOVE, numerator), (Relation.BELOW, row))),)
+            return tuple(nodes)
+        over = ((Relation.ABOVE, numerator), (Relation.BELOW, tuple(nodes)))
+        return (Node("\\frac", over),)
 
     def element(self, nodes: list[Node], depth: int) -> None:
         """One symbol or group, with its scripts, appended to `nodes`."""
@@ -110,10 +118,10 @@ class _Reader:
         if token == "{":
             self.at += 1
             inner = self.row("}", depth + 1)
+            group = start if inner else None
             if not inner and self.peek() in SCRIPTS:
                 inner = (Node(""),)
             nodes.extend(_after_others(inner) if start else inner)
-            group = start if inner else None
         elif token == _INDEX_AFTER:
             self.at += 1
             self.index_after(nodes, depth)
@@ -126,8 +134,10 @@ class _Reader:
     def symbol(self, depth: int) -> Node:
         """A symbol with the arguments of its command, without scripts."""
         token = self.peek()
-        if token is None or token in _REFUSED or token in (*SCRIPTS, "}", LIMITS, _OVER):
-            raise self.fail("an expression is expected; environments are not supported")
+        if token in _REFUSED:
+            raise self.fail("environments and several lines are not supported")
+        if token is None or token in _NO_SYMBOL:
+            raise self.fail("a symbol or a group is expected")
         self.at += 1
         parts: list[tuple[Relation, Row]] = []
         if token == ROOT and self.peek() == "[":
@@ -151,35 +161,50 @@ class _Reader:
         return Relation.INDEX, index
 
     def index_after(self, nodes: list[Node], depth: int) -> None:
-        if not nodes or [kind for kind, _ in nodes[-1].children] != [Relation.INSIDE]:
+        root = nodes[-1] if nodes else Node("")
+        if root.token != ROOT or [kind for kind, _ in root.children] != [Relation.INSIDE]:
             raise self.fail("ABOVE must follow a root without index")
         index = self.checked_index(self.argument(depth))
-        nodes[-1] = Node(nodes[-1].token, (index, *nodes[-1].children))
+        nodes[-1] = Node(ROOT, (index, *root.children))
 
     def scripts(self, nodes: list[Node], group: int | None, depth: int) -> None:
-        """Scripts and primes, put on the last node, or on the group `nodes[group:]`."""
-        limits = False
-        while (token := self.peek()) in SCRIPTS or token in (LIMITS, _PRIME):
-            if token == LIMITS:
-                base = nodes[-1] if nodes else Node("")
-                limits = base.token not in DEFAULT_LIMITS | {""} and not base.children
-                self.at += 1
-                continue
-            if token == _PRIME and not self.at_script_prime(nodes):
-                return
-            mark = "^" if token == _PRIME else str(token)
-            script = self.primes(depth) if token == _PRIME else self.script(depth)
-            if not script:
-                continue  # an empty script leaves no ink
-            if not nodes:
-                nodes.append(Node(""))
-            if group is not None and _relation(nodes[-1], mark, limits) in _taken(nodes[-1]):
-                nodes[group:] = [Node("", ((Relation.INSIDE, tuple(nodes[group:])),))]
-                group = None
-            relation = _relation(nodes[-1], mark, limits)
-            if relation in _taken(nodes[-1]):
+        """Scripts and primes, put on the last node, or on the group `nodes[group:]`.
+
+        The captions of the literature put the scripts of a group on its last symbol; only where
+        that symbol has such a script already does the group stay.
+        """
+        limits, scripts = self.marked(nodes, depth)
+        if not scripts:
+            return
+        if not nodes:
+            nodes.append(Node(""))
+        marks = [mark for mark, _ in scripts]
+        if group is not None and _relations(nodes[-1], marks, limits) & _taken(nodes[-1]):
+            nodes[group:] = [_group(tuple(nodes[group:]))]
+        base = nodes[-1]
+        for mark, script in scripts:
+            (relation,) = _relations(base, [mark], limits)
+            if relation in _taken(base):
                 raise self.fail("a second script of one kind on one symbol")
-            nodes[-1] = Node(nodes[-1].token, (*nodes[-1].children, (relation, script)))
+            base = Node(base.token, (*base.children, (relation, script)))
+        nodes[-1] = base
+
+    def marked(self, nodes: list[Node], depth: int) -> tuple[bool, list[tuple[str, Row]]]:
+        """Whether limits stand next, and the scripts after them; empty scripts leave no ink."""
+        base = nodes[-1] if nodes else Node("")
+        limits = False
+        scripts: list[tuple[str, Row]] = []
+        while (token := self.peek()) in SCRIPTS or token == LIMITS or self.at_script_prime(nodes):
+            if token == LIMITS:
+                may_have = base.token not in DEFAULT_LIMITS | {""} and not base.children
+                limits = limits or (may_have and not scripts)
+                self.at += 1
+            elif token == _PRIME:
+                scripts.append(("^", self.primes(depth)))
+            else:
+                self.at += 1
+                scripts.append((str(token), self.argument(depth)))
+        return limits, [script for script in scripts if script[1]]
 
     def at_script_prime(self, nodes: list[Node]) -> bool:
         """Whether a prime stands next that is the superscript of what comes before it.
@@ -188,62 +213,71 @@ class _Reader:
         """
         return self.peek() == _PRIME and bool(nodes) and nodes[-1] != Node(_PRIME)
 
-    def script(self, depth: int) -> Row:
-        self.at += 1
-        return self.argument(depth)
-
     def primes(self, depth: int) -> Row:
         """A run of primes and the superscript after it, which LaTeX sets beside them."""
-        row: Row = ()
+        row: list[Node] = []
         while self.peek() == _PRIME:
             self.at += 1
-            row += (Node(_PRIME),)
+            row.append(Node(_PRIME))
         if self.peek() == "^":
             self.at += 1
-            row += tuple(map(grounded, self.argument(depth)))
-        return row
+            row.extend(map(grounded, self.argument(depth)))
+        return tuple(row)
 
 
 def _after_others(inner: Row) -> Row:
-    """`inner`, the content of a group, as it stands after other symbols of a row."""
-    primes = next((i for i, node in enumerate(inner) if node != Node(_PRIME)), len(inner))
-    lead = (grounded(Node("", ((Relation.SUP, inner[:primes]),))),) if primes else ()
-    return (*lead, *map(grounded, inner[primes:]))
+    """`inner`, the content of a group, as it stands after other symbols of a row.
+
+    A group that starts with a prime stays: without it, the prime would go to what stands before.
+    """
+    if inner and inner[0].token == _PRIME:
+        return (_group(inner),)
+    return tuple(map(grounded, inner))
+
+
+def _group(row: Row) -> Node:
+    """`row` in a group of its own, where a script without base may stand first."""
+    first = row[0]
+    if not first.token and first.children[0] == (Relation.INSIDE, ()):
+        row = (Node("", first.children[1:]), *row[1:])
+    return Node("", ((Relation.INSIDE, row),))
 
 
 def _taken(node: Node) -> set[Relation]:
     return {relation for relation, _ in node.children}
 
 
-def _relation(base: Node, mark: str, limits: bool) -> Relation:
-    """Where a script on `base` stands; limits once begun go on."""
+def _relations(base: Node, marks: list[str], limits: bool) -> set[Relation]:
+    """Where scripts on `base` stand; limits once begun go on."""
     begun = base.token not in PARTS and bool(_taken(base) & {Relation.ABOVE, Relation.BELOW})
-    return (LIMIT_SCRIPTS if limits or begun else SCRIPTS)[mark]
+    relations = LIMIT_SCRIPTS if limits or begun else SCRIPTS
+    return {relations[mark] for mark in marks}
 
 
-def _merge_functions(nodes: list[Node]) -> Row:
-    """`nodes` with function names spelled letter by letter made into one symbol each.
+def _merge_functions(row: Row) -> Row:
+    """`row` with function names spelled letter by letter made into one symbol each.
 
     A name at the end of its row has no argument and is left: it is a label, as in `a_{tan}`.
     """
     merged: list[Node] = []
     at = 0
-    while at < len(nodes):
-        length = _function_length(nodes, at)
-        word = tuple(node.token for node in nodes[at : at + length])
-        last = nodes[at + length - 1]
-        merged.append(Node(FUNCTIONS[word], last.children) if word in FUNCTIONS else last)
+    while at < len(row):
+        length = _function_length(row, at)
+        word = tuple(node.token for node in row[at : at + length])
+        last = row[at + length - 1]
+        children = tuple((relation, _merge_functions(child)) for relation, child in last.children)
+        merged.append(Node(FUNCTIONS.get(word, last.token), children))
         at += length
     return tuple(merged)
 
 
-def _function_length(nodes: list[Node], start: int) -> int:
+def _function_length(row: Row, start: int) -> int:
     """Letters of the spelled function name that starts at `start`; 1 if there is none."""
     for letters in FUNCTIONS:
-        word = nodes[start : start + len(letters)]
+        word = row[start : start + len(letters)]
         if tuple(node.token for node in word) != letters:
             continue
-        has_argument = bool(word[-1].children) or start + len(letters) < len(nodes)
+        has_argument = bool(word[-1].children) or start + len(letters) < len(row)
         if has_argument and not any(node.children for node in word[:-1]):
             return len(letters)
     return 1

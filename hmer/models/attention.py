@@ -82,5 +82,8 @@ class AttentionNetwork(nn.Module):
         """(B, N, parts * channels) to `parts` tensors of (B, heads, N, channels / heads)."""
         batch, cells, _ = x.shape
         return (
-            x.view(batch, cells, parts, self.heads, -1).permute(2, 0, 3, 1, 4).contiguous().unbind(0)
+            x.view(batch, cells, parts, self.heads, -1)
+            .permute(2, 0, 3, 1, 4)
+            .contiguous()
+            .unbind(0)
         )

@@ -46,7 +46,7 @@ class Cells:
     @staticmethod
     def where(chosen: Tensor) -> Cells:
         """The cells where `chosen`, bool (B, h, w), is True, in reading order of the map."""
-        batch, height, width = chosen.shape
+        height, width = chosen.shape[1:]
         flat = chosen.flatten(1)
         longest = max(int(flat.sum(dim=1).max()), 1)
         size = min(-(-longest // _STEP) * _STEP, height * width)
@@ -67,7 +67,8 @@ class Cells:
         index = self.index.view(shape).expand_as(values)
         valid = self.valid.view(shape)
         blank = values.new_zeros(*values.shape[:-1], height * width)
-        return blank.scatter_add(-1, index, values * valid).unflatten(-1, (height, width))
+        filled = blank.scatter_add(-1, index, values * valid)
+        return filled.view(*values.shape[:-1], height, width)
 
     def code(self, channels: int) -> Tensor:
         """Position code of each cell: (B, M, channels).

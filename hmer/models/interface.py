@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Images with their captions, padded to one shape.

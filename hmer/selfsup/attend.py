@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,7 @@ class Match(SteppedModule):
         """`global`, `local` and `evenness`; measured: hidden share, evenness of the map."""
         config = self.config
         share = config.curriculum.share(self.global_step / config.optimisation.steps)
-        images = batch.to(memory_format=torch.channels_last)
+        images = batch
         masked, _ = hide_ink(images, share, self.block)
         with torch.no_grad():
             whole, seen = (self.encoder(x) for x in (images, masked))
@@ -167,7 +166,7 @@ def load_encoder(path: Path) -> CompactEncoder:
     """The encoder that phase 1 wrote."""
     encoder = CompactEncoder(CompactConfig.model_validate(read_about(path)["config"]))
     load_weights(encoder, path)
-    return encoder.to(memory_format=torch.channels_last)
+    return encoder
 
 
 def attend(

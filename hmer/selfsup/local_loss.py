@@ -7,9 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def local_info_nce(
-    first: Tensor, second: Tensor, valid: Tensor, temperature: float
-) -> Tensor:
+def local_info_nce(first: Tensor, second: Tensor, valid: Tensor, temperature: float) -> Tensor:
     """InfoNCE (van den Oord et al., 2018, equation 4) over matched ink cells, both ways.
 
     Negatives of a cell are all other matched cells, of the same expression and of others.

@@ -24,7 +24,7 @@ def hide_ink(images: Tensor, share: float, block: int) -> tuple[Tensor, Tensor]:
     """
     if not 0 <= share <= 1:
         raise ValueError(f"the hidden share must lie in [0, 1], not {share}")
-    batch, _, height, width = images.shape
+    height, width = images.shape[-2:]
     top, left = (int(x) for x in torch.randint(block, (2,)))
     bottom, right = -(height + top) % block, -(width + left) % block
     padded = functional.pad(images, (left, right, top, bottom))

@@ -8,6 +8,7 @@ same piece of ink in both views (local), views made from the strokes.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -63,16 +64,15 @@ class Contrast(SteppedModule):
     def __init__(self, config: PretrainConfig, seed: int) -> None:
         super().__init__(config.optimisation, seed)
         self.config = config
-        self.encoder = CompactEncoder(config.encoder).to(memory_format=torch.channels_last)
+        self.encoder = CompactEncoder(config.encoder)
         channels = self.encoder.channels
         self.project_global = projector(channels, 2 * channels, config.projection)
         self.project_local = projector(channels, 2 * channels, config.projection)
 
     def losses(self, batch: ViewBatch) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
         """`global` and `local`; measured: the spread of the global embeddings."""
-        images = batch.images.to(memory_format=torch.channels_last)
-        features = self.encoder(images)
-        cells = ink_cells(images, self.encoder.stride)
+        features = self.encoder(batch.images)
+        cells = ink_cells(batch.images, self.encoder.stride)
         first, second = self.project_global(ink_mean(features, cells)).chunk(2)
         losses = {"global": self.config.global_weight * nt_xent(
             first, second, self.config.temperature
@@ -105,7 +105,7 @@ def spread(embeddings: Tensor) -> Tensor:
     0 means that all are equal: the representation has collapsed (Chen and He, 2021, SimSiam).
     """
     unit = functional.normalize(embeddings.detach().float(), dim=1)
-    return unit.std(dim=0).mean() * unit.shape[1] ** 0.5
+    return unit.std(dim=0).mean() * math.sqrt(unit.shape[1])
 
 
 def pretrain(
@@ -134,9 +134,7 @@ def pretrain(
     stride = module.encoder.stride
     augmentation, scales = split_scale(config.augment)
     stream = BatchStream(expressions.sizes, config.batch, stride, seed, scales)
-    maker = ViewMaker(
-        expressions, render, augmentation, scales, config.drop_strokes, config.points
-    )
+    maker = ViewMaker(expressions, render, augmentation, scales, config.drop_strokes, config.points)
     fit(module, stream, maker, run, title="pretrain")
 
     about = {"kind": "encoder", "config": config.encoder.model_dump(mode="json")}
@@ -146,5 +144,3 @@ def pretrain(
     metrics = {name: round(module.curves.last(name), 4) for name in names}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     return metrics
-
-

@@ -31,8 +31,8 @@ _BASE_LINE, _CAP_HEIGHT = 9, 21  # of the Hershey fonts, font units
 _UNIT = 1.25 / _CAP_HEIGHT
 _SCRIPT = 1.2  # the script faces have a lower x-height than the plain one
 
-_FONT_PLAIN = "ABCEFGHLMNPRSTVXY" + "abcdefghijkmnopqrstuwy" + "023456789"
-_FONT_SCRIPT = "abcdefghiklmnopqrtuvwxyz"
+_FONT_PLAIN = "ABCDEFGHJKLMNOPQRSTUVWXYZ" + "abcdefghijkmnopqrstuwy" + "023456789"
+_FONT_SCRIPT = "acdeghiklmnopqtuvwy"  # its b, r, s, x and z read as other signs, f is too tall
 _FONT_GREEK = {
     r"\alpha": "a",
     r"\beta": "b",
@@ -43,6 +43,7 @@ _FONT_GREEK = {
     r"\phi": "f",
     r"\pi": "p",
     r"\Delta": "D",
+    r"\Pi": "P",
 }
 
 
@@ -56,7 +57,7 @@ def resample(points: Curve, step: float = STEP) -> Curve:
 
 
 def spline(knots: Curve) -> Curve:
-    """A centripetal-like Catmull-Rom curve through the knots (n, 2), densely sampled."""
+    """A uniform Catmull-Rom curve through the knots (n, 2), densely sampled."""
     if len(knots) < 3:
         return knots
     padded = np.vstack([2 * knots[0] - knots[1], knots, 2 * knots[-1] - knots[-2]])

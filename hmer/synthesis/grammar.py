@@ -13,7 +13,7 @@ from hmer.errors import HmerError
 from hmer.latex.serialise import serialise
 from hmer.latex.tree import Row
 from hmer.synthesis.inventory import INVENTORIES, Symbols
-from hmer.synthesis.productions import Productions
+from hmer.synthesis.statements import Statements
 
 _ATTEMPTS = 2000
 
@@ -27,17 +27,17 @@ class GrammarConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     symbols: Symbols = "school"
-    min_tokens: int = Field(3, ge=1, le=200)
-    max_tokens: int = Field(14, ge=1, le=200)
-    max_depth: int = Field(2, ge=0, le=8)
-    plain: float = Field(3.0, gt=0)
-    powers: float = Field(2.0, ge=0)
-    subscripts: float = Field(0.9, ge=0)
-    fractions: float = Field(1.1, ge=0)
-    roots: float = Field(0.7, ge=0)
-    functions: float = Field(0.7, ge=0)
-    brackets: float = Field(0.7, ge=0)
-    operators: float = Field(0.4, ge=0)
+    min_tokens: int = Field(default=3, ge=1, le=200)
+    max_tokens: int = Field(default=14, ge=1, le=200)
+    max_depth: int = Field(default=2, ge=0, le=8)
+    plain: float = Field(default=3.0, gt=0)
+    powers: float = Field(default=2.0, ge=0)
+    subscripts: float = Field(default=0.9, ge=0)
+    fractions: float = Field(default=2.4, ge=0)
+    roots: float = Field(default=1.0, ge=0)
+    functions: float = Field(default=0.7, ge=0)
+    brackets: float = Field(default=0.7, ge=0)
+    operators: float = Field(default=1.2, ge=0)
 
     @model_validator(mode="after")
     def _ordered(self) -> GrammarConfig:
@@ -70,7 +70,7 @@ class Grammar:
             HmerError: the limits leave nothing that the grammar can make.
         """
         config = self.config
-        productions = Productions(INVENTORIES[config.symbols], self._weights, config.max_depth, rng)
+        productions = Statements(INVENTORIES[config.symbols], self._weights, config.max_depth, rng)
         for _ in range(_ATTEMPTS):
             row = productions.statement()
             if config.min_tokens <= len(serialise(row)) <= config.max_tokens:

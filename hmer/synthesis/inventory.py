@@ -45,10 +45,11 @@ SCHOOL = Inventory(
 FULL = Inventory(
     variables=tuple("abcdefghijklmnopqrstuvwxyzxxyzabcnABCEFGHILMNPRSTVXY"),
     indices=tuple("ijknmp"),
-    constants=tuple(
-        r"\alpha \beta \gamma \lambda \mu \phi \pi \sigma \theta \Delta e \pi \theta".split()
+    constants=(
+        *(r"\alpha", r"\beta", r"\gamma", r"\lambda", r"\mu", r"\phi", r"\pi", r"\sigma"),
+        *(r"\theta", r"\Delta", "e", r"\pi", r"\theta"),
     ),
-    functions=tuple("ffgFGhPu") + (r"\phi",),
+    functions=(*"ffgFGhPu", r"\phi"),
     trigonometric=(r"\sin", r"\cos", r"\tan"),
     products=(r"\times", r"\cdot", r"\div", r"\times"),
     sums=("+", "-", "+", "-", r"\pm"),

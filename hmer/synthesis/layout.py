@@ -48,6 +48,7 @@ class _Layout:
     def __init__(self, writer: Writer, rng: np.random.Generator) -> None:
         self.writer = writer
         self.rng = rng
+        self.level = 0  # of scripts, the row being laid out
         self.parts: dict[str, Callable[[Node], Box | None]] = {
             "": lambda node: self.row(node.child(Relation.INSIDE) or ()),
             r"\frac": self.fraction,
@@ -95,19 +96,19 @@ class _Layout:
             ) from None
 
     def _with_scripts(self, node: Node, box: Box | None) -> Box | None:
-        rows = {
+        self.level += 1
+        rows: dict[Relation, Box | None] = {
             relation: self.row(child)
             for relation, child in node.children
             if relation in (Relation.SUP, Relation.SUB)
         }
-        over_under = {
+        over_under: dict[Relation, Box | None] = {
             relation: self.row(child)
             for relation, child in node.children
             if relation in (Relation.ABOVE, Relation.BELOW) and node.token != r"\frac"
         }
-        stacked = node.token == r"\lim" or (
-            node.token == r"\sum" and not self.writer.limits_beside
-        )
+        self.level -= 1
+        stacked = node.token == r"\lim" or (node.token == r"\sum" and not self.writer.limits_beside)
         if stacked and box is not None:
             over_under |= {
                 Relation.ABOVE if relation is Relation.SUP else Relation.BELOW: script
@@ -115,11 +116,17 @@ class _Layout:
             }
             rows = {}
         if over_under and box is not None:
-            box = attach_limits(box, over_under, self.writer, self.rng)
+            box = attach_limits(box, over_under, self._script_scale(), self.rng)
         if rows:
             base = box if box is not None else _phantom()
-            box = attach_scripts(base, node.token, rows, self.writer, self.rng)
+            scale = self._script_scale()
+            box = attach_scripts(base, node.token, rows, scale, self.writer, self.rng)
         return box
+
+    def _script_scale(self) -> float:
+        """Scripts of scripts shrink less than scripts: hands stop at what they can still write."""
+        size = self.writer.script_scale
+        return size if self.level == 0 else float(np.sqrt(size))
 
     def fraction(self, node: Node) -> Box | None:
         """Numerator, bar, denominator; the bar lies on the axis and overshoots both."""

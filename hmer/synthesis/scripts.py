@@ -11,29 +11,36 @@ from hmer.synthesis.box import Box
 from hmer.synthesis.writer import Writer
 
 _X_HEIGHT = -0.8
+_TALL = frozenset(("", ")", "]", "|", r"\}", r"\frac", r"\sqrt", r"\int", r"\sum"))
 
 
 def attach_scripts(
     base: Box,
     token: str,
     scripts: Mapping[Relation, Box | None],
+    size: float,
     writer: Writer,
     rng: np.random.Generator,
 ) -> Box:
-    """`base` with its SUP and SUB rows at its right, in the order given."""
+    """`base` with its SUP and SUB rows at its right, at `size` times their own, in the given order.
+
+    `token` is the symbol in the base: the foot of a lone letter counts from its baseline, whatever
+    its descender; that of a tall sign from its ink.
+    """
     placed: list[Box] = []
     upper_bottom = lower_top = None
     right = base.right
+    foot = base.bottom if token in _TALL else min(base.bottom, 0.12)
     for relation, box in scripts.items():
         if box is None:
             continue
-        scale = writer.script_scale * float(np.exp(rng.normal(0.0, 0.05)))
+        scale = size * float(np.exp(rng.normal(0.0, 0.05)))
         box.stretch(scale, scale)
         shift = float(rng.normal(0.0, 0.04))
         start = right + float(rng.uniform(0.02, 0.1)) * writer.spacing
         if relation is Relation.SUP:
             # The script's baseline stands over the middle of the base, its foot never below it.
-            level = min(_X_HEIGHT * 0.62, base.top + 0.45) - writer.script_raise + shift
+            level = min(_X_HEIGHT * 0.68, base.top + 0.45) - writer.script_raise + shift
             box.move(start - box.left, level)
             if box.bottom > level + 0.12:
                 box.move(0.0, level + 0.12 - box.bottom)
@@ -41,9 +48,9 @@ def attach_scripts(
         else:
             if token == r"\int":
                 start -= 0.3 * base.width
-            level = max(0.14, base.bottom - 0.12) + writer.script_raise * 0.5 + shift
+            level = max(0.14, foot - 0.12) + writer.script_raise * 0.5 + shift
             box.move(start - box.left, level + 0.3 * scale)
-            roof = min(-0.34, base.bottom - 0.36)
+            roof = min(-0.34, foot - 0.36)
             if box.top < roof:
                 box.move(0.0, roof - box.top)
             lower_top = box.top
@@ -61,14 +68,14 @@ def _part(placed: list[Box], relations: list[Relation], distance: float) -> None
 
 
 def attach_limits(
-    base: Box, limits: Mapping[Relation, Box | None], writer: Writer, rng: np.random.Generator
+    base: Box, limits: Mapping[Relation, Box | None], size: float, rng: np.random.Generator
 ) -> Box:
-    """`base` with its ABOVE and BELOW rows centred over and under it."""
+    """`base` with its ABOVE and BELOW rows, at `size` times their own, over and under it."""
     centre = (base.left + base.right) / 2
     for relation, box in limits.items():
         if box is None:
             continue
-        scale = writer.script_scale * float(np.exp(rng.normal(0.0, 0.05)))
+        scale = size * float(np.exp(rng.normal(0.0, 0.05)))
         box.stretch(scale, scale)
         blank = float(rng.uniform(0.08, 0.2))
         above = relation is Relation.ABOVE

@@ -48,7 +48,7 @@ def gap(before: str | None, token: str, after: str) -> float:
     left, right = kind(token), kind(after)
     if left is Kind.DIGIT and right is Kind.DIGIT:
         return 0.13
-    if left is Kind.DIGIT and after == "." or token == "." and right is Kind.DIGIT:
+    if (left is Kind.DIGIT and after == ".") or (token == "." and right is Kind.DIGIT):
         return 0.1
     if left is Kind.BINARY and (before is None or kind(before) in _NOTHING_BEFORE):
         return 0.1
@@ -59,7 +59,7 @@ def gap(before: str | None, token: str, after: str) -> float:
     if right is Kind.PUNCTUATION:
         return 0.09
     if left is Kind.OPERATOR or right is Kind.OPERATOR:
-        return 0.19
+        return 0.22
     if left is Kind.OPEN or right in (Kind.OPEN, Kind.CLOSE):
         return 0.1
     return 0.14

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hmer.synthesis.glyphs import WORDS, Curve, Glyph, variants
+from hmer.synthesis.glyphs import WORDS, Curve, Glyph, resample, variants
 
 _WAVES = 3
 _DOT = 0.25  # strokes shorter than this are dots and keep their shape
@@ -87,7 +87,7 @@ class Writer:
             baseline_spread=float(rng.uniform(0.01, 0.06)),
             drift=float(rng.normal(0.0, 0.02)),
             script_scale=float(rng.uniform(0.52, 0.74)),
-            script_raise=float(rng.uniform(-0.06, 0.12)),
+            script_raise=float(rng.uniform(0.0, 0.15)),
             fraction_scale=float(rng.uniform(0.78, 1.0)),
             bar_overshoot=float(rng.uniform(0.04, 0.22)),
             limits_beside=bool(rng.random() < 0.15),
@@ -109,8 +109,6 @@ class Writer:
 
     def line(self, corners: list[tuple[float, float]], rng: np.random.Generator) -> Curve:
         """A drawn polyline through the corners, shaken and rounded as this hand does."""
-        from hmer.synthesis.glyphs import resample
-
         stroke = _rounded(resample(np.array(corners, dtype=float)), min(self.rounding, 1))
         return _warp(stroke, rng, self.tremor, 1.8)
 
@@ -129,7 +127,8 @@ class Writer:
 
     def _dot(self, stroke: Curve) -> Curve:
         centre = stroke.mean(axis=0)
-        return (stroke - centre) * self.dot_scale + centre
+        grown: Curve = (stroke - centre) * self.dot_scale + centre
+        return grown
 
     def _instance(self, glyph: Glyph, rng: np.random.Generator) -> Glyph:
         cuts = np.cumsum([len(stroke) for stroke in glyph])[:-1]
@@ -146,7 +145,7 @@ class Writer:
             glyph = self.sign(letter, rng)
             left = min(float(stroke[:, 0].min()) for stroke in glyph)
             shift = right - left + 0.07 * self.spacing
-            strokes += [stroke + (shift, 0.0) for stroke in glyph]
+            strokes += [stroke + np.array([shift, 0.0]) for stroke in glyph]
             right = max(float(stroke[:, 0].max()) for stroke in strokes)
         return tuple(strokes)
 

@@ -69,9 +69,11 @@ class Finetune(SteppedModule):
         super().__init__(config.optimisation, seed)
         self.config = config
         self.block = block
-        self.model = model.to(memory_format=torch.channels_last)
+        self.model = model
         self.average = AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
+            self.model,
+            multi_avg_fn=get_ema_multi_avg_fn(config.average),  # type: ignore[no-untyped-call]
+            use_buffers=True,
         ).requires_grad_(False)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -91,7 +93,6 @@ class Finetune(SteppedModule):
             masked, _ = hide_ink(images, share, self.block)
             chosen = torch.rand(len(images), device=images.device) < self.config.masked
             images = torch.where(chosen[:, None, None, None], masked, images)
-        images = images.contiguous(memory_format=torch.channels_last)
         losses, logits = self.model.losses(
             Batch(images, batch.inputs, batch.targets, batch.symbols)
         )
@@ -110,7 +111,9 @@ class Finetune(SteppedModule):
         return kept.eval()
 
 
-def build(config: FinetuneConfig, vocabulary: Vocabulary, encoder: Path, attention: Path) -> MaskMatch:
+def build(
+    config: FinetuneConfig, vocabulary: Vocabulary, encoder: Path, attention: Path
+) -> MaskMatch:
     """The recogniser, with the weights that `config.init` asks for.
 
     Raises:

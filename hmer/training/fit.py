@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,8 @@ from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from hmer.data.stream import BatchStream, Maker, loader
-from hmer.progress import StepProgress
 from hmer.training.module import SteppedModule
+from hmer.training.progress import StepProgress
 from hmer.training.run import RunContext
 
 CHECKPOINT = "last.ckpt"
@@ -61,7 +60,7 @@ class EndOfLeg(Callback):
         self.run.resume.mkdir(parents=True, exist_ok=True)
         partial = self.run.resume / "partial.ckpt"
         trainer.save_checkpoint(partial)
-        os.replace(partial, self.run.resume / CHECKPOINT)
+        partial.replace(self.run.resume / CHECKPOINT)
 
 
 def fit(

@@ -8,10 +8,15 @@ from pipeline.stage import Stage, run_stage
 def main(stage: Stage) -> None:
     """Raw data in, dataset folder out."""
     from hmer.data.ingest import IngestConfig, ingest
+    from hmer.progress import Steps
 
     config = stage.config(IngestConfig)
+    if config.source == "crohme":
+        for path in (config.crohme.train, *config.crohme.tests.values()):
+            stage.raw(path)
     with stage.tracked(config) as tracker, stage.outputs("data/dataset") as out:
-        ingest(config, out, stage.progress)
+        with Steps("ingest", None, stage.progress, " expressions") as steps:
+            ingest(config, out, steps.update)
         tracker.outputs(out)
 
 

@@ -20,7 +20,7 @@ def main(stage: Stage) -> None:
     found = candidate(
         model=stage.input("data/models/finetune"),
         dataset=stage.input("data/dataset"),
-        metrics=stage.input("reports/evaluation/metrics.json"),
+        metrics=stage.input("reports/evaluation.json"),
         split=config.split,
     )
     with stage.tracked(config) as tracker:

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hmer.data.archive import Member, check_path, count_members, read_members
 from hmer.data.sources.base import Rejected, SourceItem
-from hmer.errors import InkError
+from hmer.errors import HmerError, InkError
 from hmer.ink.inkml import read_inkml
 
 _SUFFIX = ".inkml"
+_TRAIN = "train"
 _TEST_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -28,20 +29,34 @@ class CrohmeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: str = Field(
-        "data/raw/crohme/train.tar.xz", description="training data; validation is cut from it"
+        default="data/raw/crohme/train.tar.xz",
+        description="training data; validation is cut from it",
     )
     tests: dict[str, str] = Field(
         default_factory=dict, description='test sets by name: "2014" becomes the split "test-2014"'
     )
-    limit: int | None = Field(None, ge=1, description="take only so many files of each, spread evenly")
+    captions: dict[str, str] = Field(
+        default_factory=dict,
+        description='files of "id<TAB>tokens" that override truths, for "train" or a test\'s name',
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="take only so many files of each, spread evenly"
+    )
 
     @field_validator("tests")
     @classmethod
     def _plain_names(cls, tests: dict[str, str]) -> dict[str, str]:
         for name in tests:
-            if not _TEST_NAME.fullmatch(name):
+            if name == _TRAIN or not _TEST_NAME.fullmatch(name):
                 raise ValueError(f"test name {name!r}: use lower-case letters, digits and hyphens")
         return tests
+
+    @model_validator(mode="after")
+    def _captions_of_something(self) -> CrohmeConfig:
+        for name in self.captions:
+            if name != _TRAIN and name not in self.tests:
+                raise ValueError(f"captions for {name!r}, which is neither 'train' nor in tests")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,7 @@ class ReadInkml:
     file: str
     data: bytes
     split: str | None
+    caption: tuple[str, ...] | None = None
 
     def __call__(self) -> SourceItem | Rejected:
         """The labelled ink, or why it was refused."""
@@ -60,13 +76,14 @@ class ReadInkml:
             document = read_inkml(self.data, path.name)
         except InkError as error:
             return Rejected(path.stem, self.file, str(error))
-        if not document.latex:
+        if not document.latex and self.caption is None:
             return Rejected(path.stem, self.file, f"{path.name}: there is no truth annotation")
         return SourceItem(
             id=path.stem,
             source=collection,
             writer=document.writer or _writer(path.stem, collection),
             latex=document.latex,
+            tokens=self.caption,
             split=self.split,
             ink=document.ink,
             file=self.file,
@@ -90,7 +107,7 @@ class CrohmeSource:
     @property
     def total(self) -> int | None:
         """How many files there are, if no package has to be read to the end to know."""
-        counts = [count_members(path, _SUFFIX) for path, _, _ in self._parts()]
+        counts = [count_members(path, _SUFFIX) for path, _ in self._parts()]
         if None in counts:
             return None
         limit = self.config.limit
@@ -103,19 +120,46 @@ class CrohmeSource:
             ArchiveError: a path is missing, or a package damaged or unsafe.
         """
         # A wrong path should be told before an hour's work on the right ones.
-        for path, _, parameter in self._parts():
-            check_path(path, parameter)
-        for path, split, parameter in self._parts():
-            for member in _spread(path, parameter, self.config.limit):
-                yield ReadInkml(member.name, member.data, split)
+        parts = [(*part, self._captions(part[1])) for part in self._parts()]
+        for path, name, _ in parts:
+            check_path(path, self._parameter(name))
+        for path, name, captions in parts:
+            split = None if name == _TRAIN else f"test-{name}"
+            for member in _spread(path, self._parameter(name), self.config.limit):
+                caption = captions.get(PurePosixPath(member.name).stem)
+                yield ReadInkml(member.name, member.data, split, caption)
 
-    def _parts(self) -> list[tuple[Path, str | None, str]]:
-        """Path, split and parameter name of each part."""
-        tests = sorted(self.config.tests.items())
-        return [
-            (Path(self.config.train), None, f"{self.parameter}.train"),
-            *((Path(p), f"test-{name}", f"{self.parameter}.tests.{name}") for name, p in tests),
-        ]
+    def _parts(self) -> list[tuple[Path, str]]:
+        """Path and name of each part: "train", then the tests."""
+        parts = [(self.config.train, _TRAIN)]
+        parts += [(path, name) for name, path in sorted(self.config.tests.items())]
+        return [(Path(path), name) for path, name in parts]
+
+    def _parameter(self, name: str) -> str:
+        return f"{self.parameter}.train" if name == _TRAIN else f"{self.parameter}.tests.{name}"
+
+    def _captions(self, name: str) -> dict[str, tuple[str, ...]]:
+        path = self.config.captions.get(name)
+        return read_captions(Path(path), f"{self.parameter}.captions.{name}") if path else {}
+
+
+def read_captions(path: Path, parameter: str) -> dict[str, tuple[str, ...]]:
+    """Tokens by id, from lines of an id, a tab, and tokens with blanks between them.
+
+    Raises:
+        HmerError: the file is missing, or has a line of another form.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HmerError(f"{parameter}: {path} cannot be read ({error})") from error
+    captions = {}
+    for number, line in enumerate(lines, 1):
+        name, tab, caption = line.partition("\t")
+        if not (name and tab and caption.strip()):
+            raise HmerError(f"{parameter}: {path}, line {number}: not an id, a tab and tokens")
+        captions[name] = tuple(caption.split())
+    return captions
 
 
 def _spread(path: Path, parameter: str, limit: int | None) -> Iterator[Member]:

@@ -1,9 +1,9 @@
 """Synthesised handwriting: expressions from a grammar, written by hands drawn from seeds.
 
 Items are walked as small recipes (the structure tree and a writer's number); the ink is made where
-the recipe is called, in a worker process. Every item depends only on (seed, split, index): the
-training items stay the same when their count grows. Validation and test hands are unseen in
-training, and so are their expressions.
+the recipe is called, in a worker process. A training item depends on (seed, index) and the
+configuration's grammar and hands only, so it stays the same when the counts grow. Validation and
+test hands are unseen in training, and so are their expressions (by caption).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class SyntheticConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    train: int = Field(8000, ge=0, description="training expressions")
-    val: int = Field(500, ge=0, description="validation expressions")
-    test: int = Field(500, ge=0, description="test expressions")
-    train_writers: int = Field(200, ge=1, lt=_WRITERS_APART)
-    val_writers: int = Field(25, ge=1, lt=_WRITERS_APART)
-    test_writers: int = Field(25, ge=1, lt=_WRITERS_APART)
+    train: int = Field(default=8000, ge=0, description="training expressions")
+    val: int = Field(default=500, ge=0, description="validation expressions")
+    test: int = Field(default=500, ge=0, description="test expressions")
+    train_writers: int = Field(default=200, ge=1, lt=_WRITERS_APART)
+    val_writers: int = Field(default=25, ge=1, lt=_WRITERS_APART)
+    test_writers: int = Field(default=25, ge=1, lt=_WRITERS_APART)
     grammar: GrammarConfig = GrammarConfig()
 
 
@@ -60,7 +60,11 @@ class SyntheticTask:
     row: Row
 
     def __call__(self) -> SourceItem:
-        """Write the expression."""
+        """Write the expression.
+
+        The ink goes through the same normalisation as ink from a tablet, so that the scale a model
+        is trained on is the scale it meets when it reads.
+        """
         tokens = tuple(serialise(self.row))
         rng = np.random.default_rng([self.seed, 2, _SPLITS.index(self.split), self.index])
         return SourceItem(
@@ -71,7 +75,6 @@ class SyntheticTask:
             tokens=tokens,
             split=self.split,
             ink=write(self.row, _writer(self.seed, self.writer), rng),
-            normalised=True,
         )
 
 
@@ -113,9 +116,7 @@ class SyntheticSource:
                 hand = part * _WRITERS_APART + int(rng.integers(hands))
                 yield SyntheticTask(seed, split, index, hand, row)
 
-    def _row(
-        self, grammar: Grammar, split: str, rng: np.random.Generator, seen: set[str]
-    ) -> Row:
+    def _row(self, grammar: Grammar, split: str, rng: np.random.Generator, seen: set[str]) -> Row:
         for _ in range(_ATTEMPTS):
             row = grammar.sample(rng)
             caption = " ".join(serialise(row))

@@ -21,7 +21,7 @@ from hmer.evaluation.occlusion import OcclusionPoint
 
 def bucket_bars(buckets: Sequence[Bucket], title: str, x: str) -> bytes:
     """A PNG with a bar per bucket: ExpRate, and stacked on it what is 1, 2 and 3 edits away."""
-    figure = new_figure(max(6.4, 1.6 + 0.95 * len(buckets)), 3.9)
+    figure = new_figure(max(6.8, 1.1 + 0.95 * len(buckets)), 3.9)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     axes = figure.add_subplot()
     places = range(len(buckets))

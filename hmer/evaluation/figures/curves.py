@@ -9,7 +9,7 @@ from typing import NotRequired, TypedDict
 import numpy as np
 from matplotlib.axes import Axes
 
-from hmer.evaluation.figures.canvas import SANS, SERIES, legend, new_figure, style, to_png
+from hmer.evaluation.figures.canvas import MUTED, SANS, SERIES, legend, new_figure, style, to_png
 from hmer.evaluation.images import FloatArray
 
 PANEL_WIDTH, PANEL_HEIGHT = 5.6, 3.3  # inches
@@ -38,6 +38,8 @@ def curves(rows: Iterable[CurveRow], title: str = "", x: str = "step") -> bytes:
     figure.set_layout_engine("constrained", w_pad=0.15, h_pad=0.15)
     if title:
         figure.suptitle(title, x=0.03, ha="left", fontsize=12, fontweight="bold", fontfamily=SANS)
+    if not panels:
+        figure.text(0.05, 0.45, "nothing was logged", color=MUTED, fontfamily=SANS)
     phases = sorted({phase for panel in panels.values() for phase in panel})
     for index, quantity in enumerate(sorted(panels, key=lambda name: (name != "loss", name))):
         axes = figure.add_subplot(lines, columns, index + 1)

@@ -50,15 +50,15 @@ def wrap(tokens: Sequence[Marked], width: int, lines: int) -> list[list[Run]]:
     rows: list[list[Run]] = [[]]
     used = 0
     for index, (token, same) in enumerate(tokens):
-        last = len(rows) == lines
-        room = width - (2 if last and index < len(tokens) - 1 else 0)
-        if used + len(token) > room and used:
-            if last:
+        rest = 2 if index < len(tokens) - 1 else 0  # room that " …" may still need
+        if used and used + len(token) > width - (rest if len(rows) == lines else 0):
+            if len(rows) == lines:
                 rows[-1].append(Run("…"))
                 break
             rows.append([])
             used = 0
-        token = token if len(token) <= width else token[: width - 1] + "…"
+        room = width - (rest if len(rows) == lines else 0)
+        token = token if len(token) <= room else token[: room - 1] + "…"
         rows[-1] += [Run(token, TEXT if same else WRONG, not same), Run(" ")]
         used += len(token) + 1
     return rows

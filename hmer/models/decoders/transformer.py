@@ -54,7 +54,12 @@ class DecoderLayer(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """(B, T, width) to (B, heads, T, width / heads)."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        batch, length, _ = x.shape
+        return x.view(batch, length, self.heads, -1).transpose(1, 2)
+
+    def split_past(self, x: Tensor) -> Tensor:
+        """(B, K, t, width) to (B, K, heads, t, width / heads)."""
+        return x.view(*x.shape[:3], self.heads, -1).transpose(2, 3)
 
     def look(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
         """Add what cross-attention sees to x (B, T, width)."""
@@ -139,11 +144,10 @@ class TransformerDecoder(nn.Module):
             entry = torch.stack([key, value], dim=2).unsqueeze(3)
             entry = torch.cat([past[index], entry], dim=3) if past else entry
             grown.append(entry)
-            heads = (layer.heads, -1)
             said = functional.scaled_dot_product_attention(
-                query.unsqueeze(2).unflatten(-1, heads).transpose(2, 3),
-                entry[:, :, 0].unflatten(-1, heads).transpose(2, 3),
-                entry[:, :, 1].unflatten(-1, heads).transpose(2, 3),
+                layer.split_past(query.unsqueeze(2)),
+                layer.split_past(entry[:, :, 0]),
+                layer.split_past(entry[:, :, 1]),
             )
             x = x + cast(Tensor, layer.self_merge(said.flatten(2)))
             x = layer.think(layer.look(x, memory.keys[index], memory.values[index], memory.bias))
@@ -161,7 +165,7 @@ class TransformerDecoder(nn.Module):
         x = x + layer.self_merge(said.transpose(1, 2).flatten(2))
         query = layer.split(layer.cross_query(layer.norm_cross(x)))
         logits = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5 + memory.bias
-        return logits.softmax(dim=-1).mean(dim=1)
+        return cast(Tensor, logits.softmax(dim=-1).mean(dim=1))
 
     def _layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.layers))

@@ -85,7 +85,7 @@ def test_captions_are_read_as_they_are_parsed(
 
 @pytest.mark.parametrize(
     "text",
-    ["{" * 20_000, "x^" * 20_000, r"\sqrt" * 20_000, "{x^{2}" * 60 + "}" * 60, "{" * 60 + "x"],
+    ["{" * 20_000, "x^" * 10_000, r"\sqrt" * 4_000, "{x^{2}" * 60 + "}" * 60, "{" * 60 + "x"],
 )
 def test_hostile_depth_ends_quickly(text: str) -> None:
     try:
@@ -95,8 +95,8 @@ def test_hostile_depth_ends_quickly(text: str) -> None:
 
 
 def test_absurd_length_is_refused() -> None:
-    with pytest.raises(LatexError, match="100001 characters"):
-        normalise("x" * 100_001)
+    with pytest.raises(LatexError, match="20001 characters"):
+        normalise("x" * 20_001)
 
 
 @pytest.mark.crohme

@@ -22,7 +22,7 @@ def test_depth_and_count() -> None:
 
 def test_walk_visits_parents_before_children() -> None:
     nested = parse(tokenize(r"\sqrt [ n ] { x ^ { 2 } } + { y }"))
-    assert [node.token for node in walk(nested)] == tokenize(r"\sqrt n x 2 +  y")
+    assert [node.token for node in walk(nested)] == ["\\sqrt", *"nx2+", "", "y"]
 
 
 def test_only_scripts_without_base_are_grounded() -> None:

@@ -1,0 +1,70 @@
+# `make` lists the targets. Everything they need is installed on first use, and only then.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+BIN := .venv/bin
+STAMP := .venv/.stamp
+
+# No tool of this project calls home (pipeline/environment.py has the same list, for the rest).
+export DO_NOT_TRACK := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export MLFLOW_DISABLE_TELEMETRY := true
+export DVC_NO_ANALYTICS := 1
+export GX_ANALYTICS_ENABLED := false
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup repro test bench ui crohme summary lock deps clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv with what requirements.lock says
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip sync --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+repro: $(STAMP) ## run the pipeline: every stage whose inputs have changed
+	@$(BIN)/python -m pipeline run --no-prefect
+
+test: $(STAMP) ## all that CI runs: ruff, mypy, pytest
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2
+
+bench: $(STAMP) ## measure ratios on this machine
+	$(BIN)/python -m benchmarks
+
+ui: $(STAMP) ## MLflow at http://127.0.0.1:5000
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 \
+	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+
+crohme: $(STAMP) ## the whole pipeline on CROHME, trainings cut short: make crohme DATA=folder
+	@[ -n "$(DATA)" ] || { echo "say where the packages are: make crohme DATA=folder"; exit 2; }
+	@data=$$(cd "$(DATA)" && pwd); \
+	$(BIN)/python -m pipeline run --no-prefect --config crohme-smoke --set raw="$$data" \
+	  --set ingest.crohme.train="$$data/train.tar.xz" \
+	  --set ingest.crohme.tests.2014="$$data/test2014.tar.xz"
+
+summary: $(STAMP) ## what came out of the last run
+	@$(BIN)/python -m pipeline summary
+
+lock: $(STAMP) ## compute requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --no-header --no-annotate --no-emit-index-url -o requirements.lock
+
+deps: $(STAMP) ## bring the code among the deps in dvc.yaml up to date
+	@$(BIN)/python -m pipeline deps --write
+
+clean: ## remove caches and half-done work (not data, models, reports or runs)
+	rm -rf .resume .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	find hmer pipeline tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

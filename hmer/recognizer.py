@@ -1,0 +1,209 @@
+"""The public API: load a trained recogniser, read a picture or ink.
+
+>>> recognizer = Recognizer.load("data/models/champion")            # doctest: +SKIP
+>>> recognizer.recognize("formula.png").latex                       # doctest: +SKIP
+'\\frac { a } { b }'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from torch import Tensor
+
+from hmer.data.canvas import stack
+from hmer.decoding.bidirectional import DecodingConfig, Reading, search
+from hmer.errors import HmerError, InkError
+from hmer.ink.inkml import read_inkml
+from hmer.ink.picture import load_picture, rescale_picture
+from hmer.ink.render import RenderConfig, render
+from hmer.ink.scale import normalise
+from hmer.ink.strokes import Ink
+from hmer.latex.vocabulary import Vocabulary
+from hmer.models.catalog import build_recogniser
+from hmer.models.interface import Encoded, Recogniser
+from hmer.models.store import load_weights, read_about
+
+Source = str | Path | bytes | NDArray[np.uint8] | Ink
+"""A file (picture or InkML), the bytes of a picture, a prepared image, or ink in any unit."""
+
+MAX_PIXELS = 2_000_000
+"""Images larger than this after rescaling are refused."""
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What was read."""
+
+    tokens: tuple[str, ...]
+    confidence: float
+    """Probability of the whole expression, in [0, 1]."""
+    alternatives: tuple[tuple[tuple[str, ...], float], ...]
+    """Further readings with their confidence, best first."""
+    image: NDArray[np.uint8]
+    """(H, W), ink 255 on 0: the picture at the recogniser's scale."""
+    spatial_attention: NDArray[np.float32] | None
+    """(h, w): the attention network's map over the cells."""
+    attention: NDArray[np.float32] | None
+    """(n + 1, h, w): where the decoder looked for each token and for the stop, if asked for."""
+
+    @property
+    def latex(self) -> str:
+        """The tokens, separated by blanks."""
+        return " ".join(self.tokens)
+
+
+class Recognizer:
+    """A trained model, its vocabulary and its scale."""
+
+    def __init__(self, model: Recogniser, vocabulary: Vocabulary, render: RenderConfig) -> None:
+        self.model = model.eval()
+        self.vocabulary = vocabulary
+        self.render = render
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recognizer:
+        """Load a model folder (model.safetensors with model.json) or its weights file.
+
+        Raises:
+            HmerError: it is missing, damaged, or not a recogniser.
+        """
+        weights = Path(path)
+        weights = weights / "model.safetensors" if weights.is_dir() else weights
+        if not weights.is_file():
+            raise HmerError(
+                f"{weights}: no model there; train one (make repro) or name one with --model"
+            )
+        about = read_about(weights)
+        if about.get("kind") != "recogniser":
+            raise HmerError(f"{weights}: is not a recogniser but: {about.get('kind')}")
+        try:
+            words = about["vocabulary"]
+            vocabulary = Vocabulary(words["name"], words["tokens"])
+            render = RenderConfig.model_validate(about["render"])
+            model = build_recogniser(about["name"], about["config"], len(vocabulary))
+        except (KeyError, TypeError, ValidationError) as error:
+            raise HmerError(
+                f"{weights.with_suffix('.json')}: does not describe a recogniser of this version "
+                f"({type(error).__name__}: {error}); train the model again"
+            ) from None
+        load_weights(model, weights)
+        return cls(model, vocabulary, render)
+
+    def prepare(self, source: Source) -> NDArray[np.uint8]:
+        """The source as an image at the recogniser's scale: (H, W), ink 255 on 0.
+
+        Raises:
+            HmerError: it cannot be read, holds no ink, or is too large.
+        """
+        if isinstance(source, str | Path):
+            path = Path(source)
+            if not path.is_file():
+                raise HmerError(f"{path}: no such file")
+            if path.suffix.lower() == ".inkml":
+                source = read_inkml(path.read_bytes(), str(path)).ink
+            else:
+                source = load_picture(path)
+        if isinstance(source, bytes):
+            source = load_picture(source)
+        if isinstance(source, Ink):
+            style = self.render
+            image = render(normalise(source), style.unit, style.pen, style.margin).image
+        else:
+            image = rescale_picture(source, self.render.unit, self.render.margin)
+        if image.size > MAX_PIXELS:
+            raise InkError(
+                f"the expression is {image.shape[1]} x {image.shape[0]} pixels at the "
+                f"recogniser's scale, more than {MAX_PIXELS} in all; cut it into parts"
+            )
+        return image
+
+    def recognize(
+        self, source: Source, decoding: DecodingConfig | None = None, *, attention: bool = False
+    ) -> Recognition:
+        """Read one expression. See `prepare` for what may go wrong."""
+        return self.read([self.prepare(source)], decoding, attention=attention)[0]
+
+    @torch.inference_mode()
+    def read(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        decoding: DecodingConfig | None = None,
+        *,
+        attention: bool = False,
+        shape: tuple[int, int] | None = None,
+    ) -> list[Recognition]:
+        """Read prepared images in one batch.
+
+        Args:
+            images: from `prepare`, or drawn at the recogniser's scale.
+            decoding: how to search; by default beam 10 from both ends.
+            attention: also compute the decoder's attention for the best reading.
+            shape: canvas to pad to; by default the smallest that holds all images.
+        """
+        stride = self.model.stride
+        height, width = shape or tuple(max(image.shape[i] for image in images) for i in (0, 1))
+        batch = stack(images, -(-height // stride) * stride, -(-width // stride) * stride)
+        batch = batch.to(next(self.model.parameters()).device)
+        encoded = self.model.encode(batch)
+
+        def step(tokens: Tensor, past: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+            return self.model.step(tokens, encoded, past)
+
+        words = self.vocabulary
+        found = search(
+            step, len(images), decoding or DecodingConfig(),
+            sos=words.sos, eos=words.eos, pad=words.pad, device=batch.device,
+        )  # fmt: skip
+        maps = self._attention(encoded, [row[0] for row in found]) if attention else None
+        return [
+            self._recognition(image, row, encoded, maps, index)
+            for index, (image, row) in enumerate(zip(images, found, strict=True))
+        ]
+
+    def _attention(self, encoded: Encoded, best: Sequence[Reading]) -> NDArray[np.float32]:
+        """Decoder attention (B, T, h, w) for the best readings, from left to right."""
+        words = self.vocabulary
+        longest = max(len(reading.tokens) for reading in best) + 1
+        inputs = torch.full((len(best), longest), words.pad)
+        for row, reading in enumerate(best):
+            inputs[row, : len(reading.tokens) + 1] = torch.tensor([words.sos, *reading.tokens])
+        maps = self.model.attention_maps(inputs.to(encoded.features.device), encoded)
+        return maps.float().cpu().numpy()
+
+    def _recognition(
+        self,
+        image: NDArray[np.uint8],
+        readings: Sequence[Reading],
+        encoded: Encoded,
+        maps: NDArray[np.float32] | None,
+        index: int,
+    ) -> Recognition:
+        """One row of a batch; maps are cut to the image's own cells."""
+        if not image.any():
+            return Recognition((), 0.0, (), image, None, None)
+        stride = self.model.stride
+        own = tuple(-(-side // stride) for side in image.shape)
+        best, *others = readings
+        spatial = encoded.attention
+        return Recognition(
+            tokens=self._words(best),
+            confidence=best.confidence,
+            alternatives=tuple((self._words(o), o.confidence) for o in others),
+            image=image,
+            spatial_attention=None
+            if spatial is None
+            else spatial[index, : own[0], : own[1]].float().cpu().numpy(),
+            attention=None
+            if maps is None
+            else maps[index, : len(best.tokens) + 1, : own[0], : own[1]],
+        )
+
+    def _words(self, reading: Reading) -> tuple[str, ...]:
+        return tuple(self.vocabulary.decode(reading.tokens))

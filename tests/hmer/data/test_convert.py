@@ -1,0 +1,115 @@
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+from hmer.data.convert import Converter
+from hmer.data.schema import Quarantined, Sample, decode_png
+from hmer.data.sources.base import Rejected, SourceItem
+from hmer.ink.codec import unpack
+from hmer.ink.render import RenderConfig, render
+from hmer.ink.strokes import Ink, Symbol
+
+RENDER = RenderConfig(unit=16, pen=0.1, margin=0.25)
+CONVERT = Converter("wap", 0.5, RENDER)
+INK = Ink(
+    (np.array([[0, 0], [500, 900]], np.float32), np.array([[500, 0], [0, 900]], np.float32)),
+    (Symbol("x", (0, 1)),),
+)
+ITEM = SourceItem("a", "here", "ada", "$x$", ink=INK, file="here/a.inkml")
+
+
+def changed(**fields: object) -> Sample | Quarantined:
+    values = {name: getattr(ITEM, name) for name in SourceItem.__slots__} | fields
+    return CONVERT(SourceItem(**values)).result
+
+
+def test_image_is_the_drawing_of_the_stored_ink() -> None:
+    sample = CONVERT(ITEM).result
+    assert isinstance(sample, Sample)
+    assert sample.ink is not None
+    ink = unpack(sample.ink)
+    image = decode_png(sample.image)
+    np.testing.assert_array_equal(image, render(ink, 16, 0.1, 0.25).image)
+    assert (sample.height, sample.width) == image.shape
+    assert (sample.strokes, sample.tokens, sample.latex) == (2, ("x",), "$x$")
+    assert sample.symbol_boxes is not None
+    (box,) = sample.symbol_boxes
+    assert image[: int(box.top)].max() <= 128
+    assert image[int(box.bottom) + 1 :].max(initial=0) <= 128
+
+
+def test_size_on_the_tablet_plays_no_part() -> None:
+    one = changed(ink=INK.mapped(lambda points: np.asarray(points * 0.01, np.float32)))
+    other = CONVERT(ITEM).result
+    assert isinstance(one, Sample)
+    assert isinstance(other, Sample)
+    assert (one.height, one.width) == (other.height, other.width)
+
+
+def test_normalised_ink_is_not_scaled_again() -> None:
+    sample = changed(
+        ink=INK.mapped(lambda points: np.asarray(points / 100, np.float32)), normalised=True
+    )
+    assert isinstance(sample, Sample)
+    assert sample.height == int(np.ceil((9 + 0.5) * 16))
+
+
+def test_images_are_taken_as_they_are() -> None:
+    image = np.eye(5, dtype=np.uint8) * 255
+    sample = changed(ink=None, image=image)
+    assert isinstance(sample, Sample)
+    np.testing.assert_array_equal(decode_png(sample.image), image)
+    assert (sample.strokes, sample.ink, sample.symbol_boxes) == (0, None, None)
+
+
+def test_splits() -> None:
+    sides = {changed(writer=f"w{n}").split for n in range(30)}  # type: ignore[union-attr]
+    assert sides == {"train", "val"}
+    assert changed(split="test-2014").split == "test-2014"  # type: ignore[union-attr]
+
+
+def test_tokens_of_the_source_come_first() -> None:
+    sample = changed(tokens=("y",), latex="")
+    assert isinstance(sample, Sample)
+    assert (sample.tokens, sample.latex) == (("y",), "y")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"latex": "x^"}, "LaTeX"),
+        ({"latex": ""}, "token"),
+        ({"latex": "$ $"}, "token"),
+        ({"latex": "\\aleph + x"}, r"\\aleph"),
+        ({"tokens": ("\\foo",)}, r"\\foo"),
+        ({"ink": Ink(())}, "stroke|point"),
+        (
+            {
+                "ink": Ink(
+                    (np.array([[0, 0]] * 3 + [[1, 1]], np.float32),) * 9
+                    + (np.array([[1e6, 1e6]], np.float32),)
+                )
+            },
+            "stray",
+        ),
+        ({"ink": None}, "neither"),
+        ({"ink": None, "image": np.zeros((0, 4), np.uint8)}, "neither"),
+    ],
+)
+def test_what_is_wrong_goes_to_quarantine(fields: dict[str, object], reason: str) -> None:
+    found = changed(**fields)
+    assert isinstance(found, Quarantined), found
+    assert (found.id, found.file) == ("a", "here/a.inkml")
+    assert re.search(reason, found.reason)
+
+
+def test_rejected_items_and_tasks() -> None:
+    rejected = CONVERT(Rejected("b", "b.inkml", "broken"))
+    assert rejected.result == Quarantined("b", "b.inkml", "broken")
+    assert CONVERT(lambda: ITEM) == CONVERT(ITEM)
+
+
+def test_travels_to_worker_processes() -> None:
+    assert pickle.loads(pickle.dumps(CONVERT))(ITEM) == CONVERT(ITEM)

@@ -1,0 +1,46 @@
+import operator
+import os
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from hmer.data.pool import ordered_map
+from hmer.errors import HmerError
+
+# Functions of the standard library: worker processes cannot import this file.
+DOUBLE = partial(operator.mul, 2)
+INTO_100 = partial(operator.floordiv, 100)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_order_and_items_are_not_read_ahead(workers: int) -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in range(3000):
+            taken.append(number)
+            yield number
+
+    results = ordered_map(DOUBLE, items(), workers)
+    assert next(results) == 0
+    assert len(taken) <= 2 * 4 * 32
+    assert list(results) == [2 * number for number in range(1, 3000)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_errors_come_through(workers: int) -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(ordered_map(INTO_100, range(70, -1, -1), workers))
+
+    def broken() -> Iterator[int]:
+        yield 1
+        raise HmerError("source")
+
+    with pytest.raises(HmerError, match="source"):
+        list(ordered_map(INTO_100, broken(), workers))
+
+
+def test_killed_worker_is_told() -> None:
+    with pytest.raises(HmerError, match="fewer workers"):
+        list(ordered_map(os._exit, range(3), 2))

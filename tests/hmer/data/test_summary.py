@@ -1,0 +1,42 @@
+from hmer.data.schema import Quarantined, Sample
+from hmer.data.summary import Tally
+
+
+def sample(number: str, split: str, writer: str, tokens: str) -> Sample:
+    return Sample(number, "s" + writer, split, writer, "", tuple(tokens), b"", 1, 1, 0)
+
+
+def test_counts_by_hand() -> None:
+    tally = Tally()
+    for number, split, writer, tokens in (
+        ("1", "train", "a", "x"),
+        ("2", "train", "b", "x"),
+        ("3", "train", "a", "yz"),
+        ("1", "val", "c", "x"),
+        ("2", "val", "c", "x"),
+        ("3", "val", "b", "zy"),
+        ("1", "test-1", "d", "y"),
+    ):
+        assert not tally.seen(sample(number, split, writer, tokens))
+        tally.add(sample(number, split, writer, tokens))
+    assert tally.seen(sample("3", "val", "z", "q"))
+    assert not tally.seen(sample("9", "val", "z", "q"))
+    tally.refuse(Quarantined("9", "p/q/9.inkml", "why"))
+    tally.refuse(Quarantined("8", "", "why"))
+
+    splits = tally.splits("train", "test-2")
+    assert list(splits) == ["test-1", "test-2", "train", "val"]
+    train, val = splits["train"], splits["val"]
+    assert (train.samples, train.writers, train.distinct_labels) == (3, 2, 2)
+    assert train.by_source == {"sa": 2, "sb": 1}
+    assert (val.samples, val.writers, val.distinct_labels) == (3, 2, 2)
+    assert (val.labels_in_train, val.writers_in_train) == (2, 1)
+    assert splits["test-1"].labels_in_train == splits["test-2"].samples == 0
+    assert tally.refused == {"": 1, "q": 1}
+
+
+def test_tokens_are_not_run_together() -> None:
+    tally = Tally()
+    tally.add(Sample("1", "s", "train", "a", "", ("ab", "c"), b"", 1, 1, 0))
+    tally.add(Sample("2", "s", "train", "a", "", ("a", "bc"), b"", 1, 1, 0))
+    assert tally.splits()["train"].distinct_labels == 2

@@ -1,0 +1,93 @@
+"""Calibration, worked by hand and against slow references."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from hmer.evaluation.calibration import reliability, risk_coverage
+
+
+def test_ece_by_hand() -> None:
+    confidence = np.array([0.0, 0.2, 0.9, 1.0])
+    correct = np.array([False, True, True, False])
+    # (0, 0.5]: mean confidence 0.1, accuracy 0.5; (0.5, 1]: 0.95 and 0.5.
+    found = reliability(confidence, correct, bins=2)
+    assert found.ece == pytest.approx(0.5 * 0.4 + 0.5 * 0.45)
+    assert [row.n for row in found.bins] == [2, 2]
+    assert found.bins[1].confidence == pytest.approx(0.95)
+
+
+def test_bin_edges_belong_to_the_lower_bin() -> None:
+    found = reliability(np.array([0.0, 0.5, 0.75, 1.0]), np.ones(4, np.bool_), bins=2)
+    assert [row.n for row in found.bins] == [2, 2]
+
+
+def test_perfect_calibration_and_empty_bins() -> None:
+    found = reliability(np.array([1.0, 1.0, 0.0]), np.array([True, True, False]))
+    assert found.ece == 0.0
+    assert [row.n for row in found.bins] == [1, 0, 0, 0, 0, 0, 0, 0, 0, 2]
+
+
+def test_risk_coverage_by_hand() -> None:
+    confidence = np.array([0.2, 0.9, 0.6, 0.4])
+    correct = np.array([False, True, False, True])
+    found = risk_coverage(confidence, correct)
+    assert [(p.threshold, p.coverage) for p in found.points] == [
+        (0.9, 0.25),
+        (0.6, 0.5),
+        (0.4, 0.75),
+        (0.2, 1.0),
+    ]
+    assert [p.risk for p in found.points] == pytest.approx([0, 1 / 2, 1 / 3, 1 / 2])
+    assert found.aurc == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
+    best = found.at_risk(0.4)
+    assert best is not None
+    assert best.threshold == 0.4
+
+
+def test_no_threshold_is_good_enough() -> None:
+    assert risk_coverage(np.array([0.5]), np.array([False])).at_risk(0.1) is None
+
+
+def test_ties_give_the_mean_over_all_orders() -> None:
+    confidence = np.array([0.9, 0.5, 0.5, 0.5, 0.1])
+    correct = np.array([True, False, True, True, False])
+    areas = []
+    for middle in itertools.permutations([1, 2, 3]):
+        errors = np.cumsum(~correct[[0, *middle, 4]])
+        areas.append(np.mean(errors / np.arange(1, 6)))
+    found = risk_coverage(confidence, correct)
+    assert found.aurc == pytest.approx(np.mean(areas))
+    assert [p.coverage for p in found.points] == pytest.approx([0.2, 0.8, 1.0])
+
+
+def test_order_of_the_input_does_not_matter() -> None:
+    rng = np.random.default_rng(5)
+    confidence = rng.integers(0, 20, 300) / 20.0
+    correct = rng.random(300) < confidence
+    order = rng.permutation(300)
+    assert risk_coverage(confidence, correct).aurc == pytest.approx(
+        risk_coverage(confidence[order], correct[order]).aurc
+    )
+    assert reliability(confidence, correct).ece == pytest.approx(
+        reliability(confidence[order], correct[order]).ece
+    )
+
+
+@pytest.mark.parametrize(
+    ("confidence", "correct"),
+    [
+        (np.array([]), np.array([], np.bool_)),
+        (np.array([0.5]), np.array([True, False])),
+        (np.array([1.1]), np.array([True])),
+        (np.array([np.nan]), np.array([True])),
+        (np.array([0.5]), np.array([1])),
+    ],
+)
+def test_refuses(confidence: np.ndarray, correct: np.ndarray) -> None:
+    for function in (reliability, risk_coverage):
+        with pytest.raises(ValueError, match=r"expected|must"):
+            function(confidence, correct)

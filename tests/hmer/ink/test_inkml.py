@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hmer.errors import HmerError, InkError
+from hmer.ink.inkml import MAX_STROKE_POINTS, InkDocument, read_inkml, write_inkml
+from hmer.ink.strokes import Ink, Symbol
+
+DOCUMENT = b"""<ink xmlns="http://www.w3.org/2003/InkML">
+<traceFormat><channel name="X"/><channel name="Y"/><channel name="F"/></traceFormat>
+<annotation type="truth"> $x-1$ </annotation>
+<annotation type="writer">ada</annotation>
+<annotation type="UI">"2024_7"</annotation>
+<annotationXML type="truth"><math xmlns="m"><mi xml:id="x_1">x</mi></math></annotationXML>
+<trace id="a">0 0 9, 10 10 9</trace><trace id="b">10 0 9, 0 10 9,</trace>
+<trace id="empty"> </trace>
+<trace id="c">15 5 1,25 5 1</trace><trace xml:id="d">30 0 1, 30 1e1 1</trace>
+<traceGroup><annotation type="truth">Segmentation</annotation>
+<traceGroup><annotation type="truth">x</annotation><traceView traceDataRef="a"/>
+<traceView traceDataRef="#b"/><annotationXML href="x_1"/></traceGroup>
+<traceGroup><annotation type="truth">-</annotation><traceView traceDataRef="c"/></traceGroup>
+<traceGroup><annotation type="truth">1</annotation><traceView traceDataRef="d"/>
+<traceView traceDataRef="nowhere"/></traceGroup></traceGroup></ink>"""
+
+
+def ink(traces: str, head: str = "") -> bytes:
+    return f"<ink>{head}{traces}</ink>".encode()
+
+
+def test_reads_strokes_symbols_and_annotations() -> None:
+    document = read_inkml(DOCUMENT, "a.inkml")
+    assert [stroke.tolist() for stroke in document.ink.strokes] == [
+        [[0, 0], [10, 10]],
+        [[10, 0], [0, 10]],
+        [[15, 5], [25, 5]],
+        [[30, 0], [30, 10]],
+    ]
+    assert document.ink.symbols == (Symbol("x", (0, 1)), Symbol("-", (2,)), Symbol("1", (3,)))
+    assert document.symbol_ids == ("x_1", "", "")
+    assert (document.latex, document.writer, document.ui) == ("$x-1$", "ada", "2024_7")
+    assert document.mathml is not None
+    assert "x_1" in document.mathml
+
+
+def test_round_trip() -> None:
+    document = read_inkml(DOCUMENT, "a.inkml")
+    again = read_inkml(write_inkml(document), "b.inkml")
+    assert [s.tolist() for s in again.ink.strokes] == [s.tolist() for s in document.ink.strokes]
+    assert again.ink.symbols == document.ink.symbols
+    assert again.symbol_ids == document.symbol_ids
+    assert (again.latex, again.writer, again.ui) == ("$x-1$", "ada", "2024_7")
+
+
+def test_channels_may_come_in_any_order() -> None:
+    head = '<traceFormat><channel name="T"/><channel name="Y"/><channel name="X"/></traceFormat>'
+    document = read_inkml(ink("<trace>7 1 2, 8 3 4</trace>", head), "a.inkml")
+    assert document.ink.strokes[0].tolist() == [[2, 1], [4, 3]]
+
+
+def test_utf16_is_read() -> None:
+    text = '<?xml version="1.0" encoding="utf-16"?><ink><trace>1 2</trace></ink>'
+    assert read_inkml(text.encode("utf-16"), "a").ink.strokes[0].tolist() == [[1, 2]]
+
+
+def test_stray_byte_outside_what_is_used_is_survived() -> None:
+    data = DOCUMENT.replace(b">x</mi>", b">\xb7</mi>")
+    document = read_inkml(data, "a.inkml")
+    assert len(document.ink.strokes) == 4
+    assert document.mathml is None
+
+
+def test_stray_byte_in_the_truth_is_refused() -> None:
+    with pytest.raises(InkError, match=r"a\.inkml.*UTF-8"):
+        read_inkml(DOCUMENT.replace(b"$x-1$", b"$x\xb71$"), "a.inkml")
+
+
+LAUGHS = b"""<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>
+<ink><annotation type="truth">&b;</annotation><trace>1 2</trace></ink>"""
+EXTERNAL = (
+    b"""<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/hostname">]><ink><trace>&a;</trace></ink>"""
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (DOCUMENT[:400], "well-formed"),
+        (b"\x89PNG\r\n", "well-formed"),
+        (b"<svg/>", "not InkML"),
+        (ink(""), "no trace"),
+        (ink("<trace> , </trace>"), "no trace"),
+        (ink("<trace>1 2, three 4</trace>"), "plain numbers"),
+        (ink("<trace>1 2, '3'4</trace>"), "plain numbers"),
+        (ink("<trace>1, 2</trace>"), "plain numbers"),
+        (ink("<trace>1 2, 3 4 5</trace>"), "plain numbers"),
+        (ink("<trace>1 2, nan 4</trace>"), "not finite"),
+        (ink("<trace>1 2, 1e30 4</trace>"), "not finite"),
+        (ink("<trace>1 1e999</trace>"), "not finite"),
+        (ink("<trace>" + "1 2," * (MAX_STROKE_POINTS + 1) + "</trace>"), "resample"),
+        (ink("<trace>1 2</trace>" * 6000), "5000 strokes"),
+        (ink("<trace>" + "1 2," * 50_000 + "</trace>") * 1, None),
+        (ink(("<trace>" + "1 2," * 50_000 + "</trace>") * 6), "points is more"),
+        (ink("<trace>1 2</trace>", '<channel name="X"/><channel name="T"/>'), "X and Y"),
+        (LAUGHS, "refused"),
+        (EXTERNAL, "refused"),
+        (b'<?xml version="1.0" encoding="klingon"?><ink/>', "well-formed"),
+        (ink("<trace>1 2</trace>" + " " * 2**24), "bytes is more"),
+    ],
+)
+def test_what_is_wrong_is_told(data: bytes, reason: str | None) -> None:
+    if reason is None:
+        assert read_inkml(data, "a.inkml").ink.strokes[0].shape == (50_000, 2)
+        return
+    with pytest.raises(InkError, match=reason) as caught:
+        read_inkml(data, "a.inkml")
+    assert str(caught.value).startswith("a.inkml")
+    assert "\n" not in str(caught.value)
+
+
+def test_deep_nesting_does_not_crash() -> None:
+    deep = "<m>" * 20_000 + "</m>" * 20_000
+    data = ink("<trace>1 2</trace>", f'<annotationXML type="truth">{deep}</annotationXML>')
+    with pytest.raises(InkError, match="nested too deeply"):
+        read_inkml(data, "a.inkml")
+
+
+def test_control_characters_cannot_be_written() -> None:
+    with pytest.raises(InkError, match="truth"):
+        write_inkml(InkDocument(Ink((np.zeros((1, 2), np.float32),)), "a\0b"))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, len(DOCUMENT) - 1), st.binary(min_size=0, max_size=4), st.integers(0, 40))
+def test_damaged_files_give_ink_or_an_ink_error(at: int, noise: bytes, gone: int) -> None:
+    data = DOCUMENT[:at] + noise + DOCUMENT[at + gone :]
+    try:
+        document = read_inkml(data, "a.inkml")
+    except HmerError as error:
+        assert "a.inkml" in str(error)
+    else:
+        assert all(len(s) and np.isfinite(s).all() for s in document.ink.strokes)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.floats(-1e6, 1e6, width=32), st.floats(-1e6, 1e6, width=32)), min_size=1
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.text(st.characters(exclude_categories=["C"])),
+)
+def test_any_ink_survives_a_round_trip(strokes: list[list[tuple[float, float]]], text: str) -> None:
+    first = Ink(tuple(np.array(stroke, np.float32) for stroke in strokes))
+    again = read_inkml(write_inkml(InkDocument(first, text)), "a")
+    assert again.latex == text.strip()
+    for one, other in zip(first.strokes, again.ink.strokes, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,0 +1,148 @@
+"""A toy project: the real stage wrapper under real DVC, with stages that take no time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+DVC_YAML = """
+stages:
+  first:
+    cmd: python toy.py first
+    deps: [toy.py, raw.txt]
+    params: [base, first]
+    outs: [out/first]
+  second:
+    cmd: python toy.py second
+    deps: [toy.py, out/first]
+    params: [base, second]
+    outs: [out/second]
+  third:
+    cmd: python toy.py third
+    deps: [toy.py, out/second/value.txt]
+    params: [third]
+    outs: [out/third]
+"""
+
+TOY = '''
+"""Three stages that copy a text; `second` may wait, count its own starts, or fail."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hmer.errors import HmerError
+from pipeline.stage import Stage, run_stage
+
+
+class ToyConfig(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    seconds: float = Field(default=0, ge=0)
+    fail: str = ""
+    text: str = ""
+
+
+class Later(HmerError):
+    exit_code = 75
+
+
+def main(stage: Stage) -> None:
+    config = stage.config(ToyConfig)
+    source = {"first": "raw.txt", "second": "out/first", "third": "out/second/value.txt"}
+    path = stage.input(source[stage.name])
+    text = (path / "value.txt" if path.is_dir() else path).read_text()
+    with stage.outputs(f"out/{stage.name}") as out:
+        (out / "half.txt").write_text("half")
+        began = stage.resume / "starts.txt"
+        starts = int(began.read_text()) if began.exists() else 0
+        began.write_text(str(starts + 1))
+        Path(f"pid-{stage.name}").write_text(str(os.getpid()))
+        print(f"{stage.name} at work, start {starts + 1}", flush=True)
+        deadline = time.monotonic() + config.seconds
+        while time.monotonic() < deadline:
+            time.sleep(0.02)
+        if config.fail == "user":
+            raise HmerError("the toy is broken: mend it")
+        if config.fail == "bug":
+            raise RuntimeError("nobody foresaw this")
+        if config.fail == "once" and not starts:
+            raise Later("the toy server does not answer")
+        (out / "half.txt").unlink()
+        (out / "value.txt").write_text(text + config.text)
+        (out / "starts.txt").write_text(str(starts + 1))
+
+
+run_stage(sys.argv[1], main)
+'''
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A toy project on disk."""
+
+    root: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """As a person's shell would have it, with the code under test first on the path."""
+        mine = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
+        for name in ("HMER_OWNER_LOCK", "HMER_PARENT_RUN", "DVC_STAGE", "DVC_SITE_CACHE_DIR"):
+            mine.pop(name, None)
+        mine["PYTHONPATH"] = str(ROOT)
+        mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine["PATH"]])
+        return mine
+
+    def run(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """A Python program in the project."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """The same, without waiting."""
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def params(self, **sections: dict[str, object]) -> None:
+        """Write `params.yaml`."""
+        import yaml
+
+        values = {"base": {"seed": 1}, "first": {}, "second": {}, "third": {}, **sections}
+        (self.root / "params.yaml").write_text(yaml.safe_dump(values))
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    """A fresh toy project, without git."""
+    made = Toy(tmp_path / "toy")
+    (made.root / ".dvc").mkdir(parents=True)
+    config = (ROOT / ".dvc" / "config").read_text()
+    (made.root / ".dvc" / "config").write_text(config + "    no_scm = true\n")
+    shutil.copyfile(ROOT / ".dvcignore", made.root / ".dvcignore")
+    (made.root / "dvc.yaml").write_text(DVC_YAML)
+    (made.root / "toy.py").write_text(TOY)
+    (made.root / "raw.txt").write_text("ink")
+    made.params()
+    return made
