@@ -41,7 +41,7 @@ def candidate(model: Path, dataset: Path, metrics: Path, split: str) -> Candidat
         exprate = float(lookup(values, f"{split}.exprate"))
     except KeyError:
         raise HmerError(
-            f"{metrics.name} has no ExpRate of {split}: add it to evaluate.splits"
+            f"{metrics.name} has no ExpRate of {split}: run `dvc repro evaluate`"
         ) from None
     weights = ":".join(content_digest(model / name) for name in FILES)
     score = Score(exprate, content_digest(test))

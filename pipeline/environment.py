@@ -32,7 +32,8 @@ BEHAVIOUR = {
     # An unreachable tracking server must be an error in seconds, not in minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    # MLflow hints at GenAI features on stderr otherwise, and git's absence is no news.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # That git is not there is no news.
     "GIT_PYTHON_REFRESH": "quiet",
     "PYTHONUNBUFFERED": "1",
 }

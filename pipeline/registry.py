@@ -203,9 +203,11 @@ def _new_version(
 def _only(model: Path) -> Iterator[Path]:
     """The recogniser's own files, without curves and metrics."""
     with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "recogniser"
+        copy.mkdir()
         for name in FILES:
-            shutil.copyfile(model / name, Path(folder) / name)
-        yield Path(folder)
+            shutil.copyfile(model / name, copy / name)
+        yield copy
 
 
 def _known(client: MlflowClient, name: str, candidate: Candidate) -> ModelVersion | None:

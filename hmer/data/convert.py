@@ -38,11 +38,11 @@ class Converter:
         """Make the row. Whatever is wrong with the expression becomes a quarantine entry."""
         item = resolve(found)
         if isinstance(item, Rejected):
-            return Converted(item.file, Quarantined(item.id, item.file, item.reason))
+            return _refused(item, item.reason)
         try:
             return Converted(item.file, self._sample(item, self._tokens(item)))
         except (LatexError, InkError) as error:
-            return Converted(item.file, Quarantined(item.id, item.file, str(error)))
+            return _refused(item, str(error))
 
     def _tokens(self, item: SourceItem) -> tuple[str, ...]:
         tokens = (
@@ -80,3 +80,7 @@ class Converter:
             ink=packed,
             symbol_boxes=boxes,
         )
+
+
+def _refused(item: SourceItem | Rejected, reason: str) -> Converted:
+    return Converted(item.file, Quarantined(item.id, item.file, reason, item.split or ""))

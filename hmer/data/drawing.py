@@ -33,6 +33,14 @@ def split_scale(config: AugmentConfig) -> tuple[AugmentConfig, tuple[float, floa
     return without, (1 / config.scale, config.scale)
 
 
+def other_pen(
+    config: RenderConfig, augmentation: AugmentConfig, rng: np.random.Generator
+) -> RenderConfig:
+    """The same rendering with a thinner or thicker pen."""
+    factor = augmentation.pen ** rng.uniform(-1, 1)
+    return config.model_copy(update={"pen": min(1.0, config.pen * float(factor))})
+
+
 def draw_ink(ink: Ink, config: RenderConfig, scale: float, height: int, width: int) -> Drawn:
     """Render ink at `scale` times the usual size, shrunk if need be to fit height x width."""
     left, top, right, bottom = ink.bounds()
@@ -72,5 +80,7 @@ def draw(
     ink = expressions.ink(index)
     if ink is None:
         return draw_image(expressions.image(index), scale, height, width), None
-    shown = ink if augmentation is None else augment(ink, rng, augmentation)
-    return draw_ink(shown, config, scale, height, width), ink
+    if augmentation is None:
+        return draw_ink(ink, config, scale, height, width), ink
+    shown = augment(ink, rng, augmentation)
+    return draw_ink(shown, other_pen(config, augmentation, rng), scale, height, width), ink

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -126,10 +127,10 @@ def _write(folder: Path, results: Iterable[Converted], tally: Tally) -> None:
             result = converted.result
             if isinstance(result, Sample) and tally.seen(result):
                 reason = f"{result.id}: {result.split} already has an expression of this id"
-                result = Quarantined(result.id, converted.file, reason)
+                result = Quarantined(result.id, converted.file, reason, result.split)
             if isinstance(result, Quarantined):
                 tally.refuse(result)
-                quarantine.add({"id": result.id, "file": result.file, "reason": result.reason})
+                quarantine.add(asdict(result))
                 continue
             tally.add(result)
             if result.split not in writers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,7 +47,7 @@ SCHEMA = pa.schema(
 )
 
 QUARANTINE_SCHEMA = pa.schema(
-    [pa.field(name, pa.string(), nullable=False) for name in ("id", "file", "reason")]
+    [pa.field(name, pa.string(), nullable=False) for name in ("id", "file", "reason", "split")]
 )
 
 
@@ -91,6 +91,8 @@ class Quarantined:
     id: str
     file: str
     reason: str
+    split: str = ""
+    """The test set it belongs to; "" for training data, whose splits are cut later."""
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
@@ -207,7 +209,7 @@ def write_quarantine(path: Path, refused: Iterable[Quarantined]) -> int:
     """Write the file of refused expressions; returns how many there are."""
     with RowWriter(path, QUARANTINE_SCHEMA) as writer:
         for entry in refused:
-            writer.add({"id": entry.id, "file": entry.file, "reason": entry.reason})
+            writer.add(asdict(entry))
     return writer.count
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.data.buckets import BatchConfig, choose_buckets
 from hmer.data.dataset import Expressions, load_expressions
+from hmer.data.schema import read_quarantine
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.evaluation.occlusion import OcclusionTrial, hide_blocks, occlusion_curve
@@ -19,6 +20,9 @@ from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.report import write_report
 from hmer.evaluation.result import EvaluationResult, ReportConfig
 from hmer.recognizer import Recognition, Recognizer
+
+UNREADABLE = "<unreadable>"
+"""Stands for the truth of an expression whose file could not be read."""
 
 Progress = Callable[[int, int | None], None]
 
@@ -92,6 +96,7 @@ def evaluate(
     metrics: dict[str, dict[str, float]] = {}
     for name, expressions in sets.items():
         predictions = list(_predictions(recognizer, expressions, config, tell))
+        predictions += _unreadable(dataset, name)
         trials = list(_occluded(recognizer, expressions, levels, config, tell))
         result = EvaluationResult(
             name=name,
@@ -155,6 +160,16 @@ def _predictions(
             spatial_attention=answer.spatial_attention,
             stride=recognizer.model.stride,
         )
+
+
+def _unreadable(dataset: Path, name: str) -> list[Prediction]:
+    """Test expressions that ingestion had to refuse: each counts as wrong."""
+    refused = read_quarantine(dataset / "quarantine.parquet")
+    return [
+        Prediction(id=f"{entry.id} (refused)", truth=[UNREADABLE], tokens=None, confidence=0.0)
+        for entry in refused
+        if entry.split == name
+    ]
 
 
 def _occluded(

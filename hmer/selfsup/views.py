@@ -17,7 +17,7 @@ from torch import Tensor
 from hmer.data.buckets import PlannedBatch
 from hmer.data.canvas import stack
 from hmer.data.dataset import Expressions
-from hmer.data.drawing import Drawn, draw_image, draw_ink
+from hmer.data.drawing import Drawn, draw_image, draw_ink, other_pen
 from hmer.ink.augment import AugmentConfig, augment, drop_strokes
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
@@ -79,11 +79,12 @@ class ViewMaker:
             image = self.expressions.image(index)
             pair = (draw_image(image, scale, *size), draw_image(image, other, *size))
             return pair, np.arange(len(pair[0].points))
-        first = draw_ink(augment(ink, rng, self.augment), self.render, scale, *size)
+        pens = [other_pen(self.render, self.augment, rng) for _ in range(2)]
+        first = draw_ink(augment(ink, rng, self.augment), pens[0], scale, *size)
         moved = augment(ink, rng, self.augment)
         kept = drop_strokes(moved, rng, self.drop_rate)
         seen = Ink(tuple(moved.strokes[i] for i in kept))
-        second = draw_ink(seen, self.render, other, *size)
+        second = draw_ink(seen, pens[1], other, *size)
         starts = np.cumsum([0, *(len(stroke) for stroke in ink.strokes)])
         common = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in kept])
         # Points of the second drawing are counted over the kept strokes only: spread them out.

@@ -87,6 +87,18 @@ run_stage(sys.argv[1], main)
 '''
 
 
+GO = """
+# The command line, for parameters that are a toy's.
+import pipeline.preparation
+
+pipeline.preparation.prepare = lambda *_: None
+
+from pipeline.__main__ import app
+
+app()
+"""
+
+
 @dataclass(frozen=True)
 class Toy:
     """A toy project on disk."""
@@ -143,6 +155,7 @@ def toy(tmp_path: Path) -> Toy:
     shutil.copyfile(ROOT / ".dvcignore", made.root / ".dvcignore")
     (made.root / "dvc.yaml").write_text(DVC_YAML)
     (made.root / "toy.py").write_text(TOY)
+    (made.root / "go.py").write_text(GO)
     (made.root / "raw.txt").write_text("ink")
     made.params()
     return made

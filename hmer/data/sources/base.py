@@ -51,6 +51,7 @@ class Rejected:
     id: str
     file: str
     reason: str
+    split: str | None = None
 
 
 class Task(Protocol):

@@ -75,9 +75,11 @@ class ReadInkml:
         try:
             document = read_inkml(self.data, path.name)
         except InkError as error:
-            return Rejected(path.stem, self.file, str(error))
+            return Rejected(path.stem, self.file, str(error), self.split)
         if not document.latex and self.caption is None:
-            return Rejected(path.stem, self.file, f"{path.name}: there is no truth annotation")
+            return Rejected(
+                path.stem, self.file, f"{path.name}: there is no truth annotation", self.split
+            )
         return SourceItem(
             id=path.stem,
             source=collection,

@@ -1,0 +1,88 @@
+"""The parameter files that come with the project are valid, and complete."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hmer.errors import HmerError
+from pipeline.configurations import configurations, configure
+from pipeline.declaration import declarations
+from pipeline.params import Params, check_params, load_params
+from pipeline.sections import read_yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_committed_parameters_are_the_default() -> None:
+    assert (ROOT / "params.yaml").read_bytes() == (ROOT / "configs/default.yaml").read_bytes(), (
+        "params.yaml is not the default: run `python -m pipeline configure default`, or change "
+        "configs/default.yaml too"
+    )
+
+
+def test_every_stage_has_its_section() -> None:
+    sections = {field.alias or name for name, field in Params.model_fields.items()}
+    assert sections == {"raw", "base", *declarations(ROOT)}
+    assert set(read_yaml(ROOT / "params.yaml")) == sections
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    shutil.copyfile(ROOT / "configs/default.yaml", tmp_path / "params.yaml")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", configurations(ROOT))
+def test_every_named_configuration_is_valid(project: Path, name: str) -> None:
+    configure(project, name)
+    load_params(project / "params.yaml")
+
+
+def test_default_undoes_another_to_the_byte(project: Path) -> None:
+    before = (project / "params.yaml").read_text()
+    configure(project, "crohme-smoke")
+    assert load_params(project / "params.yaml").ingest.source == "crohme"
+    assert "# how ink is drawn" in (project / "params.yaml").read_text()
+    configure(project, "default")
+    assert (project / "params.yaml").read_text() == before
+
+
+def test_settings_go_on_top(project: Path) -> None:
+    configure(project, "crohme-smoke", ["base.seed=5", "ingest.crohme.tests.2014=/a b/d.zip"])
+    found = load_params(project / "params.yaml")
+    assert found.base.seed == found.ingest.seed == found.evaluate.seed == 5
+    assert found.ingest.crohme.tests == {"2014": "/a b/d.zip"}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "wanted"),
+    [
+        ("crohme-smok", [], "did you mean crohme-smoke?"),
+        (None, ["finetune.optimisation.step=3"], "finetune.optimisation.steps?"),
+        (None, ["finetun.init=scratch"], "did you mean finetune?"),
+        (None, ["base.seed=-1"], "base.seed = -1: input should be greater than or equal to 0"),
+        (None, ["base.seed"], "expected dotted.key=value"),
+        (None, ["base.seed=[1"], "the value is not valid YAML"),
+        (None, ["base..seed=1"], "expected dotted.key=value"),
+        (None, ["finetune.init=sometimes"], "finetune.init = 'sometimes'"),
+    ],
+)
+def test_nothing_is_written_unless_all_is_valid(
+    project: Path, name: str | None, settings: list[str], wanted: str
+) -> None:
+    before = (project / "params.yaml").read_bytes()
+    with pytest.raises(HmerError) as caught:
+        configure(project, name, settings)
+    assert wanted in str(caught.value)
+    assert (project / "params.yaml").read_bytes() == before
+    assert not list(project.glob(".*partial"))
+
+
+def test_what_is_shared_is_given_once() -> None:
+    values = read_yaml(ROOT / "params.yaml")
+    values["base"]["render"]["unit"] = 24.0
+    assert check_params(values, "params.yaml").ingest.render.unit == 24.0

@@ -1,0 +1,75 @@
+"""The arrows between the parts point one way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.imports import imported
+
+ROOT = Path(__file__).parents[1]
+TOOLS = {"dvc", "prefect", "mlflow", "great_expectations"}
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def tops(file: Path) -> set[str]:
+    relative = file.relative_to(ROOT).with_suffix("")
+    name = ".".join(relative.parts).removesuffix(".__init__")
+    return {imported_name.split(".")[0] for imported_name in imported(file, name)}
+
+
+def test_the_library_knows_nothing_of_the_pipeline() -> None:
+    for file in modules("hmer"):
+        forbidden = tops(file) & (TOOLS | {"pipeline"})
+        assert not forbidden, f"{file.relative_to(ROOT)} imports {sorted(forbidden)}"
+
+
+def test_decoding_knows_nothing_of_images_or_latex() -> None:
+    for file in modules("hmer/decoding"):
+        text = file.read_text(encoding="utf-8")
+        for other in ("hmer.ink", "hmer.latex", "hmer.models", "hmer.data"):
+            assert other not in text, f"{file.name} mentions {other}"
+
+
+@pytest.mark.parametrize(
+    ("tool", "homes"),
+    [
+        ("mlflow", {"tracking", "registry", "serving_model"}),
+        ("prefect", {"flow", "schedule"}),
+        ("great_expectations", {"gate"}),
+        # DVC is a program to us: its modules are not a public interface.
+        ("dvc", set()),
+    ],
+)
+def test_each_tool_has_one_home(tool: str, homes: set[str]) -> None:
+    users = {file.stem for file in modules("pipeline") if tool in tops(file)}
+    assert users == homes
+
+
+def test_importing_the_pipeline_loads_no_heavy_tool() -> None:
+    code = (
+        "import sys\n"
+        "import pipeline.__main__, pipeline.stage, pipeline.tracking, pipeline.registry\n"
+        f"heavy = {sorted(TOOLS | {'torch', 'lightning', 'pandas'})!r}\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("package", ["hmer", "pipeline"])
+def test_files_are_of_one_idea(package: str) -> None:
+    long = {
+        file.relative_to(ROOT).as_posix(): count
+        for file in modules(package)
+        if (count := len(file.read_text(encoding="utf-8").splitlines())) >= 300
+    }
+    assert not long, f"split: {long}"
