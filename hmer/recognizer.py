@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,14 +85,13 @@ class Recognizer:
         if about.get("kind") != "recogniser":
             raise HmerError(f"{weights}: is not a recogniser but: {about.get('kind')}")
         try:
-            words = about["vocabulary"]
-            vocabulary = Vocabulary(words["name"], words["tokens"])
+            vocabulary = Vocabulary.from_json(json.dumps(about["vocabulary"]))
             render = RenderConfig.model_validate(about["render"])
             model = build_recogniser(about["name"], about["config"], len(vocabulary))
-        except (KeyError, TypeError, ValidationError) as error:
+        except (KeyError, ValidationError, HmerError) as error:
             raise HmerError(
                 f"{weights.with_suffix('.json')}: does not describe a recogniser of this version "
-                f"({type(error).__name__}: {error}); train the model again"
+                f"({_reason(error)}); train the model again"
             ) from None
         load_weights(model, weights)
         return cls(model, vocabulary, render)
@@ -105,11 +105,17 @@ class Recognizer:
         if isinstance(source, str | Path):
             path = Path(source)
             if not path.is_file():
-                raise HmerError(f"{path}: no such file")
-            if path.suffix.lower() == ".inkml":
-                source = read_inkml(path.read_bytes(), str(path)).ink
-            else:
-                source = load_picture(path)
+                raise HmerError(f"{path}: no such file; check the path")
+            try:
+                if path.suffix.lower() == ".inkml":
+                    return self.prepare(read_inkml(path.read_bytes(), str(path)).ink)
+                return self.prepare(load_picture(path))
+            except OSError as error:
+                raise InkError(f"{path}: cannot be opened ({error.strerror})") from None
+            except InkError as error:
+                if str(path) in str(error):
+                    raise
+                raise InkError(f"{path}: {error}") from None
         if isinstance(source, bytes):
             source = load_picture(source)
         if isinstance(source, Ink):
@@ -147,6 +153,8 @@ class Recognizer:
             attention: also compute the decoder's attention for the best reading.
             shape: canvas to pad to; by default the smallest that holds all images.
         """
+        if not images:
+            return []
         stride = self.model.stride
         height, width = shape or tuple(max(image.shape[i] for image in images) for i in (0, 1))
         batch = stack(images, -(-height // stride) * stride, -(-width // stride) * stride)
@@ -207,3 +215,11 @@ class Recognizer:
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a model's description, in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"no {error}" if isinstance(error, KeyError) else str(error)

@@ -77,7 +77,7 @@ def may_pass(task: Any, run: Any, state: State[Any]) -> bool:
     return isinstance(error, StageFailed) and error.transient
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=DELAYS, retry_condition_fn=may_pass)
+@task(cache_policy=NO_CACHE, retries=len(DELAYS), retry_condition_fn=may_pass)
 def reproduce(stage: str, root: Path, changed: bool = True) -> State[None]:
     """Run one stage if DVC finds it changed; its state says whether it did.
 
@@ -129,7 +129,9 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
         changed = anything_to_do(root)
         with _tracked(root, changed):
             for stage in running_order(stage_graph(root)):
-                step = reproduce.with_options(name=stage, task_run_name=stage)
+                step = reproduce.with_options(
+                    name=stage, task_run_name=stage, retry_delay_seconds=DELAYS
+                )
                 state = step(stage, root, changed, return_state=True)
                 state.result()  # raises if it failed
                 outcomes[stage] = str(state.name)

@@ -140,7 +140,15 @@ def requirements(root: Path) -> list[str]:
     """Pinned distributions that the served code imports, as installed here."""
     needed = reach(SERVED, root).foreign | {"mlflow", "pandas"}
     known = packages_distributions()
-    names = sorted({known[module][0] for module in needed if module in known}, key=str.lower)
+    # Several distributions may share a module (mlflow, mlflow-skinny): its namesake is meant.
+    names = sorted(
+        {
+            module if module in known[module] else known[module][0]
+            for module in needed
+            if module in known
+        },
+        key=str.lower,
+    )
     return [f"{name}=={version(name)}" for name in names]
 
 

@@ -65,10 +65,10 @@ def choose_buckets(sizes: Sizes, limit: int, multiple: int) -> Sizes:
     return shapes[np.lexsort((shapes[:, 1], shapes.prod(axis=1)))]
 
 
-def batch_size(shape: NDArray[np.int64], config: BatchConfig) -> int:
-    """Samples of one bucket that fit a batch."""
+def batch_size(shape: NDArray[np.int64], config: BatchConfig, least: int = 1) -> int:
+    """Samples of one bucket that fit a batch; `least` if fewer would."""
     fitting = int(config.max_pixels // shape.prod())
-    return max(1, min(config.max_count, fitting))
+    return max(least, min(config.max_count, fitting))
 
 
 def plan_epoch(
@@ -77,6 +77,7 @@ def plan_epoch(
     config: BatchConfig,
     rng: np.random.Generator,
     scale_range: tuple[float, float] = (1.0, 1.0),
+    least: int = 1,
 ) -> Iterator[PlannedBatch]:
     """Every sample once, in batches of a fixed size per bucket and in random order.
 
@@ -87,6 +88,7 @@ def plan_epoch(
         rng: decides scales and order.
         scale_range: sizes are multiplied by a factor drawn log-uniformly from it; a sample that
             then fits no bucket is shrunk to the largest one.
+        least: samples in a batch, at least, however large they are.
     """
     low, high = np.log(scale_range)
     scales = np.exp(rng.uniform(low, high, len(sizes)))
@@ -109,7 +111,7 @@ def plan_epoch(
         if not len(members):
             continue
         rng.shuffle(members)
-        count = batch_size(shape, config)
+        count = batch_size(shape, config, least)
         missing = -len(members) % count
         filled = np.concatenate([members, np.resize(members, missing)])
         planned += [

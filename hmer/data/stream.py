@@ -37,6 +37,8 @@ class BatchStream:
     """Sides of the padded images are multiples of this (the encoder's stride)."""
     seed: int
     scale_range: tuple[float, float] = (1.0, 1.0)
+    least: int = 1
+    """Samples in a batch, at least, however large they are."""
 
     def batches(self, start: int, number: int) -> list[tuple[int, PlannedBatch]]:
         """Batches `start` to `start + number - 1`, each with its index."""
@@ -50,6 +52,7 @@ class BatchStream:
                 self.config,
                 np.random.default_rng([self.seed, epoch]),
                 self.scale_range,
+                self.least,
             )
         )
         return list(islice(endless, start, start + number))
@@ -77,11 +80,12 @@ def loader(
     plans: list[tuple[int, PlannedBatch]], maker: Maker[T_co], seed: int, workers: int
 ) -> DataLoader[T_co]:
     """A loader of ready-made batches, in the order of `plans`."""
+    workers = min(workers, len(plans))
     return DataLoader(
         _MadeBatches(plans, maker, seed),
         batch_size=None,
         shuffle=False,
-        num_workers=min(workers, len(plans)),
+        num_workers=workers,
         prefetch_factor=4 if workers else None,
     )
 

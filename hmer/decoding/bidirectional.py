@@ -116,7 +116,7 @@ def score_sequences(
         pad: filler; what stands on it does not count.
         device: where the model is.
     """
-    width = max(1, *(len(row) for row in sequences))
+    width = max(1, max((len(row) for row in sequences), default=0))
     longest = max((len(s) for row in sequences for s in row), default=0) + 1
     targets = torch.full((len(sequences), width, longest), pad, dtype=torch.long)
     for i, row in enumerate(sequences):

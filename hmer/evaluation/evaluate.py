@@ -14,7 +14,6 @@ from hmer.data.buckets import BatchConfig, choose_buckets
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.schema import read_quarantine
 from hmer.decoding.bidirectional import DecodingConfig
-from hmer.errors import HmerError
 from hmer.evaluation.occlusion import OcclusionTrial, hide_blocks, occlusion_curve
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.report import write_report
@@ -77,9 +76,6 @@ def evaluate(
     sets = {
         name: load_expressions(dataset / f"{name}.parquet").head(config.limit) for name in names
     }
-    missing = [name for name, found in sets.items() if not len(found)]
-    if missing:
-        raise HmerError(f"{dataset}: {missing[0]} holds no expression to evaluate on")
     levels = (0.0, *config.occlusion.levels) if config.occlusion.limit else ()
     total = sum(
         len(found) + len(levels) * min(config.occlusion.limit, len(found))
@@ -164,11 +160,13 @@ def _predictions(
 
 def _unreadable(dataset: Path, name: str) -> list[Prediction]:
     """Test expressions that ingestion had to refuse: each counts as wrong."""
-    refused = read_quarantine(dataset / "quarantine.parquet")
+    refused = [e for e in read_quarantine(dataset / "quarantine.parquet") if e.split == name]
+    # Numbered: an id that comes several times is a reason to be refused, several times.
     return [
-        Prediction(id=f"{entry.id} (refused)", truth=[UNREADABLE], tokens=None, confidence=0.0)
-        for entry in refused
-        if entry.split == name
+        Prediction(
+            id=f"{entry.id} (refused, {number})", truth=[UNREADABLE], tokens=None, confidence=0.0
+        )
+        for number, entry in enumerate(refused, start=1)
     ]
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hmer.errors import HmerError
 from hmer.models.cells import Cells
 
 
@@ -43,7 +44,10 @@ class AttentionNetwork(nn.Module):
     def __init__(self, channels: int, config: AttentionConfig) -> None:
         super().__init__()
         if channels % config.heads:
-            raise ValueError(f"{channels} channels do not divide into {config.heads} heads")
+            raise HmerError(
+                f"attention.heads: the encoder's {channels} channels do not divide into "
+                f"{config.heads} heads; choose a divisor"
+            )
         self.heads = config.heads
         self.score = nn.Sequential(
             nn.Conv2d(channels, config.hidden, 3, padding=1), nn.GELU(),

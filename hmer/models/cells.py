@@ -67,7 +67,8 @@ class Cells:
         index = self.index.view(shape).expand_as(values)
         valid = self.valid.view(shape)
         blank = values.new_zeros(*values.shape[:-1], height * width)
-        filled = blank.scatter_add(-1, index, values * valid)
+        # Filled, not multiplied by 0: padding may hold infinities.
+        filled = blank.scatter_add(-1, index, values.masked_fill(~valid, 0.0))
         return filled.view(*values.shape[:-1], height, width)
 
     def code(self, channels: int) -> Tensor:

@@ -6,14 +6,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hmer.errors import HmerError
+
+Config = TypeVar("Config", bound=BaseModel)
 
 
 def save_module(module: nn.Module, path: Path, about: Mapping[str, Any]) -> None:
@@ -42,6 +45,25 @@ def read_about(path: Path) -> dict[str, Any]:
     if not isinstance(about, dict):
         raise HmerError(f"{sidecar}: should hold a JSON object; train the model again")
     return about
+
+
+def read_config(path: Path, kind: str, config: type[Config]) -> Config:
+    """The configuration of the network whose weights are in `path`.
+
+    Raises:
+        HmerError: the JSON file beside it is missing or describes something else.
+    """
+    about = read_about(path)
+    sidecar = path.with_suffix(".json")
+    if about.get("kind") != kind:
+        raise HmerError(f"{sidecar}: describes no {kind} but {about.get('kind')!r}; train it again")
+    try:
+        return config.model_validate(about.get("config"))
+    except ValidationError as error:
+        raise HmerError(
+            f"{sidecar}: not the configuration of an {kind} of this version "
+            f"({error.errors()[0]['msg']}); train it again"
+        ) from None
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

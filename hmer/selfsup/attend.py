@@ -30,7 +30,7 @@ from hmer.ink.render import RenderConfig
 from hmer.models.attention import Attended, AttentionConfig, AttentionNetwork
 from hmer.models.cells import Cells, ink_cells
 from hmer.models.encoders.compact import CompactConfig, CompactEncoder
-from hmer.models.store import load_weights, read_about, save_module
+from hmer.models.store import load_weights, read_config, save_module
 from hmer.selfsup.curriculum import Curriculum
 from hmer.selfsup.map_regulariser import evenness, evenness_penalty
 from hmer.selfsup.masking import hide_ink
@@ -163,8 +163,12 @@ class ImageMaker:
 
 
 def load_encoder(path: Path) -> CompactEncoder:
-    """The encoder that phase 1 wrote."""
-    encoder = CompactEncoder(CompactConfig.model_validate(read_about(path)["config"]))
+    """The encoder that phase 1 wrote.
+
+    Raises:
+        HmerError: it is missing, damaged, or something else.
+    """
+    encoder = CompactEncoder(read_config(path, "encoder", CompactConfig))
     load_weights(encoder, path)
     return encoder
 

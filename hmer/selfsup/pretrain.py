@@ -84,16 +84,15 @@ class Contrast(SteppedModule):
         )
         return losses, {"spread": spread(first)}
 
-    def on_train_epoch_end(self) -> None:
+    def check(self, means: Mapping[str, float]) -> None:
         """Stop when all expressions are mapped to one point.
 
         Raises:
             HmerError: the embeddings have collapsed.
         """
-        means = [v for _, name, v in self.curves.rows if name == "spread"][-1:]
-        if means and means[0] < self.config.collapse:
+        if means["spread"] < self.config.collapse:
             raise HmerError(
-                f"pretrain: the embeddings collapsed (spread {means[0]:.3f} of an even spread, "
+                f"pretrain: the embeddings collapsed (spread {means['spread']:.3f} of an even spread, "
                 f"at least {self.config.collapse} wanted); lower pretrain.optimisation."
                 "learning_rate or raise pretrain.temperature"
             )
@@ -133,7 +132,7 @@ def pretrain(
     module = Contrast(config, seed)
     stride = module.encoder.stride
     augmentation, scales = split_scale(config.augment)
-    stream = BatchStream(expressions.sizes, config.batch, stride, seed, scales)
+    stream = BatchStream(expressions.sizes, config.batch, stride, seed, scales, least=2)
     maker = ViewMaker(expressions, render, augmentation, scales, config.drop_strokes, config.points)
     fit(module, stream, maker, run, title="pretrain")
 

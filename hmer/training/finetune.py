@@ -30,7 +30,7 @@ from hmer.models.decoders.transformer import DecoderConfig
 from hmer.models.encoders.compact import CompactConfig
 from hmer.models.interface import Batch
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
-from hmer.models.store import load_weights, read_about, save_module
+from hmer.models.store import load_weights, read_config, save_module
 from hmer.selfsup.curriculum import Curriculum
 from hmer.selfsup.masking import hide_ink
 from hmer.training.fit import fit
@@ -106,7 +106,9 @@ class Finetune(SteppedModule):
 
     def best(self) -> MaskMatch:
         """The recogniser to keep: the averaged one, in evaluation mode."""
-        kept = self.average.module if self.config.average else self.model
+        # With a decay of 0 the average is a copy of the newest weights: it can be put into
+        # evaluation mode between two legs without the training noticing.
+        kept = self.average.module
         assert isinstance(kept, MaskMatch)
         return kept.eval()
 
@@ -121,8 +123,8 @@ def build(
     """
     model = MaskMatch(
         MaskMatchConfig(
-            encoder=CompactConfig.model_validate(read_about(encoder)["config"]),
-            attention=AttentionConfig.model_validate(read_about(attention)["config"]),
+            encoder=read_config(encoder, "encoder", CompactConfig),
+            attention=read_config(attention, "attention", AttentionConfig),
             decoder=config.decoder,
             symbol_weight=config.symbol_weight,
             label_smoothing=config.label_smoothing,

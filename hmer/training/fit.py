@@ -41,7 +41,7 @@ class LegData(L.LightningDataModule):
 
 
 class EndOfLeg(Callback):
-    """After each leg: measure, tell the logger, and keep a checkpoint (by rename)."""
+    """After each leg: measure, tell the logger, check, and keep a checkpoint (by rename)."""
 
     def __init__(self, run: RunContext, measure: Callable[[], dict[str, float]] | None) -> None:
         self.run = run
@@ -57,10 +57,23 @@ class EndOfLeg(Callback):
         means = pl_module.curves.flush(trainer.global_step)
         if self.run.logger is not None:
             self.run.logger.log_metrics(means, trainer.global_step)
+        pl_module.check(means)
         self.run.resume.mkdir(parents=True, exist_ok=True)
         partial = self.run.resume / "partial.ckpt"
         trainer.save_checkpoint(partial)
         partial.replace(self.run.resume / CHECKPOINT)
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Say in the checkpoint that no batch of the coming leg is done.
+
+        Lightning would count the batches of the leg that has ended towards the next one, and
+        end that early: a resumed training would have other legs, and so other curves.
+        """
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        progress["current"] = dict.fromkeys(progress["current"], 0)
+        progress["is_last_batch"] = False
 
 
 def fit(
@@ -106,6 +119,12 @@ def fit(
         # Batches come from our own processes, in a number that suits this training.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*number of training batches.*")
+        # A checkpoint is always between two legs, whatever their lengths; after the last one
+        # there are no more batches.
+        warnings.filterwarnings("ignore", ".*ended before the epoch ended.*")
+        warnings.filterwarnings("ignore", "Total length of .* across ranks is zero.*")
+        # Lightning's own use of a name that torch has renamed.
+        warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
         trainer.fit(
             module,
             datamodule=data,

@@ -64,6 +64,13 @@ class SteppedModule(L.LightningModule):
         self.curves.add(plain)
         return total
 
+    def check(self, means: Mapping[str, float]) -> None:
+        """Look at the means of a leg that has ended; its checkpoint is not yet written.
+
+        Raises:
+            HmerError: it is no use to go on, nor to come back to this point.
+        """
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the curves with the weights."""
         checkpoint["curves"] = self.curves.rows

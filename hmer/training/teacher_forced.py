@@ -30,14 +30,17 @@ def teacher_forced(
         made = maker(plan, np.random.default_rng(0)).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=enabled):
             _, logits = model.losses(made)
+        logits = logits.float()
         known = made.targets != Vocabulary.pad
         total += float(
-            functional.cross_entropy(logits.float()[known], made.targets[known], reduction="sum")
+            functional.cross_entropy(logits[known], made.targets[known], reduction="sum")
         )
         tokens += float(known.sum())
         forth = slice(0, len(made.images))
-        hit = (logits.argmax(dim=-1) == made.targets) | ~known
-        right += float(hit[forth].all(dim=1).sum())
+        # What the search never writes is no rival of the true token either.
+        logits[..., [Vocabulary.pad, Vocabulary.sos]] = -torch.inf
+        hit = (logits[forth].argmax(dim=-1) == made.targets[forth]) | ~known[forth]
+        right += float(hit.all(dim=1).sum())
     return {
         "val_loss": total / tokens,
         "val_exprate_forced": 100 * right / len(maker.expressions),

@@ -88,10 +88,17 @@ run_stage(sys.argv[1], main)
 
 
 GO = """
-# The command line, for parameters that are a toy's.
+# The command line, for parameters that are a toy's, and with little patience.
+import sys
+
 import pipeline.preparation
 
 pipeline.preparation.prepare = lambda *_: None
+
+if "--no-prefect" not in sys.argv:
+    import pipeline.flow
+
+    pipeline.flow.DELAYS[:] = [0.1, 0.1]
 
 from pipeline.__main__ import app
 

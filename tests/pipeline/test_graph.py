@@ -10,7 +10,7 @@ from pipeline.declaration import declarations
 from pipeline.graph import anything_to_do, parse_dot, running_order, stage_graph
 
 if TYPE_CHECKING:
-    from conftest import Toy
+    from tests.pipeline.conftest import Toy
 
 ROOT = Path(__file__).parents[2]
 

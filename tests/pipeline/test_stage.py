@@ -16,7 +16,7 @@ from pipeline.interruption import Interruption
 from pipeline.stage import TRANSIENT, USER_ERROR, verdict
 
 if TYPE_CHECKING:
-    from conftest import Toy
+    from tests.pipeline.conftest import Toy
 
 
 def wait_for(path: Path, seconds: float = 30) -> str:

@@ -137,6 +137,18 @@ def test_one_parent_over_all_stages(stage: Stage, store: Path) -> None:
     assert newest(tracker.client, store, "pipeline").info.status == "FINISHED"
 
 
+def test_a_parent_that_a_kill_left_open_is_closed_by_the_next(tmp_path: Path) -> None:
+    with parent_run(tmp_path, {}) as left:
+        text = (tmp_path / ".resume/run.json").read_text()
+    client, _ = connect(tmp_path)
+    client.set_terminated(left, "RUNNING")
+    (tmp_path / ".resume/run.json").write_text(text)
+    with parent_run(tmp_path, {}) as fresh:
+        assert fresh != left
+    assert client.get_run(left).info.status == "KILLED"
+    assert client.get_run(fresh).info.status == "FINISHED"
+
+
 def test_a_server_that_is_not_there_is_known_before_any_work(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

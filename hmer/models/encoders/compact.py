@@ -7,7 +7,7 @@ halves, so every level costs about the same.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Annotated, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,8 +20,10 @@ class CompactConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    width: int = Field(32, ge=8, le=256, description="channels after the stem; doubled per level")
-    blocks: tuple[int, ...] = Field(
+    width: int = Field(
+        32, ge=8, le=256, multiple_of=4, description="channels after the stem; doubled per level"
+    )
+    blocks: tuple[Annotated[int, Field(ge=1, le=16)], ...] = Field(
         (1, 2, 2), min_length=1, max_length=4, description="residual blocks per level"
     )
 

@@ -1,0 +1,116 @@
+"""A small data set, and the three trainings at the size of a toy.
+
+What is heavy is imported where it is used: most tests need none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PHASES = ("pretrain", "attend", "finetune")
+Train = Callable[..., dict[str, float]]
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with 24 training, 6 validation and 6 test expressions, drawn at unit 10."""
+    from hmer.data.ingest import IngestConfig, ingest
+    from hmer.data.sources.synthetic import SyntheticConfig
+    from hmer.ink.render import RenderConfig
+
+    out = tmp_path_factory.mktemp("data") / "dataset"
+    source = SyntheticConfig(train=24, val=6, test=6)
+    ingest(IngestConfig(synthetic=source, workers=1, render=RenderConfig(unit=10)), out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def picture_dataset(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without ink."""
+    from hmer.data.schema import read_samples, write_samples
+
+    out = tmp_path_factory.mktemp("pictures")
+    for split in ("train", "val"):
+        samples = read_samples(small_dataset / f"{split}.parquet")
+        bare = [replace(s, ink=None, strokes=0, symbol_boxes=None) for s in samples]
+        write_samples(out / f"{split}.parquet", bare)
+    (out / "vocabulary.json").write_bytes((small_dataset / "vocabulary.json").read_bytes())
+    return out
+
+
+def tiny_config(phase: str) -> Any:
+    """Three legs of two steps, on networks with next to no weights."""
+    from hmer.data.buckets import BatchConfig
+    from hmer.models.attention import AttentionConfig
+    from hmer.models.decoders.transformer import DecoderConfig
+    from hmer.models.encoders.compact import CompactConfig
+    from hmer.selfsup.attend import AttendConfig
+    from hmer.selfsup.pretrain import PretrainConfig
+    from hmer.training.finetune import FinetuneConfig
+    from hmer.training.optimisation import OptimisationConfig
+
+    optimisation = OptimisationConfig(
+        steps=6, leg=2, learning_rate=3e-3, warmup=0.2, precision="32-true", workers=0
+    )
+    batch = BatchConfig(max_count=4, buckets=3)
+    if phase == "pretrain":
+        encoder = CompactConfig(width=16, blocks=(1, 1, 1))
+        return PretrainConfig(
+            encoder=encoder, optimisation=optimisation, batch=batch, points=6, projection=8,
+            collapse=0.0,
+        )  # fmt: skip
+    if phase == "attend":
+        attention = AttentionConfig(heads=2, hidden=8)
+        return AttendConfig(attention=attention, optimisation=optimisation, batch=batch)
+    decoder = DecoderConfig(layers=1, width=16, heads=2, feedforward=32)
+    return FinetuneConfig(
+        decoder=decoder, optimisation=optimisation, batch=batch, validate_on=4, average=0.5
+    )
+
+
+def run_phase(
+    phase: str, data: Path, before: Path, folder: Path, **changes: Any
+) -> dict[str, float]:
+    """Train `phase` into `folder`, with its resume state in `folder / "resume"`."""
+    from hmer.ink.render import RenderConfig
+    from hmer.selfsup.attend import attend
+    from hmer.selfsup.pretrain import pretrain
+    from hmer.training.finetune import finetune
+    from hmer.training.run import RunContext
+
+    config, render = tiny_config(phase).model_copy(update=changes), RenderConfig(unit=10)
+    folder.mkdir(parents=True, exist_ok=True)
+    run = RunContext(folder / "resume", progress=False)
+    encoder = before / "pretrain" / "encoder.safetensors"
+    attention = before / "attend" / "attention.safetensors"
+    if phase == "pretrain":
+        return pretrain(config, render, data / "train.parquet", folder, run, 3)
+    if phase == "attend":
+        return attend(config, render, data / "train.parquet", encoder, folder, run, 3)
+    return finetune(config, render, data, encoder, attention, folder, run, 3)
+
+
+@pytest.fixture(scope="session")
+def finished(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the results of all three trainings, never interrupted, by phase."""
+    folder = tmp_path_factory.mktemp("finished")
+    for phase in PHASES:
+        run_phase(phase, small_dataset, folder, folder / phase)
+    return folder
+
+
+@pytest.fixture
+def train(small_dataset: Path, finished: Path) -> Train:
+    """`train(phase, folder, **changes to the configuration)`; `data=` for another data set."""
+
+    def run(
+        phase: str, folder: Path, data: Path = small_dataset, **changes: Any
+    ) -> dict[str, float]:
+        return run_phase(phase, data, finished, folder, **changes)
+
+    return run

@@ -1,0 +1,123 @@
+"""Weights on disk, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from hmer.errors import HmerError
+from hmer.models.store import load_weights, read_about, save_module
+
+
+def module(seed: int = 0, width: int = 3) -> nn.Module:
+    torch.manual_seed(seed)
+    made = nn.Sequential(nn.Linear(2, width), nn.BatchNorm1d(width))
+    made(torch.randn(4, 2))  # statistics that are not the initial ones
+    return made
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_module(module(), path, {"kind": "test", "größe": 3})
+    return path
+
+
+def refusal(path: Path, into: nn.Module | None = None) -> str:
+    with pytest.raises(HmerError) as caught:
+        load_weights(into or module(), path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_round_trip(saved: Path) -> None:
+    fresh = module(seed=1)
+    load_weights(fresh, saved)
+    for name, value in module().state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], value), name
+    about = read_about(saved)
+    assert {name: about[name] for name in ("kind", "größe")} == {"kind": "test", "größe": 3}
+
+
+def test_the_same_weights_give_the_same_bytes(saved: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.safetensors"
+    save_module(module(), again, {"größe": 3, "kind": "test"})
+    assert again.read_bytes() == saved.read_bytes()
+    assert again.with_suffix(".json").read_text() == saved.with_suffix(".json").read_text()
+
+
+def test_shared_and_strided_tensors_are_saved(tmp_path: Path) -> None:
+    made = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Conv2d(2, 2, 3))
+    made[1].weight = made[0].weight
+    made[2].weight.data = made[2].weight.data.contiguous(memory_format=torch.channels_last)
+    save_module(made, tmp_path / "a.safetensors", {})
+    fresh = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Conv2d(2, 2, 3))
+    load_weights(fresh, tmp_path / "a.safetensors")
+    for name, value in made.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], value), name
+
+
+def test_missing_weights(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "model.safetensors").startswith(f"{tmp_path / 'model.safetensors'}: ")
+
+
+@pytest.mark.parametrize("cut", ["front", "middle", "end"])
+def test_damaged_weights(saved: Path, cut: str) -> None:
+    data = bytearray(saved.read_bytes())
+    if cut == "end":
+        data = data[:-3]
+    else:
+        data[0 if cut == "front" else len(data) - 9] ^= 1
+    saved.write_bytes(data)
+    message = refusal(saved)
+    assert message.startswith(f"{saved}: ") and "damaged" in message
+
+
+def test_not_weights_at_all(saved: Path) -> None:
+    import hashlib
+
+    saved.write_bytes(b"a picture of a cat")
+    saved.with_suffix(".json").write_text(
+        json.dumps({"sha256": hashlib.sha256(saved.read_bytes()).hexdigest()})
+    )
+    assert refusal(saved).startswith(f"{saved}: ")
+
+
+@pytest.mark.parametrize(
+    "other", [lambda: module(width=4), lambda: nn.Linear(2, 3), lambda: nn.Sequential(module())]
+)
+def test_another_architecture(saved: Path, other: type[nn.Module]) -> None:
+    message = refusal(saved, other())
+    assert message.startswith(f"{saved}: weights of another architecture")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(tmp_path: Path, value: float) -> None:
+    broken = module()
+    with torch.no_grad():
+        next(broken.parameters())[0, 0] = value
+    path = tmp_path / "model.safetensors"
+    save_module(broken, path, {})
+    message = refusal(path)
+    assert message.startswith(f"{path}: ") and "finite" in message and "0.weight" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "missing"), (b"{", "not valid JSON"), (b"\xff\xfe\x00", "not valid"), (b"[]", "object")],
+)
+def test_what_is_wrong_with_the_description(
+    saved: Path, content: bytes | None, reason: str
+) -> None:
+    sidecar = saved.with_suffix(".json")
+    if content is None:
+        sidecar.unlink()
+    else:
+        sidecar.write_bytes(content)
+    message = refusal(saved)
+    assert message.startswith(f"{sidecar}: ") and reason in message

@@ -1,0 +1,147 @@
+"""Hidden blocks of ink."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from hmer.selfsup.masking import hide_ink
+
+
+def drawings(seed: int, count: int, height: int, width: int) -> Tensor:
+    """Sparse grey ink on black."""
+    generator = torch.Generator().manual_seed(seed)
+    grey = torch.rand(count, 1, height, width, generator=generator)
+    inked = torch.rand(count, 1, height, width, generator=generator) < 0.06
+    images = grey * inked
+    images[:, :, height // 2, width // 2] = 1.0
+    return images
+
+
+def blocks(image: Tensor, block: int, top: int, left: int) -> list[tuple[slice, slice]]:
+    """The blocks with ink in a grid of which one corner lies `top`, `left` outside (h, w)."""
+    height, width = image.shape
+    places = [
+        (slice(max(y, 0), y + block), slice(max(x, 0), x + block))
+        for y in range(-top, height, block)
+        for x in range(-left, width, block)
+    ]
+    return [place for place in places if image[place].sum() > 0]
+
+
+def is_right(image: Tensor, hidden: Tensor, share: float, block: int) -> bool:
+    """Whether `hidden` (h, w) is a union of inked blocks of some grid, as many as needed."""
+    total = float(image.double().sum())
+    for top in range(block):
+        for left in range(block):
+            inked = blocks(image, block, top, left)
+            gone = [place for place in inked if hidden[place].any()]
+            union = torch.zeros_like(hidden)
+            for place in gone:
+                union[place] = True
+            if not torch.equal(union, hidden):
+                continue
+            lost = [float(image[place].double().sum()) for place in gone]
+            if len(gone) == len(inked):
+                continue  # nothing is left
+            least = share * total - 1e-4
+            enough = sum(lost) >= least or len(gone) == len(inked) - 1
+            if enough and sum(lost) <= share * total + max(lost, default=0.0) + 1e-4:
+                return True
+    return False
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 1000),
+    share=st.floats(0.0, 1.0),
+    block=st.integers(1, 7),
+    height=st.integers(3, 21),
+    width=st.integers(3, 30),
+)
+def test_as_many_inked_blocks_as_needed(
+    seed: int, share: float, block: int, height: int, width: int
+) -> None:
+    images = drawings(seed, 3, height, width)
+    before = images.clone()
+    torch.manual_seed(seed)
+    masked, hidden = hide_ink(images, share, block)
+    assert torch.equal(images, before)
+    assert hidden.shape == images.shape
+    assert hidden.dtype == torch.bool
+    for b in range(3):
+        assert is_right(images[b, 0], hidden[b, 0], share, block)
+        for y in range(height):
+            for x in range(width):
+                wanted = 0.0 if hidden[b, 0, y, x] else float(images[b, 0, y, x])
+                assert float(masked[b, 0, y, x]) == wanted
+
+
+def test_the_share_is_met_where_it_can_be() -> None:
+    images = drawings(1, 8, 40, 61)
+    total = images.sum(dim=(1, 2, 3))
+    for share in (0.1, 0.5, 0.9):
+        masked, _ = hide_ink(images, share, 4)
+        lost = (images - masked).sum(dim=(1, 2, 3)) / total
+        assert (lost >= share - 1e-5).all()
+        assert (lost <= share + 16 / total).all()
+
+
+def test_the_last_block_with_ink_stays() -> None:
+    images = drawings(2, 16, 24, 24)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        masked, hidden = hide_ink(images, 1.0, 5)
+        for b in range(16):
+            left = torch.nonzero(masked[b, 0])
+            assert len(left)
+            assert (left.max(dim=0).values - left.min(dim=0).values < 5).all()
+            assert hidden[b].any()
+    lone = torch.zeros(1, 1, 10, 10)
+    lone[0, 0, 4, 4] = 1.0
+    masked, hidden = hide_ink(lone, 1.0, 3)
+    assert torch.equal(masked, lone)
+    assert not hidden.any()
+
+
+def test_nothing_to_hide() -> None:
+    images = drawings(3, 2, 9, 9)
+    masked, hidden = hide_ink(images, 0.0, 3)
+    assert torch.equal(masked, images)
+    assert not hidden.any()
+    images[1] = 0.0
+    masked, hidden = hide_ink(images, 0.7, 3)
+    assert not hidden[1].any()
+    assert hidden[0].any()
+
+
+def test_rows_are_independent_of_each_other() -> None:
+    images = drawings(4, 3, 20, 33)
+    torch.manual_seed(7)
+    _, hidden = hide_ink(images, 0.5, 4)
+    images[1] = drawings(5, 1, 20, 33)[0]
+    torch.manual_seed(7)
+    _, again = hide_ink(images, 0.5, 4)
+    assert torch.equal(hidden[[0, 2]], again[[0, 2]])
+    assert not torch.equal(hidden[1], again[1])
+    _, twins = hide_ink(images[:1].expand(2, -1, -1, -1), 0.5, 4)
+    assert not torch.equal(twins[0], twins[1])
+
+
+def test_the_seed_decides() -> None:
+    images = drawings(6, 2, 20, 20)
+    found = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        found.append(hide_ink(images, 0.4, 3)[1])
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_refuses(share: float) -> None:
+    with pytest.raises(ValueError, match="share"):
+        hide_ink(drawings(0, 1, 5, 5), share, 2)

@@ -1,0 +1,267 @@
+"""The public API, with an untrained recogniser: that what it reads is what its model says."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from hmer.data.canvas import stack
+from hmer.decoding.bidirectional import DecodingConfig
+from hmer.errors import HmerError
+from hmer.ink.inkml import InkDocument, write_inkml
+from hmer.ink.render import RenderConfig, render
+from hmer.ink.scale import normalise
+from hmer.ink.strokes import Ink
+from hmer.models.interface import Batch
+from hmer.models.store import save_module
+from hmer.recognizer import Recognition, Recognizer
+
+QUICK = DecodingConfig(beam=3, max_length=8)
+Grey = NDArray[np.uint8]
+
+BORDER = 0.02
+"""Convolutions notice where the canvas ends, so more padding changes numbers a little."""
+
+
+@pytest.fixture(scope="module")
+def recognizer(model_folder: Path) -> Recognizer:
+    return Recognizer.load(model_folder)
+
+
+def drawn(ink: Ink) -> Grey:
+    return render(normalise(ink), 20.0, 0.1, 0.25).image
+
+
+def paper(ink: Ink) -> bytes:
+    """A scan: dark ink on white paper, larger than it will be read."""
+    picture = 255 - np.pad(render(normalise(ink), 36.0, 0.1, 0.5).image, 20)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def same(one: Recognition, other: Recognition, tolerance: float = 1e-4) -> None:
+    assert one.tokens == other.tokens
+    assert one.confidence == pytest.approx(other.confidence, rel=tolerance)
+    for name in ("spatial_attention", "attention"):
+        mine, theirs = getattr(one, name), getattr(other, name)
+        assert (mine is None) == (theirs is None)
+        if mine is not None:
+            np.testing.assert_allclose(mine, theirs, rtol=tolerance, atol=1e-5)
+    assert np.array_equal(one.image, other.image)
+
+
+def refusal(recognizer: Recognizer, source: Path | bytes | Grey | Ink) -> str:
+    with pytest.raises(HmerError) as caught:
+        recognizer.recognize(source, QUICK)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_reading_is_what_the_model_says(recognizer: Recognizer, inks: tuple[Ink, ...]) -> None:
+    seen = []
+    for ink in inks:
+        found = recognizer.recognize(ink, QUICK)
+        seen.append(math.log(found.confidence))
+        assert found.tokens and found.latex.split() == list(found.tokens)
+        assert np.array_equal(found.image, drawn(ink))
+        readings = [(found.tokens, found.confidence), *found.alternatives]
+        assert len({tokens for tokens, _ in readings}) == len(readings) >= 3
+        image = stack([found.image], *(-(-side // 8) * 8 for side in found.image.shape))
+        scores = []
+        for tokens, confidence in readings:
+            ids = recognizer.vocabulary.encode(tokens)
+            captions = ([1, *ids, 2], [2, *ids[::-1], 1])
+            batch = Batch(
+                image,
+                torch.tensor([caption[:-1] for caption in captions]),
+                torch.tensor([caption[1:] for caption in captions]),
+                torch.full((1, image.shape[2] // 8, image.shape[3] // 8), -100),
+            )
+            with torch.no_grad():
+                said = recognizer.model.losses(batch)[1].log_softmax(-1)
+            total = float(said.gather(2, batch.targets[..., None]).sum())
+            assert confidence == pytest.approx(math.exp(total / 2), rel=1e-3)
+            scores.append(total / (len(tokens) + 1))
+        assert scores == sorted(scores, reverse=True)
+    assert np.diff(sorted(seen)).min() > 1e-3  # it looks at the image
+
+
+def test_attention_is_that_of_the_best_reading(
+    recognizer: Recognizer, inks: tuple[Ink, ...]
+) -> None:
+    images = [recognizer.prepare(ink) for ink in inks[:3]]
+    for image, found in zip(images, recognizer.read(images, QUICK, attention=True), strict=True):
+        grid = tuple(-(-side // 8) for side in image.shape)
+        assert found.attention is not None and found.spatial_attention is not None
+        assert found.attention.shape == (len(found.tokens) + 1, *grid)
+        assert found.attention.sum(axis=(1, 2)) == pytest.approx(np.ones(len(found.tokens) + 1))
+        assert found.spatial_attention.shape == grid
+        assert found.spatial_attention.sum() == pytest.approx(1.0)
+        padded = np.pad(image, [(0, 8 * n - s) for n, s in zip(grid, image.shape, strict=True)])
+        blocks = padded.reshape(grid[0], 8, grid[1], 8).max(axis=(1, 3))
+        assert not found.spatial_attention[blocks < 25].any()
+    assert recognizer.read(images[:1], QUICK)[0].attention is None
+
+
+def test_a_batch_reads_as_one_by_one(recognizer: Recognizer, inks: tuple[Ink, ...]) -> None:
+    images = [recognizer.prepare(ink) for ink in inks]
+    assert len({image.shape for image in images}) == len(images) > 3
+    together = recognizer.read(images, QUICK, attention=True)
+    for image, found in zip(images, together, strict=True):
+        (alone,) = recognizer.read([image], QUICK, attention=True)
+        same(found, alone, BORDER)
+    height, width = (max(image.shape[i] for image in images) + 30 for i in (0, 1))
+    for found, roomy in zip(
+        together, recognizer.read(images, QUICK, attention=True, shape=(height, width)), strict=True
+    ):
+        same(found, roomy, BORDER)
+
+
+def test_blank_paper_in_a_batch_reads_as_nothing(
+    recognizer: Recognizer, inks: tuple[Ink, ...]
+) -> None:
+    image = recognizer.prepare(inks[0])
+    blank, found = recognizer.read([np.zeros((30, 400), np.uint8), image], QUICK, attention=True)
+    assert (blank.tokens, blank.confidence, blank.alternatives) == ((), 0.0, ())
+    same(found, recognizer.read([image], QUICK, attention=True)[0], BORDER)
+    assert recognizer.read([], QUICK) == []
+
+
+def test_ink_may_have_any_unit(recognizer: Recognizer, inks: tuple[Ink, ...]) -> None:
+    large = inks[1].mapped(lambda points: points * 64 + 512)
+    one, other = (recognizer.recognize(ink, QUICK) for ink in (inks[1], large))
+    assert one.image.shape == other.image.shape
+    assert one.tokens == other.tokens
+
+
+def test_all_ways_to_hand_over_a_picture(
+    recognizer: Recognizer, inks: tuple[Ink, ...], tmp_path: Path
+) -> None:
+    data = paper(inks[2])
+    path = tmp_path / "scan.png"
+    path.write_bytes(data)
+    by_bytes = recognizer.recognize(data, QUICK)
+    same(by_bytes, recognizer.recognize(path, QUICK))
+    same(by_bytes, recognizer.recognize(str(path), QUICK))
+    # At the recogniser's scale, whatever the picture's: as large as the ink drawn from strokes.
+    expected = np.array(drawn(inks[2]).shape)
+    assert np.abs(np.array(by_bytes.image.shape) / expected - 1).max() < 0.35
+    assert recognizer.recognize(drawn(inks[2]), QUICK).image.shape == by_bytes.image.shape
+
+
+def test_inkml_is_read_as_its_ink(
+    recognizer: Recognizer, inks: tuple[Ink, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.InkML"
+    path.write_bytes(write_inkml(InkDocument(inks[3], "x")))
+    same(recognizer.recognize(path, QUICK), recognizer.recognize(inks[3], QUICK))
+
+
+def test_what_cannot_be_read_is_named(recognizer: Recognizer, tmp_path: Path) -> None:
+    assert refusal(recognizer, tmp_path / "gone.png").startswith(f"{tmp_path / 'gone.png'}: ")
+    assert refusal(recognizer, tmp_path).startswith(f"{tmp_path}: ")
+
+    notes = tmp_path / "notes.png"
+    notes.write_text("not a picture")
+    assert refusal(recognizer, notes).startswith(f"{notes}: not a readable picture")
+    assert "not a readable picture" in refusal(recognizer, b"not a picture")
+
+    blank = tmp_path / "blank.png"
+    Image.fromarray(np.full((60, 90), 255, np.uint8)).save(blank)
+    assert refusal(recognizer, blank).startswith(f"{blank}: no ink")
+    assert "no ink" in refusal(recognizer, blank.read_bytes())
+    assert "without ink" in refusal(recognizer, np.zeros((60, 90), np.uint8))
+
+    torn = tmp_path / "torn.inkml"
+    torn.write_text("<ink><trace>1 2")
+    assert refusal(recognizer, torn).startswith(f"{torn}: ")
+
+
+def test_what_is_too_large_is_named(recognizer: Recognizer, tmp_path: Path) -> None:
+    # Small symbols far apart: 80 x 80 symbol units at 20 pixels are 2.6 million.
+    corner = np.array([[0, 0], [0.5, 1], [1, 0]], np.float32)
+    sparse = Ink((corner, corner + np.float32(80), corner + np.float32(40)))
+    assert "more than 2000000" in refusal(recognizer, sparse)
+    path = tmp_path / "sparse.inkml"
+    path.write_bytes(write_inkml(InkDocument(sparse, "x")))
+    message = refusal(recognizer, path)
+    assert message.startswith(f"{path}: ") and "more than 2000000" in message
+
+
+def test_weights_may_be_named_themselves(recognizer: Recognizer, model_folder: Path) -> None:
+    again = Recognizer.load(model_folder / "model.safetensors")
+    assert again.vocabulary == recognizer.vocabulary
+    assert (again.render, again.model.training) == (RenderConfig(), False)
+    for name, value in recognizer.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], value)
+
+
+def load_refusal(path: Path) -> str:
+    with pytest.raises(HmerError) as caught:
+        Recognizer.load(path)
+    message = str(caught.value)
+    assert "\n" not in message and str(path) in message
+    return message
+
+
+def test_no_model(tmp_path: Path) -> None:
+    assert "no model there" in load_refusal(tmp_path / "gone")
+    assert "no model there" in load_refusal(tmp_path)
+
+
+def describe(folder: Path, **changed: object) -> None:
+    """Change what the model's JSON file says; None takes an entry away."""
+    sidecar = folder / "model.json"
+    about = json.loads(sidecar.read_text()) | changed
+    sidecar.write_text(json.dumps({k: v for k, v in about.items() if v is not None}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"kind": "encoder"}, "not a recogniser but: encoder"),
+        ({"kind": None}, "not a recogniser"),
+        ({"vocabulary": None}, "vocabulary"),
+        ({"vocabulary": ["x"]}, "vocabulary"),
+        ({"vocabulary": {"name": "wap", "tokens": ["x", "x"]}}, "twice"),
+        ({"vocabulary": {"name": "wap", "tokens": [1, 2]}}, "vocabulary"),
+        ({"vocabulary": {"name": "wap", "tokens": ["x", "y"]}}, "another architecture"),
+        ({"config": {"encoder": {"width": 16, "blocks": [1, 1, 1]}}}, "another architecture"),
+        ({"config": {"encoder": {"width": -1}}}, r"encoder.width"),
+        ({"config": None}, "config"),
+        ({"config": "tiny"}, "dictionary"),
+        ({"render": {"dpi": 300}}, "dpi"),
+        ({"name": "oracle"}, "oracle"),
+        ({"sha256": "0"}, "damaged"),
+    ],
+)
+def test_what_is_wrong_with_a_model_is_told(
+    own_model: Path, changed: dict[str, object], reason: str
+) -> None:
+    describe(own_model, **changed)
+    assert reason in load_refusal(own_model)
+
+
+def test_weights_of_another_kind(own_model: Path, recognizer: Recognizer) -> None:
+    about = json.loads((own_model / "model.json").read_text())
+    save_module(recognizer.model.encoder, own_model / "model.safetensors", about)  # type: ignore[arg-type]
+    assert "another architecture" in load_refusal(own_model)
+    save_module(recognizer.model.encoder, own_model / "encoder.safetensors", {"kind": "encoder"})  # type: ignore[arg-type]
+    assert "not a recogniser but: encoder" in load_refusal(own_model / "encoder.safetensors")
+
+
+def test_a_recognition_cannot_be_changed(recognizer: Recognizer, inks: tuple[Ink, ...]) -> None:
+    found = recognizer.recognize(inks[0], QUICK)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.confidence = 1.0  # type: ignore[misc]

@@ -1,0 +1,208 @@
+"""Phase 3."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hmer.errors import HmerError
+from hmer.latex.vocabulary import vocabulary
+from hmer.models.attention import AttentionConfig, AttentionNetwork
+from hmer.models.decoders.transformer import DecoderConfig
+from hmer.models.store import save_module
+from hmer.selfsup.curriculum import Curriculum
+from hmer.training import finetune as phase
+from hmer.training.finetune import Finetune, FinetuneConfig, build
+from hmer.training.optimisation import OptimisationConfig
+
+Train = Callable[..., dict[str, float]]
+OUTPUTS = ("model.safetensors", "model.json", "curves.csv", "metrics.json")
+ONE_STEP = OptimisationConfig(steps=1, learning_rate=0.01, precision="32-true", workers=0)
+FOUR_STEPS = OptimisationConfig(
+    steps=4, leg=2, warmup=0.0, learning_rate=0.01, precision="32-true", workers=0
+)
+DECODER = DecoderConfig(layers=1, width=16, heads=2, feedforward=32)
+
+
+def test_outputs(finished: Path) -> None:
+    folder = finished / "finetune"
+    assert {path.name for path in folder.iterdir()} == {*OUTPUTS, "resume"}
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert sorted(metrics) == ["loss", "token_accuracy", "val_exprate_forced", "val_loss"]
+    assert all(map(math.isfinite, metrics.values()))
+    about = json.loads((folder / "model.json").read_text())
+    assert (about["kind"], about["name"]) == ("recogniser", "mask-match")
+    assert about["render"]["unit"] == 10
+    assert about["config"]["encoder"] == {"width": 16, "blocks": [1, 1, 1]}
+    assert about["vocabulary"]["tokens"] == list(vocabulary("wap").tokens)
+
+
+def test_training_again_gives_the_same_bytes(train: Train, finished: Path, tmp_path: Path) -> None:
+    train("finetune", tmp_path)
+    for name in OUTPUTS:
+        assert (tmp_path / name).read_bytes() == (finished / "finetune" / name).read_bytes()
+
+
+def test_images_alone(train: Train, picture_dataset: Path, tmp_path: Path) -> None:
+    assert all(map(math.isfinite, train("finetune", tmp_path, data=picture_dataset).values()))
+
+
+@pytest.mark.parametrize("init", ["scratch", "pretrain", "attend"])
+def test_init_loads_what_it_says(finished: Path, init: Any) -> None:
+    files = (
+        finished / "pretrain" / "encoder.safetensors",
+        finished / "attend" / "attention.safetensors",
+    )
+    config = FinetuneConfig(init=init, optimisation=ONE_STEP, decoder=DECODER)
+    model = build(config, vocabulary("wap"), *files)
+    for part, file, wanted in (
+        (model.encoder, files[0], init != "scratch"),
+        (model.attention, files[1], init == "attend"),
+    ):
+        stored, state = load_file(file), part.state_dict()
+        assert stored.keys() == state.keys()
+        same = [torch.equal(state[name], value) for name, value in stored.items()]
+        assert all(same) == wanted
+        assert any(same) == wanted or init == "scratch" or part is model.attention
+
+
+def test_weights_that_do_not_fit(finished: Path, tmp_path: Path) -> None:
+    encoder = finished / "pretrain" / "encoder.safetensors"
+    attention = finished / "attend" / "attention.safetensors"
+    config = FinetuneConfig(init="attend", optimisation=ONE_STEP, decoder=DECODER)
+    words = vocabulary("wap")
+    with pytest.raises(HmerError, match="missing"):
+        build(config, words, tmp_path / "encoder.safetensors", attention)
+    with pytest.raises(HmerError, match=r"attention\.json.*no encoder"):
+        build(config, words, attention, attention)
+    narrow = AttentionConfig(heads=2, hidden=8)
+    about = {"kind": "attention", "config": narrow.model_dump(mode="json")}
+    save_module(AttentionNetwork(32, narrow), tmp_path / "narrow.safetensors", about)
+    with pytest.raises(HmerError, match=r"narrow\.safetensors.*architecture"):
+        build(config, words, encoder, tmp_path / "narrow.safetensors")
+    (tmp_path / "old.json").write_text('{"kind": "encoder", "config": {"depth": 3}}')
+    with pytest.raises(HmerError, match=r"old\.json.*not the configuration"):
+        build(config, words, tmp_path / "old.safetensors", attention)
+    shutil.copy(encoder.with_suffix(".json"), tmp_path / "gone.json")
+    with pytest.raises(HmerError, match=r"gone\.safetensors.*no weights"):
+        build(config, words, tmp_path / "gone.safetensors", attention)
+
+
+class Spy:
+    """The module's state before and after each step."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.states: list[dict[str, torch.Tensor]] = []
+        self.training: list[bool] = []
+        start, end = Finetune.on_train_batch_start, Finetune.on_train_batch_end
+
+        def on_start(module: Finetune, *args: Any) -> None:
+            start(module, *args)
+            if not self.states:
+                self.note(module)
+            self.training.append(module.model.decoder.training)
+
+        def on_end(module: Finetune, *args: Any) -> None:
+            end(module, *args)
+            self.note(module)
+
+        monkeypatch.setattr(Finetune, "on_train_batch_start", on_start)
+        monkeypatch.setattr(Finetune, "on_train_batch_end", on_end)
+
+    def note(self, module: Finetune) -> None:
+        self.states.append({k: v.clone() for k, v in module.state_dict().items()})
+
+    def still(self, step: int, part: str) -> set[bool]:
+        """Whether the tensors of a part stayed the same in a step."""
+        before, after = self.states[step], self.states[step + 1]
+        return {torch.equal(before[k], after[k]) for k in after if k.startswith(part)}
+
+
+def test_a_frozen_encoder_keeps_weights_and_statistics(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spy = Spy(monkeypatch)
+    train("finetune", tmp_path, frozen=0.5, optimisation=FOUR_STEPS)
+    assert any("running_var" in k for k in spy.states[0] if k.startswith("model.encoder."))
+    for step in (0, 1):
+        assert spy.still(step, "model.encoder.") == {True}
+        assert False in spy.still(step, "model.decoder.")
+        assert False in spy.still(step, "model.attention.")
+    assert spy.still(2, "model.encoder.") == {False}
+
+
+@pytest.mark.parametrize("decay", [0.75, 0.0])
+def test_the_average_is_what_is_kept(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decay: float
+) -> None:
+    spy = Spy(monkeypatch)
+    train("finetune", tmp_path, average=decay, optimisation=FOUR_STEPS)
+    kept = load_file(tmp_path / "model.safetensors")
+    assert len(spy.states) == 5
+    moved = 0
+    for name, value in kept.items():
+        if not value.is_floating_point():
+            continue
+        newest = spy.states[4][f"model.{name}"]
+        # The first update copies; then old * decay + new * (1 - decay).
+        wanted = spy.states[1][f"model.{name}"]
+        for state in spy.states[2:]:
+            wanted = decay * wanted + (1 - decay) * state[f"model.{name}"]
+        torch.testing.assert_close(value, wanted)
+        moved += not torch.equal(value, newest)
+    assert moved == 0 if decay == 0 else moved > len(kept) / 2
+
+
+@pytest.mark.parametrize("decay", [0.75, 0.0])
+def test_validation_leaves_the_training_in_training_mode(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decay: float
+) -> None:
+    spy = Spy(monkeypatch)
+    train("finetune", tmp_path, average=decay, optimisation=FOUR_STEPS)
+    assert spy.training == [True] * 4
+    assert False in spy.still(3, "model.encoder.stem.1.running_mean")
+
+
+def test_only_the_wanted_share_is_masked(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    real = phase.hide_ink
+
+    def spy(images: Any, share: float, block: int) -> Any:
+        asked.append(share)
+        assert block == 12  # 1.2 symbol units of 10 pixels
+        return real(images, share, block)
+
+    monkeypatch.setattr(phase, "hide_ink", spy)
+    masking = Curriculum(start=0.0, end=0.4)
+    train("finetune", tmp_path / "a", masking=masking, block=1.2, optimisation=FOUR_STEPS)
+    assert asked == pytest.approx([0.1, 0.2, 0.3])  # nothing is asked for in step 0
+    asked.clear()
+    train("finetune", tmp_path / "b", masking=masking, masked=0.0, optimisation=FOUR_STEPS)
+    assert not asked
+
+
+def test_loss_that_is_no_number(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Finetune.losses
+
+    def losses(module: Finetune, batch: Any) -> Any:
+        found, measured = real(module, batch)
+        if module.global_step == 3:
+            found = {**found, "word": found["word"] * torch.inf}
+        return found, measured
+
+    monkeypatch.setattr(Finetune, "losses", losses)
+    with pytest.raises(HmerError, match="became inf at step 3"):
+        train("finetune", tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()

@@ -1,0 +1,58 @@
+"""Optimiser and schedule."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from hmer.training.optimisation import OptimisationConfig, adamw
+
+
+def test_only_matrices_decay_and_frozen_ones_are_left_out() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2, bias=False))
+    net.append(nn.Linear(2, 3).requires_grad_(False))
+    net.register_parameter("strength", nn.Parameter(torch.tensor(0.5)))
+    optimiser, _ = adamw(net.named_parameters(), OptimisationConfig(steps=10, weight_decay=0.3))
+    decayed, plain = optimiser.param_groups
+    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.3, 0.0)
+    conv, norm, linear = net[0], net[1], net[2]
+    assert {id(p) for p in decayed["params"]} == {id(conv.weight), id(linear.weight)}
+    assert {id(p) for p in plain["params"]} == {
+        id(p) for p in (conv.bias, norm.weight, norm.bias, net.get_parameter("strength"))
+    }
+
+
+def test_decay_shrinks_matrices_only() -> None:
+    net = nn.Linear(2, 2)
+    nn.init.ones_(net.weight)
+    nn.init.ones_(net.bias)
+    optimiser, _ = adamw(
+        net.named_parameters(),
+        OptimisationConfig(steps=1, warmup=0, learning_rate=0.5, weight_decay=0.1),
+    )
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    torch.testing.assert_close(net.weight.detach(), torch.full((2, 2), 0.95))
+    torch.testing.assert_close(net.bias.detach(), torch.ones(2))
+
+
+def test_the_rate_follows_the_schedule() -> None:
+    config = OptimisationConfig(steps=8, warmup=0.25, learning_rate=0.1)
+    optimiser, schedule = adamw(nn.Linear(2, 2).named_parameters(), config)
+    rates = []
+    for _ in range(8):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    assert rates[:3] == pytest.approx([0.05, 0.1, 0.1])
+    assert rates[5] == pytest.approx(0.05)
+    assert optimiser.param_groups[1]["lr"] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("change", [{"precision": "16"}, {"steps": 0}, {"leg": 0}, {"rate": 1}])
+def test_refuses(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        OptimisationConfig.model_validate({"steps": 5, **change})
