@@ -101,7 +101,7 @@ def plan_epoch(
     if nowhere.any():
         best = (buckets[None] / sizes[nowhere, None]).min(axis=2).max(axis=1)
         scales[nowhere] = np.minimum(scales[nowhere], best)
-        scaled[nowhere] = np.floor(sizes[nowhere] * scales[nowhere, None])
+        scaled[nowhere] = np.ceil(sizes[nowhere] * scales[nowhere, None] - 1e-6)
         fits[nowhere] = (buckets[None] >= scaled[nowhere, None]).all(axis=2)
     home = fits.argmax(axis=1)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
@@ -55,14 +56,17 @@ def load_expressions(path: Path) -> Expressions:
     """Read a split.
 
     Raises:
-        HmerError: the file is missing or holds no expression.
+        HmerError: the file is missing, damaged, or holds no expression.
     """
     if not path.is_file():
         raise HmerError(f"{path}: no such data set split; run the ingest stage (dvc repro)")
     columns = ["id", "tokens", "image", "ink", "height", "width"]
-    table = pq.read_table(path, columns=columns)
+    try:
+        table = pq.read_table(path, columns=columns)
+        data = {name: table.column(name).to_pylist() for name in columns}
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise HmerError(f"{path}: not a data set split ({error}); run ingest again") from error
     if not table.num_rows:
         raise HmerError(f"{path}: holds no expression; look at quarantine.parquet beside it")
-    data = {name: table.column(name).to_pylist() for name in columns}
     sizes = np.array([data["height"], data["width"]], dtype=np.int64).T
     return Expressions(data["id"], data["tokens"], data["image"], data["ink"], sizes)

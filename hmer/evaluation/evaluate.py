@@ -14,6 +14,7 @@ from hmer.data.buckets import BatchConfig, choose_buckets
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.schema import read_quarantine
 from hmer.decoding.bidirectional import DecodingConfig
+from hmer.evaluation.index import index_page
 from hmer.evaluation.occlusion import OcclusionTrial, hide_blocks, occlusion_curve
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.report import write_report
@@ -65,7 +66,8 @@ def evaluate(
         config: parameters.
         model: folder of the recogniser.
         dataset: folder with val.parquet and test*.parquet.
-        out: existing directory; gets metrics.json (numbers by set) and a report folder per set.
+        out: existing directory; gets metrics.json (numbers by set), a report folder per set and
+            index.html, which links them.
         progress: told how many images are read, of how many.
 
     Returns:
@@ -105,6 +107,7 @@ def evaluate(
         metrics[name] = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
     text = json.dumps(metrics, indent=2, sort_keys=True)
     (out / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    (out / "index.html").write_text(index_page(metrics), encoding="utf-8")
     return metrics
 
 

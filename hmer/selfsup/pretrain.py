@@ -92,8 +92,8 @@ class Contrast(SteppedModule):
         """
         if means["spread"] < self.config.collapse:
             raise HmerError(
-                f"pretrain: the embeddings collapsed (spread {means['spread']:.3f} of an even spread, "
-                f"at least {self.config.collapse} wanted); lower pretrain.optimisation."
+                f"pretrain: the embeddings collapsed (spread {means['spread']:.3f} of an even "
+                f"spread, at least {self.config.collapse} wanted); lower pretrain.optimisation."
                 "learning_rate or raise pretrain.temperature"
             )
 

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
+from hmer.data.canvas import stack
 from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
-from hmer.ink.render import RenderConfig
+from hmer.ink.render import RenderConfig, render
+from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
 from hmer.models.attention import AttentionConfig
-from hmer.models.decoders.transformer import DecoderConfig
+from hmer.models.cells import Cells, ink_cells
+from hmer.models.decoders.transformer import DecoderConfig, DecoderLayer
 from hmer.models.encoders.compact import CompactConfig
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
 from hmer.models.store import save_module
@@ -25,14 +29,31 @@ TINY = MaskMatchConfig(
 )
 
 
-def save_recogniser(folder: Path) -> Path:
-    """An untrained recogniser, inclined to write something short."""
+def drawn_expressions() -> tuple[Ink, ...]:
+    """Ink of six expressions."""
+    config = SyntheticConfig(train=6, val=0, test=0)
+    found = [task().ink for task in SyntheticSource(config).items(0)]
+    return tuple(ink for ink in found if ink is not None)
+
+
+def save_recogniser(folder: Path, stop: float = 3.0) -> Path:
+    """An untrained recogniser that has its opinions, and different ones of different images."""
     torch.manual_seed(3)
     words = vocabulary("wap")
-    model = MaskMatch(TINY, len(words))
+    model = MaskMatch(TINY, len(words)).eval()
+    images = [render(normalise(ink), 20.0, 0.1, 0.25).image for ink in drawn_expressions()]
+    batch = stack(images, *(-(-max(image.shape[i] for image in images) // 8) * 8 for i in (0, 1)))
+    cells = Cells.where(ink_cells(batch, model.stride))
     with torch.no_grad():
-        model.decoder.head.weight.mul_(6.0)  # opinions
-        model.decoder.head.bias[[words.sos, words.eos]] = 3.0
+        # Fresh features of all ink are much alike; what they have in common is taken away.
+        content = cells.gather(model.encoder(batch))[cells.valid].mean(dim=0)
+        first, layer = model.adapt[0], model.decoder.layers[0]
+        assert isinstance(first, nn.Linear) and isinstance(layer, DecoderLayer)
+        first.bias.copy_(-first.weight @ content)
+        layer.cross_query.weight.mul_(8.0)
+        layer.cross_merge.weight.mul_(8.0)
+        model.decoder.head.weight.mul_(12.0)
+        model.decoder.head.bias[[words.sos, words.eos]] = stop
     folder.mkdir(parents=True, exist_ok=True)
     about = {
         "kind": "recogniser",
@@ -51,6 +72,12 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_recogniser(tmp_path_factory.mktemp("model"))
 
 
+@pytest.fixture(scope="session")
+def terse_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recogniser that would rather write nothing, and is rather sure of it."""
+    return save_recogniser(tmp_path_factory.mktemp("terse"), stop=25.0)
+
+
 @pytest.fixture
 def own_model(tmp_path: Path) -> Path:
     """The same, to be spoilt."""
@@ -60,6 +87,4 @@ def own_model(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def inks() -> tuple[Ink, ...]:
     """Handwritten expressions of different size."""
-    config = SyntheticConfig(train=6, val=0, test=0)
-    found = [task().ink for task in SyntheticSource(config).items(0)]
-    return tuple(ink for ink in found if ink is not None)
+    return drawn_expressions()

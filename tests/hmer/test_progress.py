@@ -6,7 +6,6 @@ import io
 
 import pytest
 
-from hmer import progress
 from hmer.progress import Steps
 
 
@@ -22,7 +21,7 @@ class Stream(io.StringIO):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("hmer.progress.time.monotonic", lambda: now[0])
     return now
 
 

@@ -18,6 +18,7 @@ from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.ink.inkml import InkDocument, write_inkml
+from hmer.ink.picture import load_picture
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
@@ -27,9 +28,6 @@ from hmer.recognizer import Recognition, Recognizer
 
 QUICK = DecodingConfig(beam=3, max_length=8)
 Grey = NDArray[np.uint8]
-
-BORDER = 0.02
-"""Convolutions notice where the canvas ends, so more padding changes numbers a little."""
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +47,19 @@ def paper(ink: Ink) -> bytes:
     return buffer.getvalue()
 
 
-def same(one: Recognition, other: Recognition, tolerance: float = 1e-4) -> None:
+def roomy(image: Grey) -> Grey:
+    """More paper than the convolutions reach: they notice where a canvas ends."""
+    return np.pad(image, ((0, 40), (0, 40)))
+
+
+def same(one: Recognition, other: Recognition) -> None:
     assert one.tokens == other.tokens
-    assert one.confidence == pytest.approx(other.confidence, rel=tolerance)
+    assert one.confidence == pytest.approx(other.confidence, rel=1e-3)
     for name in ("spatial_attention", "attention"):
         mine, theirs = getattr(one, name), getattr(other, name)
         assert (mine is None) == (theirs is None)
         if mine is not None:
-            np.testing.assert_allclose(mine, theirs, rtol=tolerance, atol=1e-5)
+            np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-5)
     assert np.array_equal(one.image, other.image)
 
 
@@ -69,10 +72,10 @@ def refusal(recognizer: Recognizer, source: Path | bytes | Grey | Ink) -> str:
 
 
 def test_the_reading_is_what_the_model_says(recognizer: Recognizer, inks: tuple[Ink, ...]) -> None:
-    seen = []
+    seen = set()
     for ink in inks:
         found = recognizer.recognize(ink, QUICK)
-        seen.append(math.log(found.confidence))
+        seen.add(found.latex)
         assert found.tokens and found.latex.split() == list(found.tokens)
         assert np.array_equal(found.image, drawn(ink))
         readings = [(found.tokens, found.confidence), *found.alternatives]
@@ -94,7 +97,7 @@ def test_the_reading_is_what_the_model_says(recognizer: Recognizer, inks: tuple[
             assert confidence == pytest.approx(math.exp(total / 2), rel=1e-3)
             scores.append(total / (len(tokens) + 1))
         assert scores == sorted(scores, reverse=True)
-    assert np.diff(sorted(seen)).min() > 1e-3  # it looks at the image
+    assert len(seen) > 3
 
 
 def test_attention_is_that_of_the_best_reading(
@@ -115,26 +118,25 @@ def test_attention_is_that_of_the_best_reading(
 
 
 def test_a_batch_reads_as_one_by_one(recognizer: Recognizer, inks: tuple[Ink, ...]) -> None:
-    images = [recognizer.prepare(ink) for ink in inks]
+    images = [roomy(recognizer.prepare(ink)) for ink in inks]
     assert len({image.shape for image in images}) == len(images) > 3
     together = recognizer.read(images, QUICK, attention=True)
     for image, found in zip(images, together, strict=True):
         (alone,) = recognizer.read([image], QUICK, attention=True)
-        same(found, alone, BORDER)
+        same(found, alone)
     height, width = (max(image.shape[i] for image in images) + 30 for i in (0, 1))
-    for found, roomy in zip(
-        together, recognizer.read(images, QUICK, attention=True, shape=(height, width)), strict=True
-    ):
-        same(found, roomy, BORDER)
+    larger = recognizer.read(images, QUICK, attention=True, shape=(height, width))
+    for found, padded in zip(together, larger, strict=True):
+        same(found, padded)
 
 
 def test_blank_paper_in_a_batch_reads_as_nothing(
     recognizer: Recognizer, inks: tuple[Ink, ...]
 ) -> None:
-    image = recognizer.prepare(inks[0])
+    image = roomy(recognizer.prepare(inks[0]))
     blank, found = recognizer.read([np.zeros((30, 400), np.uint8), image], QUICK, attention=True)
     assert (blank.tokens, blank.confidence, blank.alternatives) == ((), 0.0, ())
-    same(found, recognizer.read([image], QUICK, attention=True)[0], BORDER)
+    same(found, recognizer.read([image], QUICK, attention=True)[0])
     assert recognizer.read([], QUICK) == []
 
 
@@ -157,7 +159,7 @@ def test_all_ways_to_hand_over_a_picture(
     # At the recogniser's scale, whatever the picture's: as large as the ink drawn from strokes.
     expected = np.array(drawn(inks[2]).shape)
     assert np.abs(np.array(by_bytes.image.shape) / expected - 1).max() < 0.35
-    assert recognizer.recognize(drawn(inks[2]), QUICK).image.shape == by_bytes.image.shape
+    same(by_bytes, recognizer.recognize(load_picture(path), QUICK))
 
 
 def test_inkml_is_read_as_its_ink(

@@ -18,7 +18,7 @@ Make = Callable[..., Any]
 
 
 def search(toy: Any, inputs: int = 2, **changed: Any) -> list[list[Hypothesis]]:
-    options = {"beam": 3, "max_length": LENGTH, "banned": (PAD, START)} | changed
+    options: dict[str, Any] = {"beam": 3, "max_length": LENGTH, "banned": (PAD, START)} | changed
     return beam_search(toy.step, inputs, start=START, stop=STOP, **options)
 
 

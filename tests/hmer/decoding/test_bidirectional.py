@@ -33,7 +33,7 @@ def read(model: Any, inputs: int = 2, **options: Any) -> list[list[Any]]:
 
 def test_given_sequences_are_scored(toy: Make) -> None:
     model = toy(1, inputs=3)
-    given = [[(A, B), (), (B, B, 5, A)], [], [(5,)]]
+    given: list[list[tuple[int, ...]]] = [[(A, B), (), (B, B, 5, A)], [], [(5,)]]
     found = score_sequences(model.step, given, start=SOS, stop=EOS, pad=PAD)
     assert [len(row) for row in found] == [3, 0, 1]
     for row, (scores, sequences) in enumerate(zip(found, given, strict=True)):
@@ -64,9 +64,7 @@ def test_wide_beams_rank_everything_by_both(toy: Make, seed: int, alpha: float) 
             confidence = math.sqrt(math.exp(forward) * math.exp(backward))
             assert reading.confidence == pytest.approx(confidence, rel=1e-3)
     for row, readings in enumerate(read(model, beam=100, alpha=1.0)):
-        best = max(
-            model.sequences(LENGTH), key=lambda t: sum(both(model, row, t)) / (len(t) + 1)
-        )
+        best = max(model.sequences(LENGTH), key=lambda t: sum(both(model, row, t)) / (len(t) + 1))
         assert readings[0].tokens == best
 
 

@@ -123,11 +123,12 @@ def test_predictions_are_the_recognisers(done: Done, dataset: Path, model_folder
     recognizer = Recognizer.load(model_folder)
     expressions = load_expressions(dataset / "val.parquet")
     assert [row["id"] for row in rows] == expressions.ids
-    for index, row in enumerate(rows):
-        (alone,) = recognizer.read([expressions.image(index)], DECODING)
+    images = [expressions.image(index) for index in range(4)]
+    answers = read_all(recognizer, images, DECODING, CONFIG.batch, lambda count: None)
+    for row, answer in zip(rows, answers, strict=True):
         found = row["prediction"]
         found = found.split() if isinstance(found, str) else list(found)
-        assert found == list(alone.tokens)
+        assert found == list(answer.tokens)
 
 
 def test_occlusion_is_measured_at_every_level(done: Done) -> None:
@@ -140,7 +141,6 @@ def test_occlusion_is_measured_at_every_level(done: Done) -> None:
         assert hidden[0] == 0.0
         for level, share in zip(levels, hidden, strict=True):
             assert level <= share <= 1.0
-        assert {row["n"] for row in rows} == {"3"}
 
 
 def test_progress_counts_every_reading(done: Done) -> None:
@@ -172,21 +172,21 @@ def test_limits(dataset: Path, model_folder: Path, tmp_path: Path) -> None:
 def test_answers_are_in_the_order_of_the_images(dataset: Path, model_folder: Path) -> None:
     recognizer = Recognizer.load(model_folder)
     expressions = load_expressions(dataset / "train.parquet")
-    images = [expressions.image(index) for index in range(12)]
+    # More paper than the convolutions reach: they notice where a canvas ends.
+    images = [np.pad(expressions.image(index), ((0, 40), (0, 40))) for index in range(12)]
     counted: list[int] = []
-    answers = read_all(recognizer, images, GREEDY, CONFIG.batch, counted.append)
+    batch = BatchConfig(max_pixels=150_000, max_count=3, buckets=2)
+    answers = read_all(recognizer, images, GREEDY, batch, counted.append)
     assert sum(counted) == 12 and 1 < len(counted) <= 12
     assert max(counted) > 1
     for image, answer in zip(images, answers, strict=True):
         assert np.array_equal(answer.image, image)
         (alone,) = recognizer.read([image], GREEDY)
         assert answer.tokens == alone.tokens
-        assert answer.confidence == pytest.approx(alone.confidence, rel=0.05)
+        assert answer.confidence == pytest.approx(alone.confidence, rel=1e-3)
 
 
-def test_what_is_missing_is_named(
-    dataset: Path, model_folder: Path, tmp_path: Path
-) -> None:
+def test_what_is_missing_is_named(dataset: Path, model_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(HmerError, match=r"val\.parquet: no such data set split"):
         evaluate(CONFIG, model_folder, tmp_path, tmp_path)
     with pytest.raises(HmerError, match="no model there"):

@@ -62,9 +62,7 @@ def slow(
                 weights.append(heat[k] * math.exp(match))
                 answers.append(made.values(x)[part])
             share = [weight / sum(weights) for weight in weights]
-            context.append(
-                torch.stack([w * a for w, a in zip(share, answers, strict=True)]).sum(0)
-            )
+            context.append(torch.stack([w * a for w, a in zip(share, answers, strict=True)]).sum(0))
         attended[m] = flat[index[m]] + made.merge(torch.cat(context))
     return heat, attended
 
@@ -80,8 +78,8 @@ def test_slow_attention_agrees(heads: int) -> None:
         assert 2 <= len(heat) < int(cells.valid[b].sum())
         for m, value in heat.items():
             assert float(found.log_map[b, m].exp()) == pytest.approx(value, rel=1e-4)
-        for m, value in attended.items():
-            torch.testing.assert_close(found.features[b, m], value, rtol=1e-4, atol=1e-4)
+        for m, cell in attended.items():
+            torch.testing.assert_close(found.features[b, m], cell, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()

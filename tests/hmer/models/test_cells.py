@@ -79,7 +79,7 @@ def test_gradients_go_to_the_chosen_cells_only() -> None:
     chosen = some_cells(2)
     features = torch.zeros(3, 1, 5, 9, requires_grad=True)
     cells = Cells.where(chosen)
-    cells.scatter(cells.gather(features).squeeze(-1)).sum().backward()
+    cells.scatter(cells.gather(features).squeeze(-1)).sum().backward()  # type: ignore[no-untyped-call]
     assert features.grad is not None
     assert torch.equal(features.grad[:, 0], chosen.float())
 

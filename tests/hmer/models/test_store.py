@@ -53,8 +53,10 @@ def test_the_same_weights_give_the_same_bytes(saved: Path, tmp_path: Path) -> No
 
 def test_shared_and_strided_tensors_are_saved(tmp_path: Path) -> None:
     made = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Conv2d(2, 2, 3))
-    made[1].weight = made[0].weight
-    made[2].weight.data = made[2].weight.data.contiguous(memory_format=torch.channels_last)
+    first, second, third = made
+    assert isinstance(first, nn.Linear) and isinstance(third, nn.Conv2d)
+    second.weight = first.weight
+    third.weight.data = third.weight.data.contiguous(memory_format=torch.channels_last)
     save_module(made, tmp_path / "a.safetensors", {})
     fresh = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Conv2d(2, 2, 3))
     load_weights(fresh, tmp_path / "a.safetensors")
@@ -109,7 +111,12 @@ def test_weights_that_are_no_numbers(tmp_path: Path, value: float) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "missing"), (b"{", "not valid JSON"), (b"\xff\xfe\x00", "not valid"), (b"[]", "object")],
+    [
+        (None, "missing"),
+        (b"{", "not valid JSON"),
+        (b"\xff\xfe\x00", "not valid"),
+        (b"[]", "object"),
+    ],
 )
 def test_what_is_wrong_with_the_description(
     saved: Path, content: bytes | None, reason: str

@@ -104,7 +104,7 @@ def test_collapse_stops_the_training_and_is_not_kept(
 ) -> None:
     optimisation = _optimisation(leg)
     for _ in range(2):  # a retry must not slip past the check
-        with pytest.raises(HmerError, match="collapsed.*learning_rate"):
+        with pytest.raises(HmerError, match=r"collapsed.*learning_rate"):
             train("pretrain", tmp_path, collapse=0.999, optimisation=optimisation)
         assert not (tmp_path / "encoder.safetensors").exists()
         assert not (tmp_path / "resume" / CHECKPOINT).exists()

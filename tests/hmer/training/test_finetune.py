@@ -19,7 +19,7 @@ from hmer.models.attention import AttentionConfig, AttentionNetwork
 from hmer.models.decoders.transformer import DecoderConfig
 from hmer.models.store import save_module
 from hmer.selfsup.curriculum import Curriculum
-from hmer.training import finetune as phase
+from hmer.selfsup.masking import hide_ink
 from hmer.training.finetune import Finetune, FinetuneConfig, build
 from hmer.training.optimisation import OptimisationConfig
 
@@ -175,14 +175,13 @@ def test_only_the_wanted_share_is_masked(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []
-    real = phase.hide_ink
 
     def spy(images: Any, share: float, block: int) -> Any:
         asked.append(share)
         assert block == 12  # 1.2 symbol units of 10 pixels
-        return real(images, share, block)
+        return hide_ink(images, share, block)
 
-    monkeypatch.setattr(phase, "hide_ink", spy)
+    monkeypatch.setattr("hmer.training.finetune.hide_ink", spy)
     masking = Curriculum(start=0.0, end=0.4)
     train("finetune", tmp_path / "a", masking=masking, block=1.2, optimisation=FOUR_STEPS)
     assert asked == pytest.approx([0.1, 0.2, 0.3])  # nothing is asked for in step 0

@@ -144,7 +144,7 @@ def test_measured_and_told_after_each_leg(tmp_path: Path) -> None:
     told: list[tuple[int, dict[str, float]]] = []
 
     class Listener(Logger):
-        name, version = "listener", 0  # type: ignore[assignment]
+        name, version = "listener", 0
 
         def log_metrics(self, metrics: Any, step: int | None = None) -> None:
             assert step is not None

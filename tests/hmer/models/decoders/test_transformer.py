@@ -8,7 +8,8 @@ from typing import cast
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
 from hmer.models.decoders.transformer import (
     CrossMemory,
@@ -179,8 +180,9 @@ def test_gradients_reach_every_weight() -> None:
     content, code, bias = grid()
     content.requires_grad_()
     memory: CrossMemory = made.remember(content, code, bias)
-    nn.functional.cross_entropy(made(some_tokens(2, 4), memory).flatten(0, 1), torch.ones(8).long()
-    ).backward()  # fmt: skip
+    logits = made(some_tokens(2, 4), memory).flatten(0, 1)
+    loss = functional.cross_entropy(logits, torch.ones(8).long())
+    loss.backward()  # type: ignore[no-untyped-call]
     for name, parameter in made.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
         assert torch.isfinite(parameter.grad).all(), name

@@ -1,0 +1,89 @@
+"""The stream of planned batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hmer.data.buckets import BatchConfig, PlannedBatch, choose_buckets, plan_epoch
+from hmer.data.stream import BatchStream, fixed_plans, loader
+
+SIZES = np.random.default_rng(0).integers(10, 300, (23, 2))
+CONFIG = BatchConfig(max_pixels=40_000, max_count=4, buckets=3)
+
+
+def plain(plans: list[tuple[int, PlannedBatch]]) -> list[object]:
+    return [
+        (index, plan.samples.tolist(), plan.scales.tolist(), plan.height, plan.width)
+        for index, plan in plans
+    ]
+
+
+def stream(seed: int = 5, scales: tuple[float, float] = (0.8, 1.25)) -> BatchStream:
+    return BatchStream(SIZES, CONFIG, 8, seed, scales)
+
+
+def test_is_epoch_after_epoch() -> None:
+    buckets = choose_buckets(SIZES, 3, 8)
+    wanted: list[PlannedBatch] = []
+    for epoch in range(4):
+        rng = np.random.default_rng([5, epoch])
+        wanted += plan_epoch(SIZES, buckets, CONFIG, rng, (0.8, 1.25))
+    assert plain(stream().batches(0, len(wanted))) == plain(list(enumerate(wanted)))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 60), st.integers(0, 25))
+def test_any_piece_of_it_is_a_slice(start: int, number: int) -> None:
+    whole = plain(stream().batches(0, 85))
+    assert plain(stream().batches(start, number)) == whole[start : start + number]
+
+
+def test_seeds_differ() -> None:
+    assert plain(stream(1).batches(0, 5)) != plain(stream(2).batches(0, 5))
+
+
+def test_a_least_number_of_samples() -> None:
+    large = np.full((5, 2), 400)
+    for least, count in ((1, 1), (2, 2)):
+        found = BatchStream(large, CONFIG, 8, 0, least=least).batches(0, 6)
+        assert {len(plan.samples) for _, plan in found} == {count}
+
+
+def make(plan: PlannedBatch, rng: np.random.Generator) -> list[float]:
+    return [*plan.samples.tolist(), float(rng.random())]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loader(workers: int) -> None:
+    plans = stream().batches(7, 5)
+    found = list(loader(plans, make, 5, workers))
+    assert found == [make(plan, np.random.default_rng([5, 1, step])) for step, plan in plans]
+    assert [float(batch[-1]) for batch in found] != sorted({float(batch[-1]) for batch in found})
+    # A leg that starts later makes the same batches.
+    assert list(loader(stream().batches(9, 3), make, 5, workers)) == found[2:]
+    assert list(loader([], make, 5, workers)) == []
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.integers(1, 900)), min_size=1, max_size=40),
+    st.integers(1, 6),
+    st.integers(1, 5),
+)
+def test_fixed_plans_hold_each_sample_once(
+    sizes: list[tuple[int, int]], count: int, buckets: int
+) -> None:
+    array = np.array(sizes, dtype=np.int64)
+    config = BatchConfig(max_count=count, buckets=buckets)
+    plans = list(fixed_plans(array, config, 8))
+    samples = [int(i) for _, plan in plans for i in plan.samples]
+    assert sorted(samples) == list(range(len(sizes)))
+    for _, plan in plans:
+        assert 1 <= len(plan.samples) <= count
+        assert (plan.scales == 1.0).all()
+        assert (array[plan.samples] <= [plan.height, plan.width]).all()
+        assert plan.height % 8 == plan.width % 8 == 0
+    assert plain(plans) == plain(list(fixed_plans(array, config, 8)))
