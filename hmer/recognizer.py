@@ -34,6 +34,10 @@ from hmer.models.store import load_weights, read_about
 Source = str | Path | bytes | NDArray[np.uint8] | Ink
 """A file (picture or InkML), the bytes of a picture, a prepared image, or ink in any unit."""
 
+PAPER = 32
+"""Pixels of blank paper to the right of and below an image, whatever the batch: as far as a cell
+sees. With less, the reading would depend on what else is in the batch."""
+
 MAX_PIXELS = 2_000_000
 """Images larger than this after rescaling are refused."""
 
@@ -151,13 +155,14 @@ class Recognizer:
             images: from `prepare`, or drawn at the recogniser's scale.
             decoding: how to search; by default beam 10 from both ends.
             attention: also compute the decoder's attention for the best reading.
-            shape: canvas to pad to; by default the smallest that holds all images.
+            shape: the images' room on the canvas; by default the smallest that holds all images.
         """
         if not images:
             return []
         stride = self.model.stride
         height, width = shape or tuple(max(image.shape[i] for image in images) for i in (0, 1))
-        batch = stack(images, -(-height // stride) * stride, -(-width // stride) * stride)
+        height, width = (-(-(side + PAPER) // stride) * stride for side in (height, width))
+        batch = stack(images, height, width)
         batch = batch.to(next(self.model.parameters()).device)
         encoded = self.model.encode(batch)
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hmer.errors import HmerError
-from hmer.evaluation.structure import nesting_depth
 from hmer.ink.codec import unpack
+from hmer.latex.depth import nesting_depth
 from hmer.latex.parse import parse
 
 REQUIRED = ("id", "source", "split", "latex", "tokens", "image")

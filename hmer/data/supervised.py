@@ -54,7 +54,7 @@ class SupervisedMaker:
         )
 
     def _mark(self, cells: NDArray[np.int64], ink: Ink, points: NDArray[np.float32]) -> None:
-        """Write each symbol's class into the cells through which its strokes go."""
+        """Write each symbol's class into the cells in which points of its strokes lie."""
         starts = np.cumsum([0, *(len(stroke) for stroke in ink.strokes)])
         places = np.floor(points / self.stride).astype(np.int64)
         columns = places[:, 0].clip(0, cells.shape[1] - 1)

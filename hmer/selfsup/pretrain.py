@@ -74,15 +74,18 @@ class Contrast(SteppedModule):
         features = self.encoder(batch.images)
         cells = ink_cells(batch.images, self.encoder.stride)
         first, second = self.project_global(ink_mean(features, cells)).chunk(2)
-        losses = {"global": self.config.global_weight * nt_xent(
-            first, second, self.config.temperature
-        )}  # fmt: skip
+        first, second = first[batch.fresh], second[batch.fresh]
+        # A batch of one expression and its copies has nothing to contrast.
+        contrast = (
+            nt_xent(first, second, self.config.temperature) if len(first) > 1 else 0.0 * first.sum()
+        )
+        losses = {"global": self.config.global_weight * contrast}
         matched = cells_at(features, batch.points, self.encoder.stride)
         mine, other = self.project_local(matched).chunk(2)
         losses["local"] = self.config.local_weight * local_info_nce(
             mine, other, batch.valid, self.config.temperature
         )
-        return losses, {"spread": spread(first)}
+        return losses, {"spread": spread(first)} if len(first) > 1 else {}
 
     def check(self, means: Mapping[str, float]) -> None:
         """Stop when all expressions are mapped to one point.
@@ -90,9 +93,10 @@ class Contrast(SteppedModule):
         Raises:
             HmerError: the embeddings have collapsed.
         """
-        if means["spread"] < self.config.collapse:
+        spread_now = means.get("spread", 1.0)
+        if spread_now < self.config.collapse:
             raise HmerError(
-                f"pretrain: the embeddings collapsed (spread {means['spread']:.3f} of an even "
+                f"pretrain: the embeddings collapsed (spread {spread_now:.3f} of an even "
                 f"spread, at least {self.config.collapse} wanted); lower pretrain.optimisation."
                 "learning_rate or raise pretrain.temperature"
             )

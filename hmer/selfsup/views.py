@@ -32,11 +32,15 @@ class ViewBatch:
     points: Tensor
     """float (2B, K, 2): pixels; point k of row i and of row B + i is the same piece of ink."""
     valid: Tensor
-    """bool (B, K): False where there were fewer than K points."""
+    """bool (B, K): False where there were fewer than K points, and in rows that are not fresh."""
+    fresh: Tensor
+    """bool (B,): False for repeats of an expression that fill the batch; they are no negatives."""
 
     def to(self, device: torch.device) -> ViewBatch:
         """The same batch on another device."""
-        return ViewBatch(self.images.to(device), self.points.to(device), self.valid.to(device))
+        return ViewBatch(
+            *(x.to(device) for x in (self.images, self.points, self.valid, self.fresh))
+        )
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,12 @@ class ViewMaker:
         images: list[list[NDArray[np.uint8]]] = [[], []]
         points = np.zeros((2, len(plan.samples), self.points, 2), dtype=np.float32)
         valid = np.zeros((len(plan.samples), self.points), dtype=bool)
+        fresh = np.zeros(len(plan.samples), dtype=bool)
+        fresh[np.unique(plan.samples, return_index=True)[1]] = True
         for row, (index, scale) in enumerate(zip(plan.samples, plan.scales, strict=True)):
             pair, common = self._pair(int(index), float(scale), size, rng)
             chosen = rng.permutation(common)[: self.points]
-            valid[row, : len(chosen)] = True
+            valid[row, : len(chosen)] = fresh[row]
             for view, drawn in enumerate(pair):
                 images[view].append(drawn.image)
                 points[view, row, : len(chosen)] = drawn.points[chosen]
@@ -67,6 +73,7 @@ class ViewMaker:
             stack(images[0] + images[1], *size),
             torch.from_numpy(points.reshape(-1, self.points, 2)),
             torch.from_numpy(valid),
+            torch.from_numpy(fresh),
         )
 
     def _pair(

@@ -10,11 +10,12 @@ def main(stage: Stage) -> None:
     from hmer.selfsup.attend import AttendConfig, attend
     from hmer.training.run import RunContext
     from pipeline.base import BaseConfig
+    from pipeline.verdict import require_passed
 
     config, base = stage.config(AttendConfig), stage.config(BaseConfig, "base")
     train = stage.input("data/dataset/train.parquet")
     encoder = stage.input("data/models/pretrain/encoder.safetensors")
-    stage.input("reports/validation/verdict.json")
+    require_passed(stage.input("reports/validation/gate.json"))
     with stage.tracked(config) as tracker, stage.outputs("data/models/attend") as out:
         run = RunContext(stage.resume, tracker.logger, stage.progress)
         attend(config, base.render, train, encoder, out, run, base.seed)

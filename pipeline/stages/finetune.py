@@ -10,6 +10,7 @@ def main(stage: Stage) -> None:
     from hmer.training.finetune import FinetuneConfig, finetune
     from hmer.training.run import RunContext
     from pipeline.base import BaseConfig
+    from pipeline.verdict import require_passed
 
     config, base = stage.config(FinetuneConfig), stage.config(BaseConfig, "base")
     dataset = stage.input("data/dataset/train.parquet").parent
@@ -17,7 +18,7 @@ def main(stage: Stage) -> None:
     stage.input("data/dataset/vocabulary.json")
     encoder = stage.input("data/models/pretrain/encoder.safetensors")
     attention = stage.input("data/models/attend/attention.safetensors")
-    stage.input("reports/validation/verdict.json")
+    require_passed(stage.input("reports/validation/gate.json"))
     with stage.tracked(config) as tracker, stage.outputs("data/models/finetune") as out:
         run = RunContext(stage.resume, tracker.logger, stage.progress)
         finetune(config, base.render, dataset, encoder, attention, out, run, base.seed)

@@ -10,10 +10,11 @@ def main(stage: Stage) -> None:
     from hmer.selfsup.pretrain import PretrainConfig, pretrain
     from hmer.training.run import RunContext
     from pipeline.base import BaseConfig
+    from pipeline.verdict import require_passed
 
     config, base = stage.config(PretrainConfig), stage.config(BaseConfig, "base")
     train = stage.input("data/dataset/train.parquet")
-    stage.input("reports/validation/verdict.json")
+    require_passed(stage.input("reports/validation/gate.json"))
     with stage.tracked(config) as tracker, stage.outputs("data/models/pretrain") as out:
         run = RunContext(stage.resume, tracker.logger, stage.progress)
         pretrain(config, base.render, train, out, run, base.seed)

@@ -24,7 +24,7 @@ from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.models.interface import Batch
 from hmer.models.store import save_module
-from hmer.recognizer import Recognition, Recognizer
+from hmer.recognizer import PAPER, Recognition, Recognizer
 
 QUICK = DecodingConfig(beam=3, max_length=8)
 Grey = NDArray[np.uint8]
@@ -80,7 +80,7 @@ def test_the_reading_is_what_the_model_says(recognizer: Recognizer, inks: tuple[
         assert np.array_equal(found.image, drawn(ink))
         readings = [(found.tokens, found.confidence), *found.alternatives]
         assert len({tokens for tokens, _ in readings}) == len(readings) >= 3
-        image = stack([found.image], *(-(-side // 8) * 8 for side in found.image.shape))
+        image = stack([found.image], *(-(-(side + PAPER) // 8) * 8 for side in found.image.shape))
         scores = []
         for tokens, confidence in readings:
             ids = recognizer.vocabulary.encode(tokens)
@@ -103,11 +103,16 @@ def test_the_reading_is_what_the_model_says(recognizer: Recognizer, inks: tuple[
 def test_attention_is_that_of_the_best_reading(
     recognizer: Recognizer, inks: tuple[Ink, ...]
 ) -> None:
-    images = [recognizer.prepare(ink) for ink in inks[:3]]
+    images = [roomy(recognizer.prepare(ink)) for ink in inks[:3]]
     for image, found in zip(images, recognizer.read(images, QUICK, attention=True), strict=True):
         grid = tuple(-(-side // 8) for side in image.shape)
         assert found.attention is not None and found.spatial_attention is not None
         assert found.attention.shape == (len(found.tokens) + 1, *grid)
+        ids = torch.tensor([[1, *recognizer.vocabulary.encode(found.tokens)]])
+        with torch.no_grad():
+            encoded = recognizer.model.encode(stack([image], grid[0] * 8, grid[1] * 8))
+            expected = recognizer.model.attention_maps(ids, encoded)[0]
+        np.testing.assert_allclose(found.attention, expected, rtol=1e-3, atol=1e-5)
         assert found.attention.sum(axis=(1, 2)) == pytest.approx(np.ones(len(found.tokens) + 1))
         assert found.spatial_attention.shape == grid
         assert found.spatial_attention.sum() == pytest.approx(1.0)

@@ -77,7 +77,7 @@ def test_labels_are_out_of_sight_of_self_supervision() -> None:
 def test_training_waits_for_the_gate_and_never_sees_test_data() -> None:
     for name in ("pretrain", "attend", "finetune"):
         stage = STAGES[name]
-        assert "reports/validation/verdict.json" in stage.deps
+        assert "reports/validation/gate.json" in stage.deps
         assert not stage.reads("data/dataset/test.parquet")
 
 

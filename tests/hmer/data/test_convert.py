@@ -65,9 +65,9 @@ def test_images_are_taken_as_they_are() -> None:
 
 
 def test_splits() -> None:
-    sides = {changed(writer=f"w{n}").split for n in range(30)}  # type: ignore[union-attr]
+    sides = {changed(writer=f"w{n}").split for n in range(30)}
     assert sides == {"train", "val"}
-    assert changed(split="test-2014").split == "test-2014"  # type: ignore[union-attr]
+    assert changed(split="test-2014").split == "test-2014"
 
 
 def test_tokens_of_the_source_come_first() -> None:

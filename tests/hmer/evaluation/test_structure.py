@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hmer.evaluation.structure import nesting_depth, same_structure
+from hmer.evaluation.structure import same_structure
 
 
 @pytest.mark.parametrize(
@@ -23,16 +23,3 @@ from hmer.evaluation.structure import nesting_depth, same_structure
 def test_same_structure(truth: str, prediction: str, same: bool) -> None:
     assert same_structure(truth.split(), prediction.split()) is same
     assert same_structure(prediction.split(), truth.split()) is same
-
-
-@pytest.mark.parametrize(
-    ("tokens", "depth"),
-    [
-        ("a + b", 0),
-        ("\\{ a \\}", 0),
-        ("x ^ { 2 } y ^ { 3 }", 1),
-        ("\\frac { x ^ { y _ { 1 } } } { 2 }", 3),
-    ],
-)
-def test_nesting_depth(tokens: str, depth: int) -> None:
-    assert nesting_depth(tokens.split()) == depth
