@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hmer.errors import HmerError
 from pipeline.outputs import atomic_file
 from pipeline.params import check_params
 from pipeline.sections import closest, read_yaml
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
 
 FOLDER = "configs"
 DEFAULT = "default"
@@ -34,6 +37,18 @@ def configure(root: Path, name: str | None, settings: Sequence[str] = ()) -> Non
     Raises:
         HmerError: no such configuration, an unknown key, a value out of range.
     """
+    yaml, document = _composed(root, name, settings)
+    with atomic_file(root / PARAMS) as partial, partial.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+
+
+def check_configuration(root: Path, name: str | None, settings: Sequence[str] = ()) -> None:
+    """The errors of `configure`, without writing anything."""
+    _composed(root, name, settings)
+
+
+def _composed(root: Path, name: str | None, settings: Sequence[str]) -> tuple[YAML, Any]:
+    """What `configure` writes, checked, and the writer that keeps its comments."""
     from ruamel.yaml import YAML
 
     start = PARAMS if name is None else f"{FOLDER}/{DEFAULT}.yaml"
@@ -46,8 +61,7 @@ def configure(root: Path, name: str | None, settings: Sequence[str] = ()) -> Non
     for setting in settings:
         merge(document, _setting(setting))
     check_params(document, PARAMS)
-    with atomic_file(root / PARAMS) as partial, partial.open("w", encoding="utf-8") as file:
-        yaml.dump(document, file)
+    return yaml, document
 
 
 def merge(document: Any, patch: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.configurations import configurations, configure
+from pipeline.configurations import check_configuration, configurations, configure
 from pipeline.declaration import declarations
 from pipeline.params import Params, check_params, load_params
 from pipeline.sections import read_yaml
@@ -86,3 +86,12 @@ def test_what_is_shared_is_given_once() -> None:
     values = read_yaml(ROOT / "params.yaml")
     values["base"]["render"]["unit"] = 24.0
     assert check_params(values, "params.yaml").ingest.render.unit == 24.0
+
+
+def test_checking_a_configuration_tells_the_same_mistakes_and_writes_nothing(project: Path) -> None:
+    before = (project / "params.yaml").read_bytes()
+    check_configuration(project, "crohme-smoke", ["base.seed=7"])
+    for wrong in ("ingest.sorce=crohme", "finetune.optimisation.learning_rate=-1"):
+        with pytest.raises(HmerError, match=wrong.partition("=")[0]):
+            check_configuration(project, None, [wrong])
+    assert (project / "params.yaml").read_bytes() == before
