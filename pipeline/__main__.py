@@ -135,10 +135,10 @@ def deps(
 
 
 def _flow(config: str | None, settings: tuple[str, ...]) -> int:
-    from pipeline.configurations import check_configuration
+    from pipeline.preparation import check
 
     # Prefect takes seconds to start, and wraps what goes wrong in a page of traceback.
-    check_configuration(project_root(), config, settings)
+    check(project_root(), config, settings)
     from pipeline.flow import StageFailed, pipeline_flow
 
     state = pipeline_flow(config, settings, return_state=True)

@@ -7,6 +7,17 @@ from pathlib import Path
 from pipeline.declaration import PARAMS
 
 
+def check(root: Path, config: str | None, settings: tuple[str, ...]) -> None:
+    """The errors of `prepare`, without writing anything.
+
+    Raises:
+        HmerError: the parameters are wrong.
+    """
+    from pipeline.configurations import check_configuration
+
+    check_configuration(root, config, settings)
+
+
 def prepare(root: Path, config: str | None, settings: tuple[str, ...]) -> None:
     """Write the parameters that are asked for, and check all of them before anything runs.
 
