@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 from pipeline.locks import is_held
 
 INTERRUPTED = 130
@@ -51,18 +53,43 @@ def end_with_owner(seconds: float = 1.0) -> None:
     """Send this process SIGTERM as soon as one of the processes that started it is gone.
 
     A `dvc` that is killed leaves its stage running; the next `dvc repro` would start a second
-    training beside it. Watched are the parent, if it is DVC (which sets `DVC_STAGE`), and the
-    flow, which holds the lock file named in `HMER_OWNER_LOCK`. A stage started by hand watches
-    nobody.
+    training beside it. Watched are DVC (which sets `DVC_STAGE` for its children) with the shell
+    that it may have put between, and the flow, which holds the lock file named in
+    `HMER_OWNER_LOCK`. A stage started by hand watches nobody.
     """
-    parent = os.getppid() if "DVC_STAGE" in os.environ else None
+    owners = _ancestors_up_to_dvc() if "DVC_STAGE" in os.environ else []
     lock = os.environ.get(OWNER_LOCK)
-    if parent is None and lock is None:
+    if not owners and lock is None:
         return
 
     def watch() -> None:
-        while (parent is None or os.getppid() == parent) and (lock is None or is_held(Path(lock))):
+        while all(map(_lives, owners)) and (lock is None or is_held(Path(lock))):
             time.sleep(seconds)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="end-with-owner", daemon=True).start()
+
+
+def _ancestors_up_to_dvc() -> list[psutil.Process]:
+    """The parent and so on, up to the first that DVC has not started: DVC itself.
+
+    `bash -c` and `zsh -c` become the command they run; `sh -c` (dash) waits for it, and outlives
+    a DVC that is killed.
+    """
+    owners = []
+    for ancestor in psutil.Process().parents():
+        owners.append(ancestor)
+        try:
+            if "DVC_STAGE" not in ancestor.environ():
+                break
+        except psutil.Error:
+            break
+    return owners
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

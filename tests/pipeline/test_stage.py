@@ -133,7 +133,12 @@ def test_a_killed_stage_resumes_and_a_changed_one_starts_afresh(toy: Toy) -> Non
     assert not list((toy.root / ".resume/first").rglob("starts.txt"))
 
 
-def test_a_stage_dies_with_the_dvc_that_started_it(toy: Toy) -> None:
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_a_stage_dies_with_the_dvc_that_started_it(
+    toy: Toy, shell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # DVC runs commands in the user's shell: one becomes the command, another waits for it.
+    monkeypatch.setenv("SHELL", shell)
     toy.params(first={"seconds": 60})
     dvc = toy.start("-m", "dvc", "repro", "first")
     stage = int(wait_for(toy.root / "pid-first"))
