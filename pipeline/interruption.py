@@ -90,6 +90,6 @@ def _ancestors_up_to_dvc() -> list[psutil.Process]:
 def _lives(process: psutil.Process) -> bool:
     """Whether a process runs; one that only waits to be reaped does not."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
