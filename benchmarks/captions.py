@@ -20,9 +20,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.markup import escape
 
-from hmer.errors import HmerError, LatexError
-from hmer.latex.canonical import canonical
-from hmer.latex.normalise import normalise
+from hmer.data.caption_difference import caption_difference
+from hmer.errors import HmerError
 
 SPLITS = {"train": "TrainINKML", "test2014": "TestEM2014GT"}
 """Split, which names captions and package, and the folder of its InkML."""
@@ -73,27 +72,11 @@ def compare(pairs: list[Pair], dialect: str = "wap") -> Comparison:
     """Which pairs `normalise` spells otherwise than the literature, and why."""
     differences: dict[str, list[tuple[Pair, str]]] = defaultdict(list)
     for pair in pairs:
-        try:
-            tokens = normalise(pair.raw, dialect)
-        except LatexError as error:
-            differences["refused"].append((pair, str(error)))
-            continue
-        if " ".join(tokens) != pair.caption:
-            differences[_reason(tokens, pair)].append((pair, " ".join(tokens)))
+        found = caption_difference(pair.raw, pair.caption.split(), dialect)
+        if found is not None:
+            reason, ours = found
+            differences[reason].append((pair, ours))
     return Comparison(len(pairs), dict(differences))
-
-
-def _reason(tokens: list[str], pair: Pair) -> str:
-    caption = pair.caption.split()
-    if canonical(tokens) == canonical(caption):
-        return "spelled otherwise, renders alike"
-    if [t for t in tokens if t not in "0."] == [t for t in caption if t not in "0."]:
-        return "caption lacks zeros of a number"
-    if pair.raw.count("{") != pair.raw.count("}"):
-        return "braces of the raw truth do not match"
-    if re.search(r"[_^]\s*\{\s*\}", pair.raw):
-        return "empty script in the raw truth"
-    return "other tokens"
 
 
 def _truths(folder: Path, split: str) -> Iterator[tuple[str, str]]:

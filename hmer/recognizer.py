@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from torch import Tensor
 
 from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
+from hmer.decoding.step import MemoryStep
 from hmer.errors import HmerError, InkError
 from hmer.ink.inkml import read_inkml
 from hmer.ink.picture import load_picture, rescale_picture
@@ -91,7 +91,7 @@ class Recognizer:
         try:
             vocabulary = Vocabulary.from_json(json.dumps(about["vocabulary"]))
             render = RenderConfig.model_validate(about["render"])
-            model = build_recogniser(about["name"], about["config"], len(vocabulary))
+            model = build_recogniser(about["name"], about["config"], vocabulary)
         except (KeyError, ValidationError, HmerError) as error:
             raise HmerError(
                 f"{weights.with_suffix('.json')}: does not describe a recogniser of this version "
@@ -165,13 +165,9 @@ class Recognizer:
         batch = stack(images, height, width)
         batch = batch.to(next(self.model.parameters()).device)
         encoded = self.model.encode(batch)
-
-        def step(tokens: Tensor, past: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-            return self.model.step(tokens, encoded, past)
-
         words = self.vocabulary
         found = search(
-            step, len(images), decoding or DecodingConfig(),
+            MemoryStep(self.model.step, encoded), len(images), decoding or DecodingConfig(),
             sos=words.sos, eos=words.eos, pad=words.pad, device=batch.device,
         )  # fmt: skip
         maps = self._attention(encoded, [row[0] for row in found]) if attention else None

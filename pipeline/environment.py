@@ -24,6 +24,12 @@ BEHAVIOUR = {
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
     # A cold start with a new data base takes 12 s on two busy cores; Prefect gives up after 20.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # Nothing listens beyond this machine unless a person says so.
+    "PREFECT_SERVER_API_HOST": "127.0.0.1",
+    # A lease on the one place for trainings must survive the server that gave it.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+        "prefect.server.concurrency.lease_storage.filesystem"
+    ),
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # Models are safetensors and code; a pickle in the registry is refused.
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",

@@ -55,6 +55,19 @@ class ValidateConfig(BaseModel):
     min_symbol_count: int = Field(
         default=5, ge=0, description="of each token of the vocabulary in train"
     )
+    min_symbol_height: float = Field(
+        default=0.4, gt=0, description="median over letters and digits, in symbol units"
+    )
+    max_symbol_height: float = Field(default=2.5, gt=0, description="the same")
+    max_scale_outliers: Share = Field(
+        default=0.01, description="rows whose symbols may be outside of that"
+    )
+    max_caption_differences: Share = Field(
+        default=0.02, description="rows whose caption is not the normalised raw truth"
+    )
+    max_label_noise: Share = Field(
+        default=0.1, description="rows whose caption, structure and symbols contradict each other"
+    )
     severity: dict[str, Severity] = Field(default_factory=dict, description="by expectation")
     tolerated: dict[str, Share] = Field(
         default_factory=dict, description="share of rows that may fail, by expectation"
@@ -68,6 +81,7 @@ class ValidateConfig(BaseModel):
             ("min_side", "max_height"),
             ("min_side", "max_width"),
             ("min_ink_share", "max_ink_share"),
+            ("min_symbol_height", "max_symbol_height"),
         ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} is above {high}: nothing could pass")
@@ -153,6 +167,16 @@ def _table(config: ValidateConfig) -> list[Expectation]:
         Expectation("samples", "label_parses", "parse_error"),
         Expectation("samples", "label_length", "tokens", "warning", low=1, high=config.max_tokens),
         Expectation("samples", "label_depth", "depth", "warning", high=config.max_depth),
+        Expectation(
+            "samples",
+            "caption_agrees",
+            "difference",
+            "warning",
+            tolerated=config.max_caption_differences,
+        ),
+        Expectation(
+            "samples", "annotations_agree", "noise", "warning", tolerated=config.max_label_noise
+        ),
         Expectation("samples", "image_decodes", "image_error"),
         Expectation(
             "samples", "image_height", "height", low=config.min_side, high=config.max_height
@@ -163,6 +187,15 @@ def _table(config: ValidateConfig) -> list[Expectation]:
         ),
         Expectation("samples", "ink_agrees", "ink_error"),
         Expectation("samples", "strokes", "strokes", "warning", low=1, high=config.max_strokes),
+        Expectation(
+            "samples",
+            "symbol_size",
+            "symbol_height",
+            "warning",
+            low=config.min_symbol_height,
+            high=config.max_symbol_height,
+            tolerated=config.max_scale_outliers,
+        ),
         Expectation("samples", "boxes_inside", "box_error", "warning"),
         Expectation("samples", "writer_leak", "writer_leak"),
         Expectation("splits", "writer_known", "unknown_writers", "warning", high=0),

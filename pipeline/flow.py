@@ -24,10 +24,13 @@ from pipeline.environment import apply_environment, project_root
 from pipeline.graph import DVC, anything_to_do, running_order, stage_graph
 from pipeline.interruption import OWNER_LOCK
 from pipeline.locks import hold
+from pipeline.notify import notifying
+from pipeline.orchestration import FlowConfig, flow_config, is_training
 from pipeline.preparation import prepare
 from pipeline.process import run_group
 from pipeline.resume import RESUME
 from pipeline.stage import TRANSIENT
+from pipeline.turn import one_training
 
 RAN, CACHED = "Ran", "Cached"
 RUNNING = re.compile(r"^Running stage '")
@@ -35,8 +38,8 @@ EXITED = re.compile(r"exited with (-?\d+)")
 BUSY = re.compile(r"is busy, it is being blocked|Unable to acquire lock")
 HINTS = ("To track the changes", "\tgit add", "To enable auto", "\tdvc config", "Use `dvc push`")
 """Lines of DVC that are for a person at a terminal."""
-DELAYS = [10.0, 60.0]
-"""Seconds before the second and the third try."""
+TIMED_OUT = "TimedOut"
+"""Prefect's name for the state of a task that took too long."""
 
 
 class StageFailed(HmerError):
@@ -77,7 +80,7 @@ def may_pass(task: Any, run: Any, state: State[Any]) -> bool:
     return isinstance(error, StageFailed) and error.transient
 
 
-@task(cache_policy=NO_CACHE, retries=len(DELAYS), retry_condition_fn=may_pass)
+@task(cache_policy=NO_CACHE, retry_condition_fn=may_pass)
 def reproduce(stage: str, root: Path, changed: bool = True) -> State[None]:
     """Run one stage if DVC finds it changed; its state says whether it did.
 
@@ -122,21 +125,39 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
     root = project_root()
     apply_environment(root)
     lock = root / RESUME / "flow.lock"
-    with hold(lock, "the pipeline"):
+    with hold(lock, "the pipeline"), notifying(root) as told:
         os.environ[OWNER_LOCK] = str(lock)
         prepare(root, config, settings)
+        around = flow_config(root)
         outcomes: dict[str, str] = {}
         changed = anything_to_do(root)
+        told["quiet"] = not changed
         with _tracked(root, changed):
             for stage in running_order(stage_graph(root)):
-                step = reproduce.with_options(
-                    name=stage, task_run_name=stage, retry_delay_seconds=DELAYS
-                )
-                state = step(stage, root, changed, return_state=True)
-                state.result()  # raises if it failed
-                outcomes[stage] = str(state.name)
-    message = ", ".join(f"{stage} {name.lower()}" for stage, name in outcomes.items())
+                with one_training(changed and is_training(root, stage)):
+                    outcomes[stage] = _stage(stage, root, changed, around)
+        message = ", ".join(f"{stage} {name.lower()}" for stage, name in outcomes.items())
+        told["message"] = message
     return Completed(message=message, data=outcomes)
+
+
+def _stage(stage: str, root: Path, changed: bool, around: FlowConfig) -> str:
+    """Run one stage as a task; the name of its state."""
+    step = reproduce.with_options(
+        name=stage,
+        task_run_name=stage,
+        retries=len(around.delays),
+        retry_delay_seconds=list(around.delays),
+        timeout_seconds=around.seconds(stage),
+    )
+    state = step(stage, root, changed, return_state=True)
+    if state.name == TIMED_OUT:
+        raise StageFailed(
+            stage, 1, f"not done after {around.seconds(stage) / 60:g} minutes; a longer limit "
+            f"is flow.limits.{stage}", transient=False
+        )  # fmt: skip
+    state.result()  # raises if it failed
+    return str(state.name)
 
 
 def _tracked(root: Path, changed: bool) -> AbstractContextManager[Any]:

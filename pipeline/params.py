@@ -19,12 +19,14 @@ from hmer.selfsup.pretrain import PretrainConfig
 from hmer.training.finetune import FinetuneConfig
 from pipeline.base import BaseConfig
 from pipeline.expectations import ValidateConfig
+from pipeline.monitor_config import MonitorConfig
+from pipeline.orchestration import FlowConfig
 from pipeline.promotion import RegisterConfig
 from pipeline.sections import explain, inherit, read_yaml
 
 
 class Params(BaseModel):
-    """One section per stage, and what they share."""
+    """One section per stage, what they share, and what surrounds them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,6 +41,8 @@ class Params(BaseModel):
     finetune: FinetuneConfig
     evaluate: EvaluateConfig
     register_: RegisterConfig = Field(alias="register")
+    flow: FlowConfig = Field(default_factory=FlowConfig)
+    monitor: MonitorConfig = Field(default_factory=MonitorConfig)
 
 
 def load_params(path: Path) -> Params:

@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Decision = Literal["champion", "challenger"]
+from hmer.evaluation.bootstrap import Interval
+
+Decision = Literal["champion", "challenger", "refused"]
 
 
 class RegisterConfig(BaseModel):
@@ -19,45 +21,87 @@ class RegisterConfig(BaseModel):
         default="hmer", min_length=1, pattern=r"^[^/:]+$", description="in the registry"
     )
     split: str = Field(default="auto", description="the test set that decides; auto: the only one")
+    level: float = Field(
+        default=0.95, gt=0.5, lt=1, description="confidence of the paired bootstrap interval"
+    )
+    resamples: int = Field(default=10_000, ge=1000, le=1_000_000, description="of the bootstrap")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="of the bootstrap")
     margin: float = Field(
-        default=0.0, ge=0, le=100, description="points of ExpRate a challenger must be better by"
+        default=0.0,
+        ge=0,
+        le=100,
+        description="points of ExpRate that the whole interval of the gain must lie above",
+    )
+    worse: float = Field(
+        default=1.0, ge=0, le=100, description="refuse a loss of more points of ExpRate than this"
+    )
+    worse_occluded: float = Field(
+        default=5.0,
+        ge=0,
+        le=100,
+        description="refuse a loss of more points of ExpRate than this where ink is hidden",
+    )
+    rescore: bool = Field(
+        default=True,
+        description="where the champion was scored on other data, score it anew on this",
     )
     across_data: bool = Field(
         default=False,
-        description="promote also where champion and challenger saw different test data",
+        description="promote also where champion and challenger cannot be compared",
     )
 
 
 @dataclass(frozen=True)
-class Score:
-    """What the decision rests on: an ExpRate (percent) and the digest of the data behind it."""
+class Comparison:
+    """Challenger against champion on the same expressions.
 
-    exprate: float
-    data: str
+    `gain` is challenger minus champion in points of ExpRate, with its paired bootstrap interval;
+    `occluded_gain` the same, without an interval, as a mean over the levels of hidden ink (None
+    where the two were not measured alike). `only_challenger` and `only_champion` count the
+    expressions that one alone reads right, of `n`.
+    """
+
+    gain: Interval
+    n: int
+    only_challenger: int
+    only_champion: int
+    occluded_gain: float | None
 
 
 def decide(
-    candidate: Score, champion: Score | None, config: RegisterConfig
+    comparison: Comparison | None, config: RegisterConfig, *, obstacle: str = ""
 ) -> tuple[Decision, str]:
-    """The decision and its reason, in words."""
-    if champion is None:
-        return "champion", "there was no champion"
-    if candidate.data != champion.data:
+    """The decision and its reason, in words.
+
+    Args:
+        comparison: None where there is no champion, or none to compare with.
+        config: thresholds.
+        obstacle: why the champion there is cannot be compared with; "" if there is none.
+    """
+    if comparison is None:
+        if not obstacle:
+            return "champion", "there was no champion"
         if config.across_data:
-            return "champion", (
-                "the champion was scored on other data, and register.across_data is set"
-            )
-        return "challenger", (
-            "not comparable: the champion was scored on other data (register.across_data "
-            "promotes all the same)"
-        )
-    gain = candidate.exprate - champion.exprate
-    numbers = f"ExpRate {candidate.exprate:.2f} % against {champion.exprate:.2f} % on the same data"
-    if gain > config.margin:
-        return "champion", f"better: {numbers}"
-    if gain > 0:
+            return "champion", f"not comparable ({obstacle}), and register.across_data is set"
         return (
             "challenger",
-            f"better, but by no more than the margin {config.margin:.2f}: {numbers}",
+            f"not comparable: {obstacle} (promote by hand, or register.across_data)",
         )
-    return "challenger", f"not better: {numbers}"
+    gain, occluded = comparison.gain, comparison.occluded_gain
+    told = (
+        f"{gain.mean:+.2f} points of ExpRate, {config.level:.0%} interval {gain.low:+.2f} to "
+        f"{gain.high:+.2f}"
+    )
+    if gain.mean < -config.worse:
+        return "refused", f"worse by more than {config.worse:g} (register.worse): {told}"
+    if occluded is not None and occluded < -config.worse_occluded:
+        return "refused", (
+            f"worse where ink is hidden, {occluded:+.2f} points, by more than "
+            f"{config.worse_occluded:g} (register.worse_occluded); unhidden {told}"
+        )
+    if gain.low > config.margin:
+        above = f"the margin {config.margin:g}" if config.margin else "noise"
+        return "champion", f"better beyond {above}: {told}"
+    if gain.mean > 0:
+        return "challenger", f"better, but not beyond doubt: {told}"
+    return "challenger", f"not better: {told}"

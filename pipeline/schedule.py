@@ -1,4 +1,4 @@
-"""Retraining on a schedule: a Prefect server on this machine, and the flow waiting for its hour.
+"""Retraining on a schedule and on new data: a Prefect server on this machine, and the flow waiting for its hour.
 
 The server that a flow starts for itself never creates scheduled runs, so a lasting one is needed.
 If `PREFECT_API_URL` names one it is used; otherwise one is started on the loopback address and
@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,32 +19,66 @@ from contextlib import contextmanager
 
 from hmer.errors import HmerError
 from pipeline.environment import project_root
+from pipeline.guard import guard
 from pipeline.process import end_group
+from pipeline.watch import watch
 
+DEPLOYMENT = "retrain"
 HOST = "127.0.0.1"
 PORT = 4200
 START_SECONDS = 120
 
 
-def serve_on(cron: str, config: str | None, settings: tuple[str, ...]) -> None:
+def serve_on(
+    cron: str | None, every: float | None, config: str | None, settings: tuple[str, ...]
+) -> None:
     """Serve the flow until interrupted; a run that is due while another runs has to wait.
+
+    Args:
+        cron: when to run; None: only when asked.
+        every: seconds between two looks at the raw data; None: do not look.
+        config: as for the flow.
+        settings: as for the flow.
 
     Raises:
         HmerError: the cron line is wrong, or there is no server.
     """
-    check_cron(cron)
+    if cron is not None:
+        check_cron(cron)
+    guard()
     with server() as url:
         os.environ["PREFECT_API_URL"] = url
         from pipeline.flow import pipeline_flow
 
         sys.stdout.write(f"serving on {url.removesuffix('/api')}; Ctrl-C ends it\n")
         sys.stdout.flush()
+        if every is not None:
+            threading.Thread(
+                target=watch, args=(project_root(), every, trigger), name="watch", daemon=True
+            ).start()
         pipeline_flow.serve(
-            name="retrain",
+            name=DEPLOYMENT,
             cron=cron,
             limit=1,
             parameters={"config": config, "settings": list(settings)},
         )
+
+
+def trigger() -> None:
+    """Ask the server for a run of the deployment, without waiting for it.
+
+    Raises:
+        HmerError: nobody serves it.
+    """
+    from prefect.deployments import run_deployment
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        run_deployment(name=f"hmer/{DEPLOYMENT}", timeout=0, as_subflow=False)
+    except ObjectNotFound:
+        raise HmerError(
+            f"no deployment hmer/{DEPLOYMENT}: start `python -m pipeline serve`"
+        ) from None
 
 
 def check_cron(cron: str) -> None:

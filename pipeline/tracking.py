@@ -1,4 +1,4 @@
-"""MLflow tracking: the only file that talks to it (the registry is `registry.py`).
+"""MLflow tracking: runs and what goes into them (the registry is `registry.py`).
 
 Runs are opened before any work is done, so that a server that does not answer is known at once.
 Once work has begun tracking is a witness, not a judge: if the server goes away, a warning is
@@ -9,9 +9,7 @@ equal inputs must give equal bytes.
 from __future__ import annotations
 
 import json
-import logging
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,29 +19,30 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hmer.errors import HmerError
-from pipeline.resume import RESUME, content_digest
-from pipeline.sections import leaves
+from pipeline.datasets import datasets
+from pipeline.declaration import PARAMS
+from pipeline.lineage import OUTPUT, PARENT_TAG, input_tags, links, output_digest, stories
+from pipeline.provenance import Cost, device, origin
+from pipeline.resume import RESUME
+from pipeline.sections import leaves, read_yaml
+from pipeline.store import EXPERIMENT, TrackingError, answered, connect
 
 if TYPE_CHECKING:
+    import pandas as pd
     from lightning.pytorch.loggers import Logger
     from mlflow import MlflowClient
 
     from pipeline.stage import Stage
 
-EXPERIMENT = "hmer"
+__all__ = ["EXPERIMENT", "PARENT", "Tracker", "TrackingError", "connect", "parent_run", "stage_run"]
+
 PARENT = "HMER_PARENT_RUN"
 """Environment variable with the id of the run that the stage runs belong to."""
 KEPT = {".csv", ".html", ".json", ".png", ".svg"}
 """Outputs copied to the tracking server; data and weights are DVC's."""
 LARGEST = 4 * 2**20
 PARAM_LENGTH = 6000
-
-
-class TrackingError(HmerError):
-    """The tracking server does not answer, or refuses."""
-
-    exit_code = 75
+TAG_LENGTH = 4000
 
 
 @dataclass
@@ -53,6 +52,7 @@ class Tracker:
     client: MlflowClient
     run_id: str
     name: str
+    experiment: str = ""
 
     def metrics(self, values: Mapping[str, Any], step: int = 0) -> None:
         """Log all numbers of a possibly nested mapping, under dotted names."""
@@ -73,6 +73,15 @@ class Tracker:
             part = entities[start : start + 1000]
             self._witness(self.client.log_batch, self.run_id, part)
 
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Log parameters."""
+        from mlflow.entities import Param
+
+        entities = [Param(clean(k), str(v)[:PARAM_LENGTH]) for k, v in values.items()]
+        for start in range(0, len(entities), 100):
+            part = entities[start : start + 100]
+            self._witness(self.client.log_batch, self.run_id, (), part)
+
     def outputs(self, out: Path) -> None:
         """Log what a stage has written: numbers of `metrics.json`, tables, pages and pictures."""
         metrics = out / "metrics.json"
@@ -82,18 +91,27 @@ class Tracker:
         for file in files:
             if file.suffix in KEPT and file.stat().st_size <= LARGEST:
                 folder = file.parent.relative_to(out if out.is_dir() else out.parent).as_posix()
-                self._witness(
-                    self.client.log_artifact,
-                    self.run_id,
-                    str(file),
-                    None if folder == "." else folder,
-                )
+                self.artifact(file, None if folder == "." else folder)
+
+    def artifact(self, file: Path, folder: str | None = None) -> None:
+        """Log one file."""
+        self._witness(self.client.log_artifact, self.run_id, str(file), folder)
+
+    def table(self, frame: pd.DataFrame, file: str) -> None:
+        """Log a table that the user interface shows and compares between runs."""
+        self._witness(self.client.log_table, self.run_id, frame, file)
+
+    def data(self, paths: list[str], root: Path, context: str) -> None:
+        """Log the Parquet files among `paths` (or in folders of them) as datasets of the run."""
+        found = datasets(paths, root, context)
+        if found:
+            self._witness(self.client.log_inputs, self.run_id, found)
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""
         from mlflow.entities import RunTag
 
-        tags = [RunTag(key, value) for key, value in values.items()]
+        tags = [RunTag(key, value[:TAG_LENGTH]) for key, value in values.items()]
         self._witness(self.client.log_batch, self.run_id, (), (), tags)
 
     def end(self, status: str) -> None:
@@ -117,7 +135,7 @@ class Tracker:
 
 @contextmanager
 def stage_run(stage: Stage, params: Mapping[str, Any]) -> Iterator[Tracker]:
-    """A run for the block, with its parameters, origin and outcome.
+    """A run for the block, with its parameters, origin, data, cost and outcome.
 
     A run that a killed process left open is continued if this is the same work (same
     fingerprint), and otherwise closed as KILLED.
@@ -126,10 +144,16 @@ def stage_run(stage: Stage, params: Mapping[str, Any]) -> Iterator[Tracker]:
         TrackingError: the server does not answer; the block is not entered.
     """
     record = stage.root / RESUME / stage.name / "run.json"
+    cost = Cost()
     tracker = _open(stage, params, record)
+    status = "FAILED"
     try:
         yield tracker
         status = "FINISHED"
+        digest = output_digest(stage.declared, stage.root)
+        if digest is not None:
+            tracker.tags({OUTPUT: digest})
+        tracker.data(list(stage.declared.outs), stage.root, "output")
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt) or stage.interruption.signal is not None
         status = "KILLED" if stopped else "FAILED"
@@ -137,6 +161,8 @@ def stage_run(stage: Stage, params: Mapping[str, Any]) -> Iterator[Tracker]:
     finally:
         if "logger" in tracker.__dict__:
             tracker.logger.save()
+        tracker.tags({"device": device()})
+        tracker.metrics(cost.so_far())
         tracker.end(status)
         record.unlink(missing_ok=True)
 
@@ -145,17 +171,20 @@ def stage_run(stage: Stage, params: Mapping[str, Any]) -> Iterator[Tracker]:
 def parent_run(root: Path, tags: Mapping[str, str]) -> Iterator[str]:
     """A run that the stages started inside the block belong to; its id goes into `PARENT`.
 
+    When the block has ended, however it has, every stage is linked: to the child that ran, or to
+    the earlier run whose output DVC found good.
+
     Raises:
         TrackingError: the server does not answer; the block is not entered.
     """
     record = root / RESUME / "run.json"
     client, experiment = connect(root)
     _close_left_open(client, record)
-    tracker = Tracker(
-        client, _create(client, experiment, "pipeline", {**origin(root), **tags}), "pipeline"
-    )
+    run_id = _create(client, experiment, "pipeline", {**origin(root), **tags})
+    tracker = Tracker(client, run_id, "pipeline", experiment)
     _remember(record, tracker.run_id, "")
     os.environ[PARENT] = tracker.run_id
+    cost = Cost()
     status = "FINISHED"
     try:
         yield tracker.run_id
@@ -167,20 +196,9 @@ def parent_run(root: Path, tags: Mapping[str, str]) -> Iterator[str]:
         raise
     finally:
         del os.environ[PARENT]
+        _tell(tracker, root, cost)
         tracker.end(status)
         record.unlink(missing_ok=True)
-
-
-def origin(root: Path) -> dict[str, str]:
-    """Where a result comes from: git commit, whether files were changed, digest of `dvc.lock`."""
-    found = {}
-    commit = _git(root, "rev-parse", "HEAD")
-    if commit:
-        found["git.commit"] = commit
-        found["git.dirty"] = str(bool(_git(root, "status", "--porcelain"))).lower()
-    if (root / "dvc.lock").is_file():
-        found["dvc.lock"] = content_digest(root / "dvc.lock")
-    return found
 
 
 def clean(name: str) -> str:
@@ -188,57 +206,46 @@ def clean(name: str) -> str:
     return "".join(c if c.isalnum() or c in "_-. /" else "_" for c in name)
 
 
-def _open(stage: Stage, params: Mapping[str, Any], record: Path) -> Tracker:
-    from mlflow.entities import Param
-
-    client, experiment = connect(stage.root)
-    with _answered():
-        run_id = _left_open(client, record, stage.fingerprint)
-        if run_id is None:
-            parent = os.environ.get(PARENT)
-            tags = {"stage": stage.name, "fingerprint": stage.fingerprint, **origin(stage.root)}
-            if parent:
-                tags["mlflow.parentRunId"] = parent
-            run_id = _create(client, experiment, stage.name, tags)
-            values = [Param(clean(k), str(v)[:PARAM_LENGTH]) for k, v in params.items()]
-            for start in range(0, len(values), 100):
-                client.log_batch(run_id, params=values[start : start + 100])
-    _remember(record, run_id, stage.fingerprint)
-    return Tracker(client, run_id, stage.name)
-
-
-def connect(root: Path) -> tuple[MlflowClient, str]:
-    """Client and experiment id; local artifacts lie in the project, wherever one stands."""
-    with _answered():
-        from mlflow import MlflowClient
-
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table it makes
-        uri = os.environ["MLFLOW_TRACKING_URI"]
-        client = MlflowClient(uri)
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
-        found = client.get_experiment_by_name(name)
-        if found is not None:
-            return client, str(found.experiment_id)
-        place = (root / "mlruns").as_uri() if uri.startswith("sqlite:") else None
-        return client, str(client.create_experiment(name, artifact_location=place))
-
-
-@contextmanager
-def _answered() -> Iterator[None]:
+def _tell(tracker: Tracker, root: Path, cost: Cost) -> None:
+    """What a parent run knows when its stages have ended."""
     try:
-        yield
-    except Exception as error:  # network, data base, credentials: one remedy for all
-        uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-        first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise TrackingError(
-            f"the MLflow tracking store {uri} does not answer ({first}); start it, or unset "
-            "MLFLOW_TRACKING_URI to track in the project"
-        ) from error
+        if (root / PARAMS).is_file():
+            tracker.params(dict(leaves(read_yaml(root / PARAMS))))
+            tracker.artifact(root / PARAMS)
+        if (root / "dvc.lock").is_file():
+            tracker.artifact(root / "dvc.lock")
+        told = stories(tracker.client, tracker.experiment, root, tracker.run_id)
+        tracker.tags({**links(told, tracker.experiment), **origin(root), "device": device()})
+        tracker.metrics({"cost.seconds": cost.so_far()["cost.seconds"]})
+    except Exception as error:  # a witness, as ever: what happened must not be hidden by this
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        sys.stderr.write(f"warning: {tracker.name}: not tracked: {first}\n")
+
+
+def _open(stage: Stage, params: Mapping[str, Any], record: Path) -> Tracker:
+    client, experiment = connect(stage.root)
+    with answered():
+        run_id = _left_open(client, record, stage.fingerprint)
+        if run_id is not None:
+            return Tracker(client, run_id, stage.name, experiment)
+        tags = {"stage": stage.name, "fingerprint": stage.fingerprint, **origin(stage.root)}
+        tags |= input_tags(client, experiment, stage.declared, stage.root)
+        if parent := os.environ.get(PARENT):
+            tags[PARENT_TAG] = parent
+        run_id = _create(client, experiment, stage.name, tags)
+    _remember(record, run_id, stage.fingerprint)
+    tracker = Tracker(client, run_id, stage.name, experiment)
+    tracker.params(params)
+    tracker.data(list(stage.declared.deps), stage.root, "input")
+    if (stage.root / PARAMS).is_file():
+        tracker.artifact(stage.root / PARAMS)
+    return tracker
 
 
 def _create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:
-    with _answered():
-        return str(client.create_run(experiment, tags=dict(tags), run_name=name).info.run_id)
+    short = {key: value[:TAG_LENGTH] for key, value in tags.items()}
+    with answered():
+        return str(client.create_run(experiment, tags=short, run_name=name).info.run_id)
 
 
 def _remember(record: Path, run_id: str, fingerprint: str) -> None:
@@ -283,13 +290,3 @@ def _read(record: Path) -> dict[str, Any]:
         return dict(json.loads(record.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()

@@ -15,6 +15,10 @@ from hmer.evaluation.figures.canvas import MONO, SERIES, TEXT, new_figure, style
 
 MAX_SYMBOLS = 48
 BINS = 30
+MAX_SYMBOL_HEIGHT = 3.0
+"""Symbol units; what is higher falls into the last bin."""
+MIN_ROWS = 30
+"""Collections with fewer rows have no distribution to draw."""
 
 
 def plots(profile: Profile) -> dict[str, bytes]:
@@ -31,6 +35,7 @@ def plots(profile: Profile) -> dict[str, bytes]:
         ),
         "strokes.png": histogram(profile.rows, "strokes", "Strokes", "strokes per expression"),
         "depth.png": _figure(lambda axes: _depth(axes, profile.rows)),
+        "scale.png": _figure(lambda axes: _scale(axes, profile.rows)),
     }
 
 
@@ -96,6 +101,18 @@ def _depth(axes: Axes, rows: pd.DataFrame) -> None:
         axes.bar(depths + offset, shares, width, color=color, label=split)
     axes.set_xticks(depths)
     axes.legend(frameon=False, fontsize=8.5)
+
+
+def _scale(axes: Axes, rows: pd.DataFrame) -> None:
+    style(axes, "Symbol scale by collection", "height in symbol units", "share of the collection")
+    known = rows[["source", "symbol_height"]].dropna()
+    edges = np.linspace(0, MAX_SYMBOL_HEIGHT, 2 * BINS + 1)
+    groups = [(name, group) for name, group in known.groupby("source") if len(group) >= MIN_ROWS]
+    for color, (name, group) in zip(_colors(), groups, strict=False):
+        counts, _ = np.histogram(np.clip(group["symbol_height"], None, edges[-1]), edges)
+        axes.stairs(counts / counts.sum(), edges, color=color, linewidth=1.4, label=str(name))
+    if groups:
+        axes.legend(frameon=False, fontsize=8.5)
 
 
 def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,17 @@ import pandas as pd
 import pyarrow.parquet as pq
 from PIL import Image
 
+from pipeline.evidence import Evidence
 from pipeline.expectations import ValidateConfig
-from pipeline.gate import Evidence
+from pipeline.validation_collections import (
+    Collection,
+    by_contradiction,
+    by_explanation,
+    collections,
+    sheet_name,
+    sheet_places,
+    write_sheet,
+)
 from pipeline.validation_plots import plots
 from pipeline.verdict import Failure, Finding, Verdict
 
@@ -53,7 +62,7 @@ class Shown:
 def write_report(
     out: Path, dataset: Path, evidence: Evidence, verdict: Verdict, config: ValidateConfig
 ) -> None:
-    """Write `index.html`, `plots/`, `pictures/`, `gate.json` and `verdict.json` into `out`.
+    """Write `index.html`, folders of pictures, `gate.json` and `verdict.json` into `out`.
 
     `gate.json` holds the answer alone, for stages that must not run again because a threshold
     that was kept anyway has moved.
@@ -64,7 +73,8 @@ def write_report(
     (out / "plots").mkdir(exist_ok=True)
     for name, data in images.items():
         (out / "plots" / name).write_bytes(data)
-    page = _page(evidence, verdict, config, shown, list(images))
+    found = _sheets(out, dataset, evidence)
+    page = _page(evidence, verdict, config, shown, list(images), found)
     (out / "index.html").write_text(page, encoding="utf-8")
     (out / "verdict.json").write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
     gate = '{"passed": true}' if verdict.passed else '{"passed": false}'
@@ -100,6 +110,22 @@ def _show(
         ]
         for name, found in pairs.items()
     }
+
+
+def _sheets(out: Path, dataset: Path, evidence: Evidence) -> list[Collection]:
+    """The collections, with the contact sheet of each."""
+    samples = evidence.frames["samples"]
+    found = collections(samples)
+    places = {c.name: sheet_places(samples, c.name) for c in found}
+    rows = read_rows(dataset, {place for chosen in places.values() for place in chosen})
+    (out / "sheets").mkdir(exist_ok=True)
+    with_sheets = []
+    for number, collection in enumerate(found):
+        name = f"sheets/{number:02d}-{sheet_name(collection.name)}.png"
+        write_sheet(out / name, [rows[place] for place in places[collection.name]])
+        sheet = name if (out / name).is_file() else ""
+        with_sheets.append(replace(collection, sheet=sheet))
+    return with_sheets
 
 
 def _place(failure: Failure) -> Place:
@@ -170,6 +196,7 @@ def _page(
     config: ValidateConfig,
     shown: dict[str, list[Shown]],
     images: list[str],
+    found: list[Collection],
 ) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -193,6 +220,9 @@ def _page(
         },
         units=UNITS,
         shown=shown,
+        collections=found,
+        differences=by_explanation(evidence.frames["samples"]),
+        noise=by_contradiction(evidence.frames["samples"]),
         splits=evidence.frames["splits"].to_dict("records"),
         images=images,
         rare=rare.sort_values(["later", "train", "id"], ascending=[False, True, True]).to_dict(

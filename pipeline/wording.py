@@ -77,6 +77,15 @@ WORDING: dict[str, Wording] = {
         "Labels are not nested absurdly deep",
         "Look whether these labels are meant.",
     ),
+    "caption_agrees": Wording(
+        "Captions are what their raw truths normalise to",
+        "Either may be wrong: the explanation is named, with what the raw truth gives. Correct "
+        "the caption file, or leave it out.",
+    ),
+    "annotations_agree": Wording(
+        "Caption, structure and symbols of an expression agree",
+        "Label noise: correct these files, or expect these labels to teach errors.",
+    ),
     "image_decodes": Wording(
         "Pictures decode to their declared size",
         "Run ingest again; if it stays, the source pictures are damaged.",
@@ -101,6 +110,10 @@ WORDING: dict[str, Wording] = {
     "strokes": Wording(
         "Stroke counts are within bounds",
         "Look whether these are single expressions; leave them out or raise validate.max_strokes.",
+    ),
+    "symbol_size": Wording(
+        "Letters and digits are about one symbol unit high",
+        "The scale was misjudged, by a long stroke or by stray ink: look at the pictures.",
     ),
     "boxes_inside": Wording(
         "Symbol boxes lie in the picture",

@@ -31,6 +31,9 @@ MAX_TOTAL = 64 * 2**30
 MAX_RATIO = 400
 """Unpacked over packed size (CROHME's is 15), beyond the first `_FREE` bytes."""
 
+Suffix = str | tuple[str, ...]
+"""Ending of file names in lower case, or several of them."""
+
 _FREE = 64 * 2**20
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 _DAMAGE = (
@@ -54,14 +57,14 @@ class Member:
     data: bytes
 
 
-def read_members(path: Path, suffix: str, parameter: str) -> Iterator[Member]:
+def read_members(path: Path, suffix: Suffix, parameter: str) -> Iterator[Member]:
     """The files whose names end in `suffix` (any case); hidden ones are passed over.
 
     A folder is read in the order of its names, a package in its own order.
 
     Args:
         path: a folder, or a .tar, .tar.gz, .tgz, .tar.xz, .tar.bz2 or .zip package.
-        suffix: ".inkml", say.
+        suffix: ".inkml", say, or several such.
         parameter: what the user set to name the path, for error messages.
 
     Raises:
@@ -97,7 +100,7 @@ def check_path(path: Path, parameter: str) -> None:
         raise ArchiveError(f"{parameter}: {path} is neither a folder nor a package ({kinds})")
 
 
-def count_members(path: Path, suffix: str) -> int | None:
+def count_members(path: Path, suffix: Suffix) -> int | None:
     """How many files `read_members` will give, or None where only reading them all would tell."""
     if path.is_dir():
         return sum(1 for _ in _walk(path, suffix))
@@ -110,13 +113,13 @@ def count_members(path: Path, suffix: str) -> int | None:
         return None
 
 
-def _wanted(name: str, suffix: str) -> bool:
+def _wanted(name: str, suffix: Suffix) -> bool:
     parts = PurePosixPath(name).parts
     hidden = any(part.startswith((".", "__MACOSX")) and part != "." for part in parts)
     return name.lower().endswith(suffix) and not hidden
 
 
-def _walk(root: Path, suffix: str) -> Iterator[Path]:
+def _walk(root: Path, suffix: Suffix) -> Iterator[Path]:
     # Links to files are followed (a DVC cache may hold them), links to folders could be circular.
     for folder, folders, files in os.walk(root, followlinks=False):
         folders.sort()
@@ -126,7 +129,7 @@ def _walk(root: Path, suffix: str) -> Iterator[Path]:
                 yield path
 
 
-def _folder(root: Path, suffix: str) -> Iterator[Member]:
+def _folder(root: Path, suffix: Suffix) -> Iterator[Member]:
     for path in _walk(root, suffix):
         name = f"{root.resolve().name}/{path.relative_to(root).as_posix()}"
         try:
@@ -167,7 +170,7 @@ class _Limited(io.RawIOBase):
         return data
 
 
-def _tar(path: Path, suffix: str) -> Iterator[Member]:
+def _tar(path: Path, suffix: Suffix) -> Iterator[Member]:
     with path.open("rb") as raw, _decompressed(raw) as stream:
         limited = cast(BinaryIO, _Limited(stream, path.name, path.stat().st_size))
         with tarfile.open(fileobj=limited, mode="r|") as package:
@@ -205,7 +208,7 @@ def _decompressed(raw: BinaryIO) -> BinaryIO:
     return raw
 
 
-def _zip(path: Path, suffix: str) -> Iterator[Member]:
+def _zip(path: Path, suffix: Suffix) -> Iterator[Member]:
     limit = min(MAX_TOTAL, _FREE + MAX_RATIO * path.stat().st_size)
     total = 0
     with zipfile.ZipFile(path) as package:

@@ -25,6 +25,15 @@ class BatchConfig(BaseModel):
     max_pixels: int = Field(400_000, ge=1024, description="padded pixels in a batch, at most")
     max_count: int = Field(64, ge=1, le=4096, description="samples in a batch, at most")
     buckets: int = Field(8, ge=1, le=64, description="padded shapes, at most")
+    max_image: int | None = Field(
+        None,
+        ge=1024,
+        description="pixels of an image; training shrinks larger ones. None: no limit",
+    )
+
+
+LENGTH_NOISE = 0.1
+"""Standard deviation of the logarithm by which lengths are blurred before batches are cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,7 @@ def plan_epoch(
     rng: np.random.Generator,
     scale_range: tuple[float, float] = (1.0, 1.0),
     least: int = 1,
+    lengths: NDArray[np.int64] | None = None,
 ) -> Iterator[PlannedBatch]:
     """Every sample once, in batches of a fixed size per bucket and in random order.
 
@@ -89,6 +99,8 @@ def plan_epoch(
         scale_range: sizes are multiplied by a factor drawn log-uniformly from it; a sample that
             then fits no bucket is shrunk to the largest one.
         least: samples in a batch, at least, however large they are.
+        lengths: of the captions, (n,): batches are then made of captions of about one length, so
+            that a decoder has little padding to work on.
     """
     low, high = np.log(scale_range)
     scales = np.exp(rng.uniform(low, high, len(sizes)))
@@ -111,9 +123,13 @@ def plan_epoch(
         if not len(members):
             continue
         rng.shuffle(members)
+        if lengths is not None:
+            # Not strictly sorted: who is in a batch with whom changes from epoch to epoch.
+            noise = np.exp(rng.normal(0.0, LENGTH_NOISE, len(members)))
+            members = members[np.argsort(lengths[members] * noise, kind="stable")]
         count = batch_size(shape, config, least)
         missing = -len(members) % count
-        filled = np.concatenate([members, np.resize(members, missing)])
+        filled = np.concatenate([members, np.resize(members[::-1], missing)])
         planned += [
             PlannedBatch(part, scales[part], int(shape[0]), int(shape[1]))
             for part in filled.reshape(-1, count)

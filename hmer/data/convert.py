@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hmer.data.alignment import place_symbols
 from hmer.data.schema import Quarantined, Sample, encode_png
 from hmer.data.sources.base import Rejected, SourceItem, Task, resolve
 from hmer.data.splits import split_of
@@ -20,10 +21,18 @@ from hmer.latex.vocabulary import vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A row of the dataset or of the quarantine, and the file it was read from."""
+    """A row of the dataset or of the quarantine, and the file it was read from.
+
+    Attributes:
+        file: its name.
+        result: the row.
+        unplaced: why the symbols of a sample could not be matched with the tokens of its caption;
+            None if they were, or if no segmentation is known.
+    """
 
     file: str
     result: Sample | Quarantined
+    unplaced: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,9 @@ class Converter:
         if isinstance(item, Rejected):
             return _refused(item, item.reason)
         try:
-            return Converted(item.file, self._sample(item, self._tokens(item)))
+            tokens = self._tokens(item)
+            item, unplaced = _placed(item, tokens)
+            return Converted(item.file, self._sample(item, tokens), unplaced)
         except (LatexError, InkError) as error:
             return _refused(item, str(error))
 
@@ -80,6 +91,15 @@ class Converter:
             ink=packed,
             symbol_boxes=boxes,
         )
+
+
+def _placed(item: SourceItem, tokens: tuple[str, ...]) -> tuple[SourceItem, str | None]:
+    """The item with symbols that know their tokens, or why they cannot."""
+    ink = item.ink
+    if ink is None or not ink.symbols or all(s.place is not None for s in ink.symbols):
+        return item, None
+    placed = place_symbols(ink, item.symbol_ids, item.mathml, tokens)
+    return replace(item, ink=placed.ink), placed.problem
 
 
 def _refused(item: SourceItem | Rejected, reason: str) -> Converted:

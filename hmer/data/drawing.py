@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hmer.data.dataset import Expressions
 from hmer.ink.augment import AugmentConfig, augment
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
+
+
+class Drawable(Protocol):
+    """Expressions that can be drawn: `hmer.data.dataset.Expressions`, or written ones."""
+
+    @property
+    def tokens(self) -> list[list[str]]:
+        """Captions."""
+        ...
+
+    def ink(self, index: int) -> Ink | None:
+        """Normalised ink; None where there is an image only."""
+        ...
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """A rendering, (H, W), ink 255 on 0; asked for only where there is no ink."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,7 @@ def draw_image(image: NDArray[np.uint8], scale: float, height: int, width: int) 
 
 
 def draw(
-    expressions: Expressions,
+    expressions: Drawable,
     index: int,
     config: RenderConfig,
     augmentation: AugmentConfig | None,

@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hmer.data.caption_difference import caption_difference
 from hmer.errors import HmerError
 from hmer.ink.codec import unpack
+from hmer.ink.strokes import Ink
 from hmer.latex.depth import nesting_depth
 from hmer.latex.parse import parse
 
@@ -31,6 +33,7 @@ FINGERPRINT_BYTES = FINGERPRINT_SIZE[0] * FINGERPRINT_SIZE[1]
 MAX_PIXELS = 2**25
 """A picture beyond this (32 megapixels) is refused before it is decoded."""
 
+_ORDINARY = frozenset("0123456789abcdefghijklmnopqrstuvwxyz")
 _UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 T = TypeVar("T")
@@ -50,6 +53,7 @@ class RowFacts(NamedTuple):
     unknown: str  # tokens that are not in the vocabulary, blank between
     parse_error: str | None  # "" where the label parses
     depth: int | None  # braced groups within one another; 0 for a flat expression
+    difference: str | None  # from what the raw truth normalises to, with an explanation
     label_hash: int
     image_error: str | None  # "" where it decodes to the declared size
     height: int | None
@@ -57,6 +61,7 @@ class RowFacts(NamedTuple):
     ink_share: float | None  # share of pixels that are more ink than paper
     image_hash: int  # 0 where there is no picture
     strokes: int | None  # None for a mere picture
+    symbol_height: float | None  # median over letters and digits, in symbol units
     ink_error: str | None  # "" where the packed ink agrees with the row
     box_error: str | None  # "" where the symbol boxes lie in the picture
     broken: str  # probes that raised what they should not have, with the exception
@@ -79,9 +84,16 @@ class PictureFacts(NamedTuple):
 
 
 def row_facts(
-    row: Mapping[str, Any], file: str, index: int, vocabulary: frozenset[str]
+    row: Mapping[str, Any],
+    file: str,
+    index: int,
+    vocabulary: frozenset[str],
+    dialect: str | None = None,
 ) -> tuple[RowFacts, bytes]:
-    """The facts of one row, and the fingerprint of its picture (FINGERPRINT_BYTES bytes)."""
+    """The facts of one row, and the fingerprint of its picture (FINGERPRINT_BYTES bytes).
+
+    Without a dialect captions are not compared with the raw truths.
+    """
     broken: list[str] = []
     tokens = None if row["tokens"] is None else [token or "" for token in row["tokens"]]
     label = _probe("label", lambda: label_facts(tokens), LabelFacts(), broken)
@@ -103,6 +115,9 @@ def row_facts(
         unknown=" ".join(sorted(set(tokens or ()) - vocabulary)),
         parse_error=label.error,
         depth=label.depth,
+        difference=_probe(
+            "caption", lambda: difference(row["latex"], tokens, dialect), None, broken
+        ),
         label_hash=_hash("\x1f".join(tokens or ()).encode()),
         image_error=picture.error,
         height=row["height"],
@@ -110,6 +125,7 @@ def row_facts(
         ink_share=picture.ink_share,
         image_hash=picture.hash,
         strokes=row["strokes"] or None,
+        symbol_height=_probe("scale", lambda: symbol_height(row["ink"]), None, broken),
         ink_error=_probe("ink", lambda: ink_error(row["ink"], row["strokes"]), None, broken),
         box_error=_probe(
             "boxes",
@@ -133,6 +149,35 @@ def label_facts(tokens: Sequence[str] | None) -> LabelFacts:
     except HmerError as error:
         return LabelFacts(str(error))
     return LabelFacts("", nesting_depth(tokens))
+
+
+def difference(latex: str | None, tokens: Sequence[str] | None, dialect: str | None) -> str | None:
+    """How the caption differs from the normalised raw truth: "" where it does not."""
+    if not latex or not tokens or dialect is None:
+        return None
+    found = caption_difference(latex, tokens, dialect)
+    return "" if found is None else f"{found[0]}: {found[1]}"
+
+
+def symbol_height(data: bytes | None) -> float | None:
+    """Median height of the lower-case letters and digits, in symbol units: about 1.
+
+    None where ink or segmentation is unknown, where there is no such symbol, or where the ink
+    cannot be read (which `ink_error` tells).
+    """
+    if data is None:
+        return None
+    try:
+        ink = unpack(data)
+        heights = [_height(ink, s.strokes) for s in ink.symbols if s.token in _ORDINARY]
+    except (HmerError, ValueError, IndexError):
+        return None
+    return float(np.median(heights)) if heights else None
+
+
+def _height(ink: Ink, strokes: Sequence[int]) -> float:
+    ys = np.concatenate([ink.strokes[stroke][:, 1] for stroke in strokes])
+    return float(np.ptp(ys))
 
 
 def picture_facts(data: bytes | None, height: int | None, width: int | None) -> PictureFacts:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hmer.data.convert import Converted, Converter
 from hmer.data.pool import ordered_map
@@ -25,9 +25,13 @@ from hmer.data.schema import (
     Sample,
     sample_row,
 )
-from hmer.data.sources.base import Source
-from hmer.data.sources.crohme import CrohmeConfig, CrohmeSource
-from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.data.sources.base import Setting, Source, SourceConfig
+from hmer.data.sources.comer import ComerConfig
+from hmer.data.sources.crohme import CrohmeConfig
+from hmer.data.sources.images import ImagesConfig
+from hmer.data.sources.mathwriting import MathWritingConfig
+from hmer.data.sources.mixture import MixedSource
+from hmer.data.sources.synthetic import SyntheticConfig
 from hmer.data.splits import TRAIN, VALIDATION
 from hmer.data.summary import IngestSummary, Tally
 from hmer.errors import HmerError
@@ -37,6 +41,7 @@ from hmer.latex.vocabulary import vocabulary
 SUMMARY = "summary.json"
 VOCABULARY = "vocabulary.json"
 QUARANTINE = "quarantine.parquet"
+LABEL_NOISE = "label_noise.parquet"
 
 Progress = Callable[[int, int | None], None]
 """Called with how many expressions are done, and of how many, if that is known."""
@@ -47,7 +52,9 @@ class IngestConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: Literal["synthetic", "crohme"] = "synthetic"
+    source: str = Field(
+        default="synthetic", description="a source's name, as its section is called, or mixed"
+    )
     seed: int = Field(default=0, ge=0, description="of synthetic data")
     dialect: str = Field(default="wap", description="of the captions: wap, comer or can")
     val_share: float = Field(
@@ -58,20 +65,73 @@ class IngestConfig(BaseModel):
     )
     render: RenderConfig = RenderConfig()
     crohme: CrohmeConfig = CrohmeConfig()
+    comer: ComerConfig = ComerConfig()
+    images: ImagesConfig = ImagesConfig()
+    mathwriting: MathWritingConfig = MathWritingConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
+    mixed: dict[str, float] = Field(
+        default_factory=dict,
+        description="the sources of `mixed`, each with the share of its training data to take",
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in (*cls.sources(), MixedSource.name):
+            raise ValueError(f"choose one of {', '.join((*cls.sources(), MixedSource.name))}")
+        return name
+
+    @model_validator(mode="after")
+    def _mixable(self) -> IngestConfig:
+        for name, weight in self.mixed.items():
+            if name not in self.sources():
+                raise ValueError(f"mixed: {name!r} is none of {', '.join(self.sources())}")
+            if not 0 < weight <= 1:
+                raise ValueError(f"mixed.{name} = {weight}: a weight is above 0 and at most 1")
+        if self.source == MixedSource.name and not self.mixed:
+            raise ValueError("source is mixed, but `mixed` names no source")
+        return self
+
+    @classmethod
+    def sources(cls) -> tuple[str, ...]:
+        """The names of all sources: those of the fields that configure one."""
+        return tuple(
+            name
+            for name, field in cls.model_fields.items()
+            if isinstance(field.annotation, type) and issubclass(field.annotation, SourceConfig)
+        )
+
+    def chosen(self) -> dict[str, float]:
+        """The sources that are read, with their weights."""
+        return self.mixed if self.source == MixedSource.name else {self.source: 1.0}
+
+    def paths(self) -> list[str]:
+        """The files and folders that are read."""
+        return [path for name in self.chosen() for path in self._section(name).paths()]
+
+    def open(self) -> Source:
+        """The source, or the mixture of sources."""
+        setting = Setting(self.dialect, self.render)
+        parts = [(self._section(name).open(setting), w) for name, w in self.chosen().items()]
+        return MixedSource(parts) if self.source == MixedSource.name else parts[0][0]
+
+    def _section(self, name: str) -> SourceConfig:
+        section: SourceConfig = getattr(self, name)
+        return section
 
 
 def ingest(config: IngestConfig, out: Path, progress: Progress | None = None) -> IngestSummary:
     """Make the dataset `out` of the configured source; an earlier dataset there is replaced.
 
     Writes `<split>.parquet` for every split (always train and val), `vocabulary.json`,
-    `quarantine.parquet` and `summary.json`.
+    `quarantine.parquet`, `label_noise.parquet` (expressions whose annotations contradict each
+    other; they are in their split all the same) and `summary.json`.
 
     Raises:
         HmerError: the source cannot be read, training or validation would be empty, or `out`
             holds something that is not a dataset.
     """
-    return ingest_source(_source(config), config, out, progress)
+    return ingest_source(config.open(), config, out, progress)
 
 
 def ingest_source(
@@ -83,7 +143,7 @@ def ingest_source(
     total = source.total
     tally = Tally()
     with replaced_folder(out) as folder:
-        results = ordered_map(converter, source.items(config.seed), config.workers)
+        results = ordered_map(converter, source.items(config.seed), config.workers, _size)
         _write(folder, _reported(results, total, progress), tally)
         summary = IngestSummary(
             source=source.name,
@@ -92,6 +152,7 @@ def ingest_source(
             splits=tally.splits(TRAIN, VALIDATION),
             quarantined=sum(tally.refused.values()),
             quarantined_by_folder=tally.refused,
+            left_out=dict(source.left_out) if isinstance(source, MixedSource) else {},
         )
         _check(summary, config)
         (folder / VOCABULARY).write_text(words.to_json(), encoding="utf-8")
@@ -99,10 +160,9 @@ def ingest_source(
     return summary
 
 
-def _source(config: IngestConfig) -> Source:
-    if config.source == "crohme":
-        return CrohmeSource(config.crohme)
-    return SyntheticSource(config.synthetic)
+def _size(item: Any) -> int:
+    """Bytes that go to a worker with the item: those of the file it is read from."""
+    return len(getattr(item, "data", b""))
 
 
 def _reported(
@@ -122,7 +182,10 @@ def _write(folder: Path, results: Iterable[Converted], tally: Tally) -> None:
             return stack.enter_context(RowWriter(folder / f"{name}.parquet", SCHEMA))
 
         writers = {name: opened(name) for name in (TRAIN, VALIDATION)}
-        quarantine = stack.enter_context(RowWriter(folder / QUARANTINE, QUARANTINE_SCHEMA))
+        quarantine, noise = (
+            stack.enter_context(RowWriter(folder / name, QUARANTINE_SCHEMA))
+            for name in (QUARANTINE, LABEL_NOISE)
+        )
         for converted in results:
             result = converted.result
             if isinstance(result, Sample) and tally.seen(result):
@@ -132,7 +195,11 @@ def _write(folder: Path, results: Iterable[Converted], tally: Tally) -> None:
                 tally.refuse(result)
                 quarantine.add(asdict(result))
                 continue
-            tally.add(result)
+            tally.add(result, noisy=converted.unplaced is not None)
+            if converted.unplaced is not None:
+                noise.add(
+                    asdict(Quarantined(result.id, converted.file, converted.unplaced, result.split))
+                )
             if result.split not in writers:
                 writers[result.split] = opened(result.split)
             writers[result.split].add(sample_row(result))

@@ -26,10 +26,14 @@ from hmer.errors import HmerError
 Progress = Callable[[int, int], None]
 """Called with the rows done so far and the rows in all."""
 
+NOT_SPLITS = frozenset({"quarantine", "label_noise"})
+"""Parquet files of a dataset that hold no expressions."""
+
 PARALLEL_FROM = 8
 """Fewer row groups than this are read faster than processes start."""
 
-_NUMBERS = ("tokens", "depth", "height", "width", "strokes", "ink_share")  # NaN where unknown
+# NaN where unknown
+_NUMBERS = ("tokens", "depth", "height", "width", "strokes", "ink_share", "symbol_height")
 _COUNTS = ("row", "label_hash", "image_hash")
 _DTYPES = {
     name: "float64" if name in _NUMBERS else "int64" if name in _COUNTS else "str"
@@ -69,7 +73,7 @@ def dataset_files(dataset: Path) -> list[Path]:
     Raises:
         HmerError: there is none.
     """
-    paths = [path for path in dataset.glob("*.parquet") if path.stem != "quarantine"]
+    paths = [path for path in dataset.glob("*.parquet") if path.stem not in NOT_SPLITS]
     if not paths:
         raise HmerError(f"{dataset}: holds no dataset (no *.parquet); run the ingest stage first")
     return sorted(paths, key=lambda path: split_order(path.stem))
@@ -85,6 +89,7 @@ def profile(
     vocabulary: Iterable[str],
     workers: int = 1,
     progress: Progress | None = None,
+    dialect: str | None = None,
 ) -> Profile:
     """Read every row of a dataset once.
 
@@ -93,6 +98,7 @@ def profile(
         vocabulary: the tokens that labels may use.
         workers: processes; with 1 everything happens in this one.
         progress: told the rows done and the rows in all.
+        dialect: of the captions; None not to compare them with the raw truths.
 
     Raises:
         HmerError: there is no dataset, or a process was killed.
@@ -107,7 +113,7 @@ def profile(
     jobs = [(path, group) for path, _, groups in sound for group in range(groups)]
     total, done = sum(rows for _, rows, _ in sound), 0
     results: dict[int, GroupFacts] = {}
-    for index, facts in _run(jobs, frozenset(vocabulary), workers):
+    for index, facts in _run(jobs, frozenset(vocabulary), dialect, workers):
         results[index] = facts
         done += len(facts.rows)
         if progress is not None:
@@ -117,17 +123,17 @@ def profile(
 
 
 def _run(
-    jobs: list[tuple[Path, int]], vocabulary: frozenset[str], workers: int
+    jobs: list[tuple[Path, int]], vocabulary: frozenset[str], dialect: str | None, workers: int
 ) -> Iterator[tuple[int, GroupFacts]]:
     if workers <= 1 or len(jobs) < PARALLEL_FROM:
         for index, (path, group) in enumerate(jobs):
-            yield index, profile_group(path, group, vocabulary)
+            yield index, profile_group(path, group, vocabulary, dialect)
         return
     # Not forked: Arrow's threads do not survive a fork.
     pool = ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn"))
     try:
         futures = {
-            pool.submit(profile_group, path, group, vocabulary): index
+            pool.submit(profile_group, path, group, vocabulary, dialect): index
             for index, (path, group) in enumerate(jobs)
         }
         for future in as_completed(futures):
@@ -141,7 +147,9 @@ def _run(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def profile_group(path: Path, group: int, vocabulary: frozenset[str]) -> GroupFacts:
+def profile_group(
+    path: Path, group: int, vocabulary: frozenset[str], dialect: str | None = None
+) -> GroupFacts:
     """The facts of one row group of a file that keeps the data contract."""
     with pq.ParquetFile(path) as file:
         table = file.read_row_group(group, use_threads=False)
@@ -151,7 +159,7 @@ def profile_group(path: Path, group: int, vocabulary: frozenset[str]) -> GroupFa
     tokens: Counter[str] = Counter()
     for index in range(table.num_rows):
         row = {name: values[index] for name, values in columns.items()}
-        fact, fingerprint = row_facts(row, path.stem, index, vocabulary)
+        fact, fingerprint = row_facts(row, path.stem, index, vocabulary, dialect)
         facts.append(fact)
         fingerprints.append(fingerprint)
         tokens.update(token for token in row["tokens"] or () if token)

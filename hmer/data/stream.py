@@ -6,12 +6,13 @@ with exactly the batches it would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from hmer.data.buckets import BatchConfig, PlannedBatch, Sizes, choose_buckets, plan_epoch
@@ -22,8 +23,21 @@ T_co = TypeVar("T_co", covariant=True)
 class Maker(Protocol[T_co]):
     """Turns a planned batch into tensors; runs in loader processes, must be picklable."""
 
-    def __call__(self, plan: PlannedBatch, rng: np.random.Generator) -> T_co:
-        """Make the batch; all randomness comes from `rng`."""
+    def __call__(self, plan: Any, rng: np.random.Generator) -> T_co:
+        """Make the batch; all randomness comes from `rng`. What a plan is, the stream knows."""
+        ...
+
+
+class Stream(Protocol):
+    """Planned batches without end; number k depends on the seed and k alone."""
+
+    @property
+    def seed(self) -> int:
+        """Of everything random."""
+        ...
+
+    def batches(self, start: int, number: int) -> Sequence[tuple[int, Any]]:
+        """Plans of the batches `start` to `start + number - 1`, each with its index."""
         ...
 
 
@@ -39,10 +53,21 @@ class BatchStream:
     scale_range: tuple[float, float] = (1.0, 1.0)
     least: int = 1
     """Samples in a batch, at least, however large they are."""
+    lengths: NDArray[np.int64] | None = None
+    """Of the captions: batches are then made of captions of about one length."""
+
+    @property
+    def buckets(self) -> Sizes:
+        """The padded shapes, by growing area; what is larger than all of them is shrunk."""
+        sizes, limit = self.sizes, self.config.max_image
+        if limit is not None:
+            small = sizes[sizes.prod(axis=1) <= limit]
+            sizes = small if len(small) else sizes[[sizes.prod(axis=1).argmin()]]
+        return choose_buckets(sizes, self.config.buckets, self.multiple)
 
     def batches(self, start: int, number: int) -> list[tuple[int, PlannedBatch]]:
         """Batches `start` to `start + number - 1`, each with its index."""
-        buckets = choose_buckets(self.sizes, self.config.buckets, self.multiple)
+        buckets = self.buckets
         endless = enumerate(
             plan
             for epoch in count()
@@ -53,6 +78,7 @@ class BatchStream:
                 np.random.default_rng([self.seed, epoch]),
                 self.scale_range,
                 self.least,
+                self.lengths,
             )
         )
         return list(islice(endless, start, start + number))
@@ -61,9 +87,7 @@ class BatchStream:
 class _MadeBatches(Dataset[T_co], Generic[T_co]):
     """Makes batch by batch, each from its own random generator."""
 
-    def __init__(
-        self, plans: list[tuple[int, PlannedBatch]], maker: Maker[T_co], seed: int
-    ) -> None:
+    def __init__(self, plans: Sequence[tuple[int, Any]], maker: Maker[T_co], seed: int) -> None:
         self.plans = plans
         self.maker = maker
         self.seed = seed
@@ -77,7 +101,7 @@ class _MadeBatches(Dataset[T_co], Generic[T_co]):
 
 
 def loader(
-    plans: list[tuple[int, PlannedBatch]], maker: Maker[T_co], seed: int, workers: int
+    plans: Sequence[tuple[int, Any]], maker: Maker[T_co], seed: int, workers: int
 ) -> DataLoader[T_co]:
     """A loader of ready-made batches, in the order of `plans`."""
     workers = min(workers, len(plans))
@@ -86,7 +110,7 @@ def loader(
         batch_size=None,
         shuffle=False,
         num_workers=workers,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=8 if workers else None,
     )
 
 

@@ -16,7 +16,8 @@ class SplitSummary(BaseModel):
     """One split.
 
     `labels_in_train` counts samples whose label (token sequence) is also the label of a training
-    sample; `writers_in_train` counts writers who also wrote training samples.
+    sample; `writers_in_train` counts writers who also wrote training samples; `label_noise` counts
+    samples whose caption, structure (MathML) and symbols contradict each other.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,10 +28,14 @@ class SplitSummary(BaseModel):
     by_source: dict[str, int]
     labels_in_train: int
     writers_in_train: int
+    label_noise: int = 0
 
 
 class IngestSummary(BaseModel):
-    """A whole dataset: its splits by name, and how much was refused, by folder of the file."""
+    """A whole dataset: its splits by name, and how much was refused, by folder of the file.
+
+    `left_out` counts, by source, training expressions that the weights of a mixture passed over.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,11 +45,13 @@ class IngestSummary(BaseModel):
     splits: dict[str, SplitSummary]
     quarantined: int
     quarantined_by_folder: dict[str, int]
+    left_out: dict[str, int] = {}
 
 
 @dataclass
 class _Split:
     samples: int = 0
+    noisy: int = 0
     writers: set[str] = field(default_factory=set)
     labels: Counter[bytes] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
@@ -62,10 +69,11 @@ class Tally:
         """Whether the sample's split already has one of this id."""
         return sample.id in self._splits.get(sample.split, _Split()).ids
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: Sample, noisy: bool = False) -> None:
         """Count a sample that was kept."""
         split = self._splits.setdefault(sample.split, _Split())
         split.samples += 1
+        split.noisy += noisy
         split.ids.add(sample.id)
         split.writers.add(sample.writer)
         split.sources[sample.source] += 1
@@ -91,6 +99,7 @@ class Tally:
                     count for label, count in split.labels.items() if label in train.labels
                 ),
                 writers_in_train=len(split.writers & train.writers),
+                label_noise=split.noisy,
             )
         return summaries
 

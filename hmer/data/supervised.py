@@ -12,7 +12,7 @@ from hmer.data.buckets import PlannedBatch
 from hmer.data.canvas import stack
 from hmer.data.captions import both_directions
 from hmer.data.dataset import Expressions
-from hmer.data.drawing import draw
+from hmer.data.drawing import Drawable, draw
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
@@ -36,16 +36,20 @@ class SupervisedMaker:
 
     def __call__(self, plan: PlannedBatch, rng: np.random.Generator) -> Batch:
         """See the class."""
+        return self.make(self.expressions, plan, rng)
+
+    def make(self, expressions: Drawable, plan: PlannedBatch, rng: np.random.Generator) -> Batch:
+        """The same from other expressions."""
         images, captions = [], []
         shape = (plan.height // self.stride, plan.width // self.stride)
         symbols = np.full((len(plan.samples), *shape), UNKNOWN, dtype=np.int64)
         for row, (index, scale) in enumerate(zip(plan.samples, plan.scales, strict=True)):
             drawn, ink = draw(
-                self.expressions, int(index), self.render, self.augment, rng,
+                expressions, int(index), self.render, self.augment, rng,
                 float(scale), plan.height, plan.width,
             )  # fmt: skip
             images.append(drawn.image)
-            captions.append(self.vocabulary.encode(self.expressions.tokens[int(index)]))
+            captions.append(self.vocabulary.encode(expressions.tokens[int(index)]))
             if ink is not None:
                 self._mark(symbols[row], ink, drawn.points)
         inputs, targets = both_directions(captions)

@@ -1,23 +1,16 @@
-"""Beam search over a step function with caches, batched over inputs and hypotheses."""
+"""Beam search over a step function with caches, batched over inputs, directions, hypotheses."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-
-class Step(Protocol):
-    """Continues K hypotheses of each of B inputs by one token."""
-
-    def __call__(
-        self, tokens: Tensor, past: tuple[Tensor, ...]
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Tokens (B, K) and caches (B, K, ...) to logits (B, K, V) and the grown caches."""
-        ...
+from hmer.decoding.constraint import Constraint, stack_allowed
+from hmer.decoding.step import ShrinkableStep, Step, reorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +24,24 @@ class Hypothesis:
     """False where the length limit cut it off: the model would rather have gone on."""
 
     def rank(self, alpha: float) -> float:
-        """What hypotheses are ranked by; see `beam_search`."""
+        """What hypotheses are ranked by; see `search_directions`."""
         return float(self.log_probability / (len(self.tokens) + 1) ** alpha)
 
 
-@torch.inference_mode()
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Where sequences start and stop; all directions are searched in one batch."""
+
+    start: int
+    """First token of every hypothesis."""
+    stop: int
+    """Token that ends one."""
+    banned: tuple[int, ...]
+    """Tokens that are never written."""
+    constraint: Constraint | None = None
+    """What else may not be written; all directions of a search have one, or none."""
+
+
 def beam_search(
     step: Step,
     inputs: int,
@@ -48,121 +54,246 @@ def beam_search(
     alpha: float = 1.0,
     device: torch.device | None = None,
 ) -> list[list[Hypothesis]]:
-    """The best sequences for each of `inputs` inputs, best first.
+    """The best sequences for each of `inputs` inputs; see `search_directions`."""
+    found = search_directions(
+        step, inputs, [Direction(start, stop, banned)],
+        beam=beam, max_length=max_length, alpha=alpha, device=device,
+    )  # fmt: skip
+    return [row[0] for row in found]
+
+
+@torch.inference_mode()
+def search_directions(
+    step: Step,
+    inputs: int,
+    directions: Sequence[Direction],
+    *,
+    beam: int,
+    max_length: int,
+    alpha: float = 1.0,
+    device: torch.device | None = None,
+) -> list[list[list[Hypothesis]]]:
+    """The best sequences in each direction for each of `inputs` inputs, best first.
 
     A hypothesis is ranked by its log-probability over its length (stop included) to the power
-    `alpha`. An input is done when `beam` hypotheses are finished and the best one alive, judged
-    by its length so far, is behind them (CoMER's rule; not a bound: by growing much longer it
-    might yet overtake, which happens to repetitions rather than to expressions). The search ends
-    when all inputs are done, or at the length limit, where the living end as they are.
+    `alpha`. An input is done with a direction when `beam` hypotheses are finished and the best
+    one alive, judged by its length so far, is behind them (CoMER's rule; not a bound: by growing
+    much longer it might yet overtake, which happens to repetitions rather than to expressions).
+    Inputs that are done leave the batch if the step lets them. The search ends when all are, or
+    at the length limit, where the living end as they are.
 
     Args:
-        step: the model.
+        step: the model; the hypotheses of all directions are its K.
         inputs: B.
-        start: first token of every hypothesis.
-        stop: token that ends one.
-        banned: tokens that are never written.
-        beam: K; 1 is greedy search.
+        directions: the D ways to write; searched as if each were alone.
+        beam: hypotheses per direction; 1 is greedy search.
         max_length: tokens of a hypothesis at most, without start and stop.
         alpha: power of the length that divides the log-probability.
         device: where the model is.
 
     Returns:
-        For each input up to `beam` different hypotheses; none only if no sequence is possible.
+        For each input and direction up to `beam` different hypotheses; none only if no sequence
+        is possible.
     """
     if beam < 1 or max_length < 1:
         raise ValueError(f"beam and max_length must be at least 1, not {beam} and {max_length}")
-    tokens = torch.full((inputs, 1), start, device=device)
-    scores = torch.zeros(inputs, 1, device=device)
-    written = torch.empty((inputs, 1, 0), dtype=torch.long, device=device)
-    past: tuple[Tensor, ...] = ()
-    forbidden = torch.tensor(banned, dtype=torch.long, device=device)
-    finished: list[list[Hypothesis]] = [[] for _ in range(inputs)]
-    done = [False] * inputs
+    if inputs == 0:
+        return []
+    found = [[_Found(beam, alpha) for _ in directions] for _ in range(inputs)]
+    state = _State.initial(step, found, directions, device)
     for length in range(max_length + 1):
-        logits, past = step(tokens, past)
-        steps = logits.float().log_softmax(dim=-1).index_fill(-1, forbidden, -torch.inf)
-        total = scores.unsqueeze(-1) + steps
-        vocabulary = total.shape[-1]
-        width = min(2 * beam, total.shape[1] * vocabulary)
-        best, index = total.flatten(1).topk(width, dim=1)
-        origin, token = index // vocabulary, index % vocabulary
-        ended = token == stop
-        _collect(best, origin, ended, written, finished, done, beam=beam, alpha=alpha)
-        if length == max_length:
-            _cut_off(scores, total[..., stop], written, finished, done)
-        if all(done):
+        if not state.advance(beam, length, max_length):
             break
+    return [[one.best() for one in row] for row in found]
+
+
+class _Found:
+    """The finished hypotheses of one input in one direction."""
+
+    def __init__(self, beam: int, alpha: float) -> None:
+        self.beam = beam
+        self.alpha = alpha
+        self.hypotheses: list[Hypothesis] = []
+        self.done = False
+
+    def add(self, tokens: list[int], score: float, *, finished: bool = True) -> None:
+        self.hypotheses.append(Hypothesis(tuple(tokens), score, finished))
+
+    def best(self) -> list[Hypothesis]:
+        return sorted(self.hypotheses, key=lambda h: -h.rank(self.alpha))[: self.beam]
+
+    def judge(self, hope: float, length: int) -> None:
+        """Done if `hope`, the best score alive after `length` tokens, is behind `beam` others."""
+        if hope == -math.inf:
+            self.done = True
+        elif len(self.hypotheses) >= self.beam:
+            self.done = self.best()[-1].rank(self.alpha) >= hope / length**self.alpha
+
+
+@dataclass(slots=True)
+class _State:
+    """The living hypotheses: K of each of S slots (a direction) of each of B' inputs."""
+
+    step: Step
+    found: list[list[_Found]]
+    """Per input and slot."""
+    directions: list[list[Direction]]
+    """Per input and slot."""
+    scores: Tensor
+    """(B', S, K)"""
+    written: Tensor
+    """int64 (B', S, K, t + 1), the start token included."""
+    automata: list[list[list[Hashable]]] | None
+    """Per input, slot and hypothesis, the state of the direction's constraint."""
+    past: tuple[Tensor, ...] = ()
+
+    @classmethod
+    def initial(
+        cls,
+        step: Step,
+        found: list[list[_Found]],
+        directions: Sequence[Direction],
+        device: torch.device | None,
+    ) -> _State:
+        """One hypothesis per input and direction, with the start token only."""
+        starts = torch.tensor([d.start for d in directions], device=device)
+        constraints = [d.constraint for d in directions if d.constraint is not None]
+        if len(constraints) not in (0, len(directions)):
+            raise ValueError("either all directions of a search have a constraint, or none has")
+        return cls(
+            step=step,
+            found=found,
+            directions=[list(directions) for _ in found],
+            scores=torch.zeros(len(found), len(directions), 1, device=device),
+            written=starts.view(1, -1, 1, 1).expand(len(found), -1, -1, -1),
+            automata=[[[c.start()] for c in constraints] for _ in found] if constraints else None,
+        )
+
+    def advance(self, beam: int, length: int, limit: int) -> bool:
+        """Write one more token after `length`; False when the search is over."""
+        inputs, slots, width = self.scores.shape
+        logits, self.past = self.step(self.written[..., -1].flatten(1), self.past)
+        steps = logits.float().log_softmax(dim=-1).view(inputs, slots, width, -1)
+        steps = steps.masked_fill(self._forbidden(steps, limit - length), -torch.inf)
+        total = self.scores.unsqueeze(-1) + steps
+        classes = total.shape[-1]
+        best, index = total.flatten(2).topk(min(2 * beam, width * classes), dim=2)
+        origin, token = index // classes, index % classes
+        stops = torch.tensor([[d.stop for d in row] for row in self.directions])
+        ended = token == stops.to(token.device).unsqueeze(-1)
+        self._collect(best, origin, ended, beam, length)
+        if length == limit:
+            self._cut_off(total)
+            return False
         # Few tokens may leave fewer than `beam` to live on; what has ended must not be among them.
         best = best.masked_fill(ended, -torch.inf)
-        alive = ended.to(torch.uint8).argsort(dim=1, stable=True)[:, :beam]
-        origin, token, scores = (x.gather(1, alive) for x in (origin, token, best))
-        written = torch.cat(
-            [written.gather(1, origin.unsqueeze(-1).expand(-1, -1, length)), token.unsqueeze(-1)],
-            dim=2,
-        )
-        past = tuple(_reorder(cache, origin) for cache in past)
-        tokens = token
-    for found in finished:
-        found.sort(key=lambda hypothesis: -hypothesis.rank(alpha))
-    return [found[:beam] for found in finished]
+        alive = ended.to(torch.uint8).argsort(dim=2, stable=True)[:, :, :beam]
+        return self._continue(*(x.gather(2, alive) for x in (best, origin, token)))
 
+    def _forbidden(self, steps: Tensor, left: int) -> Tensor:
+        """What may not be written: bool, of a shape that goes with `steps` (B', S, K, V)."""
+        ban = torch.zeros(*steps.shape[:2], 1, steps.shape[-1], dtype=torch.bool)
+        for row, directions in enumerate(self.directions):
+            for slot, direction in enumerate(directions):
+                ban[row, slot, 0, list(direction.banned)] = True
+        if self.automata is not None:
+            pairs = [
+                (direction.constraint, state)
+                for row, states in zip(self.directions, self.automata, strict=True)
+                for direction, line in zip(row, states, strict=True)
+                for state in line
+                if direction.constraint is not None
+            ]
+            masks = stack_allowed([c for c, _ in pairs], [s for _, s in pairs], left)
+            ban = ban | ~masks.view(steps.shape)
+        return ban.to(steps.device)
 
-def _reorder(cache: Tensor, origin: Tensor) -> Tensor:
-    """Rows of a cache (B, K, ...) in the order of `origin` (B, K')."""
-    index = origin.view(*origin.shape, *[1] * (cache.dim() - 2))
-    return cache.gather(1, index.expand(*origin.shape, *cache.shape[2:]))
+    def _collect(self, best: Tensor, origin: Tensor, ended: Tensor, beam: int, length: int) -> None:
+        """File which of the candidates (B', S, 2 beam), best first, have ended.
 
+        A stop counts only among the first `beam` candidates.
+        """
+        scores, origins, ends = best.tolist(), origin.tolist(), ended.tolist()
+        for row, slots in enumerate(self.found):
+            for slot, found in enumerate(slots):
+                if found.done:
+                    continue
+                line, over = scores[row][slot], ends[row][slot]
+                for rank in range(min(beam, len(line))):
+                    if over[rank] and line[rank] > -math.inf:
+                        tokens = self.written[row, slot, origins[row][slot][rank], 1:].tolist()
+                        found.add(tokens, line[rank])
+                living = (score for score, end in zip(line, over, strict=True) if not end)
+                found.judge(next(living, -math.inf), length + 1)
 
-def _collect(
-    best: Tensor,
-    origin: Tensor,
-    ended: Tensor,
-    written: Tensor,
-    finished: list[list[Hypothesis]],
-    done: list[bool],
-    *,
-    beam: int,
-    alpha: float,
-) -> None:
-    """File which of the candidates (B, 2 beam), best first, have ended; mark inputs as done.
+    def _cut_off(self, total: Tensor) -> None:
+        """File the living that did not choose to stop, with their score if they do.
 
-    A stop counts only among the first `beam` candidates.
-    """
-    length = written.shape[2]
-    score_rows, origin_rows, end_rows = best.tolist(), origin.tolist(), ended.tolist()
-    for row, found in enumerate(finished):
-        if done[row]:
-            continue
-        scores, ends = score_rows[row], end_rows[row]
-        for rank in range(min(beam, len(scores))):
-            if ends[rank] and scores[rank] > -math.inf:
-                tokens = written[row, origin_rows[row][rank]].tolist()
-                found.append(Hypothesis(tuple(tokens), scores[rank], True))
-        living = [score for score, end in zip(scores, ends, strict=True) if not end]
-        hope = living[0] / (length + 1) ** alpha if living else -math.inf
-        if hope == -math.inf:
-            done[row] = True
-        elif len(found) >= beam:
-            done[row] = sorted(h.rank(alpha) for h in found)[-beam] >= hope
+        Args:
+            total: (B', S, K, V), scores of the living and each token.
+        """
+        scores, written = self.scores.tolist(), self.written[..., 1:].tolist()
+        for row, slots in enumerate(self.found):
+            for slot, found in enumerate(slots):
+                if found.done:
+                    continue
+                whole = {h.tokens for h in found.hypotheses}
+                stopped = total[row, slot, :, self.directions[row][slot].stop].tolist()
+                for k, tokens in enumerate(written[row][slot]):
+                    if scores[row][slot][k] > -math.inf and tuple(tokens) not in whole:
+                        found.add(tokens, stopped[k], finished=False)
+                found.done = True
 
+    def _continue(self, scores: Tensor, origin: Tensor, token: Tensor) -> bool:
+        """Go on with the hypotheses (B', S, K) that `origin` and `token` give, where not done."""
+        rows, slots = self._undone()
+        if not rows:
+            return False
+        width = self.scores.shape[2]
+        at = torch.tensor(rows, device=origin.device), torch.tensor(slots, device=origin.device)
+        scores, origin, token = (x[at[0].unsqueeze(1), at[1]] for x in (scores, origin, token))
+        if self.automata is not None:
+            self.automata = [
+                [
+                    self._automaton(row, slot, origin[i, s], token[i, s], scores[i, s])
+                    for s, slot in enumerate(slots[i])
+                ]
+                for i, row in enumerate(rows)
+            ]
+        if len(rows) < len(self.found) and isinstance(self.step, ShrinkableStep):
+            self.step = self.step.keep(at[0])
+        flat = at[1].unsqueeze(-1) * width + origin
+        self.past = reorder(self.past, at[0], flat.flatten(1))
+        history = self.written[at[0].unsqueeze(1), at[1]]
+        index = origin.unsqueeze(-1).expand(*origin.shape, history.shape[-1])
+        self.written = torch.cat([history.gather(2, index), token.unsqueeze(-1)], dim=-1)
+        self.scores = scores
+        self.found = [[self.found[r][s] for s in line] for r, line in zip(rows, slots, strict=True)]
+        self.directions = [
+            [self.directions[r][s] for s in line] for r, line in zip(rows, slots, strict=True)
+        ]
+        return True
 
-def _cut_off(
-    scores: Tensor,
-    stopped: Tensor,
-    written: Tensor,
-    finished: list[list[Hypothesis]],
-    done: list[bool],
-) -> None:
-    """File the living (B, K) that did not choose to stop; `stopped` is their score if they do."""
-    score_rows, stopped_rows = scores.tolist(), stopped.tolist()
-    for row, found in enumerate(finished):
-        if done[row]:
-            continue
-        whole = {h.tokens for h in found}
-        for score, score_stopped, tokens in zip(
-            score_rows[row], stopped_rows[row], written[row].tolist(), strict=True
-        ):
-            if score > -math.inf and tuple(tokens) not in whole:
-                found.append(Hypothesis(tuple(tokens), score_stopped, False))
-        done[row] = True
+    def _undone(self) -> tuple[list[int], list[list[int]]]:
+        """Inputs that go on and, for each, as many of its slots (what is not done first)."""
+        shrinks = isinstance(self.step, ShrinkableStep)
+        undone = [[s for s, one in enumerate(row) if not one.done] for row in self.found]
+        if not any(undone):
+            return [], []
+        rows = [row for row, slots in enumerate(undone) if slots or not shrinks]
+        width = max(len(slots) for slots in undone)
+        others = [[s for s in range(len(row)) if row[s].done] for row in self.found]
+        return rows, [(undone[row] + others[row])[:width] for row in rows]
+
+    def _automaton(
+        self, row: int, slot: int, origin: Tensor, token: Tensor, scores: Tensor
+    ) -> list[Hashable]:
+        """The states of the hypotheses (K,) that continue those of a slot."""
+        constraint, states = self.directions[row][slot].constraint, self.automata
+        assert constraint is not None and states is not None
+        before = states[row][slot]
+        return [
+            # What is impossible may have written anything; nothing comes of it.
+            constraint.advance(before[o], t) if score > -math.inf else constraint.start()
+            for o, t, score in zip(origin.tolist(), token.tolist(), scores.tolist(), strict=True)
+        ]

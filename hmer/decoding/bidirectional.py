@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
 
-from hmer.decoding.beam import Hypothesis, Step, beam_search
+from hmer.decoding.beam import Direction, Hypothesis, search_directions
+from hmer.decoding.constraint import Constraint
+from hmer.decoding.rescore import score_sequences
+from hmer.decoding.step import Step
 
 
 class DecodingConfig(BaseModel):
@@ -21,6 +23,9 @@ class DecodingConfig(BaseModel):
     both_directions: bool = Field(True, description="search from both ends and rescore")
     max_length: int = Field(200, ge=1, le=1000, description="tokens at most")
     alpha: float = Field(1.0, ge=0, le=4, description="power of the length that divides scores")
+    grammar: bool = Field(
+        False, description="write only what parses: balanced braces, commands with their groups"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,50 +48,74 @@ def search(
     sos: int,
     eos: int,
     pad: int,
+    constraints: tuple[Constraint, Constraint] | None = None,
     device: torch.device | None = None,
 ) -> list[list[Reading]]:
     """The n-best readings of each input, best first.
 
     A left-to-right sequence starts with `sos` and stops with `eos`, a right-to-left one the other
-    way round (BTTR). Hypotheses of either direction are scored by the other one too.
+    way round (BTTR). Both are searched in one batch; what one direction has found is then scored
+    by the other.
+
+    Args:
+        step: the model.
+        inputs: B.
+        config: how to search; whether to constrain is up to the caller.
+        sos: first token of a sequence, last of a reversed one.
+        eos: last token of a sequence, first of a reversed one.
+        pad: never written.
+        constraints: what may be written from left to right and from right to left.
+        device: where the model is.
     """
-    found: list[list[list[Hypothesis]]] = []
-    for start, stop in ((sos, eos), (eos, sos))[: 1 + config.both_directions]:
-        found.append(
-            beam_search(
-                step,
-                inputs,
-                start=start,
-                stop=stop,
-                banned=(pad, start),
-                beam=config.beam,
-                max_length=config.max_length,
-                alpha=config.alpha,
-                device=device,
-            )
-        )
+    ways = [(sos, eos), (eos, sos)][: 1 + config.both_directions]
+    automata = constraints or (None, None)
+    found = search_directions(
+        step,
+        inputs,
+        [Direction(start, stop, (pad, start), automata[i]) for i, (start, stop) in enumerate(ways)],
+        beam=config.beam,
+        max_length=config.max_length,
+        alpha=config.alpha,
+        device=device,
+    )
     if not config.both_directions:
         return [
-            [_reading(h.tokens, [h.log_probability], config.alpha) for h in row] for row in found[0]
+            [_reading(h.tokens, [h.log_probability], config.alpha) for h in row[0]] for row in found
         ]
-    forward = [[h.tokens for h in row] for row in found[0]]
-    backward = [[h.tokens[::-1] for h in row] for row in found[1]]
-    merged = [list(dict.fromkeys([*a, *b])) for a, b in zip(forward, backward, strict=True)]
-    opinions = [
-        score_sequences(step, merged, start=sos, stop=eos, pad=pad, device=device),
-        score_sequences(
-            step, [[t[::-1] for t in row] for row in merged], start=eos, stop=sos, pad=pad,
-            device=device,
-        ),
-    ]  # fmt: skip
+    known = [_opinions(*row) for row in found]
+    missing = [
+        [(tokens, i) for tokens, said in row.items() for i in (0, 1) if said[i] is None]
+        for row in known
+    ]
+    asked = [
+        [(ways[i][0], *(tokens[::-1] if i else tokens), ways[i][1]) for tokens, i in row]
+        for row in missing
+    ]
+    for row, wanted, scores in zip(
+        known, missing, score_sequences(step, asked, device=device), strict=True
+    ):
+        for (tokens, i), score in zip(wanted, scores, strict=True):
+            row[tokens][i] = score
     readings = [
         [
-            _reading(tokens, [a, b], config.alpha)
-            for tokens, a, b in zip(row, first, second, strict=True)
+            _reading(tokens, [score for score in said if score is not None], config.alpha)
+            for tokens, said in row.items()
         ]
-        for row, first, second in zip(merged, *opinions, strict=True)
+        for row in known
     ]
     return [sorted(row, key=lambda reading: -reading.score) for row in readings]
+
+
+def _opinions(
+    forward: Sequence[Hypothesis], backward: Sequence[Hypothesis]
+) -> dict[tuple[int, ...], list[float | None]]:
+    """Sequences in reading order with what each direction gives them, where it has found them."""
+    known: dict[tuple[int, ...], list[float | None]] = {}
+    for h in forward:
+        known.setdefault(h.tokens, [None, None])[0] = h.log_probability
+    for h in backward:
+        known.setdefault(h.tokens[::-1], [None, None])[1] = h.log_probability
+    return known
 
 
 def _reading(tokens: tuple[int, ...], opinions: Sequence[float], alpha: float) -> Reading:
@@ -94,41 +123,3 @@ def _reading(tokens: tuple[int, ...], opinions: Sequence[float], alpha: float) -
     total = torch.tensor(opinions, dtype=torch.float64)
     score = float(total.sum()) / (len(tokens) + 1) ** alpha
     return Reading(tokens, score, min(1.0, float(total.mean().exp())))
-
-
-@torch.inference_mode()
-def score_sequences(
-    step: Step,
-    sequences: Sequence[Sequence[Sequence[int]]],
-    *,
-    start: int,
-    stop: int,
-    pad: int,
-    device: torch.device | None = None,
-) -> list[list[float]]:
-    """Log-probability of given sequences, stop token included.
-
-    Args:
-        step: the model.
-        sequences: for each input, any number of sequences without start and stop.
-        start: first token.
-        stop: last token.
-        pad: filler; what stands on it does not count.
-        device: where the model is.
-    """
-    width = max(1, max((len(row) for row in sequences), default=0))
-    longest = max((len(s) for row in sequences for s in row), default=0) + 1
-    targets = torch.full((len(sequences), width, longest), pad, dtype=torch.long)
-    for i, row in enumerate(sequences):
-        for k, sequence in enumerate(row):
-            targets[i, k, : len(sequence) + 1] = torch.tensor([*sequence, stop])
-    targets = targets.to(device)
-    tokens = torch.full_like(targets[..., 0], start)
-    total = torch.zeros(targets.shape[:2], device=device)
-    past: tuple[Tensor, ...] = ()
-    for position in range(longest):
-        logits, past = step(tokens, past)
-        tokens = targets[..., position]
-        said = logits.float().log_softmax(dim=-1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-        total += said.masked_fill(tokens == pad, 0.0)
-    return [total[i, : len(row)].tolist() for i, row in enumerate(sequences)]

@@ -2,7 +2,8 @@
 
 Layout, little endian: a header (version, bytes per step, counts), points per stroke, the jump to
 each stroke's first point from the last one's end, the steps between points, then the symbols:
-strokes per symbol, their indices, and the tokens, one per line in UTF-8.
+strokes per symbol, their indices, and the tokens, one per line in UTF-8. Version 2, written where
+a symbol knows its place in the caption, has the places before the tokens, -1 where unknown.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from hmer.ink.strokes import Ink, Symbol
 RESOLUTION = 200
 """Steps per unit: normalised ink is kept to 1/200 of a symbol, a tenth of a pixel at 20 pixels."""
 
-_VERSION = 1
+_PLAIN, _PLACED = 1, 2
+_NO_PLACE = -1
 _HEADER = struct.Struct("<BBIIII")  # version, step size, strokes, points, symbols, their strokes
 _STEPS = {1: "<i1", 2: "<i2", 4: "<i4"}
 
@@ -27,7 +29,8 @@ def pack(ink: Ink) -> bytes:
 
     Raises:
         InkError: a stroke is empty, or coordinates are not finite or too large.
-        ValueError: a symbol names a stroke that is not there, or its token has a line break.
+        ValueError: a symbol names a stroke that is not there, its token has a line break, or its
+            place is negative.
     """
     lengths = np.array([len(stroke) for stroke in ink.strokes], "<u4")
     if not lengths.all():
@@ -35,6 +38,8 @@ def pack(ink: Ink) -> bytes:
     for symbol in ink.symbols:
         if "\n" in symbol.token or not all(0 <= i < len(lengths) for i in symbol.strokes):
             raise ValueError(f"symbol {symbol!r} does not fit ink of {len(lengths)} strokes")
+        if symbol.place is not None and not 0 <= symbol.place < 2**31:
+            raise ValueError(f"symbol {symbol!r} has an impossible place")
     points = np.concatenate([np.zeros((1, 2)), *ink.strokes]).astype(np.float64) * RESOLUTION
     if not (np.abs(points) < 2**30).all():
         raise InkError("coordinates are not finite, or too large to store")
@@ -45,13 +50,16 @@ def pack(ink: Ink) -> bytes:
     size = 1 if largest < 2**7 else 2 if largest < 2**15 else 4
     chosen = [index for symbol in ink.symbols for index in symbol.strokes]
     counts = [len(symbol.strokes) for symbol in ink.symbols]
-    header = _HEADER.pack(_VERSION, size, len(lengths), len(steps), len(counts), len(chosen))
+    places = [_NO_PLACE if symbol.place is None else symbol.place for symbol in ink.symbols]
+    version = _PLACED if any(place != _NO_PLACE for place in places) else _PLAIN
+    header = _HEADER.pack(version, size, len(lengths), len(steps), len(counts), len(chosen))
     parts = (
         lengths.tobytes(),
         steps[first].astype("<i4").tobytes(),
         inner.astype(_STEPS[size]).tobytes(),
         np.array(counts, "<u2").tobytes(),
         np.array(chosen, "<u2").tobytes(),
+        np.array(places, "<i4").tobytes() if version == _PLACED else b"",
         "\n".join(symbol.token for symbol in ink.symbols).encode(),
     )
     return header + b"".join(parts)
@@ -71,8 +79,8 @@ def unpack(data: bytes) -> Ink:
 
 def _unpack(data: bytes) -> Ink:
     version, size, strokes, count, symbols, chosen = _HEADER.unpack_from(data)
-    if version != _VERSION:
-        raise ValueError(f"version {version} instead of {_VERSION}")
+    if version not in (_PLAIN, _PLACED):
+        raise ValueError(f"version {version} is unknown")
     at = _HEADER.size
 
     def take(kind: str, number: int) -> np.ndarray:
@@ -93,6 +101,9 @@ def _unpack(data: bytes) -> Ink:
     points = (np.cumsum(steps, axis=0) / RESOLUTION).astype(np.float32)
     per_symbol = take("<u2", symbols).astype(np.int64)
     indices = take("<u2", chosen).tolist()
+    places = [_NO_PLACE] * symbols
+    if version == _PLACED:
+        places = take("<i4", symbols).tolist()
     tokens = data[at:].decode().split("\n") if symbols else []
     if per_symbol.sum() != chosen or len(tokens) != symbols:
         raise ValueError("symbol counts disagree")
@@ -102,7 +113,9 @@ def _unpack(data: bytes) -> Ink:
     return Ink(
         tuple(np.split(points, first[1:])) if strokes else (),
         tuple(
-            Symbol(token, tuple(indices[end - number : end]))
-            for token, end, number in zip(tokens, ends, per_symbol.tolist(), strict=True)
+            Symbol(token, tuple(indices[end - number : end]), place if place >= 0 else None)
+            for token, end, number, place in zip(
+                tokens, ends, per_symbol.tolist(), places, strict=True
+            )
         ),
     )

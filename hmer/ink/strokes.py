@@ -18,10 +18,17 @@ Points = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """One written symbol: its LaTeX token and the indices of its strokes."""
+    """One written symbol.
+
+    Attributes:
+        token: its LaTeX token.
+        strokes: the indices of its strokes.
+        place: which token of the expression's caption it writes, counted from 0; None if unknown.
+    """
 
     token: str
     strokes: tuple[int, ...]
+    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 
@@ -50,8 +51,16 @@ class Encoded:
 class Recogniser(nn.Module, ABC):
     """Images in, LaTeX tokens out."""
 
+    config: BaseModel
+    """What it was built from."""
+    classes: int
+    """Of the word head, what it can never write included."""
     stride: int
     """Pixels per cell; image sides must be multiples of it."""
+    encoder: nn.Module
+    """Of the images; held still at the beginning of a training that asks for it."""
+    training_only: ClassVar[tuple[str, ...]] = ()
+    """Names of the parts that reading does not need."""
 
     @abstractmethod
     def encode(self, images: Tensor) -> Encoded:

@@ -13,7 +13,8 @@ from torch.nn import functional
 from hmer.models.attention import AttentionConfig, AttentionNetwork
 from hmer.models.cells import Cells, ink_cells
 from hmer.models.decoders.transformer import CrossMemory, DecoderConfig, TransformerDecoder
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
+from hmer.models.encoders.catalog import EncoderConfig, build_encoder
+from hmer.models.encoders.compact import CompactConfig
 from hmer.models.interface import Batch, Encoded, Recogniser
 
 
@@ -22,7 +23,7 @@ class MaskMatchConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    encoder: CompactConfig = CompactConfig()
+    encoder: EncoderConfig = CompactConfig()
     attention: AttentionConfig = AttentionConfig()
     decoder: DecoderConfig = DecoderConfig()
     symbol_weight: float = Field(
@@ -46,10 +47,14 @@ class MaskMatch(Recogniser):
     blank paper is never looked at.
     """
 
+    config: MaskMatchConfig
+    training_only = ("symbol_head",)
+
     def __init__(self, config: MaskMatchConfig, vocabulary: int) -> None:
         super().__init__()
         self.config = config
-        self.encoder = CompactEncoder(config.encoder)
+        self.classes = vocabulary
+        self.encoder = build_encoder(config.encoder)
         self.stride = self.encoder.stride
         self.attention = AttentionNetwork(self.encoder.channels, config.attention)
         self.adapt = nn.Sequential(

@@ -27,3 +27,41 @@ def sinusoid(positions: Tensor, width: int, base: float = 10_000.0) -> Tensor:
     )
     angles = positions.float().unsqueeze(-1) * frequencies
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
+
+
+def image_code(valid: Tensor, width: int, *, paired: bool = True) -> Tensor:
+    """Position of each cell as a share of the written area, in sines and cosines.
+
+    Row and column are counted over the unpadded cells, from 1, divided by their number (plus
+    1e-6) and multiplied by 2 pi. The first half of the channels encodes the column, the second
+    the row, with base 10000.
+
+    Args:
+        valid: bool (B, h, w), True for the cells that are not padding.
+        width: number of channels, a multiple of 4.
+        paired: neighbouring channels are sine and cosine of one frequency (CoMER); otherwise
+            each channel has its own frequency, base^(-i / half), of which even channels are the
+            sine and odd ones the cosine (BTTR).
+
+    Returns:
+        (B, h, w, width).
+    """
+    if width % 4:
+        raise ValueError(f"an image position code needs a multiple of 4 channels, not {width}")
+    half = width // 2
+    code = sinusoid if paired else _own_frequencies
+    parts = []
+    for side in (2, 1):
+        places = valid.cumsum(dim=side).float()
+        total = places.narrow(side, -1, 1)
+        parts.append(code(places / (total + 1e-6) * (2 * math.pi), half))
+    return torch.cat(parts, dim=-1)
+
+
+def _own_frequencies(positions: Tensor, width: int) -> Tensor:
+    """Channel i is the sine (i even) or cosine (i odd) of 10000^(-i / width) times the position."""
+    frequencies = torch.exp(
+        torch.arange(width, device=positions.device) * (-math.log(10_000.0) / width)
+    )
+    angles = positions.unsqueeze(-1) * frequencies
+    return torch.stack([angles[..., 0::2].sin(), angles[..., 1::2].cos()], dim=-1).flatten(-2)

@@ -17,11 +17,15 @@ from hmer.synthesis.glyphs import Glyph
 
 @dataclass(slots=True)
 class Mark:
-    """One written symbol: all its points, shape (n, 2), and where one stroke ends."""
+    """One written symbol: all its points, shape (n, 2), and where one stroke ends.
+
+    `place` is its number in the caption, None if unknown.
+    """
 
     token: str
     points: NDArray[np.float64]
     lengths: tuple[int, ...]
+    place: int | None = None
 
 
 @dataclass(slots=True)
@@ -35,11 +39,11 @@ class Box:
     bottom: float
 
     @classmethod
-    def of(cls, token: str, glyph: Glyph) -> Self:
+    def of(cls, token: str, glyph: Glyph, place: int | None = None) -> Self:
         """A box around one symbol."""
         points = np.concatenate(glyph)
         (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-        mark = Mark(token, points, tuple(len(stroke) for stroke in glyph))
+        mark = Mark(token, points, tuple(len(stroke) for stroke in glyph), place)
         return cls([mark], left, top, right, bottom)
 
     @property
@@ -99,6 +103,7 @@ def to_ink(marks: list[Mark], turn: float) -> Ink:
     strokes = tuple(np.split(points.astype(np.float32), np.cumsum(lengths)[:-1]))
     symbols, first = [], 0
     for mark in marks:
-        symbols.append(Symbol(mark.token, tuple(range(first, first + len(mark.lengths)))))
+        strokes_of = tuple(range(first, first + len(mark.lengths)))
+        symbols.append(Symbol(mark.token, strokes_of, mark.place))
         first += len(mark.lengths)
     return Ink(strokes, tuple(symbols))

@@ -13,10 +13,11 @@ import numpy as np
 
 from hmer.errors import LatexError
 from hmer.ink.strokes import Ink
-from hmer.latex.tree import Node, Relation, Row
+from hmer.latex.tree import Relation, Row
 from hmer.synthesis.box import Box, to_ink
 from hmer.synthesis.scripts import attach_limits, attach_scripts
 from hmer.synthesis.spacing import gap
+from hmer.synthesis.spots import Spot, Spots, spots
 from hmer.synthesis.writer import Writer
 
 AXIS = -0.42
@@ -36,7 +37,7 @@ def write(row: Row, writer: Writer, rng: np.random.Generator) -> Ink:
     Raises:
         LatexError: a symbol for which there is no glyph, or nothing to write.
     """
-    box = _Layout(writer, rng).row(row)
+    box = _Layout(writer, rng).row(spots(row))
     if box is None:
         raise LatexError("an expression without symbols cannot be written; add a symbol")
     return to_ink(box.marks, writer.drift + float(rng.normal(0.0, 0.012)))
@@ -49,13 +50,13 @@ class _Layout:
         self.writer = writer
         self.rng = rng
         self.level = 0  # of scripts, the row being laid out
-        self.parts: dict[str, Callable[[Node], Box | None]] = {
+        self.parts: dict[str, Callable[[Spot], Box | None]] = {
             "": lambda node: self.row(node.child(Relation.INSIDE) or ()),
             r"\frac": self.fraction,
             r"\sqrt": self.radical,
         }
 
-    def row(self, row: Row) -> Box | None:
+    def row(self, row: Spots) -> Box | None:
         boxes = [self.core(node) for node in row]
         self._grow_brackets(row, boxes)
         whole: Box | None = None
@@ -82,20 +83,20 @@ class _Layout:
     def _wobble(self) -> float:
         return float(self.rng.normal(0.0, self.writer.baseline_spread))
 
-    def core(self, node: Node) -> Box | None:
+    def core(self, node: Spot) -> Box | None:
         """The symbol with the parts its command takes, without scripts."""
         build = self.parts.get(node.token)
         if build is not None:
             return build(node)
         try:
-            return Box.of(node.token, self.writer.sign(node.token, self.rng))
+            return Box.of(node.token, self.writer.sign(node.token, self.rng), node.place)
         except KeyError:
             raise LatexError(
                 f"there is no glyph for {node.token!r}; leave it out, or draw it in "
                 "hmer/synthesis/drawn.py"
             ) from None
 
-    def _with_scripts(self, node: Node, box: Box | None) -> Box | None:
+    def _with_scripts(self, node: Spot, box: Box | None) -> Box | None:
         self.level += 1
         rows: dict[Relation, Box | None] = {
             relation: self.row(child)
@@ -128,7 +129,7 @@ class _Layout:
         size = self.writer.script_scale
         return size if self.level == 0 else float(np.sqrt(size))
 
-    def fraction(self, node: Node) -> Box | None:
+    def fraction(self, node: Spot) -> Box | None:
         """Numerator, bar, denominator; the bar lies on the axis and overshoots both."""
         writer, rng = self.writer, self.rng
         scale = writer.fraction_scale
@@ -137,8 +138,7 @@ class _Layout:
         widths = [box.width * scale for box in (upper, lower) if box is not None]
         width = max([0.5, *widths]) + 2 * writer.bar_overshoot * float(rng.uniform(0.6, 1.4))
         tilt = float(rng.normal(0.0, 0.012)) * width
-        line = writer.line([(0.0, AXIS + tilt), (width, AXIS - tilt)], rng)
-        bar = Box.of(r"\frac", (line,))
+        bar = Box.of(r"\frac", writer.bar(width, AXIS, tilt, rng), node.place)
         whole: Box | None = None
         for box, above in ((upper, True), (lower, False)):
             if box is not None:
@@ -153,7 +153,7 @@ class _Layout:
                 whole = bar if whole is None else whole.add(bar)
         return whole
 
-    def radical(self, node: Node) -> Box | None:
+    def radical(self, node: Spot) -> Box | None:
         """The radical sign around its radicand, and the root index over the hook."""
         writer, rng = self.writer, self.rng
         inside = self.row(node.child(Relation.INSIDE) or ())
@@ -161,34 +161,19 @@ class _Layout:
             inside = _phantom()
         top = min(inside.top, -0.7) - float(rng.uniform(0.12, 0.24))
         bottom = max(inside.bottom, -0.05) + float(rng.uniform(-0.04, 0.08))
-        height = bottom - top
-        hook = 0.24 + 0.05 * height
-        foot, apex = hook * 0.75, hook + 0.08 + 0.12 * height
-        inside.move(apex + float(rng.uniform(0.06, 0.16)) - inside.left, 0.0)
-        end = inside.right + float(rng.uniform(0.02, 0.22))
-        shoulder = bottom - min(0.5 * height, 0.55)
-        tick = (end, top + float(rng.uniform(0.0, 0.14)))
-        line = writer.line(
-            [
-                (0.0, shoulder + 0.1),
-                (0.1, shoulder),
-                (foot, bottom),
-                (apex, top),
-                (end, top + float(rng.normal(0.0, 0.02))),
-                tick,
-            ],
-            rng,
-        )
-        whole = Box.of(r"\sqrt", (line,))
+        pad, over = float(rng.uniform(0.06, 0.16)), float(rng.uniform(0.02, 0.22))
+        sign = writer.radical(pad + inside.width + over, top, bottom, rng)
+        inside.move(sign.begin + pad - inside.left, 0.0)
+        whole = Box.of(r"\sqrt", sign.glyph, node.place)
         index = self.row(node.child(Relation.INDEX) or ())
         if index is not None:
             scale = writer.script_scale * 0.85
             index.stretch(scale, scale)
-            index.move(foot + 0.02 - index.right, shoulder - 0.08 - index.bottom)
+            index.move(sign.foot + 0.02 - index.right, sign.shoulder - 0.08 - index.bottom)
             whole.add(index)
         return whole.add(inside)
 
-    def _grow_brackets(self, row: Row, boxes: list[Box | None]) -> None:
+    def _grow_brackets(self, row: Spots, boxes: list[Box | None]) -> None:
         """Stretch each matched pair of brackets over what stands between them, inner pairs first.
 
         Content counts with its scripts' reach only through the core boxes: hands do not enlarge

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hmer.synthesis.glyphs import WORDS, Curve, Glyph, resample, variants
+from hmer.synthesis.radical import Radical, draw_radical
 
 _WAVES = 3
 _DOT = 0.25  # strokes shorter than this are dots and keep their shape
 
 
-def _warp(points: Curve, rng: np.random.Generator, amplitude: float, wavelength: float) -> Curve:
+def warp(points: Curve, rng: np.random.Generator, amplitude: float, wavelength: float) -> Curve:
     """Points displaced by a smooth random field: a few plane waves per coordinate."""
     angle = rng.uniform(0.0, 2 * np.pi, (2, _WAVES))
     turn = rng.uniform(0.6, 1.6, (2, _WAVES)) * (2 * np.pi / wavelength)
@@ -110,7 +111,15 @@ class Writer:
     def line(self, corners: list[tuple[float, float]], rng: np.random.Generator) -> Curve:
         """A drawn polyline through the corners, shaken and rounded as this hand does."""
         stroke = _rounded(resample(np.array(corners, dtype=float)), min(self.rounding, 1))
-        return _warp(stroke, rng, self.tremor, 1.8)
+        return warp(stroke, rng, self.tremor, 1.8)
+
+    def bar(self, width: float, height: float, tilt: float, rng: np.random.Generator) -> Glyph:
+        """A fraction bar from x = 0, climbing by twice `tilt`, its middle at `height`."""
+        return (self.line([(0.0, height + tilt), (width, height - tilt)], rng),)
+
+    def radical(self, run: float, top: float, bottom: float, rng: np.random.Generator) -> Radical:
+        """A radical sign with an overline `run` long at `top`, its foot at `bottom`."""
+        return draw_radical(run, top, bottom, rng, self.line)
 
     def _own(self, token: str) -> Glyph:
         """This hand's version of a sign: chosen, bent, rounded, squeezed and slanted once."""
@@ -119,7 +128,7 @@ class Writer:
         glyph = choices[int(rng.integers(len(choices)))]
         strokes = [self._dot(s) if _extent(s) < _DOT else _rounded(s, self.rounding) for s in glyph]
         cuts = np.cumsum([len(stroke) for stroke in strokes])[:-1]
-        points = _warp(np.concatenate(strokes), rng, self.bend, 1.6)
+        points = warp(np.concatenate(strokes), rng, self.bend, 1.6)
         points[:, 0] = points[:, 0] * self.aspect * np.exp(rng.normal(0, 0.05))
         points[:, 1] *= np.exp(rng.normal(0, 0.04))
         points[:, 0] -= points[:, 1] * self.slant
@@ -132,7 +141,7 @@ class Writer:
 
     def _instance(self, glyph: Glyph, rng: np.random.Generator) -> Glyph:
         cuts = np.cumsum([len(stroke) for stroke in glyph])[:-1]
-        points = _warp(np.concatenate(glyph), rng, self.tremor, 1.2)
+        points = warp(np.concatenate(glyph), rng, self.tremor, 1.2)
         width, height = np.exp(rng.normal(0.0, self.size_spread, 2))
         turn = rng.normal(0.0, 0.03)
         matrix: NDArray[np.float64] = np.array([[width, -turn], [turn, height]])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,15 +25,13 @@ from hmer.data.supervised import SupervisedMaker
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.attention import AttentionConfig
-from hmer.models.decoders.transformer import DecoderConfig
-from hmer.models.encoders.compact import CompactConfig
-from hmer.models.interface import Batch
-from hmer.models.mask_match import MaskMatch, MaskMatchConfig
-from hmer.models.store import load_weights, read_config, save_module
+from hmer.models.choice import ModelConfig
+from hmer.models.interface import Batch, Recogniser
+from hmer.models.store import save_module
 from hmer.selfsup.curriculum import Curriculum
 from hmer.selfsup.masking import hide_ink
 from hmer.training.fit import fit
+from hmer.training.initial import Init, initial
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.run import RunContext
@@ -45,12 +43,11 @@ class FinetuneConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    init: Literal["scratch", "pretrain", "attend"] = Field(
-        "attend", description="start from nothing, from the encoder, or from encoder and attention"
+    init: Init = Field(
+        "auto",
+        description="start from nothing, from the encoder, or from encoder and attention; auto: "
+        "from all that the recogniser has a place for",
     )
-    decoder: DecoderConfig = DecoderConfig()
-    symbol_weight: float = Field(0.5, ge=0, le=10)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
     optimisation: OptimisationConfig
     batch: BatchConfig = BatchConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -65,7 +62,7 @@ class FinetuneConfig(BaseModel):
 class Finetune(SteppedModule):
     """A recogniser under its supervised losses, and its slow average."""
 
-    def __init__(self, config: FinetuneConfig, model: MaskMatch, block: int, seed: int) -> None:
+    def __init__(self, config: FinetuneConfig, model: Recogniser, block: int, seed: int) -> None:
         super().__init__(config.optimisation, seed)
         self.config = config
         self.block = block
@@ -104,42 +101,18 @@ class Finetune(SteppedModule):
         """Follow the weights."""
         self.average.update_parameters(self.model)
 
-    def best(self) -> MaskMatch:
+    def best(self) -> Recogniser:
         """The recogniser to keep: the averaged one, in evaluation mode."""
         # With a decay of 0 the average is a copy of the newest weights: it can be put into
         # evaluation mode between two legs without the training noticing.
         kept = self.average.module
-        assert isinstance(kept, MaskMatch)
+        assert isinstance(kept, Recogniser)
         return kept.eval()
-
-
-def build(
-    config: FinetuneConfig, vocabulary: Vocabulary, encoder: Path, attention: Path
-) -> MaskMatch:
-    """The recogniser, with the weights that `config.init` asks for.
-
-    Raises:
-        HmerError: the weights are missing or do not fit.
-    """
-    model = MaskMatch(
-        MaskMatchConfig(
-            encoder=read_config(encoder, "encoder", CompactConfig),
-            attention=read_config(attention, "attention", AttentionConfig),
-            decoder=config.decoder,
-            symbol_weight=config.symbol_weight,
-            label_smoothing=config.label_smoothing,
-        ),
-        len(vocabulary),
-    )
-    if config.init != "scratch":
-        load_weights(model.encoder, encoder)
-    if config.init == "attend":
-        load_weights(model.attention, attention)
-    return model
 
 
 def finetune(
     config: FinetuneConfig,
+    choice: ModelConfig,
     render: RenderConfig,
     dataset: Path,
     encoder: Path,
@@ -152,6 +125,7 @@ def finetune(
 
     Args:
         config: parameters.
+        choice: the recogniser to train.
         render: scale at which ink is drawn, here and by the recogniser ever after.
         dataset: folder with train.parquet, val.parquet, vocabulary.json.
         encoder: weights from phase 1.
@@ -164,7 +138,7 @@ def finetune(
     train: Expressions = load_expressions(dataset / "train.parquet")
     val = load_expressions(dataset / "val.parquet").head(config.validate_on)
     torch.manual_seed(seed)
-    model = build(config, vocabulary, encoder, attention)
+    model = initial(choice, config.init, vocabulary, encoder, attention)
     module = Finetune(config, model, max(2, round(config.block * render.unit)), seed)
     augmentation, scales = split_scale(config.augment)
     stream = BatchStream(train.sizes, config.batch, model.stride, seed, scales)
@@ -179,7 +153,7 @@ def finetune(
     best = module.best()
     about = {
         "kind": "recogniser",
-        "name": "mask-match",
+        "name": choice.name,
         "config": best.config.model_dump(mode="json"),
         "render": render.model_dump(mode="json"),
         "vocabulary": json.loads(vocabulary.to_json()),

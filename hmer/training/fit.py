@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
-from hmer.data.stream import BatchStream, Maker, loader
+from hmer.data.stream import Maker, Stream, loader
 from hmer.training.module import SteppedModule
 from hmer.training.progress import StepProgress
 from hmer.training.run import RunContext
@@ -24,7 +24,7 @@ CHECKPOINT = "last.ckpt"
 class LegData(L.LightningDataModule):
     """Gives each leg its own batches, counted from the first step of the training."""
 
-    def __init__(self, stream: BatchStream, maker: Maker[Any], leg: int, steps: int, workers: int):
+    def __init__(self, stream: Stream, maker: Maker[Any], leg: int, steps: int, workers: int):
         super().__init__()
         self.stream = stream
         self.maker = maker
@@ -78,7 +78,7 @@ class EndOfLeg(Callback):
 
 def fit(
     module: SteppedModule,
-    stream: BatchStream,
+    stream: Stream,
     maker: Maker[Any],
     run: RunContext,
     *,

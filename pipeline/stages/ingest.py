@@ -11,9 +11,8 @@ def main(stage: Stage) -> None:
     from hmer.progress import Steps
 
     config = stage.config(IngestConfig)
-    if config.source == "crohme":
-        for path in (config.crohme.train, *config.crohme.tests.values()):
-            stage.raw(path)
+    for path in config.paths():
+        stage.raw(path)
     with stage.tracked(config) as tracker, stage.outputs("data/dataset") as out:
         with Steps("ingest", None, stage.progress, " expressions") as steps:
             ingest(config, out, steps.update)

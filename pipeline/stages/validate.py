@@ -20,8 +20,9 @@ def main(stage: Stage) -> None:
     Raises:
         GateClosed: the data is refused, or a check is broken.
     """
+    from pipeline.evidence import gather
     from pipeline.expectations import ValidateConfig
-    from pipeline.gate import gather, judge, load_great_expectations
+    from pipeline.gate import judge, load_great_expectations
     from pipeline.validation_report import write_report
 
     config = stage.config(ValidateConfig)

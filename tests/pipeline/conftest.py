@@ -51,6 +51,7 @@ class ToyConfig(BaseModel):
     seconds: float = Field(default=0, ge=0)
     fail: str = ""
     text: str = ""
+    optimisation: dict[str, int] = {}
 
 
 class Later(HmerError):
@@ -88,18 +89,11 @@ run_stage(sys.argv[1], main)
 
 
 GO = """
-# The command line, for parameters that are a toy's, and with little patience.
-import sys
-
+# The command line, for parameters that are a toy's.
 import pipeline.preparation
 
 pipeline.preparation.prepare = lambda *_: None
 pipeline.preparation.check = lambda *_: None
-
-if "--no-prefect" not in sys.argv:
-    import pipeline.flow
-
-    pipeline.flow.DELAYS[:] = [0.1, 0.1]
 
 from pipeline.__main__ import app
 
@@ -149,7 +143,9 @@ class Toy:
         """Write `params.yaml`."""
         import yaml
 
-        values = {"base": {"seed": 1}, "first": {}, "second": {}, "third": {}, **sections}
+        stages: dict[str, object] = {"first": {}, "second": {}, "third": {}}
+        little_patience = {"delays": [0.1, 0.1]}
+        values = {"base": {"seed": 1}, "flow": little_patience, **stages, **sections}
         (self.root / "params.yaml").write_text(yaml.safe_dump(values))
 
 

@@ -77,7 +77,7 @@ def tiny_model(folder: Path, seed: int) -> None:
         "vocabulary": json.loads(words.to_json()),
     }
     folder.mkdir(parents=True)
-    model = build_recogniser("mask-match", config, len(words))
+    model = build_recogniser("mask-match", config, words)
     save_module(model, folder / "model.safetensors", about)
 
 

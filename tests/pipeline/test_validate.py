@@ -24,7 +24,8 @@ from hmer.latex.vocabulary import vocabulary
 from pipeline import validation_report
 from pipeline.declaration import Declaration
 from pipeline.expectations import ValidateConfig
-from pipeline.gate import gather, judge
+from pipeline.evidence import gather
+from pipeline.gate import judge
 from pipeline.stage import Stage
 from pipeline.stages.validate import main
 from pipeline.validation_report import read_rows

@@ -12,7 +12,9 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
+from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 
 
@@ -30,6 +32,8 @@ class SourceItem:
         normalised: `ink` is already in symbol units (see `hmer.ink.scale`).
         image: uint8 (H, W), ink bright on 0, at the dataset's scale; used where `ink` is None.
         file: name of the file it was read from, "" if none.
+        mathml: the truth as MathML, if there is any: tells which token each symbol writes.
+        symbol_ids: for each symbol of `ink` the `xml:id` of its MathML element, or "".
     """
 
     id: str
@@ -42,6 +46,8 @@ class SourceItem:
     normalised: bool = False
     image: NDArray[np.uint8] | None = None
     file: str = ""
+    mathml: str | None = None
+    symbol_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,16 @@ class Rejected:
 
 class Task(Protocol):
     """Work to be done in a worker process; must be picklable (a frozen dataclass, say)."""
+
+    @property
+    def key(self) -> str:
+        """Names the item within its source, the same from run to run; known before the work."""
+        ...
+
+    @property
+    def split(self) -> str | None:
+        """As in `SourceItem`."""
+        ...
 
     def __call__(self) -> SourceItem | Rejected:
         """Make the item. Deterministic: any random generator is seeded by the task's fields."""
@@ -81,6 +97,33 @@ class Source(Protocol):
     def items(self, seed: int) -> Iterator[SourceItem | Rejected | Task]:
         """Walk the source in a fixed order; the same seed gives the same items."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What ingestion tells a source: the captions' dialect, and the scale of images."""
+
+    dialect: str
+    render: RenderConfig
+
+
+class SourceConfig(BaseModel):
+    """Where a source finds its data: its section of the `ingest` parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def open(self, setting: Setting) -> Source:
+        """The source; nothing is read before it is walked."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is opened")
+
+    def paths(self) -> Iterator[str]:
+        """The files and folders that the source reads."""
+        return iter(())
+
+
+def key_of(item: SourceItem | Rejected | Task) -> str:
+    """What names the item within its source."""
+    return item.id if isinstance(item, SourceItem | Rejected) else item.key
 
 
 def resolve(item: SourceItem | Rejected | Task) -> SourceItem | Rejected:

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from hmer.data.archive import Member, check_path, count_members, read_members
-from hmer.data.sources.base import Rejected, SourceItem
+from hmer.data.archive import check_path, count_members
+from hmer.data.sources.base import Rejected, Setting, SourceConfig, SourceItem
+from hmer.data.spread import spread
 from hmer.errors import HmerError, InkError
 from hmer.ink.inkml import read_inkml
 
@@ -23,10 +24,8 @@ _TRAIN = "train"
 _TEST_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-class CrohmeConfig(BaseModel):
+class CrohmeConfig(SourceConfig):
     """Where the CROHME data are: folders, or .tar.xz, .tar.gz or .zip packages of InkML."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: str = Field(
         default="data/raw/crohme/train.tar.xz",
@@ -58,6 +57,14 @@ class CrohmeConfig(BaseModel):
                 raise ValueError(f"captions for {name!r}, which is neither 'train' nor in tests")
         return self
 
+    def open(self, setting: Setting) -> CrohmeSource:
+        """The source over these files."""
+        return CrohmeSource(self)
+
+    def paths(self) -> Iterator[str]:
+        """Training data, test sets and captions."""
+        yield from (self.train, *self.tests.values(), *self.captions.values())
+
 
 @dataclass(frozen=True, slots=True)
 class ReadInkml:
@@ -67,6 +74,11 @@ class ReadInkml:
     data: bytes
     split: str | None
     caption: tuple[str, ...] | None = None
+
+    @property
+    def key(self) -> str:
+        """The file."""
+        return self.file
 
     def __call__(self) -> SourceItem | Rejected:
         """The labelled ink, or why it was refused."""
@@ -83,12 +95,14 @@ class ReadInkml:
         return SourceItem(
             id=path.stem,
             source=collection,
-            writer=document.writer or _writer(path.stem, collection),
+            writer=document.writer or writer_of(path.stem, collection),
             latex=document.latex,
             tokens=self.caption,
             split=self.split,
             ink=document.ink,
             file=self.file,
+            mathml=document.mathml,
+            symbol_ids=document.symbol_ids,
         )
 
 
@@ -127,7 +141,8 @@ class CrohmeSource:
             check_path(path, self._parameter(name))
         for path, name, captions in parts:
             split = None if name == _TRAIN else f"test-{name}"
-            for member in _spread(path, self._parameter(name), self.config.limit):
+            parameter = self._parameter(name)
+            for member in spread(path, _SUFFIX, parameter, self.config.limit):
                 caption = captions.get(PurePosixPath(member.name).stem)
                 yield ReadInkml(member.name, member.data, split, caption)
 
@@ -164,19 +179,7 @@ def read_captions(path: Path, parameter: str) -> dict[str, tuple[str, ...]]:
     return captions
 
 
-def _spread(path: Path, parameter: str, limit: int | None) -> Iterator[Member]:
-    """All members, or `limit` of them at even distances: the first alone would be one writer's."""
-    if limit is None:
-        yield from read_members(path, _SUFFIX, parameter)
-        return
-    count = sum(1 for _ in read_members(path, _SUFFIX, parameter))
-    share = min(limit, count)
-    for number, member in enumerate(read_members(path, _SUFFIX, parameter)):
-        if (number + 1) * share // count > number * share // count:
-            yield member
-
-
-def _writer(stem: str, collection: str) -> str:
+def writer_of(stem: str, collection: str) -> str:
     """Who wrote a file that does not say: the session or form in its name, or else the file.
 
     Most files of MathBrush name no writer; of their numbers (2009210-947-12) the second is the

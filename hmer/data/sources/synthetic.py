@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from hmer.data.sources.base import SourceItem
+from hmer.data.sources.base import Setting, SourceConfig, SourceItem
 from hmer.errors import HmerError
 from hmer.latex.serialise import serialise
 from hmer.latex.tree import Row
@@ -29,10 +29,8 @@ _WRITERS_APART = 1_000_000  # more than the writers of any split
 _ATTEMPTS = 500
 
 
-class SyntheticConfig(BaseModel):
+class SyntheticConfig(SourceConfig):
     """How much to synthesise, by how many hands, and which expressions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: int = Field(default=8000, ge=0, description="training expressions")
     val: int = Field(default=500, ge=0, description="validation expressions")
@@ -41,6 +39,10 @@ class SyntheticConfig(BaseModel):
     val_writers: int = Field(default=25, ge=1, lt=_WRITERS_APART)
     test_writers: int = Field(default=25, ge=1, lt=_WRITERS_APART)
     grammar: GrammarConfig = GrammarConfig()
+
+    def open(self, setting: Setting) -> SyntheticSource:
+        """The source of this much handwriting."""
+        return SyntheticSource(self)
 
 
 @lru_cache(maxsize=512)
@@ -59,6 +61,11 @@ class SyntheticTask:
     writer: int
     row: Row
 
+    @property
+    def key(self) -> str:
+        """The item's id."""
+        return f"synthetic-{self.split}-{self.index:07d}"
+
     def __call__(self) -> SourceItem:
         """Write the expression.
 
@@ -68,7 +75,7 @@ class SyntheticTask:
         tokens = tuple(serialise(self.row))
         rng = np.random.default_rng([self.seed, 2, _SPLITS.index(self.split), self.index])
         return SourceItem(
-            id=f"synthetic-{self.split}-{self.index:07d}",
+            id=self.key,
             source="synthetic",
             writer=f"hand-{self.writer:07d}",
             latex=" ".join(tokens),

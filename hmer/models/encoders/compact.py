@@ -7,12 +7,14 @@ halves, so every level costs about the same.
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
+
+from hmer.models.encoders.base import Encoder
 
 
 class CompactConfig(BaseModel):
@@ -20,6 +22,7 @@ class CompactConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    name: Literal["compact"] = "compact"
     width: int = Field(
         32, ge=8, le=256, multiple_of=4, description="channels after the stem; doubled per level"
     )
@@ -54,11 +57,8 @@ class ResidualBlock(nn.Module):
         return functional.relu(y + cast(Tensor, self.shortcut(thinned)))
 
 
-class CompactEncoder(nn.Module):
-    """Images (B, 1, H, W), ink 1 on 0, to features (B, channels, H / stride, W / stride).
-
-    H and W must be multiples of `stride` (the batches are padded so).
-    """
+class CompactEncoder(Encoder):
+    """With the default three levels: stride 8 and four times the width in channels."""
 
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
@@ -81,6 +81,6 @@ class CompactEncoder(nn.Module):
         self.stride = 2 ** len(config.blocks)
 
     def forward(self, images: Tensor) -> Tensor:
-        """See the class."""
+        """See `Encoder`."""
         images = images.contiguous(memory_format=torch.channels_last)
         return cast(Tensor, self.levels(self.stem(images)))

@@ -67,6 +67,7 @@ def test_every_item_is_accounted_for(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "dataset"
     summary = ingest_source(Drawings(60), CONFIG, out, lambda *call: calls.append(call))
     assert sorted(path.name for path in out.iterdir()) == [
+        "label_noise.parquet",
         "quarantine.parquet",
         "summary.json",
         "test-a.parquet",

@@ -87,3 +87,36 @@ def test_fixed_plans_hold_each_sample_once(
         assert (array[plan.samples] <= [plan.height, plan.width]).all()
         assert plan.height % 8 == plan.width % 8 == 0
     assert plain(plans) == plain(list(fixed_plans(array, config, 8)))
+
+
+def test_giants_are_shrunk_to_the_largest_shape_left() -> None:
+    sizes = np.concatenate([SIZES, [[400, 900]]])
+    limited = BatchStream(sizes, CONFIG.model_copy(update={"max_image": 300 * 300}), 8, 5)
+    whole = BatchStream(sizes, CONFIG, 8, 5)
+    assert limited.buckets.prod(axis=1).max() < whole.buckets.prod(axis=1).max() / 2
+    plans = [plan for _, plan in limited.batches(0, 60)]
+    giant = [
+        (plan, scale)
+        for plan in plans
+        for sample, scale in zip(plan.samples, plan.scales, strict=True)
+        if sample == len(SIZES)
+    ]
+    assert giant
+    for plan, scale in giant:
+        assert 400 * scale <= plan.height
+        assert 900 * scale <= plan.width
+
+
+def test_captions_of_a_batch_are_of_about_one_length() -> None:
+    rng = np.random.default_rng(1)
+    sizes, lengths = np.full((400, 2), 64), rng.integers(1, 60, 400)
+    config = BatchConfig(max_pixels=8 * 64 * 64, buckets=1)
+    fills = []
+    for known in (None, lengths):
+        plans = [p for _, p in BatchStream(sizes, config, 8, 5, lengths=known).batches(0, 50)]
+        samples = np.concatenate([p.samples for p in plans])
+        assert sorted(samples.tolist()) == list(range(400))
+        longest = sum(int(lengths[p.samples].max()) * len(p.samples) for p in plans)
+        fills.append(lengths[samples].sum() / longest)
+    assert fills[0] < 0.65
+    assert fills[1] > 0.8

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hmer.decoding.beam import beam_search
-from hmer.decoding.bidirectional import DecodingConfig, score_sequences, search
+from hmer.decoding.bidirectional import DecodingConfig, search
 
 PAD, SOS, EOS, A, B = 0, 1, 2, 3, 4
 LENGTH = 4
@@ -29,23 +29,6 @@ def both(model: Any, row: int, tokens: tuple[int, ...]) -> tuple[float, float]:
 def read(model: Any, inputs: int = 2, **options: Any) -> list[list[Any]]:
     config = DecodingConfig(**{"max_length": LENGTH, **options})
     return search(model.step, inputs, config, sos=SOS, eos=EOS, pad=PAD)
-
-
-def test_given_sequences_are_scored(toy: Make) -> None:
-    model = toy(1, inputs=3)
-    given: list[list[tuple[int, ...]]] = [[(A, B), (), (B, B, 5, A)], [], [(5,)]]
-    found = score_sequences(model.step, given, start=SOS, stop=EOS, pad=PAD)
-    assert [len(row) for row in found] == [3, 0, 1]
-    for row, (scores, sequences) in enumerate(zip(found, given, strict=True)):
-        expected = [model.log_probability(row, tokens) for tokens in sequences]
-        assert scores == pytest.approx(expected, abs=1e-4)
-    backwards = score_sequences(model.step, given, start=EOS, stop=SOS, pad=PAD)
-    assert backwards[0][0] == pytest.approx(model.log_probability(0, (A, B), EOS, SOS), abs=1e-4)
-
-
-def test_nothing_to_score(toy: Make) -> None:
-    assert score_sequences(toy(0).step, [[], []], start=SOS, stop=EOS, pad=PAD) == [[], []]
-    assert score_sequences(toy(0, inputs=0).step, [], start=SOS, stop=EOS, pad=PAD) == []
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])

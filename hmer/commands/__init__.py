@@ -1,0 +1,1 @@
+"""The commands of `hmer`, one module each; `hmer.cli` puts them together."""

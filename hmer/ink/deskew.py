@@ -1,0 +1,71 @@
+"""Turning writing level that runs up- or downhill on a picture.
+
+The angle sought is the one under which the rows of the picture differ most in how much ink they
+hold (projection profile; Postl 1986, "Detection of linear oblique structures and skew scan in
+digitized documents"): bars and the feet of letters then fall into few rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hmer.ink.picture import Grey, picture_unit
+
+MAX_ANGLE = 15.0
+"""Degrees; what runs steeper was not meant to be level."""
+
+_STEP = 0.5  # degrees between the angles tried
+_LEVEL = 1.5  # degrees that nobody would straighten
+# Measured on 300 expressions of CROHME, drawn as written and turned by up to 10 degrees: compact
+# expressions have no direction, and a weak maximum is chance. So chosen, one in nine of those as
+# written is turned (median 3 degrees: many do rise or fall); on the wide ones that were turned,
+# the mean error falls from 4.6 to 2.0 degrees.
+_WIDE = 2.0
+_CLEAR = 1.1
+_ROW = 0.1  # height of a row in symbol units
+_POINTS = 50_000  # of ink, more say nothing new
+
+
+def skew(image: Grey) -> float:
+    """Degrees by which the writing on a bright-on-black image (H, W) falls to the right.
+
+    0 where it is level, too compact to have a direction, or of none that is clear.
+
+    Raises:
+        InkError: there is no ink.
+    """
+    row = _ROW * picture_unit(image)
+    ink = np.argwhere(image > 127).astype(np.float64)
+    height, width = np.ptp(ink, axis=0) + 1
+    if width < _WIDE * height:
+        return 0.0
+    ink = ink[:: -(-len(ink) // _POINTS)]
+    angles = np.arange(-MAX_ANGLE, MAX_ANGLE + _STEP / 2, _STEP)
+    sharp = np.array([_sharpness(ink, angle, row) for angle in angles])
+    best = int(sharp.argmax())
+    if sharp[best] < _CLEAR * _sharpness(ink, 0.0, row) or abs(angles[best]) < _LEVEL:
+        return 0.0
+    return float(angles[best])
+
+
+def straighten(image: Grey) -> Grey:
+    """The image (H, W) turned level and cut to its ink; itself where it is level.
+
+    Raises:
+        InkError: there is no ink.
+    """
+    angle = skew(image)
+    if not angle:
+        return image
+    picture = Image.fromarray(image).rotate(angle, Image.Resampling.BICUBIC, expand=True)
+    return np.asarray(picture.crop(picture.getbbox()))
+
+
+def _sharpness(ink: NDArray[np.float64], angle: float, row: float) -> float:
+    """Sum of squared row sums of ink pixels (n, 2: y, x), along lines that fall by `angle`."""
+    turn = np.deg2rad(angle)
+    level = ink[:, 0] * np.cos(turn) - ink[:, 1] * np.sin(turn)
+    counts = np.bincount(((level - level.min()) / row).astype(np.int64)).astype(np.float64)
+    return float((counts**2).sum())

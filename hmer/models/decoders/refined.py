@@ -1,0 +1,261 @@
+"""The transformer decoder of BTTR and its descendants, with or without attention refinement.
+
+Everything has K rows per image: the two directions in training, the hypotheses when decoding. The
+image's keys and values are computed once and shared by the rows. A step of decoding is the
+teacher-forced pass with one token and caches, by the same code.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hmer.models.decoders.arm import ArmConfig, AttentionRefinement, Gate
+from hmer.models.decoders.transformer import DecoderConfig
+from hmer.models.positions import sinusoid
+
+Past = tuple[Tensor, ...]
+"""Caches, each (B, K, ...): per layer (B, K, 2, t, width) keys and values, then per refined layer
+(B, K, maps, N) where all steps before have looked."""
+
+
+class RefinedDecoderConfig(DecoderConfig):
+    """The same with the field's size."""
+
+    layers: int = Field(3, ge=1, le=12)
+    width: int = Field(256, ge=16, le=1024, multiple_of=4)
+    heads: int = Field(8, ge=1, le=16)
+    feedforward: int = Field(1024, ge=16, le=4096)
+    dropout: float = Field(0.3, ge=0, lt=1)
+
+
+class GridMemory(NamedTuple):
+    """What the layers look at: all cells of a feature map, projected once per image."""
+
+    keys: tuple[Tensor, ...]
+    """Per layer (B, heads, N, width / heads)."""
+    values: tuple[Tensor, ...]
+    """Per layer (B, heads, N, width / heads)."""
+    valid: Tensor
+    """bool (B, h, w) with h * w = N: False for padding."""
+
+
+class WordEmbedding(nn.Module):
+    """Embedding, layer norm, plus sinusoid, and in CoMER's family a second layer norm."""
+
+    def __init__(self, classes: int, width: int, *, second_norm: bool) -> None:
+        super().__init__()
+        self.width = width
+        self.embed = nn.Embedding(classes, width)
+        self.norm = nn.LayerNorm(width)
+        self.second_norm = nn.LayerNorm(width) if second_norm else nn.Identity()
+
+    def forward(self, tokens: Tensor, position: int = 0) -> Tensor:
+        """Tokens (..., T), the first of which is at `position`, to (..., T, width)."""
+        places = torch.arange(position, position + tokens.shape[-1], device=tokens.device)
+        words = self.norm(self.embed(tokens)) + sinusoid(places, self.width)
+        return cast(Tensor, self.second_norm(words))
+
+
+class RefinedLayer(nn.Module):
+    """Post-norm self-attention, cross-attention and feed-forward (Vaswani et al., 2017)."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.rate = config.dropout
+        self.self_project = nn.Linear(width, 3 * width)
+        self.self_merge = nn.Linear(width, width)
+        self.cross_query = nn.Linear(width, width)
+        self.cross_project = nn.Linear(width, 2 * width)
+        self.cross_merge = nn.Linear(width, width)
+        self.forward_in = nn.Linear(width, config.feedforward)
+        self.forward_out = nn.Linear(config.feedforward, width)
+        self.norm_self, self.norm_cross, self.norm_forward = (nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(config.dropout)
+        for part in (self.self_project, self.cross_query, self.cross_project):
+            nn.init.xavier_uniform_(part.weight)
+            nn.init.zeros_(part.bias)
+        for part in (self.self_merge, self.cross_merge):
+            nn.init.zeros_(part.bias)
+
+    def split(self, x: Tensor) -> Tensor:
+        """(..., T, width) to (..., heads, T, width / heads)."""
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(-3, -2)
+
+    def talk(self, x: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Self-attention of x (B, K, T, width) after `past` (B, K, 2, t, width).
+
+        Returns:
+            x after the normalisation, and the keys and values of all T + t tokens.
+        """
+        query, key, value = self.self_project(x).chunk(3, dim=-1)
+        entry = torch.stack([key, value], dim=2)
+        before = 0 if past is None else past.shape[3]
+        if past is not None:
+            entry = torch.cat([past, entry], dim=3)
+        length = x.shape[2]
+        mask = None
+        if before and length > 1:
+            everything = torch.ones(length, before + length, dtype=torch.bool, device=x.device)
+            mask = everything.tril(before)
+        said = functional.scaled_dot_product_attention(
+            self.split(query),
+            self.split(entry[:, :, 0]),
+            self.split(entry[:, :, 1]),
+            attn_mask=mask,
+            is_causal=not before and length > 1,
+            dropout_p=self.rate if self.training else 0.0,
+        )
+        merged = self.self_merge(said.transpose(-3, -2).flatten(-2))
+        return cast(Tensor, self.norm_self(x + self.dropout(merged))), entry
+
+    def query(self, x: Tensor) -> Tensor:
+        """x (B, K, T, width) as cross-attention queries (B, heads, K T, width / heads)."""
+        return self.split(self.cross_query(x).flatten(1, 2))
+
+    def logits(self, x: Tensor, keys: Tensor) -> Tensor:
+        """Scaled cross-attention logits (B, K, T, heads, N)."""
+        query = self.query(x)
+        found: Tensor = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5
+        batch, rows, length, _ = x.shape
+        found = found.view(batch, self.heads, rows, length, -1)
+        return found.permute(0, 2, 3, 1, 4).contiguous()
+
+    def merge(self, x: Tensor, seen: Tensor) -> Tensor:
+        """Join what was seen (B, heads, K T, width / heads) to x, and think about it."""
+        merged = self.cross_merge(seen.transpose(1, 2).flatten(2)).view_as(x)
+        x = self.norm_cross(x + self.dropout(merged))
+        hidden = self.dropout(functional.relu(self.forward_in(x)))
+        return cast(Tensor, self.norm_forward(x + self.dropout(self.forward_out(hidden))))
+
+
+class RefinedDecoder(nn.Module):
+    """Embedded tokens and a grid of cells in, hidden states out.
+
+    From the second layer on, attention is refined by one shared ARM: E being the logits,
+    A = softmax(E) and A' = softmax(E - ARM(sum over the steps before of [A' of the layer below,
+    A])). Dropout acts on A and A', so coverage is of dropped-out attention, as published.
+
+    Args:
+        config: size.
+        arm: None for plain attention (BTTR).
+        gate: for the ARM.
+    """
+
+    def __init__(
+        self, config: DecoderConfig, arm: ArmConfig | None, gate: Gate | None = None
+    ) -> None:
+        super().__init__()
+        self.width = config.width
+        self.layers = nn.ModuleList(RefinedLayer(config) for _ in range(config.layers))
+        covers = arm is not None and (arm.self_coverage or arm.cross_coverage)
+        self.arm: AttentionRefinement | None = None
+        if arm is not None and covers and config.layers > 1:
+            self.arm = AttentionRefinement(config.heads, arm, gate)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def remember(self, features: Tensor, valid: Tensor) -> GridMemory:
+        """Project features (B, N, width) once for all layers, rows and steps."""
+        keys, values = [], []
+        for layer in self._layers():
+            key, value = layer.cross_project(features).chunk(2, dim=-1)
+            keys.append(layer.split(key).contiguous())
+            values.append(layer.split(value).contiguous())
+        return GridMemory(tuple(keys), tuple(values), valid)
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: GridMemory,
+        past: Past = (),
+        *,
+        cache: bool = False,
+        contributes: Tensor | None = None,
+    ) -> tuple[Tensor, Past]:
+        """Continue K rows of each image by T tokens.
+
+        Args:
+            x: (B, K, T, width), embedded.
+            memory: of the B images.
+            past: caches of the tokens before; () at the start.
+            cache: also return the grown caches.
+            contributes: bool (B, K, T), the tokens whose attention counts as coverage (PosFormer's
+                implicit attention correction); None: all.
+
+        Returns:
+            Hidden states (B, K, T, width), and the caches, () without `cache`.
+        """
+        hidden, grown, _ = self._run(x, memory, past, cache, contributes, False)
+        return hidden, grown
+
+    def cross_attention(
+        self, x: Tensor, memory: GridMemory, contributes: Tensor | None = None
+    ) -> Tensor:
+        """Refined attention of the last layer, mean over heads: (B, K, T, h, w)."""
+        attention = self._run(x, memory, (), False, contributes, True)[2]
+        assert attention is not None
+        mean = attention.mean(dim=3)
+        return mean.view(*mean.shape[:-1], *memory.valid.shape[1:])
+
+    def _run(
+        self,
+        x: Tensor,
+        memory: GridMemory,
+        past: Past,
+        cache: bool,
+        contributes: Tensor | None,
+        shown: bool,
+    ) -> tuple[Tensor, Past, Tensor | None]:
+        """See `forward`; also the last layer's attention (B, K, T, heads, N), if it was made."""
+        layers = self._layers()
+        entries: list[Tensor] = []
+        sums: list[Tensor] = []
+        attention: Tensor | None = None
+        for index, layer in enumerate(layers):
+            x, entry = layer.talk(x, past[index] if past else None)
+            entries.append(entry)
+            keys, values = memory.keys[index], memory.values[index]
+            if self.arm is None and not shown:
+                x = layer.merge(x, self._look(layer.query(x), keys, values, memory))
+                continue
+            logits = layer.logits(x, keys).float()
+            logits = logits.masked_fill(~memory.valid.flatten(1)[:, None, None, None], -torch.inf)
+            below, attention = attention, self.dropout(logits.softmax(dim=-1))
+            if self.arm is not None and below is not None:
+                maps = self.arm.stack(below, attention)
+                if contributes is not None:
+                    maps = maps * contributes[..., None, None]
+                so_far = past[len(layers) + len(sums)] if past else None
+                coverage = _before(maps, so_far)
+                sums.append(coverage[:, :, -1] + maps[:, :, -1])
+                grid = coverage.reshape(len(x), -1, maps.shape[3], *memory.valid.shape[1:])
+                refinement = self.arm(grid, memory.valid).flatten(-2).view_as(logits)
+                attention = self.dropout((logits - refinement).softmax(dim=-1))
+            weights = attention.flatten(1, 2).transpose(1, 2).to(values.dtype)
+            x = layer.merge(x, weights @ values)
+        return x, (*entries, *sums) if cache else (), attention
+
+    def _look(self, query: Tensor, keys: Tensor, values: Tensor, memory: GridMemory) -> Tensor:
+        """Plain cross-attention in one fused operation."""
+        return functional.scaled_dot_product_attention(
+            query, keys, values,
+            attn_mask=memory.valid.flatten(1)[:, None, None],
+            dropout_p=self.dropout.p if self.training else 0.0,
+        )  # fmt: skip
+
+    def _layers(self) -> list[RefinedLayer]:
+        return cast(list[RefinedLayer], list(self.layers))
+
+
+def _before(maps: Tensor, so_far: Tensor | None) -> Tensor:
+    """Sum of the maps (B, K, T, ...) of all steps before each, `so_far` (B, K, ...) included."""
+    if maps.shape[2] == 1:
+        return torch.zeros_like(maps) if so_far is None else so_far.unsqueeze(2)
+    summed = maps.cumsum(dim=2) - maps
+    return summed if so_far is None else summed + so_far.unsqueeze(2)

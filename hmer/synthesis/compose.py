@@ -1,0 +1,105 @@
+"""Compose: new LaTeX typeset in the sloppiness of hands, with real glyphs or drawn ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from hmer.errors import HmerError, InkError, LatexError
+from hmer.ink.scale import normalise
+from hmer.latex.serialise import serialise
+from hmer.latex.tree import Row
+from hmer.synthesis.bank import GlyphBank
+from hmer.synthesis.banked import BankWriter
+from hmer.synthesis.layout import write
+from hmer.synthesis.writer import Writer
+from hmer.synthesis.written import Written
+
+KIND = "compose"
+
+
+class Sampler(Protocol):
+    """Where expressions come from."""
+
+    def sample(self, rng: np.random.Generator) -> Row:
+        """One structure tree, decided by `rng` alone."""
+        ...
+
+
+class ComposeConfig(BaseModel):
+    """How expressions are composed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    loyalty: float = Field(
+        default=0.9,
+        ge=0,
+        le=1,
+        description="how often a glyph is the followed hand's own (or its collection's)",
+    )
+    font_hands: int = Field(
+        default=500, ge=1, description="hands drawn from the vector font where there is no bank"
+    )
+
+
+class Composer:
+    """Composes expressions; picklable, the same generator state gives the same expression.
+
+    Attributes:
+        missing: tokens the bank lacked, written in the vector font instead, with their counts.
+    """
+
+    def __init__(
+        self, bank: GlyphBank | None, grammar: Sampler, config: ComposeConfig | None = None
+    ) -> None:
+        """Raises HmerError where the bank is empty."""
+        if bank is not None and not len(bank):
+            raise HmerError("the glyph bank is empty; cut it again, or compose without a bank")
+        self.bank = bank
+        self.grammar = grammar
+        self.config = config or ComposeConfig()
+        self.missing: Counter[str] = Counter()
+        self._shares = None if bank is None else _shares(bank)
+        self._hands: dict[int, Writer] = {}
+
+    def __call__(self, rng: np.random.Generator) -> Written | None:
+        """One expression; None where the grammar made something that cannot be written."""
+        row = self.grammar.sample(rng)
+        try:
+            return self.write(row, rng)
+        except (LatexError, InkError):
+            return None
+
+    def write(self, row: Row, rng: np.random.Generator) -> Written:
+        """This expression in a hand drawn from `rng`.
+
+        Raises:
+            LatexError: a symbol has no glyph, or there is nothing to write.
+            InkError: the ink spans more than `hmer.ink.scale.MAX_EXTENT`.
+        """
+        ink = normalise(write(row, self.hand(rng), rng))
+        return Written(ink, serialise(row), KIND)
+
+    def hand(self, rng: np.random.Generator) -> Writer:
+        """A writer, drawn once per expression."""
+        if self.bank is None or self._shares is None:
+            number = int(rng.integers(self.config.font_hands))
+            if number not in self._hands:
+                self._hands[number] = Writer.draw(number)
+            return self._hands[number]
+        source = self.bank.writers[int(rng.choice(len(self._shares), p=self._shares))]
+        return BankWriter.follow(
+            self.bank, source, int(rng.integers(2**31)), self.config.loyalty, self.missing
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_hands": {}}
+
+
+def _shares(bank: GlyphBank) -> np.ndarray:
+    """How often each hand is followed: more samples count, but less than in proportion."""
+    weights = np.sqrt(bank.writer_samples())
+    return np.asarray(weights / weights.sum())

@@ -1,0 +1,204 @@
+"""New expressions cut out of real ones: every balanced sub-expression that owns its symbols.
+
+The strongest single lever known for small data sets (Le, Indurkhya and Nakagawa, "Pattern
+generation strategies for improving recognition of handwritten mathematical expressions", Pattern
+Recognition Letters 2019): the decoder sees token sequences that nobody wrote as a whole, in the
+ink of real hands. Numerators, radicands, scripts, bases with their scripts, operands and brackets
+are all runs of neighbours in some row; runs that end where operators and brackets stand come more
+often than those cut out of the middle of a product.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from hmer.data.dataset import Expressions
+from hmer.errors import HmerError
+from hmer.ink.scale import typical_size
+from hmer.ink.strokes import Ink
+from hmer.latex.parse import parse
+from hmer.synthesis.leakage import Leakage
+from hmer.synthesis.pieces import Material, RowSpan, row_spans, symbols_of
+from hmer.synthesis.written import Written
+
+KIND = "decompose"
+
+_OPEN = {"(": ")", "[": "]", r"\{": r"\}"}
+_CLOSE = frozenset(_OPEN.values())
+_BAR = "|"
+_RELATIONS = r"= < > \leq \geq \neq \rightarrow \in"
+_OPERATORS = r"+ - \times \div \pm \cdot / , ! \cdots \ldots"
+_SIGNS = frozenset((*_RELATIONS.split(), *_OPERATORS.split()))
+_STARTERS = frozenset(("-", r"\pm", r"\cdots", r"\ldots"))  # signs that may well come first
+_ENDERS = frozenset(("!", r"\cdots", r"\ldots"))
+_EXPECTANT = frozenset(r"\sum \int \lim \log \sin \cos \tan \forall \exists".split())
+_WITHIN = 0.25  # weight of a cut inside a product
+_HANGING = 0.03  # weight of a run that starts or ends with a sign that wants a neighbour
+_MOST_RARE = 4.0  # times that a run with a rare token comes more often
+
+
+class DecomposeConfig(BaseModel):
+    """What pieces are cut, and at which size they are written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    own_scale: float = Field(
+        0.5, ge=0, le=1, description="probability that a piece is brought to its own symbol unit"
+    )
+    longest: int = Field(60, ge=1, description="tokens of a piece, at most")
+    tempering: float = Field(
+        0.5, ge=0, le=1, description="1: pieces as often as they occur; 0: every caption as often"
+    )
+    rare: float = Field(
+        0.25, ge=0, le=1, description="how strongly pieces with rare tokens are preferred"
+    )
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of neighbours: tokens `start` to `stop - 1` of a caption, and how good its cuts are."""
+
+    start: int
+    stop: int
+    weight: float
+
+
+class Decomposer:
+    """Cuts pieces out of the expressions of a training split; a `Synthesiser`, picklable."""
+
+    def __init__(
+        self,
+        expressions: Expressions,
+        config: DecomposeConfig | None = None,
+        leakage: Leakage | None = None,
+    ) -> None:
+        """Find all pieces.
+
+        Args:
+            expressions: of the training split.
+            config: what is cut.
+            leakage: captions that must not come out.
+
+        Raises:
+            HmerError: no expression has ink whose symbols are known to be its tokens.
+        """
+        self.config = config or DecomposeConfig()
+        self.material = Material.of(expressions)
+        leakage = leakage or Leakage()
+        rows: list[tuple[int, int, int]] = []
+        weights: list[float] = []
+        captions: list[str] = []
+        for number, tokens in enumerate(self.material.tokens):
+            for piece in pieces(tokens, self.config.longest):
+                caption = tokens[piece.start : piece.stop]
+                if leakage.allows(caption):
+                    rows.append((number, piece.start, piece.stop))
+                    weights.append(piece.weight)
+                    captions.append(" ".join(caption))
+        if not rows:
+            raise HmerError(
+                "there is nothing to decompose: no training expression has ink whose symbols are "
+                "placed in its caption; ingest a source with trace groups again"
+            )
+        self.excluded = leakage.excluded
+        self.distinct = len(set(captions))
+        self._rows = np.array(rows, np.int32)
+        chances = self._chances(np.array(weights), captions)
+        self._below = np.cumsum(chances / chances.sum())
+
+    def __len__(self) -> int:
+        """How many different pieces there are, by their place in the ink."""
+        return len(self._rows)
+
+    def __call__(self, rng: np.random.Generator) -> Written:
+        """A piece, its ink as it was written, at its own scale or at that of its expression."""
+        number = min(int(np.searchsorted(self._below, rng.random())), len(self._rows) - 1)
+        expression, start, stop = self._rows[number].tolist()
+        own = rng.random() < self.config.own_scale
+        return self.cut(expression, start, stop, own)
+
+    def cut(self, expression: int, start: int, stop: int, own_scale: bool) -> Written:
+        """The tokens `start` to `stop - 1` of an expression as an expression of their own."""
+        material = self.material
+        numbers = material.strokes_of(expression, start, stop)
+        boxes = material.boxes[numbers]
+        corner = boxes[:, :2].min(axis=0)
+        unit = 1.0
+        if own_scale:
+            unit = typical_size((boxes[:, 2:] - boxes[:, :2]).astype(np.float64))
+        factor = np.float32(1 / unit)
+        strokes = tuple((material.stroke(k) - corner) * factor for k in numbers.tolist())
+        tokens = material.tokens[expression][start:stop]
+        places = (material.places[numbers] - start).tolist()
+        return Written(Ink(strokes, symbols_of(places, tokens)), tokens, KIND)
+
+    def _chances(self, weights: NDArray[np.float64], captions: list[str]) -> NDArray[np.float64]:
+        """How often each piece comes, not normalised."""
+        times = Counter(captions)
+        often = np.array([times[caption] for caption in captions], np.float64)
+        tempered = weights * often ** (self.config.tempering - 1)
+        seen = Counter(token for tokens in self.material.tokens for token in tokens)
+        usual = float(np.median(list(seen.values())))
+        boost = {
+            token: min(_MOST_RARE, max(1.0, (usual / number) ** self.config.rare))
+            for token, number in seen.items()
+        }
+        best = {caption: max(boost[token] for token in caption.split(" ")) for caption in times}
+        factors = np.array([best[caption] for caption in captions])
+        return np.asarray(tempered * factors, np.float64)
+
+
+def pieces(tokens: list[str], longest: int) -> list[Piece]:
+    """The balanced runs of all rows of a caption, except the caption itself.
+
+    The runs of one row share a weight equal to its number of nodes, so that long rows, which have
+    runs by the hundred, do not crowd out the scripts and fractions.
+    """
+    found: list[Piece] = []
+    for span in row_spans(parse(tokens)):
+        runs = _runs(span, longest, len(tokens))
+        total = sum(run.weight for run in runs)
+        found += [Piece(r.start, r.stop, r.weight * len(span.heads) / total) for r in runs]
+    return found
+
+
+def _runs(span: RowSpan, longest: int, whole: int) -> list[Piece]:
+    names = span.heads
+    cuts = [_cut(names, at) for at in range(len(names) + 1)]
+    runs = []
+    for first in range(len(names)):
+        begin = cuts[first] * (_HANGING if names[first] in _SIGNS - _STARTERS else 1.0)
+        waiting: list[str] = []
+        bars = 0
+        for last in range(first, len(names)):
+            name = names[last]
+            start, stop = span.bounds[first], span.bounds[last + 1]
+            if name in _OPEN:
+                waiting.append(_OPEN[name])
+            elif name in _CLOSE and (not waiting or waiting.pop() != name):
+                break
+            bars += name == _BAR
+            if stop - start > longest:
+                break
+            if waiting or bars % 2 or stop - start == whole:
+                continue
+            alone = first == last
+            hangs = not alone and name in (_SIGNS - _ENDERS) | _EXPECTANT
+            lonely = alone and (name in _SIGNS or name in _EXPECTANT) and stop - start == 1
+            factor = _HANGING if hangs or lonely else 1.0
+            runs.append(Piece(start, stop, begin * cuts[last + 1] * factor))
+    return runs
+
+
+def _cut(names: tuple[str, ...], at: int) -> float:
+    """How good a place to cut the gap before node `at` of a row is."""
+    if at in (0, len(names)):
+        return 1.0
+    before, after = names[at - 1], names[at]
+    clean = before in _SIGNS or after in _SIGNS or before in _OPEN or after in _CLOSE
+    return 1.0 if clean else _WITHIN

@@ -1,0 +1,99 @@
+"""An expression with other symbols of the same categories: variables, digits, operators, brackets.
+
+Variables are renamed consistently within an expression, as algebra demands; digits one by one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from itertools import accumulate
+
+import numpy as np
+
+from hmer.latex.tree import Node, Row, walk
+
+_LOWER = tuple("abcdefghijklmnopqrstuvwxyz")
+_UPPER = tuple("ABCEFGHILMNPRSTVXY")
+_GREEK = (r"\alpha", r"\beta", r"\gamma", r"\lambda", r"\mu", r"\phi", r"\pi", r"\sigma")
+_GREEK += (r"\theta", r"\Delta")
+_DIGITS = tuple("0123456789")
+_VARIABLES = frozenset((*_LOWER, *_UPPER, *_GREEK))
+
+_FREE = (
+    ("+", "-", r"\pm"),
+    (r"\times", r"\div", r"\cdot", "/"),
+    ("=", "<", ">", r"\leq", r"\geq", r"\neq"),
+    (r"\sin", r"\cos", r"\tan", r"\log"),
+    (r"\ldots", r"\cdots"),
+    (r"\forall", r"\exists"),
+)
+"""Categories whose members are exchanged one by one, less often than variables."""
+
+_BRACKETS = (("(", ")"), ("[", "]"), (r"\{", r"\}"))
+
+_VARIABLE, _DIGIT, _OTHER, _BRACKET, _CROSS = 0.55, 0.6, 0.15, 0.08, 0.12
+
+
+class Renamer:
+    """Renames symbols; what is common in the corpus is drawn often, what is rare a little more."""
+
+    def __init__(self, counts: Mapping[str, int], weight: Mapping[str, float]) -> None:
+        """Args: occurrences of every token, and what multiplies them (1 if it is not there)."""
+        self._choices: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {}
+        every = (*_LOWER, *_UPPER, *_GREEK)
+        self._any = _weighted(every, counts, weight)
+        for category in (_LOWER, _UPPER, _GREEK, _DIGITS, *_FREE):
+            choice = _weighted(category, counts, weight)
+            self._choices |= dict.fromkeys(category, choice)
+
+    def rename(self, row: Row, rng: np.random.Generator) -> Row:
+        """The same tree with other symbols."""
+        names: dict[str, str] = {}
+        for node in walk(row):
+            token = node.token
+            if token in _VARIABLES and token not in names:
+                names[token] = self._variable(token, set(names.values()), rng)
+        return self._row(row, names, rng)
+
+    def _variable(self, token: str, taken: set[str], rng: np.random.Generator) -> str:
+        if rng.random() >= _VARIABLE:
+            return token
+        choice = self._any if rng.random() < _CROSS else self._choices[token]
+        new = _draw(choice, rng) or token
+        return token if new in taken else new
+
+    def _row(self, row: Row, names: Mapping[str, str], rng: np.random.Generator) -> Row:
+        swap: dict[str, str] = {}
+        if any(node.token in ("(", ")") for node in row) and rng.random() < _BRACKET:
+            opening, closing = _BRACKETS[int(rng.integers(len(_BRACKETS)))]
+            swap = {"(": opening, ")": closing}
+        return tuple(
+            Node(
+                swap.get(node.token) or self._token(node.token, names, rng),
+                tuple((kind, self._row(child, names, rng)) for kind, child in node.children),
+            )
+            for node in row
+        )
+
+    def _token(self, token: str, names: Mapping[str, str], rng: np.random.Generator) -> str:
+        if token in names:
+            return names[token]
+        choice = self._choices.get(token)
+        if choice is None or rng.random() >= (_DIGIT if token.isdigit() else _OTHER):
+            return token
+        return _draw(choice, rng) or token
+
+
+def _weighted(
+    tokens: tuple[str, ...], counts: Mapping[str, int], weight: Mapping[str, float]
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    known = tuple(token for token in tokens if counts.get(token))
+    return known, tuple(accumulate(counts[token] * weight.get(token, 1.0) for token in known))
+
+
+def _draw(
+    choice: tuple[tuple[str, ...], tuple[float, ...]], rng: np.random.Generator
+) -> str | None:
+    options, sums = choice
+    return options[bisect_right(sums, rng.random() * sums[-1])] if options else None

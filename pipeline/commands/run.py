@@ -1,0 +1,82 @@
+"""`python -m pipeline run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hmer.errors import HmerError
+from pipeline.commands.base import Config, Settings
+from pipeline.commands.summary import summary
+from pipeline.environment import project_root
+
+
+def run(
+    config: Config = None,
+    settings: Settings = None,
+    prefect: Annotated[
+        bool, typer.Option(help="as a Prefect flow, or as plain `dvc repro`")
+    ] = True,
+) -> int:
+    """Bring everything up to date: run the stages whose inputs have changed."""
+    if prefect:
+        code = as_flow(config, tuple(settings or ()))
+    else:
+        code = as_repro(config, tuple(settings or ()))
+    if not code:
+        summary()
+    return code
+
+
+def as_flow(config: str | None, settings: tuple[str, ...]) -> int:
+    """The Prefect flow; its exit code is that of the stage that failed."""
+    from pipeline.guard import guard
+    from pipeline.preparation import check
+
+    # Prefect takes seconds to start, and wraps what goes wrong in a page of traceback.
+    check(project_root(), config, settings)
+    guard()
+    from pipeline.flow import StageFailed, pipeline_flow
+
+    state = pipeline_flow(config, settings, return_state=True)
+    if state.is_completed():
+        return 0
+    error = state.result(raise_on_failure=False)
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    sys.stderr.write(f"error: {error if isinstance(error, HmerError) else state.message}\n")
+    return error.exit_code if isinstance(error, StageFailed) and error.exit_code > 0 else 1
+
+
+class ReproFailed(HmerError):
+    """`dvc repro` has failed, and has said why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"dvc repro ended with code {code}")
+        self.exit_code = code if code > 0 else 1
+
+
+def as_repro(config: str | None, settings: tuple[str, ...]) -> int:
+    """Plain `dvc repro`.
+
+    Raises:
+        ReproFailed: it did not end well.
+    """
+    from pipeline.graph import DVC
+    from pipeline.guard import guard
+    from pipeline.locks import hold
+    from pipeline.notify import notifying
+    from pipeline.preparation import prepare
+    from pipeline.process import run_group
+    from pipeline.resume import RESUME
+
+    root: Path = project_root()
+    with hold(root / RESUME / "flow.lock", "the pipeline"), notifying(root):
+        prepare(root, config, settings)
+        guard()
+        if code := run_group([*DVC, "--wait-for-lock", "repro"], root):
+            raise ReproFailed(code)
+    return 0

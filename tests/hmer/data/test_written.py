@@ -1,0 +1,108 @@
+"""Batches that are written on the spot."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from hmer.data.buckets import BatchConfig, PlannedBatch, batch_size
+from hmer.data.dataset import Expressions
+from hmer.data.mixing import WrittenPlan
+from hmer.data.supervised import SupervisedMaker
+from hmer.data.written import MixedMaker
+from hmer.ink.augment import AugmentConfig
+from hmer.ink.codec import pack
+from hmer.ink.render import RenderConfig
+from hmer.ink.strokes import Ink, Symbol
+from hmer.latex.vocabulary import vocabulary
+from hmer.models.interface import Batch
+from hmer.synthesis.written import Written
+
+WORDS = vocabulary("wap")
+RENDER = RenderConfig(unit=16, pen=0.1, margin=0.25)
+BUCKETS = np.array([[32, 64], [32, 160]])
+CONFIG = BatchConfig(max_pixels=20_480, max_count=64, buckets=2)
+RNG = np.random.default_rng(0)
+
+
+class Rows:
+    """One to twelve crosses in a row; every fifth draw makes nothing."""
+
+    def __call__(self, rng: np.random.Generator) -> Written | None:
+        if rng.random() < 0.2:
+            return None
+        count = int(rng.integers(1, 13))
+        strokes = [np.array([[i, 0], [i + 0.6, 1]], np.float32) for i in range(count)]
+        symbols = tuple(Symbol("x", (i,), i) for i in range(count))
+        return Written(Ink(tuple(strokes), symbols), ["x"] * count, "rows")
+
+
+class Nothing:
+    """Never makes anything."""
+
+    def __call__(self, rng: np.random.Generator) -> Written | None:
+        return None
+
+
+def maker(synthesiser: Rows | Nothing | None = None, chunk: int = 4) -> MixedMaker:
+    ink = Ink((np.array([[0, 0], [1, 1]], np.float32),), (Symbol("1", (0,)),))
+    real = Expressions(["a"], [["1"]], [b""], [pack(ink)], np.array([[24, 24]]))
+    supervised = SupervisedMaker(real, WORDS, RENDER, AugmentConfig(scale=1), 8)
+    return MixedMaker(supervised, synthesiser or Rows(), BUCKETS, CONFIG, (0.9, 1.1), 7, chunk)
+
+
+def captions(batch: Batch) -> list[list[str]]:
+    half = batch.targets[: len(batch.images)]
+    return [WORDS.decode([int(i) for i in row if i > 2]) for row in half]
+
+
+def test_a_real_plan_makes_a_real_batch() -> None:
+    batch = maker()(PlannedBatch(np.zeros(2, int), np.ones(2), 32, 64), RNG)
+    assert captions(batch) == [["1"], ["1"]]
+
+
+def test_written_batches_have_the_shapes_and_sizes_of_real_ones() -> None:
+    made = maker()
+    for number in range(4):
+        batch = made(WrittenPlan(0, number, 60), np.random.default_rng(number))
+        shape = np.array(batch.images.shape[2:])
+        assert shape.tolist() in BUCKETS.tolist()
+        assert len(batch.images) == batch_size(shape, CONFIG)
+        assert all(set(caption) == {"x"} for caption in captions(batch))
+        assert batch.images.flatten(1).sum(1).min() > 0
+        (x,) = WORDS.encode(["x"])
+        assert set(batch.symbols.unique().tolist()) == {-100, x}
+
+
+def test_what_fits_nowhere_or_is_too_long_is_not_written() -> None:
+    made = maker()
+    for number in range(4):
+        batch = made(WrittenPlan(1, number, 5), RNG)
+        assert max(map(len, captions(batch))) <= 5
+        # Twelve symbols are wider than the widest shape at any scale.
+    longest = max(
+        len(caption)
+        for number in range(4)
+        for caption in captions(made(WrittenPlan(2, number, 60), RNG))
+    )
+    assert 5 < longest <= 10
+
+
+def test_a_batch_is_a_function_of_its_plan() -> None:
+    """Also in another process, and whichever chunk was made before."""
+    first, second = maker(), pickle.loads(pickle.dumps(maker()))
+    first(WrittenPlan(8, 0, 60), RNG)
+    a = first(WrittenPlan(3, 2, 60), np.random.default_rng(1))
+    b = second(WrittenPlan(3, 2, 60), np.random.default_rng(1))
+    assert torch.equal(a.images, b.images)
+    assert torch.equal(a.targets, b.targets)
+    c = first(WrittenPlan(4, 2, 60), np.random.default_rng(1))
+    assert captions(a) != captions(c) or not torch.equal(a.images, c.images)
+
+
+def test_a_synthesiser_that_writes_nothing_is_told() -> None:
+    with pytest.raises(RuntimeError, match="came to nothing"):
+        maker(Nothing())(WrittenPlan(0, 0, 60), RNG)

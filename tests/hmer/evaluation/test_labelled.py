@@ -1,0 +1,94 @@
+"""Labelled sets, read for scoring."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hmer.errors import HmerError
+from hmer.evaluation.labelled import read_labelled
+from hmer.ink.inkml import InkDocument, write_inkml
+from hmer.ink.render import RenderConfig
+from hmer.ink.strokes import Ink
+
+RENDER = RenderConfig(unit=16, pen=0.1, margin=0.25)
+INK = Ink((np.array([[0, 0], [60, 90]], np.float32), np.array([[60, 0], [0, 90]], np.float32)))
+
+
+def document(latex: str) -> bytes:
+    return write_inkml(InkDocument(INK, latex))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, data in {
+        "one/a.inkml": document("$x^2$"),
+        "one/b.inkml": document("\\frac{1}{2}"),
+        "two/a.inkml": document("y"),
+        "two/no_truth.inkml": document(""),
+        "two/cut.inkml": document("z")[:80],
+        "two/unknown.inkml": document("\\aleph + 1"),
+        "two/readme.txt": b"not ink",
+    }.items():
+        path = tmp_path / "set" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return tmp_path / "set"
+
+
+def test_every_file_is_accounted_for(folder: Path) -> None:
+    found = read_labelled(folder, RENDER, "wap")
+    truths = {id: " ".join(truth) for id, truth in zip(found.ids, found.truths, strict=True)}
+    assert truths == {"a": "x ^ { 2 }", "b": "\\frac { 1 } { 2 }", "set/two/a.inkml": "y"}
+    assert sorted(found.refused) == ["cut", "unknown"]
+    assert "\\aleph" in found.refused["unknown"]
+    assert found.unlabelled == ["no_truth"]
+    assert all(image.max() > 200 for image in found.images)
+
+
+def test_a_package_is_as_good_as_a_folder(folder: Path, tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as package:
+        for path in sorted(folder.rglob("*.inkml")):
+            package.write(path, path.relative_to(folder))
+    (tmp_path / "set.zip").write_bytes(packed.getvalue())
+    a, b = read_labelled(folder, RENDER, "wap"), read_labelled(tmp_path / "set.zip", RENDER, "wap")
+    assert (a.truths, a.unlabelled) == (b.truths, b.unlabelled)
+    assert all(np.array_equal(x, y) for x, y in zip(a.images, b.images, strict=True))
+
+
+def test_captions_stand_in_for_truths(folder: Path, tmp_path: Path) -> None:
+    captions = tmp_path / "captions.txt"
+    captions.write_text("no_truth\t\\alpha\nb\t3\n", encoding="utf-8")
+    found = read_labelled(folder, RENDER, "wap", captions)
+    truths = dict(zip(found.ids, found.truths, strict=True))
+    assert truths["no_truth"] == ("\\alpha",)
+    assert truths["b"] == ("3",)
+    assert not found.unlabelled
+
+
+def test_the_scale_is_the_recognisers(folder: Path) -> None:
+    small = read_labelled(folder, RENDER, "wap").images[0]
+    large = read_labelled(folder, replace_unit(32), "wap").images[0]
+    assert 1.6 < large.shape[0] / small.shape[0] < 2.1
+
+
+def replace_unit(unit: float) -> RenderConfig:
+    return RENDER.model_copy(update={"unit": unit})
+
+
+@pytest.mark.parametrize("content", [None, b"", document("")])
+def test_nothing_to_score_is_an_error(tmp_path: Path, content: bytes | None) -> None:
+    if content:
+        (tmp_path / "a.inkml").write_bytes(content)
+    with pytest.raises(HmerError, match="nothing to score"):
+        read_labelled(tmp_path, RENDER, "wap")
+
+
+def test_a_missing_path_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(HmerError, match="no-such"):
+        read_labelled(tmp_path / "no-such", RENDER, "wap")
