@@ -7,6 +7,7 @@ import sys
 import typer
 
 from hmer.commands.evaluate import evaluate
+from hmer.commands.models import models
 from hmer.commands.recognize import recognize
 from hmer.errors import HmerError
 
@@ -25,6 +26,7 @@ def _about() -> None:
 
 for command in (
     evaluate,
+    models,
     recognize,
 ):
     app.command()(command)

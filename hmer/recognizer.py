@@ -19,8 +19,10 @@ from pydantic import ValidationError
 
 from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
+from hmer.decoding.linear import use_fast_linear
 from hmer.decoding.step import MemoryStep
 from hmer.errors import HmerError, InkError
+from hmer.grammar import caption_grammar
 from hmer.ink.inkml import read_inkml
 from hmer.ink.picture import load_picture, rescale_picture
 from hmer.ink.render import RenderConfig, render
@@ -69,6 +71,7 @@ class Recognizer:
 
     def __init__(self, model: Recogniser, vocabulary: Vocabulary, render: RenderConfig) -> None:
         self.model = model.eval()
+        use_fast_linear(self.model)
         self.vocabulary = vocabulary
         self.render = render
 
@@ -165,10 +168,11 @@ class Recognizer:
         batch = stack(images, height, width)
         batch = batch.to(next(self.model.parameters()).device)
         encoded = self.model.encode(batch)
-        words = self.vocabulary
+        words, config = self.vocabulary, decoding or DecodingConfig()
         found = search(
-            MemoryStep(self.model.step, encoded), len(images), decoding or DecodingConfig(),
+            MemoryStep(self.model.step, encoded), len(images), config,
             sos=words.sos, eos=words.eos, pad=words.pad, device=batch.device,
+            constraints=caption_grammar(words) if config.grammar else None,
         )  # fmt: skip
         maps = self._attention(encoded, [row[0] for row in found]) if attention else None
         return [

@@ -8,6 +8,9 @@ from pipeline.commands.base import command
 from pipeline.commands.champion import champion
 from pipeline.commands.configure import check, configure
 from pipeline.commands.deps import deps
+from pipeline.commands.promote import audit, promote, relocate, rollback
+from pipeline.commands.report import report
+from pipeline.commands.reproduce import reproduce
 from pipeline.commands.run import run
 from pipeline.commands.serve import serve
 from pipeline.commands.summary import summary
@@ -20,6 +23,8 @@ app.command()(command(check))
 app.command()(command(summary))
 app.command()(command(champion))
 app.command()(command(deps))
+for act in (report, promote, rollback, audit, reproduce, relocate):
+    app.command()(command(act))
 
 if __name__ == "__main__":
     app()

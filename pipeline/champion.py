@@ -38,7 +38,7 @@ def fetch(root: Path) -> Path:
         HmerError: there is none, or the registry cannot hand it out.
     """
     from pipeline.registry import download
-    from pipeline.tracking import connect
+    from pipeline.store import connect
 
     client, _ = connect(root)
     name = load_section(root / PARAMS, "register", RegisterConfig).name

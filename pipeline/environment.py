@@ -45,6 +45,9 @@ BEHAVIOUR = {
     # OpenMP threads wait for each other by spinning, 300000 turns by default. On a machine that
     # does anything else besides, that costs a factor of ten and more; this little costs nothing.
     "GOMP_SPINCOUNT": "1000",
+    # oneDNN keeps compiled kernels by shape, 1024 by default: a training with thirty padded shapes
+    # has more, and would compile them again and again (1.5 to 2 times the time of a step).
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16384",
 }
 
 

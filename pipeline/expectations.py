@@ -1,7 +1,7 @@
 """What is expected of a dataset: thresholds, and the table of expectations.
 
 Each expectation asserts on a column that plain functions have computed (`hmer.data.facts`,
-`hmer.data.overlap`, `pipeline.gate`), row by row, so that every failure has rows to point at.
+`hmer.data.overlap`, `pipeline.evidence`), row by row, so that every failure has rows to point at.
 """
 
 from __future__ import annotations

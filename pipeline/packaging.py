@@ -1,4 +1,4 @@
-"""A recogniser as a *models-from-code* pyfunc: code, safetensors, pinned requirements; no pickle."""
+"""A recogniser as a *models-from-code* pyfunc: code, safetensors, pinned requirements."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def log_model(candidate: Candidate, tracker: Tracker, root: Path) -> ModelInfo:
         only(candidate.model) as model,
         mlflow.start_run(run_id=tracker.run_id),
     ):
-        info = mlflow.pyfunc.log_model(
+        info: ModelInfo = mlflow.pyfunc.log_model(
             name="recogniser",
             python_model=str(SERVING),
             artifacts={"model": str(model)},

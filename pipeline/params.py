@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hmer.data.ingest import IngestConfig
 from hmer.errors import HmerError
 from hmer.evaluation.evaluate import EvaluateConfig
+from hmer.models.choice import ModelConfig
 from hmer.selfsup.attend import AttendConfig
 from hmer.selfsup.pretrain import PretrainConfig
 from hmer.training.finetune import FinetuneConfig
@@ -38,6 +39,7 @@ class Params(BaseModel):
     validate_: ValidateConfig = Field(alias="validate")
     pretrain: PretrainConfig
     attend: AttendConfig
+    model: ModelConfig = Field(default_factory=ModelConfig)
     finetune: FinetuneConfig
     evaluate: EvaluateConfig
     register_: RegisterConfig = Field(alias="register")

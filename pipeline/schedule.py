@@ -1,4 +1,4 @@
-"""Retraining on a schedule and on new data: a Prefect server on this machine, and the flow waiting for its hour.
+"""Retraining on a schedule and on new data: a Prefect server here, and the flow waiting.
 
 The server that a flow starts for itself never creates scheduled runs, so a lasting one is needed.
 If `PREFECT_API_URL` names one it is used; otherwise one is started on the loopback address and

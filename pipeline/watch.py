@@ -26,13 +26,15 @@ Hashes = Mapping[str, str | None]
 
 LOOK = """
 import json, sys
+from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 repo = Repo(sys.argv[1])
-made = {out.fs_path for out in repo.index.outs}
+made = tuple(out.fs_path for out in repo.index.outs)
 found = {}
 for stage in repo.index.stages:
     for dep in stage.deps:
-        if dep.fs_path not in made and hasattr(dep, "get_hash"):
+        inside = dep.fs_path.startswith(tuple(out + "/" for out in made))
+        if not (isinstance(dep, ParamsDependency) or dep.fs_path in made or inside):
             found[dep.def_path] = dep.get_hash().value if dep.exists else None
 json.dump(found, sys.stdout)
 """

@@ -5,7 +5,7 @@ What is heavy is imported where it is used: most tests need none of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,14 @@ def picture_dataset(small_dataset: Path, tmp_path_factory: pytest.TempPathFactor
     return out
 
 
+TINY_MODEL = {"decoder": {"layers": 1, "width": 16, "heads": 2, "feedforward": 32}}
+"""Section `model` for the third phase."""
+
+
 def tiny_config(phase: str) -> Any:
     """Three legs of two steps, on networks with next to no weights."""
     from hmer.data.buckets import BatchConfig
     from hmer.models.attention import AttentionConfig
-    from hmer.models.decoders.transformer import DecoderConfig
     from hmer.models.encoders.compact import CompactConfig
     from hmer.selfsup.attend import AttendConfig
     from hmer.selfsup.pretrain import PretrainConfig
@@ -67,17 +70,21 @@ def tiny_config(phase: str) -> Any:
     if phase == "attend":
         attention = AttentionConfig(heads=2, hidden=8)
         return AttendConfig(attention=attention, optimisation=optimisation, batch=batch)
-    decoder = DecoderConfig(layers=1, width=16, heads=2, feedforward=32)
-    return FinetuneConfig(
-        decoder=decoder, optimisation=optimisation, batch=batch, validate_on=4, average=0.5
-    )
+    return FinetuneConfig(optimisation=optimisation, batch=batch, validate_on=4, average=0.5)
 
 
 def run_phase(
-    phase: str, data: Path, before: Path, folder: Path, **changes: Any
+    phase: str,
+    data: Path,
+    before: Path,
+    folder: Path,
+    *,
+    model: Mapping[str, Any] = TINY_MODEL,
+    **changes: Any,
 ) -> dict[str, float]:
     """Train `phase` into `folder`, with its resume state in `folder / "resume"`."""
     from hmer.ink.render import RenderConfig
+    from hmer.models.choice import ModelConfig
     from hmer.selfsup.attend import attend
     from hmer.selfsup.pretrain import pretrain
     from hmer.training.finetune import finetune
@@ -92,7 +99,8 @@ def run_phase(
         return pretrain(config, render, data / "train.parquet", folder, run, 3)
     if phase == "attend":
         return attend(config, render, data / "train.parquet", encoder, folder, run, 3)
-    return finetune(config, render, data, encoder, attention, folder, run, 3)
+    choice = ModelConfig.model_validate(model)
+    return finetune(config, choice, render, data, encoder, attention, folder, run, 3)
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +114,10 @@ def finished(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture
 def train(small_dataset: Path, finished: Path) -> Train:
-    """`train(phase, folder, **changes to the configuration)`; `data=` for another data set."""
+    """`train(phase, folder, **changes to the configuration)`.
+
+    `data=` for another data set, `model=` for another recogniser.
+    """
 
     def run(
         phase: str, folder: Path, data: Path = small_dataset, **changes: Any

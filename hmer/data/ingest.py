@@ -37,6 +37,7 @@ from hmer.data.summary import IngestSummary, Tally
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import vocabulary
+from hmer.synthesis.leakage import HELD_OUT, Leakage
 
 SUMMARY = "summary.json"
 VOCABULARY = "vocabulary.json"
@@ -144,7 +145,7 @@ def ingest_source(
     tally = Tally()
     with replaced_folder(out) as folder:
         results = ordered_map(converter, source.items(config.seed), config.workers, _size)
-        _write(folder, _reported(results, total, progress), tally)
+        held_out = _write(folder, _reported(results, total, progress), tally)
         summary = IngestSummary(
             source=source.name,
             dialect=config.dialect,
@@ -155,6 +156,7 @@ def ingest_source(
             left_out=dict(source.left_out) if isinstance(source, MixedSource) else {},
         )
         _check(summary, config)
+        Leakage.of(held_out).write(folder / HELD_OUT)
         (folder / VOCABULARY).write_text(words.to_json(), encoding="utf-8")
         (folder / SUMMARY).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return summary
@@ -174,8 +176,13 @@ def _reported(
             progress(done, total)
 
 
-def _write(folder: Path, results: Iterable[Converted], tally: Tally) -> None:
-    """Every result to the file it belongs to; of equal ids in a split the first is kept."""
+def _write(folder: Path, results: Iterable[Converted], tally: Tally) -> set[tuple[str, ...]]:
+    """Every result to the file it belongs to; of equal ids in a split the first is kept.
+
+    Returns:
+        The captions outside the training split.
+    """
+    held_out: set[tuple[str, ...]] = set()
     with ExitStack() as stack:
 
         def opened(name: str) -> RowWriter:
@@ -203,6 +210,9 @@ def _write(folder: Path, results: Iterable[Converted], tally: Tally) -> None:
             if result.split not in writers:
                 writers[result.split] = opened(result.split)
             writers[result.split].add(sample_row(result))
+            if result.split != TRAIN:
+                held_out.add(tuple(result.tokens))
+    return held_out
 
 
 def _check(summary: IngestSummary, config: IngestConfig) -> None:

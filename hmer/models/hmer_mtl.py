@@ -28,19 +28,20 @@ class HmerMtl(CoMER):
 
     config: HmerMtlConfig
     training_only = ("implicit_head",)
-    tags: Tensor
 
     def __init__(self, config: HmerMtlConfig, vocabulary: Vocabulary) -> None:
         super().__init__(config, vocabulary, gate=Cbam(config.arm.channels), further=1)
         self.implicit_head = nn.Linear(config.decoder.width, self.classes)
-        self.register_buffer("tags", tag_table(vocabulary, MTL_KEPT), persistent=False)
+        # No buffer: an average over time of the weights would average it, too.
+        self.tags = tag_table(vocabulary, MTL_KEPT)
 
     def losses(self, batch: Batch) -> tuple[Mapping[str, Tensor], Tensor]:
         """See `Recogniser.losses`: `word` and `implicit`, weighted, over both directions."""
         hidden, _ = self.hidden(both_rows(batch.inputs), self.encode(batch.images))
         hidden = stack_rows(hidden)
         logits = self.head(hidden)
-        implicit = self.surprise(self.implicit_head(hidden), self.tags[batch.targets])
+        tags = self.tags.to(batch.targets.device)[batch.targets]
+        implicit = self.surprise(self.implicit_head(hidden), tags)
         losses = {
             "word": self.config.word_weight * self.surprise(logits, batch.targets),
             "implicit": self.config.implicit_weight * implicit,

@@ -74,4 +74,3 @@ class ICAL(CoMER):
         explicit = hidden.squeeze(2)
         implicit, entry = self.implicit.step(explicit, past[-1] if past else None)
         return self.read(explicit, implicit)[..., : self.words], (*grown, entry)
-

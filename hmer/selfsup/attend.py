@@ -110,7 +110,7 @@ class Match(SteppedModule):
         }  # fmt: skip
         return losses, {"hidden": torch.tensor(share), "evenness_of_map": even.mean()}
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def after_step(self) -> None:
         """The teacher follows the student (Tarvainen and Valpola, 2017, equation 1)."""
         decay = self.config.teacher_decay
         with torch.no_grad():

@@ -14,7 +14,10 @@ from hmer.latex.serialise import serialise
 from hmer.latex.tree import Row
 from hmer.synthesis.bank import GlyphBank
 from hmer.synthesis.banked import BankWriter
+from hmer.synthesis.fitted_manner import FittedManner
 from hmer.synthesis.layout import write
+from hmer.synthesis.leakage import Leakage
+from hmer.synthesis.measured import MEASURED
 from hmer.synthesis.writer import Writer
 from hmer.synthesis.written import Written
 
@@ -40,6 +43,9 @@ class ComposeConfig(BaseModel):
         le=1,
         description="how often a glyph is the followed hand's own (or its collection's)",
     )
+    fitted: bool = Field(
+        default=True, description="place signs as measured on real hands, not as a careful one"
+    )
     font_hands: int = Field(
         default=500, ge=1, description="hands drawn from the vector font where there is no bank"
     )
@@ -53,14 +59,29 @@ class Composer:
     """
 
     def __init__(
-        self, bank: GlyphBank | None, grammar: Sampler, config: ComposeConfig | None = None
+        self,
+        bank: GlyphBank | None,
+        grammar: Sampler,
+        config: ComposeConfig | None = None,
+        leakage: Leakage | None = None,
     ) -> None:
-        """Raises HmerError where the bank is empty."""
+        """Make a composer.
+
+        Args:
+            bank: glyphs of real hands; None for the vector font.
+            grammar: where expressions come from.
+            config: how they are written.
+            leakage: captions that must not be written, which it counts.
+
+        Raises:
+            HmerError: the bank is empty.
+        """
         if bank is not None and not len(bank):
             raise HmerError("the glyph bank is empty; cut it again, or compose without a bank")
         self.bank = bank
         self.grammar = grammar
         self.config = config or ComposeConfig()
+        self.leakage = leakage
         self.missing: Counter[str] = Counter()
         self._shares = None if bank is None else _shares(bank)
         self._hands: dict[int, Writer] = {}
@@ -68,6 +89,8 @@ class Composer:
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """One expression; None where the grammar made something that cannot be written."""
         row = self.grammar.sample(rng)
+        if self.leakage is not None and not self.leakage.allows(serialise(row)):
+            return None
         try:
             return self.write(row, rng)
         except (LatexError, InkError):
@@ -80,7 +103,9 @@ class Composer:
             LatexError: a symbol has no glyph, or there is nothing to write.
             InkError: the ink spans more than `hmer.ink.scale.MAX_EXTENT`.
         """
-        ink = normalise(write(row, self.hand(rng), rng))
+        hand = self.hand(rng)
+        manner = FittedManner(MEASURED, rng) if self.config.fitted else None
+        ink = normalise(write(row, hand, rng, manner))
         return Written(ink, serialise(row), KIND)
 
     def hand(self, rng: np.random.Generator) -> Writer:

@@ -19,6 +19,7 @@ from hmer.synthesis.bank import Cutting, GlyphBank
 from hmer.synthesis.baselines import STRETCHING, Extents, align, font_extents
 from hmer.synthesis.glyphs import BUILT
 from hmer.synthesis.radical import split_radical
+from hmer.synthesis.shapes import recognisable
 
 _PASSES = 2  # of estimating how high and low each class reaches
 _ENOUGH = 8  # samples before a class's own extents replace the font's
@@ -26,7 +27,7 @@ _FIRM = 3  # sized symbols in a row that may teach extents
 _DIGITS = tuple("0123456789")
 _SPREAD = 3.5  # robust standard deviations from the class's median beyond which ink is absurd
 _FLOOR = 0.12  # smallest such deviation: uniform classes must not lose their normal variation
-_TALLEST = 3.5  # symbol units: brackets and large operators beyond have outgrown their row
+_TALLEST = (3.5, 6.0)  # symbol units: what is taller has outgrown its row; integrals may be
 _MAX_SIZE = 8.0
 
 
@@ -50,6 +51,7 @@ class CutReport:
         cut: samples taken.
         unsized: symbols in rows whose size nothing tells.
         outliers: symbols refused for an absurd size, aspect or height, by class.
+        unlike: symbols refused because they look like no other of their class, by class.
     """
 
     inks: int
@@ -57,6 +59,7 @@ class CutReport:
     cut: int
     unsized: int
     outliers: Counter[str]
+    unlike: Counter[str]
 
 
 def read_training_inks(path: Path) -> Iterator[Sourced]:
@@ -108,9 +111,13 @@ def cut_bank(expressions: Iterable[Sourced]) -> tuple[GlyphBank, CutReport]:
                 Cutting(symbol.spot.token, item.writer, row.glyph(symbol))
                 for symbol in row.symbols.values()
             ]
-    kept, outliers = _without_outliers(cuttings)
+    sized, outliers = _without_outliers(cuttings)
+    good = recognisable([c.token for c in sized], [c.glyph for c in sized]) if sized else []
+    kept = [cutting for cutting, fine in zip(sized, good, strict=True) if fine]
+    unlike = Counter(cutting.token for cutting in sized)
+    unlike.subtract(cutting.token for cutting in kept)
     bank = GlyphBank.pack(kept, {item.writer: item.source for item in placed})
-    return bank, CutReport(len(items), without, len(kept), unsized, outliers)
+    return bank, CutReport(len(items), without, len(kept), unsized, outliers, +unlike)
 
 
 def learn_extents(items: Sequence[Sourced]) -> dict[str, tuple[float, float]]:
@@ -188,7 +195,9 @@ def _believable(token: str, measures: NDArray[np.float64]) -> NDArray[np.bool_]:
     if token in BUILT:  # as long and tall as what they belong to
         return np.asarray(measures[:, 1] < measures[:, 0]) if token == r"\frac" else fine
     if token in STRETCHING:
-        fine &= (measures[:, 1] > np.log(0.6)) & (measures[:, 1] < np.log(_TALLEST))
+        fine &= (measures[:, 1] > np.log(0.6)) & (
+            measures[:, 1] < np.log(_TALLEST[token == r"\int"])
+        )
     if len(measures) < _ENOUGH:
         return fine
     middle = np.median(measures, axis=0)

@@ -33,7 +33,9 @@ _CLOSE = frozenset(_OPEN.values())
 _BAR = "|"
 _RELATIONS = r"= < > \leq \geq \neq \rightarrow \in"
 _OPERATORS = r"+ - \times \div \pm \cdot / , ! \cdots \ldots"
-_SIGNS = frozenset((*_RELATIONS.split(), *_OPERATORS.split()))
+SIGNS = frozenset((*_RELATIONS.split(), *_OPERATORS.split()))
+"""Signs that stand between operands."""
+
 _STARTERS = frozenset(("-", r"\pm", r"\cdots", r"\ldots"))  # signs that may well come first
 _ENDERS = frozenset(("!", r"\cdots", r"\ldots"))
 _EXPECTANT = frozenset(r"\sum \int \lim \log \sin \cos \tan \forall \exists".split())
@@ -117,10 +119,14 @@ class Decomposer:
 
     def __call__(self, rng: np.random.Generator) -> Written:
         """A piece, its ink as it was written, at its own scale or at that of its expression."""
+        expression, start, stop = self.draw(rng)
+        return self.cut(expression, start, stop, rng.random() < self.config.own_scale)
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, int, int]:
+        """Which piece: the expression, its first token and the one after its last."""
         number = min(int(np.searchsorted(self._below, rng.random())), len(self._rows) - 1)
         expression, start, stop = self._rows[number].tolist()
-        own = rng.random() < self.config.own_scale
-        return self.cut(expression, start, stop, own)
+        return expression, start, stop
 
     def cut(self, expression: int, start: int, stop: int, own_scale: bool) -> Written:
         """The tokens `start` to `stop - 1` of an expression as an expression of their own."""
@@ -172,7 +178,7 @@ def _runs(span: RowSpan, longest: int, whole: int) -> list[Piece]:
     cuts = [_cut(names, at) for at in range(len(names) + 1)]
     runs = []
     for first in range(len(names)):
-        begin = cuts[first] * (_HANGING if names[first] in _SIGNS - _STARTERS else 1.0)
+        begin = cuts[first] * (_HANGING if names[first] in SIGNS - _STARTERS else 1.0)
         waiting: list[str] = []
         bars = 0
         for last in range(first, len(names)):
@@ -188,8 +194,8 @@ def _runs(span: RowSpan, longest: int, whole: int) -> list[Piece]:
             if waiting or bars % 2 or stop - start == whole:
                 continue
             alone = first == last
-            hangs = not alone and name in (_SIGNS - _ENDERS) | _EXPECTANT
-            lonely = alone and (name in _SIGNS or name in _EXPECTANT) and stop - start == 1
+            hangs = not alone and name in (SIGNS - _ENDERS) | _EXPECTANT
+            lonely = alone and (name in SIGNS or name in _EXPECTANT) and stop - start == 1
             factor = _HANGING if hangs or lonely else 1.0
             runs.append(Piece(start, stop, begin * cuts[last + 1] * factor))
     return runs
@@ -200,5 +206,5 @@ def _cut(names: tuple[str, ...], at: int) -> float:
     if at in (0, len(names)):
         return 1.0
     before, after = names[at - 1], names[at]
-    clean = before in _SIGNS or after in _SIGNS or before in _OPEN or after in _CLOSE
+    clean = before in SIGNS or after in SIGNS or before in _OPEN or after in _CLOSE
     return 1.0 if clean else _WITHIN

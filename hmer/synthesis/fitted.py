@@ -81,8 +81,7 @@ class FittedGrammar:
         self.tokens = Counter(node.token for tree in trees for node in walk(tree) if node.token)
         weight = rare_weights(self.tokens, self.config.rare_boost)
         self._gram = TreeGram(trees, weight)
-        distinct = {" ".join(serialise(tree)): tree for tree in trees}
-        self._trees = tuple(distinct[caption] for caption in sorted(distinct))
+        self._trees = tuple(trees)
         self._renamer = Renamer(self.tokens, weight)
 
     def sample(self, rng: np.random.Generator) -> Row:

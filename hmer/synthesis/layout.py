@@ -15,20 +15,26 @@ from hmer.errors import LatexError
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import Relation, Row
 from hmer.synthesis.box import Box, to_ink
-from hmer.synthesis.scripts import attach_limits, attach_scripts
-from hmer.synthesis.spacing import gap
+from hmer.synthesis.brackets import bracket_pairs
+from hmer.synthesis.manner import Manner, PlainManner
 from hmer.synthesis.spots import Spot, Spots, spots
 from hmer.synthesis.writer import Writer
 
 AXIS = -0.42
 """Height of fraction bars and operators above the baseline (y downwards)."""
 
-_CLOSING = {")": "(", "]": "[", r"\}": r"\{", "|": "|"}
-_MIN_GAP = 0.05
+_STACKING = (r"\sum", r"\lim", r"\int")
+_MIN_RUN, _MIN_RADICAL = 0.4, 0.6  # of a radical sign's overline, and of its height
 
 
-def write(row: Row, writer: Writer, rng: np.random.Generator) -> Ink:
+def write(row: Row, writer: Writer, rng: np.random.Generator, manner: Manner | None = None) -> Ink:
     """The expression as one hand writes it once.
+
+    Args:
+        row: the structure tree.
+        writer: who shapes the signs.
+        rng: source of chance.
+        manner: how they are placed; `PlainManner(writer)` if not given.
 
     Returns:
         Ink in symbol units with left-top at (0, 0); `symbols` names the strokes of every symbol,
@@ -37,17 +43,19 @@ def write(row: Row, writer: Writer, rng: np.random.Generator) -> Ink:
     Raises:
         LatexError: a symbol for which there is no glyph, or nothing to write.
     """
-    box = _Layout(writer, rng).row(spots(row))
+    manner = manner or PlainManner(writer)
+    box = _Layout(writer, manner, rng).row(spots(row))
     if box is None:
         raise LatexError("an expression without symbols cannot be written; add a symbol")
-    return to_ink(box.marks, writer.drift + float(rng.normal(0.0, 0.012)))
+    return to_ink(box.marks, manner.drift(rng))
 
 
 class _Layout:
     """Recursive layout; every method returns a fresh box, or None for an empty row."""
 
-    def __init__(self, writer: Writer, rng: np.random.Generator) -> None:
+    def __init__(self, writer: Writer, manner: Manner, rng: np.random.Generator) -> None:
         self.writer = writer
+        self.manner = manner
         self.rng = rng
         self.level = 0  # of scripts, the row being laid out
         self.parts: dict[str, Callable[[Spot], Box | None]] = {
@@ -69,19 +77,11 @@ class _Layout:
             if whole is None:
                 whole = full.move(-full.left, 0.0)
             else:
-                blank = self._blank(gap(before, last or "", node.token))
-                full.move(whole.right + blank - full.left, self._wobble())
+                blank = self.manner.blank(before, last or "", node.token, self.rng)
+                full.move(whole.right + blank - full.left, self.manner.wobble(self.rng))
                 whole.add(full)
             before, last = last, node.token
         return whole
-
-    def _blank(self, average: float) -> float:
-        writer = self.writer
-        noise = self.rng.normal(0.0, writer.spacing_spread * 0.1)
-        return max(_MIN_GAP, average * writer.spacing + noise)
-
-    def _wobble(self) -> float:
-        return float(self.rng.normal(0.0, self.writer.baseline_spread))
 
     def core(self, node: Spot) -> Box | None:
         """The symbol with the parts its command takes, without scripts."""
@@ -109,7 +109,7 @@ class _Layout:
             if relation in (Relation.ABOVE, Relation.BELOW) and node.token != r"\frac"
         }
         self.level -= 1
-        stacked = node.token == r"\lim" or (node.token == r"\sum" and not self.writer.limits_beside)
+        stacked = node.token in _STACKING and not self.manner.limits_beside(node.token, self.rng)
         if stacked and box is not None:
             over_under |= {
                 Relation.ABOVE if relation is Relation.SUP else Relation.BELOW: script
@@ -117,57 +117,53 @@ class _Layout:
             }
             rows = {}
         if over_under and box is not None:
-            box = attach_limits(box, over_under, self._script_scale(), self.rng)
+            box = self.manner.limits(box, node.token, over_under, self.level, self.rng)
         if rows:
             base = box if box is not None else _phantom()
-            scale = self._script_scale()
-            box = attach_scripts(base, node.token, rows, scale, self.writer, self.rng)
+            box = self.manner.scripts(base, node.token, rows, self.level, self.rng)
         return box
-
-    def _script_scale(self) -> float:
-        """Scripts of scripts shrink less than scripts: hands stop at what they can still write."""
-        size = self.writer.script_scale
-        return size if self.level == 0 else float(np.sqrt(size))
 
     def fraction(self, node: Spot) -> Box | None:
         """Numerator, bar, denominator; the bar lies on the axis and overshoots both."""
-        writer, rng = self.writer, self.rng
-        scale = writer.fraction_scale
+        rng = self.rng
         upper = self.row(node.child(Relation.ABOVE) or ())
         lower = self.row(node.child(Relation.BELOW) or ())
+        manner = self.manner.fraction(rng)
+        scale = manner.scale
         widths = [box.width * scale for box in (upper, lower) if box is not None]
-        width = max([0.5, *widths]) + 2 * writer.bar_overshoot * float(rng.uniform(0.6, 1.4))
-        tilt = float(rng.normal(0.0, 0.012)) * width
-        bar = Box.of(r"\frac", writer.bar(width, AXIS, tilt, rng), node.place)
+        width = max(0.5, max([0.5, *widths]) + 2 * manner.overshoot)
+        bar = self.writer.bar(width, AXIS, manner.tilt * width, rng)
+        line = Box.of(r"\frac", bar, node.place)
         whole: Box | None = None
         for box, above in ((upper, True), (lower, False)):
             if box is not None:
                 box.stretch(scale, scale)
-                blank = float(rng.uniform(0.1, 0.26))
-                dy = bar.top - blank - box.bottom if above else bar.bottom + blank - box.top
                 slack = (width - box.width) / 2
-                dx = slack * (1 + float(rng.normal(0.0, 0.15))) - box.left
-                box.move(dx, dy)
+                blank, shift = self.manner.part(above, slack, rng)
+                dy = line.top - blank - box.bottom if above else line.bottom + blank - box.top
+                box.move(slack + shift - box.left, dy)
                 whole = box if whole is None else whole.add(box)
             if above:
-                whole = bar if whole is None else whole.add(bar)
+                whole = line if whole is None else whole.add(line)
         return whole
 
     def radical(self, node: Spot) -> Box | None:
         """The radical sign around its radicand, and the root index over the hook."""
-        writer, rng = self.writer, self.rng
+        rng = self.rng
         inside = self.row(node.child(Relation.INSIDE) or ())
         if inside is None:
             inside = _phantom()
-        top = min(inside.top, -0.7) - float(rng.uniform(0.12, 0.24))
-        bottom = max(inside.bottom, -0.05) + float(rng.uniform(-0.04, 0.08))
-        pad, over = float(rng.uniform(0.06, 0.16)), float(rng.uniform(0.02, 0.22))
-        sign = writer.radical(pad + inside.width + over, top, bottom, rng)
-        inside.move(sign.begin + pad - inside.left, 0.0)
+        manner = self.manner.radical(rng)
+        inside.stretch(manner.scale, manner.scale)
+        top = min(inside.top, -0.7) - manner.roof
+        bottom = max(inside.bottom, -0.05) + manner.foot
+        run = max(_MIN_RUN, manner.pad + inside.width + manner.end)
+        sign = self.writer.radical(run, top, max(bottom, top + _MIN_RADICAL), rng)
+        inside.move(sign.begin + manner.pad - inside.left, 0.0)
         whole = Box.of(r"\sqrt", sign.glyph, node.place)
         index = self.row(node.child(Relation.INDEX) or ())
         if index is not None:
-            scale = writer.script_scale * 0.85
+            scale = self.manner.index_scale(rng)
             index.stretch(scale, scale)
             index.move(sign.foot + 0.02 - index.right, sign.shoulder - 0.08 - index.bottom)
             whole.add(index)
@@ -179,23 +175,16 @@ class _Layout:
         Content counts with its scripts' reach only through the core boxes: hands do not enlarge
         brackets for a lone exponent either.
         """
-        open_at: list[int] = []
-        for place, node in enumerate(row):
-            token = node.token
-            opening = _CLOSING.get(token)
-            if opening is not None and open_at and row[open_at[-1]].token == opening:
-                start = open_at.pop()
-                between = [box for box in boxes[start + 1 : place] if box is not None]
-                for bracket in (boxes[start], boxes[place]):
-                    if between and bracket is not None:
-                        self._cover(bracket, between)
-            elif token in _CLOSING.values():
-                open_at.append(place)
+        for start, end in bracket_pairs([node.token for node in row]):
+            between = [box for box in boxes[start + 1 : end] if box is not None]
+            for bracket in (boxes[start], boxes[end]):
+                if between and bracket is not None:
+                    self._cover(bracket, between)
 
     def _cover(self, bracket: Box, content: list[Box]) -> None:
-        margin = float(self.rng.uniform(0.04, 0.14))
-        top = min(box.top for box in content) - margin
-        bottom = max(box.bottom for box in content) + margin
+        above, below = self.manner.cover(self.rng)
+        top = min(box.top for box in content) - above
+        bottom = max(box.bottom for box in content) + below
         usual = bracket.height
         if bottom - top > usual:
             bracket.stretch(min(1.6, ((bottom - top) / usual) ** 0.4), 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -39,13 +40,17 @@ def bank_extents(bank: GlyphBank) -> dict[str, tuple[float, float]]:
 
 def measure(row: Sequence[Part], x: float, extents: Extents) -> Measure | None:
     """The size of a row and its baseline near `x`; None if no symbol tells."""
-    sized = [part for part in row if part.token and is_sized(part.token, extents)]
-    if not sized:
+    found = []
+    for part in row:
+        if part.token and is_sized(part.token, extents):
+            left, top, right, bottom = part.box()
+            high, low = extents[part.token]
+            found.append(
+                (left + right, top + bottom, max(bottom - top, 1e-3), high + low, low - high)
+            )
+    if not found:
         return None
-    boxes = np.array([part.box() for part in sized])
-    usual = np.array([extents[part.token] for part in sized])
-    heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1e-3)
-    scale = float(np.exp(np.median(np.log(heights / (usual[:, 1] - usual[:, 0])))))
-    levels = (boxes[:, 1] + boxes[:, 3]) / 2 - scale * usual.mean(axis=1)
-    near = np.argsort(np.abs((boxes[:, 0] + boxes[:, 2]) / 2 - x), kind="stable")[:_NEAR]
-    return Measure(scale, float(np.median(levels[near])))
+    scale = median([height / usual for _, _, height, _, usual in found])
+    found.sort(key=lambda entry: abs(entry[0] / 2 - x))
+    level = median([y - scale * middle for _, y, _, middle, _ in found[:_NEAR]])
+    return Measure(scale, level / 2)

@@ -58,7 +58,10 @@ class Part:
 
     def extent(self) -> Box:
         """Around its ink and all that hangs on it."""
-        return union([self.box(), *(extent(row) for _, row in self.rows)])
+        box = self.box()
+        for _, row in self.rows:
+            box = joined(box, extent(row))
+        return box
 
     def move(self, dx: float, dy: float) -> None:
         """Shift it with all that hangs on it."""
@@ -100,17 +103,22 @@ class Part:
         return tuple(np.asarray(stroke * scale + offset, np.float32) for stroke in self.strokes)
 
 
-def union(boxes: Sequence[Box]) -> Box:
-    """The smallest box around boxes."""
-    if not boxes:
-        return NOWHERE
-    left, top, right, bottom = zip(*boxes, strict=True)
-    return min(left), min(top), max(right), max(bottom)
+def joined(one: Box, other: Box) -> Box:
+    """The smallest box around both."""
+    return (
+        one[0] if one[0] < other[0] else other[0],
+        one[1] if one[1] < other[1] else other[1],
+        one[2] if one[2] > other[2] else other[2],
+        one[3] if one[3] > other[3] else other[3],
+    )
 
 
 def extent(row: Sequence[Part]) -> Box:
     """Around all ink of a row and what hangs on it."""
-    return union([part.extent() for part in row])
+    box = NOWHERE
+    for part in row:
+        box = joined(box, part.extent())
+    return box
 
 
 def move(row: Sequence[Part], dx: float, dy: float) -> None:
@@ -136,6 +144,17 @@ def take(material: Material, expression: int, start: int, stop: int) -> list[Par
         place = int(material.places[number]) - start
         strokes.setdefault(place, []).append(material.stroke(number))
     return _parts(spots(parse(tokens)), strokes)
+
+
+def parts_of(ink: Ink, tokens: Sequence[str]) -> list[Part]:
+    """The row that placed ink writes.
+
+    Raises:
+        LatexError: the caption cannot be parsed.
+    """
+    strokes = {s.place: [ink.strokes[i] for i in s.strokes] for s in ink.symbols}
+    named = {place: found for place, found in strokes.items() if place is not None}
+    return _parts(spots(parse(tokens)), named)
 
 
 def _parts(row: Spots, strokes: dict[int, list[Points]]) -> list[Part]:

@@ -14,7 +14,7 @@ import numpy as np
 from hmer.ink.strokes import Points
 from hmer.latex.commands import ROOT
 from hmer.latex.tree import Relation
-from hmer.synthesis.parts import Box, Part, extent, move, union
+from hmer.synthesis.parts import NOWHERE, Box, Part, extent, move
 from hmer.synthesis.radical import split_radical
 
 _CLEAR = 0.12  # symbol units that stay free between a bar and what stands over or under it
@@ -183,7 +183,7 @@ def _enclosing(step: Step, count: int) -> list[tuple[int, int]]:
 def _bracketed(step: Step, count: int) -> Box:
     """What stands between the innermost brackets around the parts at a step, nothing if none."""
     pairs = _enclosing(step, count)
-    return extent(step.row[pairs[0][0] + 1 : pairs[0][1]]) if pairs else union([])
+    return extent(step.row[pairs[0][0] + 1 : pairs[0][1]]) if pairs else NOWHERE
 
 
 def _stretch_brackets(step: Step, count: int, was: Box) -> None:

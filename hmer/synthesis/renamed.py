@@ -50,9 +50,12 @@ class Renamer:
     def rename(self, row: Row, rng: np.random.Generator) -> Row:
         """The same tree with other symbols."""
         names: dict[str, str] = {}
+        integral = any(node.token == r"\int" for node in walk(row))
         for node in walk(row):
             token = node.token
-            if token in _VARIABLES and token not in names:
+            if token == "d" and integral:  # of dx: no variable
+                names[token] = token
+            elif token in _VARIABLES and token not in names:
                 names[token] = self._variable(token, set(names.values()), rng)
         return self._row(row, names, rng)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hmer.latex.tree import Relation
 from hmer.synthesis.box import Box
-from hmer.synthesis.writer import Writer
+
+if TYPE_CHECKING:
+    from hmer.synthesis.writer import Writer
 
 _X_HEIGHT = -0.8
 _TALL = frozenset(("", ")", "]", "|", r"\}", r"\frac", r"\sqrt", r"\int", r"\sum"))
@@ -56,13 +59,14 @@ def attach_scripts(
             lower_top = box.top
         placed.append(box)
     if upper_bottom is not None and lower_top is not None and lower_top - upper_bottom < 0.08:
-        _part(placed, list(scripts), (0.08 - (lower_top - upper_bottom)) / 2)
+        part_scripts(placed, list(scripts), (0.08 - (lower_top - upper_bottom)) / 2)
     for box in placed:
         base.add(box)
     return base
 
 
-def _part(placed: list[Box], relations: list[Relation], distance: float) -> None:
+def part_scripts(placed: list[Box], relations: list[Relation], distance: float) -> None:
+    """Move superscripts up and subscripts down by `distance`."""
     for relation, box in zip(relations, placed, strict=True):
         box.move(0.0, -distance if relation is Relation.SUP else distance)
 

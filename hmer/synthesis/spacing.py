@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from hmer.synthesis.glyphs import WORDS
+from hmer.synthesis.glyphs import BUILT, WORDS
 
 
 class Kind(Enum):
@@ -37,6 +37,24 @@ _NOTHING_BEFORE = (None, Kind.OPEN, Kind.BINARY, Kind.RELATION, Kind.PUNCTUATION
 def kind(token: str) -> Kind:
     """The kind of a symbol; letters, fractions and roots are ordinary."""
     return _KINDS.get(token, Kind.ORDINARY)
+
+
+def pair(before: str | None, token: str, after: str) -> tuple[str, str]:
+    """The kinds of the neighbours `token` and `after`, as habits of spacing distinguish them.
+
+    A sign that is no binary operator (see `gap`) is of the kind "sign"; fractions and radicals are
+    "built", the point within a number is "point".
+    """
+    left: str = _name(token)
+    if kind(token) is Kind.BINARY and (before is None or kind(before) in _NOTHING_BEFORE):
+        left = "sign"
+    return left, _name(after)
+
+
+def _name(token: str) -> str:
+    if token in (*BUILT, ""):
+        return "built"
+    return "point" if token == "." else kind(token).value
 
 
 def gap(before: str | None, token: str, after: str) -> float:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+Sums = dict[str, tuple[float, int]]
+"""Sum and number of the values of each name."""
 
 
 class Curves:
@@ -12,13 +15,26 @@ class Curves:
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, str, float]] = []
-        self._sums: dict[str, tuple[float, int]] = {}
+        self._sums: Sums = {}
 
     def add(self, values: Mapping[str, float]) -> None:
         """Take values of one step into the running means."""
         for name, value in values.items():
             total, count = self._sums.get(name, (0.0, 0))
             self._sums[name] = (total + value, count + 1)
+
+    def pool(self, gather: Callable[[Sums], list[Sums]]) -> None:
+        """Take what other processes have measured into the running means.
+
+        Args:
+            gather: from what one has to what all have, the same for all.
+        """
+        pooled: Sums = {}
+        for sums in gather(self._sums):
+            for name, (total, count) in sums.items():
+                before, number = pooled.get(name, (0.0, 0))
+                pooled[name] = (before + total, number + count)
+        self._sums = pooled
 
     def flush(self, step: int) -> dict[str, float]:
         """Write the means since the last flush as rows of `step`, and return them."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
@@ -26,6 +27,7 @@ from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.choice import ModelConfig
+from hmer.models.decoders.transformer import DecoderConfig
 from hmer.models.interface import Batch, Recogniser
 from hmer.models.store import save_module
 from hmer.selfsup.curriculum import Curriculum
@@ -35,6 +37,7 @@ from hmer.training.initial import Init, initial
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.run import RunContext
+from hmer.training.synthesis import SynthesisConfig, mixed
 from hmer.training.teacher_forced import teacher_forced
 
 
@@ -48,6 +51,7 @@ class FinetuneConfig(BaseModel):
         description="start from nothing, from the encoder, or from encoder and attention; auto: "
         "from all that the recogniser has a place for",
     )
+    decoder: DecoderConfig | None = Field(None, description="has moved to model.decoder")
     optimisation: OptimisationConfig
     batch: BatchConfig = BatchConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -56,6 +60,7 @@ class FinetuneConfig(BaseModel):
     masked: float = Field(0.25, ge=0, le=1, description="share of expressions that are masked")
     block: float = Field(0.6, gt=0, le=8, description="side of a hidden block in symbol units")
     average: float = Field(0.99, ge=0, lt=1, description="decay of the weight average; 0: none")
+    synthesis: SynthesisConfig = SynthesisConfig()
     validate_on: int = Field(256, ge=1, description="validation expressions looked at per leg")
 
 
@@ -97,7 +102,7 @@ class Finetune(SteppedModule):
         right = (logits.argmax(dim=-1) == batch.targets) & known
         return losses, {"token_accuracy": right.sum() / known.sum()}
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def after_step(self) -> None:
         """Follow the weights."""
         self.average.update_parameters(self.model)
 
@@ -137,12 +142,18 @@ def finetune(
     vocabulary = Vocabulary.from_json((dataset / "vocabulary.json").read_text(encoding="utf-8"))
     train: Expressions = load_expressions(dataset / "train.parquet")
     val = load_expressions(dataset / "val.parquet").head(config.validate_on)
+    if config.decoder is not None:
+        moved = {"decoder": config.decoder.model_dump(), **choice.given}
+        choice = ModelConfig(name=choice.name, **moved)
     torch.manual_seed(seed)
     model = initial(choice, config.init, vocabulary, encoder, attention)
     module = Finetune(config, model, max(2, round(config.block * render.unit)), seed)
     augmentation, scales = split_scale(config.augment)
-    stream = BatchStream(train.sizes, config.batch, model.stride, seed, scales)
-    maker = SupervisedMaker(train, vocabulary, render, augmentation, model.stride)
+    lengths = np.array([len(tokens) for tokens in train.tokens], dtype=np.int64)
+    real = BatchStream(train.sizes, config.batch, model.stride, seed, scales, lengths=lengths)
+    drawn = SupervisedMaker(train, vocabulary, render, augmentation, model.stride)
+    steps = config.optimisation.steps
+    stream, maker = mixed(config.synthesis, dataset, train, real, drawn, steps)
     check = SupervisedMaker(val, vocabulary, render, None, model.stride)
 
     def measure() -> dict[str, float]:

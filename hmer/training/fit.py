@@ -1,4 +1,4 @@
-"""The one training loop: Lightning, in legs, resumable to the bit."""
+"""The one training loop: Lightning, in legs, resumable to the bit, in one process or several."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from hmer.data.stream import Maker, Stream, loader
+from hmer.training.distributed import from_first, gathered
 from hmer.training.module import SteppedModule
+from hmer.training.optimisation import OptimisationConfig
 from hmer.training.progress import StepProgress
 from hmer.training.run import RunContext
 
@@ -24,20 +26,20 @@ CHECKPOINT = "last.ckpt"
 class LegData(L.LightningDataModule):
     """Gives each leg its own batches, counted from the first step of the training."""
 
-    def __init__(self, stream: Stream, maker: Maker[Any], leg: int, steps: int, workers: int):
+    def __init__(self, stream: Stream, maker: Maker[Any], config: OptimisationConfig) -> None:
         super().__init__()
         self.stream = stream
         self.maker = maker
-        self.leg = leg
-        self.steps = steps
-        self.workers = workers
+        self.config = config
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Batches of the leg that starts at the trainer's step."""
+        """Batches of the leg that starts at the trainer's step: this process's share of them."""
         assert self.trainer is not None
-        start = self.trainer.global_step
-        plans = self.stream.batches(start, min(self.leg, self.steps - start))
-        return loader(plans, self.maker, self.stream.seed, self.workers)
+        start, config = self.trainer.global_step, self.config
+        steps = min(config.leg, config.steps - start)
+        plans = self.stream.batches(start * config.batches, steps * config.batches)
+        mine = plans[self.trainer.global_rank :: config.processes]
+        return loader(mine, self.maker, self.stream.seed, config.workers)
 
 
 class EndOfLeg(Callback):
@@ -50,8 +52,9 @@ class EndOfLeg(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """See the class."""
         assert isinstance(pl_module, SteppedModule)
+        pl_module.curves.pool(gathered)
         if self.measure is not None:
-            pl_module.curves.add(self.measure())
+            pl_module.curves.add(from_first(self.measure))
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         pl_module.curves.add({"learning_rate": float(rate)})
         means = pl_module.curves.flush(trainer.global_step)
@@ -61,7 +64,8 @@ class EndOfLeg(Callback):
         self.run.resume.mkdir(parents=True, exist_ok=True)
         partial = self.run.resume / "partial.ckpt"
         trainer.save_checkpoint(partial)
-        partial.replace(self.run.resume / CHECKPOINT)
+        if trainer.is_global_zero:
+            partial.replace(self.run.resume / CHECKPOINT)
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
@@ -99,8 +103,11 @@ def fit(
     config = module.optimisation
     quiet_lightning()
     trainer = L.Trainer(
-        accelerator="auto",
-        devices=1,
+        accelerator=config.accelerator,
+        devices=config.devices,
+        num_nodes=config.nodes,
+        strategy=_strategy(config),
+        accumulate_grad_batches=config.batches // config.processes,
         precision=config.precision,  # type: ignore[arg-type]  # checked by a pattern
         max_steps=config.steps,
         max_epochs=-1,
@@ -113,7 +120,7 @@ def fit(
         use_distributed_sampler=False,
         callbacks=[EndOfLeg(run, measure), StepProgress(title, run.progress)],
     )
-    data = LegData(stream, maker, config.leg, config.steps, config.workers)
+    data = LegData(stream, maker, config)
     checkpoint: Path | None = run.resume / CHECKPOINT
     with warnings.catch_warnings():
         # Batches come from our own processes, in a number that suits this training.
@@ -130,6 +137,13 @@ def fit(
             datamodule=data,
             ckpt_path=checkpoint if checkpoint and checkpoint.is_file() else None,
         )
+
+
+def _strategy(config: OptimisationConfig) -> str:
+    """Phases freeze parts of a model, which plain DDP takes for a mistake."""
+    if config.strategy == "auto" and config.processes > 1:
+        return "ddp_find_unused_parameters_true"
+    return config.strategy
 
 
 def quiet_lightning() -> None:

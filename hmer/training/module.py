@@ -20,8 +20,9 @@ from hmer.training.optimisation import OptimisationConfig, adamw
 class SteppedModule(L.LightningModule):
     """Trains for a fixed number of steps; a subclass says what a step's losses are.
 
-    All randomness of step k (dropout, masks) is seeded by the seed and k, so that a resumed
-    training ends with the same weights as an uninterrupted one.
+    All randomness of batch k (dropout, masks) is seeded by the seed and k, so that a resumed
+    training ends with the same weights as an uninterrupted one, and several processes with those
+    of one.
     """
 
     def __init__(self, optimisation: OptimisationConfig, seed: int) -> None:
@@ -29,6 +30,7 @@ class SteppedModule(L.LightningModule):
         self.optimisation = optimisation
         self.seed = seed
         self.curves = Curves()
+        self._stepped = 0
 
     @abstractmethod
     def losses(self, batch: Any) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
@@ -43,8 +45,21 @@ class SteppedModule(L.LightningModule):
         }
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed the step."""
-        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
+        """Seed the batch."""
+        config = self.optimisation
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        turn = batch_idx % (config.batches // world)
+        number = self.global_step * config.batches + turn * world + rank
+        torch.manual_seed(self.seed * 1_000_003 + number)
+        self._stepped = self.global_step
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Notice a step: it may take several batches."""
+        if self.global_step > self._stepped:
+            self.after_step()
+
+    def after_step(self) -> None:
+        """Follow the new weights, if something does (an average, a teacher)."""
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Sum of the losses.

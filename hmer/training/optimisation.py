@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
 from hmer.training.schedule import warmup_cosine
@@ -24,6 +25,27 @@ class OptimisationConfig(BaseModel):
     clip: float = Field(1.0, gt=0, description="gradient norm, at most")
     precision: str = Field("bf16-mixed", pattern="^(bf16-mixed|32-true)$")
     workers: int = Field(1, ge=0, le=64, description="processes that make batches; 0: none")
+    batches: int = Field(1, ge=1, le=4096, description="batches averaged in a step, over all")
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = Field(1, ge=1, le=1024, description="processes on each node, one per device")
+    nodes: int = Field(1, ge=1, le=1024, description="machines")
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = Field(
+        "auto", description="how processes work together; auto allows for frozen parts"
+    )
+
+    @property
+    def processes(self) -> int:
+        """Processes that train, on all machines."""
+        return self.devices * self.nodes
+
+    @model_validator(mode="after")
+    def _shared_evenly(self) -> OptimisationConfig:
+        if self.batches % self.processes:
+            raise ValueError(
+                f"batches = {self.batches} cannot be shared by {self.processes} processes "
+                "(devices x nodes): make it a multiple"
+            )
+        return self
 
 
 def adamw(

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.stage import Stage, run_stage
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def main(stage: Stage) -> None:
@@ -20,9 +25,21 @@ def main(stage: Stage) -> None:
             with Steps("evaluate", None, stage.progress, " images") as steps:
                 evaluate(config, model, dataset, out, steps.update)
             tracker.outputs(out)
+            for table in sorted(out.glob("*/predictions.parquet")):
+                tracker.table(_readable(table), f"{table.parent.name}/predictions.json")
         # Once more outside the cached folder: small, readable, and kept in git.
         with stage.output_file("reports/evaluation.json") as copy:
             shutil.copyfile(stage.root / "reports/evaluation/metrics.json", copy)
+
+
+def _readable(table: Path) -> pd.DataFrame:
+    """The predictions of one set as people read them, most confident errors first."""
+    import pandas as pd
+
+    frame = pd.read_parquet(table)
+    for column in ("truth", "prediction"):
+        frame[column] = [" ".join(tokens) if tokens is not None else "" for tokens in frame[column]]
+    return frame.sort_values(["correct", "confidence", "id"], ascending=[True, False, True])
 
 
 if __name__ == "__main__":

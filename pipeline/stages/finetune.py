@@ -7,21 +7,26 @@ from pipeline.stage import Stage, run_stage
 
 def main(stage: Stage) -> None:
     """Dataset, encoder and attention network in, recogniser and curves out."""
+    from hmer.models.choice import ModelConfig
     from hmer.training.finetune import FinetuneConfig, finetune
     from hmer.training.run import RunContext
     from pipeline.base import BaseConfig
     from pipeline.verdict import require_passed
 
     config, base = stage.config(FinetuneConfig), stage.config(BaseConfig, "base")
+    choice = ModelConfig()
+    if "model" in stage.declared.params:
+        choice = stage.config(ModelConfig, "model")
     dataset = stage.input("data/dataset/train.parquet").parent
     stage.input("data/dataset/val.parquet")
     stage.input("data/dataset/vocabulary.json")
     encoder = stage.input("data/models/pretrain/encoder.safetensors")
     attention = stage.input("data/models/attend/attention.safetensors")
     require_passed(stage.input("reports/validation/gate.json"))
-    with stage.tracked(config) as tracker, stage.outputs("data/models/finetune") as out:
+    settings = {"model": choice.model_dump(), **config.model_dump(mode="json")}
+    with stage.tracked(settings) as tracker, stage.outputs("data/models/finetune") as out:
         run = RunContext(stage.resume, tracker.logger, stage.progress)
-        finetune(config, base.render, dataset, encoder, attention, out, run, base.seed)
+        finetune(config, choice, base.render, dataset, encoder, attention, out, run, base.seed)
         tracker.outputs(out)
 
 

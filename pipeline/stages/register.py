@@ -22,7 +22,7 @@ def main(stage: Stage) -> None:
     from pipeline.champion import export
     from pipeline.promotion import RegisterConfig
     from pipeline.registration_plot import registration_plot
-    from pipeline.registry import register
+    from pipeline.release import register
 
     config = stage.config(RegisterConfig)
     scoring = stage.config(EvaluateConfig, "evaluate")

@@ -27,19 +27,33 @@ def main(stage: Stage) -> None:
 
     config = stage.config(ValidateConfig)
     dataset = stage.input("data/dataset")
-    # Its import takes seconds, in which the processes can already read the dataset.
-    Thread(target=load_great_expectations, daemon=True).start()
+    with stage.tracked(config) as tracker:
+        # Its import takes seconds, in which the processes can already read the dataset.
+        Thread(target=load_great_expectations, daemon=True).start()
 
-    from hmer.progress import Steps
+        from hmer.progress import Steps
 
-    with Steps("validate", None, stage.progress, " rows") as steps:
-        evidence = gather(dataset, config, steps.update)
-    verdict = judge(evidence, config)
-    with stage.outputs("reports/validation") as out:
-        write_report(out, dataset, evidence, verdict, config)
-    if message := verdict.message():
-        sys.stderr.write(message + "\n")
-    verdict.require("reports/validation/index.html")
+        with Steps("validate", None, stage.progress, " rows") as steps:
+            evidence = gather(dataset, config, steps.update)
+        verdict = judge(evidence, config)
+        with stage.outputs("reports/validation") as out:
+            write_report(out, dataset, evidence, verdict, config)
+        tracker.outputs(stage.root / "reports/validation")
+        tracker.tags({"verdict": "passed" if verdict.passed else "refused"})
+        tracker.metrics(
+            {
+                "rows": verdict.rows,
+                "quarantined": verdict.quarantined,
+                "expectations": len(verdict.findings),
+                "refusing": len(verdict.refusing),
+                "warnings": len(verdict.warnings),
+                "broken": len(verdict.broken),
+            }
+        )
+        if message := verdict.message():
+            tracker.tags({"verdict.message": message})
+            sys.stderr.write(message + "\n")
+        verdict.require("reports/validation/index.html")
 
 
 if __name__ == "__main__":

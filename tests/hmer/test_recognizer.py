@@ -245,7 +245,7 @@ def describe(folder: Path, **changed: object) -> None:
         ({"vocabulary": {"name": "wap", "tokens": [1, 2]}}, "vocabulary"),
         ({"vocabulary": {"name": "wap", "tokens": ["x", "y"]}}, "another architecture"),
         ({"config": {"encoder": {"width": 16, "blocks": [1, 1, 1]}}}, "another architecture"),
-        ({"config": {"encoder": {"width": -1}}}, r"encoder.width"),
+        ({"config": {"encoder": {"width": -1}}}, "width: Input should"),
         ({"config": None}, "config"),
         ({"config": "tiny"}, "dictionary"),
         ({"render": {"dpi": 300}}, "dpi"),

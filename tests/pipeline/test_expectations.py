@@ -12,8 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from hmer.data.profile import Profile
+from pipeline.evidence import Evidence, split_frame, symbol_frame
 from pipeline.expectations import Expectation, Suite, ValidateConfig, expectations
-from pipeline.gate import Evidence, judge, judge_table, split_frame, symbol_frame
+from pipeline.gate import judge, judge_table
 from pipeline.verdict import CHECK_BROKEN, DATA_REFUSED, GateClosed, Verdict
 from pipeline.wording import WORDING
 
@@ -27,6 +28,9 @@ SAMPLE: dict[str, Any] = {
     "unknown": "",
     "parse_error": "",
     "depth": 1.0,
+    "difference": "",
+    "noise": "",
+    "symbol_height": 1.1,
     "image_error": "",
     "height": 40.0,
     "width": 90.0,
@@ -107,6 +111,10 @@ CASES: list[tuple[Suite, str, Any, str]] = [
     ("symbols", "needed", 0.0, "symbol_learnable"),
     ("samples", "unknown", "\\foo", "vocabulary"),
     ("samples", "parse_error", "a brace is missing", "label_parses"),
+    ("samples", "difference", "other tokens: x", "caption_agrees"),
+    ("samples", "noise", "1 strokes belong to no symbol", "annotations_agree"),
+    ("samples", "symbol_height", 4.0, "symbol_size"),
+    ("samples", "symbol_height", 0.1, "symbol_size"),
     ("samples", "tokens", 0.0, "label_length"),
     ("samples", "tokens", 5000.0, "label_length"),
     ("samples", "depth", 60.0, "label_depth"),

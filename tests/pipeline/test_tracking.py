@@ -66,7 +66,11 @@ def test_a_run_with_params_curves_metrics_and_files(stage: Stage, store: Path) -
     assert "bad" not in run.data.metrics
     history = client.get_metric_history(tracker.run_id, "loss")
     assert sorted(point.step for point in history) == list(range(2500))
-    assert {f.path for f in client.list_artifacts(tracker.run_id)} == {"metrics.json", "val"}
+    assert {f.path for f in client.list_artifacts(tracker.run_id)} == {
+        "metrics.json",
+        "params.yaml",
+        "val",
+    }
     assert run.data.tags["stage"] == "train"
     # Nothing is left behind that a later run could take for unfinished work.
     assert not (stage.root / ".resume/train/run.json").exists()
@@ -74,11 +78,13 @@ def test_a_run_with_params_curves_metrics_and_files(stage: Stage, store: Path) -
 
 def test_a_step_costs_next_to_nothing(stage: Stage) -> None:
     with stage_run(stage, {}) as tracker:
-        began = time.perf_counter()
-        for step in range(500):
-            tracker.logger.log_metrics({"loss": 1.0, "accuracy": 0.5}, step)
-        each = (time.perf_counter() - began) / 500
-    assert each < 0.001  # a log_metric call of its own takes 8 ms
+        logger = tracker.logger  # its first use imports Lightning
+        began = time.process_time()
+        for step in range(2000):
+            logger.log_metrics({"loss": 1.0, "accuracy": 0.5}, step)
+        logger.save()
+        each = (time.process_time() - began) / 2000
+    assert each < 0.001  # a log_metric call of its own takes 8 ms, a training step 100 and more
 
 
 @pytest.mark.parametrize(

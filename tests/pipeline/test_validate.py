@@ -7,9 +7,11 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -23,12 +25,12 @@ from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
 from pipeline import validation_report
 from pipeline.declaration import Declaration
-from pipeline.expectations import ValidateConfig
 from pipeline.evidence import gather
+from pipeline.expectations import ValidateConfig
 from pipeline.gate import judge
 from pipeline.stage import Stage
 from pipeline.stages.validate import main
-from pipeline.validation_report import read_rows
+from pipeline.validation_report import read_rows, write_report
 from pipeline.verdict import CHECK_BROKEN, DATA_REFUSED, GateClosed, Verdict, require_passed
 
 LABELS = ("x ^ { 2 }", "\\frac { 1 } { y }", "x + 1", "\\sqrt { x }")
@@ -57,6 +59,17 @@ def sample(split: str, number: int, writer: str) -> Sample:
         1,
         ink,
     )
+
+
+@pytest.fixture(autouse=True)
+def untracked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about the gate, and need no tracking server."""
+
+    @contextmanager
+    def tracked(stage: Stage, config: object) -> Iterator[Mock]:
+        yield Mock(spec=("outputs", "tags", "metrics"))
+
+    monkeypatch.setattr(Stage, "tracked", tracked)
 
 
 @pytest.fixture
@@ -147,7 +160,7 @@ def test_sound_data_passes_and_its_page_opens_offline(tmp_path: Path) -> None:
     page = check_page(report)
     assert "The dataset passed" in page
     assert "no &lt;strokes&gt;" in page  # what files say is text, never markup
-    assert len(list((report / "plots").iterdir())) == 7
+    assert len(list((report / "plots").iterdir())) == 8
     assert list((report / "pictures").iterdir()) == []
 
 
@@ -296,3 +309,33 @@ def test_rows_are_read_by_position(tmp_path: Path) -> None:
     assert {place: row["id"] for place, row in found.items()} == {
         place: f"train-{place[1]}" for place in places
     }
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_collections_differences_and_label_noise_are_shown(tmp_path: Path) -> None:
+    def change(splits: dict[str, list[Sample]]) -> None:
+        for number, one in enumerate(splits["train"]):
+            splits["train"][number] = dataclasses.replace(
+                one,
+                source="a <b>" if number % 2 else "c",
+                latex="x+\\ldots" if not number else one.latex,
+            )
+        splits["train"][0] = dataclasses.replace(splits["train"][0], tokens=("x",))
+
+    write_quarantine(
+        tmp_path / "label_noise.parquet",
+        [Quarantined("train-3", "f", "2 strokes belong to no symbol", "train")],
+    )
+    write_dataset(tmp_path / "data" / "dataset", change)
+    (tmp_path / "label_noise.parquet").rename(tmp_path / "data/dataset/label_noise.parquet")
+    evidence = gather(tmp_path / "data" / "dataset", ValidateConfig())
+    samples = evidence.frames["samples"]
+    assert samples.loc[samples["noise"] != "", "id"].tolist() == ["train-3"]
+    verdict = judge(evidence, ValidateConfig())
+    report = tmp_path / "report"
+    write_report(report, tmp_path / "data" / "dataset", evidence, verdict, ValidateConfig())
+    page = check_page(report)
+    assert "a &lt;b&gt;" in page and "sheets/00-a-b.png" in page
+    assert "caption leaves tokens out" in page and "x + \\ldots" in page
+    assert "strokes belong to no symbol" in page
+    assert not any("label_noise" in str(row) for row in evidence.profile.files["file"])

@@ -113,7 +113,7 @@ class MathWritingSource:
         """
         path = Path(self.config.path)
         check_path(path, self.parameter)
-        splits = _SPLITS | {folder: "train" for folder in self.config.extra}
+        splits = _SPLITS | dict.fromkeys(self.config.extra, "train")
         found = False
         for member in read_members(path, _SUFFIX, self.parameter):
             task = ReadMathWriting(

@@ -31,8 +31,7 @@ class ImplicitModule(nn.Module):
     def forward(self, explicit: Tensor) -> Tensor:
         """Implicit features (R, T, width) of decoder outputs (R, T, width), causal in T."""
         query, key, value = (
-            x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for x in cast(Tensor, self.project(explicit)).chunk(3, dim=-1)
+            self._split(x) for x in cast(Tensor, self.project(explicit)).chunk(3, dim=-1)
         )
         said = functional.scaled_dot_product_attention(
             query, key, value, is_causal=True, dropout_p=self.dropout.p if self.training else 0.0
@@ -49,16 +48,17 @@ class ImplicitModule(nn.Module):
         Returns:
             Implicit features (B, K, width) and the new `past`.
         """
-        query, entry = cast(Tensor, self.project(explicit)).split(
-            [explicit.shape[-1], 2 * explicit.shape[-1]], dim=-1
-        )
-        entry = entry.unflatten(-1, (2, 1, -1))
+        query, key, value = cast(Tensor, self.project(explicit)).unsqueeze(2).chunk(3, dim=-1)
+        entry = torch.stack([key, value], dim=2)
         grown = entry if past is None else torch.cat([past, entry], dim=3)
-        keys, values = grown.unflatten(-1, (self.heads, -1)).transpose(3, 4).unbind(2)
         said = functional.scaled_dot_product_attention(
-            query.unflatten(-1, (self.heads, 1, -1)), keys, values
+            self._split(query), self._split(grown[:, :, 0]), self._split(grown[:, :, 1])
         )
         return self._finish(explicit, said.flatten(2)), grown
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(..., T, width) to (..., heads, T, width / heads)."""
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(-3, -2)
 
     def _finish(self, x: Tensor, said: Tensor) -> Tensor:
         """What follows attention: x and said are (..., width)."""

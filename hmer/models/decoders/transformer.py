@@ -17,10 +17,10 @@ class DecoderConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    layers: int = Field(3, ge=1, le=12)
+    layers: int = Field(2, ge=1, le=12)
     width: int = Field(192, ge=16, le=1024, multiple_of=4)
     heads: int = Field(4, ge=1, le=16)
-    feedforward: int = Field(768, ge=16, le=4096)
+    feedforward: int = Field(512, ge=16, le=4096)
     dropout: float = Field(0.1, ge=0, lt=1)
 
     @model_validator(mode="after")

@@ -113,3 +113,33 @@ def test_rejected_items_and_tasks() -> None:
 
 def test_travels_to_worker_processes() -> None:
     assert pickle.loads(pickle.dumps(CONVERT))(ITEM) == CONVERT(ITEM)
+
+
+def test_symbols_learn_which_tokens_they_write() -> None:
+    converted = CONVERT(ITEM)
+    assert isinstance(converted.result, Sample)
+    assert converted.result.ink is not None
+    assert unpack(converted.result.ink).symbols == (Symbol("x", (0, 1), 0),)
+    assert converted.unplaced is None
+
+
+def test_symbols_that_contradict_the_caption_learn_nothing() -> None:
+    values = {name: getattr(ITEM, name) for name in SourceItem.__slots__} | {"latex": "y"}
+    converted = CONVERT(SourceItem(**values))
+    assert isinstance(converted.result, Sample)
+    assert converted.result.ink is not None
+    assert unpack(converted.result.ink).symbols == INK.symbols
+    assert converted.unplaced is not None
+    assert "y" in converted.unplaced
+
+
+def test_mathml_decides() -> None:
+    ink = Ink(INK.strokes, (Symbol("x", (1,)), Symbol("x", (0,))))
+    leaves = "".join(f'<mi xml:id="{name}">x</mi>' for name in "ab")
+    values = {name: getattr(ITEM, name) for name in SourceItem.__slots__}
+    values |= {"ink": ink, "latex": "x^x", "symbol_ids": ("b", "a")}
+    values |= {"mathml": f"<math><msup>{leaves}</msup></math>"}
+    result = CONVERT(SourceItem(**values)).result
+    assert isinstance(result, Sample)
+    assert result.ink is not None
+    assert unpack(result.ink).symbols == (Symbol("x", (1,), 3), Symbol("x", (0,), 0))

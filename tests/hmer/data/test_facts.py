@@ -14,7 +14,7 @@ from hmer.data import facts as module
 from hmer.data.facts import FINGERPRINT_BYTES, RowFacts, box_error, ink_error, row_facts
 from hmer.data.schema import encode_png
 from hmer.ink.codec import pack
-from hmer.ink.strokes import Ink
+from hmer.ink.strokes import Ink, Symbol
 
 VOCABULARY = frozenset(["x", "y", "1", "+", "^", "{", "}", "\\frac"])
 INK = Ink((np.array([[0, 0], [1, 1]], np.float32), np.array([[0, 1], [1, 0]], np.float32)))
@@ -155,3 +155,26 @@ def test_a_probe_that_raises_is_broken_and_not_bad_data(monkeypatch: pytest.Monk
     assert facts.broken == "label: IndexError: pop from empty list"
     assert facts.parse_error is None
     assert facts.image_error == ""
+
+
+def test_captions_are_compared_with_raw_truths_where_a_dialect_is_given() -> None:
+    def of(latex: str, tokens: list[str], dialect: str | None) -> str | None:
+        changed = row(latex=latex, tokens=tokens)
+        return row_facts(changed, "train", 0, VOCABULARY, dialect)[0].difference
+
+    assert of("$x$", ["x"], None) is None
+    assert of("", ["x"], "wap") is None
+    assert of("$x$", ["x"], "wap") == ""
+    assert of("$x+y$", ["x"], "wap") == "caption leaves tokens out: x + y"
+
+
+def test_symbol_height_is_of_letters_and_digits() -> None:
+    strokes = [np.array([[n, 0], [n, high]], np.float32) for n, high in enumerate((1, 1.5, 2, 9))]
+    names = ("x", "1", "a", "(")
+    symbols = tuple(Symbol(name, (n,)) for n, name in enumerate(names))
+    assert facts_of(ink=pack(Ink(tuple(strokes), symbols))).symbol_height == 1.5
+    assert facts_of(ink=pack(Ink(tuple(strokes), symbols[3:]))).symbol_height is None
+    assert facts_of().symbol_height is None  # no segmentation
+    assert facts_of(ink=None).symbol_height is None
+    damaged = facts_of(ink=b"no ink")
+    assert (damaged.symbol_height, damaged.broken) == (None, "")

@@ -1,16 +1,21 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
+from hmer.data.buckets import PlannedBatch
+from hmer.data.dataset import load_expressions
 from hmer.data.ingest import IngestConfig, ingest, ingest_source
 from hmer.data.schema import read_quarantine, read_samples
 from hmer.data.sources.base import Rejected, SourceItem
 from hmer.data.sources.crohme import CrohmeConfig
+from hmer.data.supervised import SupervisedMaker
 from hmer.errors import HmerError
+from hmer.ink.augment import AugmentConfig
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.vocabulary import Vocabulary, vocabulary
@@ -169,3 +174,105 @@ def test_synthetic_is_the_default(tmp_path: Path) -> None:
         "val": 5,
         "test-synthetic": 5,
     }
+
+
+def test_pictures_go_all_the_way_to_a_training_batch(
+    tmp_path: Path, picture: Callable[..., bytes], put: Callable[..., Path]
+) -> None:
+    names = [f"p{n}" for n in range(24)]
+    captions = "\n".join(f"{name} x + {n % 9}" for n, name in enumerate(names)).encode()
+    files = {f"train/img/{name}.bmp": picture(2 + n % 4, "BMP") for n, name in enumerate(names)}
+    put(tmp_path / "data.zip", files | {"train/caption.txt": captions})
+    config = IngestConfig.model_validate(
+        {
+            "source": "comer",
+            "comer": {"path": str(tmp_path / "data.zip")},
+            "val_share": 0.3,
+            "workers": 1,
+            "render": {"unit": 16},
+        }
+    )
+    assert config.paths() == [str(tmp_path / "data.zip")]
+    summary = ingest(config, tmp_path / "out")
+    assert sum(split.samples for split in summary.splits.values()) == 24
+    rows = list(read_samples(tmp_path / "out" / "train.parquet"))
+    assert all((row.strokes, row.ink, row.symbol_boxes) == (0, None, None) for row in rows)
+
+    expressions = load_expressions(tmp_path / "out" / "train.parquet")
+    sizes = expressions.sizes
+    plan = PlannedBatch(np.arange(4), np.ones(4), int(sizes[:, 0].max()), int(sizes[:, 1].max()))
+    maker = SupervisedMaker(expressions, vocabulary("wap"), config.render, AugmentConfig(), 8)
+    batch = maker(plan, np.random.default_rng(0))
+    assert batch.images.shape[0] == 4 and batch.images.max() > 0.9
+    assert all(batch.images[row].sum() > 0 for row in range(4))
+
+
+def mixed(tmp_path: Path, put: Callable[..., Path], picture: Callable[..., bytes]) -> IngestConfig:
+    captions = "\n".join(f"{n}.png,x" for n in range(20)).encode()
+    put(tmp_path / "own", {f"i/{n}.png": picture(3) for n in range(20)} | {"c.csv": captions})
+    own = {"images": str(tmp_path / "own" / "i"), "captions": str(tmp_path / "own" / "c.csv")}
+    return IngestConfig.model_validate(
+        {
+            "source": "mixed",
+            "mixed": {"images": 1.0, "synthetic": 0.5},
+            "images": {"train": own},
+            "synthetic": {"train": 60, "val": 5, "test": 5},
+            "val_share": 0.2,
+            "workers": 1,
+        }
+    )
+
+
+def test_sources_are_mixed_by_their_weights(
+    tmp_path: Path, picture: Callable[..., bytes], put: Callable[..., Path]
+) -> None:
+    config = mixed(tmp_path, put, picture)
+    assert [Path(path).name for path in config.paths()] == ["i", "c.csv"]
+    summary = ingest(config, tmp_path / "out")
+    train, val = summary.splits["train"].by_source, summary.splits["val"].by_source
+    assert train["images"] + val["images"] == 20
+    assert train["synthetic"] + summary.left_out["synthetic"] == 60
+    assert 10 < train["synthetic"] < 50
+    assert val["synthetic"] == summary.splits["test-synthetic"].samples == 5
+    ids = {s.id for name in summary.splits for s in read_samples(tmp_path / f"out/{name}.parquet")}
+    assert len(ids) == sum(split.samples for split in summary.splits.values())
+    assert {name.split("/")[0] for name in ids} == {"images", "synthetic"}
+    again = ingest(config.model_copy(update={"workers": 2}), tmp_path / "again")
+    assert again == summary
+    assert contents(tmp_path / "out") == contents(tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            {"source": "crhome"},
+            "choose one of crohme, comer, images, mathwriting, synthetic, mixed",
+        ),
+        ({"source": "mixed"}, "names no source"),
+        ({"mixed": {"crhome": 1}}, "'crhome' is none of"),
+        ({"mixed": {"crohme": 0}}, "above 0"),
+        ({"mixed": {"crohme": 1.5}}, "at most 1"),
+    ],
+)
+def test_unknown_sources_and_weights_are_told(change: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        IngestConfig.model_validate(change)
+
+
+def test_contradicting_annotations_are_listed_and_kept(tmp_path: Path) -> None:
+    strokes = (np.array([[10, 10], [40, 70]], np.float32), np.array([[90, 10], [10, 70]]))
+    for number in range(20):
+        # Every fourth file calls its one symbol what the caption does not have.
+        ink = Ink(strokes, (Symbol("y" if number % 4 == 0 else "x", (0, 1)),))
+        (tmp_path / "raw").mkdir(exist_ok=True)
+        document = InkDocument(ink, "$x$", writer=f"w{number}")
+        (tmp_path / "raw" / f"{number}.inkml").write_bytes(write_inkml(document))
+    config = IngestConfig(
+        source="crohme", crohme=CrohmeConfig(train=str(tmp_path / "raw")), val_share=0.3, workers=1
+    )
+    summary = ingest(config, tmp_path / "out")
+    noise = list(read_quarantine(tmp_path / "out" / "label_noise.parquet"))
+    assert sorted(int(entry.id) for entry in noise) == [0, 4, 8, 12, 16]
+    assert sum(split.label_noise for split in summary.splits.values()) == 5
+    assert sum(split.samples for split in summary.splits.values()) == 20

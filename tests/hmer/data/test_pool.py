@@ -28,6 +28,20 @@ def test_results_come_in_order_and_items_are_not_read_ahead(workers: int) -> Non
     assert list(results) == [2 * number for number in range(1, 3000)]
 
 
+def test_few_large_items_are_under_way() -> None:
+    taken = []
+
+    def items() -> Iterator[bytes]:
+        for number in range(60):
+            taken.append(number)
+            yield bytes(2**21)
+
+    results = ordered_map(len, items(), 2, size=len)
+    assert next(results) == 2**21
+    assert len(taken) <= 2 * 4 * 2 + 2  # chunks of two, not of 32
+    assert list(results) == [2**21] * 59
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_errors_come_through(workers: int) -> None:
     with pytest.raises(ZeroDivisionError):

@@ -40,3 +40,10 @@ def test_tokens_are_not_run_together() -> None:
     tally.add(Sample("1", "s", "train", "a", "", ("ab", "c"), b"", 1, 1, 0))
     tally.add(Sample("2", "s", "train", "a", "", ("a", "bc"), b"", 1, 1, 0))
     assert tally.splits()["train"].distinct_labels == 2
+
+
+def test_label_noise_is_counted_per_split() -> None:
+    tally = Tally()
+    for number, split, noisy in (("1", "train", True), ("2", "train", False), ("1", "val", True)):
+        tally.add(sample(number, split, "a", "x"), noisy=noisy)
+    assert {k: v.label_noise for k, v in tally.splits().items()} == {"train": 1, "val": 1}

@@ -24,9 +24,9 @@ def test_round_trip_within_half_a_step(
     if points:
         index = st.lists(st.integers(0, len(points) - 1), max_size=4)
         token = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"))
-        symbols = tuple(
-            Symbol(t, tuple(i)) for t, i in data.draw(st.lists(st.tuples(token, index), max_size=4))
-        )
+        place = st.none() | st.integers(0, 2**31 - 1)
+        drawn = data.draw(st.lists(st.tuples(token, index, place), max_size=4))
+        symbols = tuple(Symbol(t, tuple(i), p) for t, i, p in drawn)
     ink = Ink(tuple(np.array(stroke, np.float32) for stroke in points), symbols)
     found = unpack(pack(ink))
     assert found.symbols == symbols
@@ -52,9 +52,19 @@ def test_packing_refuses_what_it_cannot_keep() -> None:
         pack(Ink((dot,), (Symbol("x", (1,)),)))
     with pytest.raises(ValueError, match="does not fit"):
         pack(Ink((dot,), (Symbol("x\ny", (0,)),)))
+    with pytest.raises(ValueError, match="place"):
+        pack(Ink((dot,), (Symbol("x", (0,), -1),)))
 
 
-GOOD = pack(Ink((np.arange(12, dtype=np.float32).reshape(6, 2),), (Symbol("x", (0,)),)))
+def test_places_cost_nothing_where_there_are_none() -> None:
+    dot = np.zeros((1, 2), np.float32)
+    plain = pack(Ink((dot,), (Symbol("x", (0,)),)))
+    placed = pack(Ink((dot,), (Symbol("x", (0,), 3),)))
+    assert (plain[0], placed[0]) == (1, 2)  # what older data hold is still written, and read
+    assert len(placed) == len(plain) + 4
+
+
+GOOD = pack(Ink((np.arange(12, dtype=np.float32).reshape(6, 2),), (Symbol("x", (0,), 7),)))
 
 
 @settings(deadline=None, max_examples=200)

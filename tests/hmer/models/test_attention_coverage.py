@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.area import written_area
@@ -13,54 +16,38 @@ from hmer.models.decoders.gru import GruConfig
 from hmer.models.encoders.compact import CompactConfig
 from hmer.models.interface import Batch
 
-CLASSES = 9
+BatchMaker = Callable[..., Batch]
 CONFIG = AttentionCoverageConfig(
     encoder=CompactConfig(width=8, blocks=(1, 1, 1)),
     decoder=GruConfig(width=16, attention=16, inner=16, kernel=5, dropout=0.0),
 )
+CAPTIONS = ("a ^ { 1 }", "b", "1 _ { a }", "a b")
 
 
-def recogniser() -> AttentionCoverage:
+def recogniser(words: Vocabulary) -> AttentionCoverage:
     torch.manual_seed(0)
-    return AttentionCoverage(CONFIG, Vocabulary("toy", "abcdef"))
-
-
-def some_batch(count: int = 4) -> Batch:
-    """Drawings of random strokes; the first caption is shorter than the others."""
-    generator = torch.Generator().manual_seed(3)
-    images = torch.zeros(count, 1, 32, 48)
-    for image in images:
-        for _ in range(4):
-            top, left = (int(torch.randint(n, (), generator=generator)) for n in (26, 40))
-            image[:, top : top + 2, left : left + 8] = 1.0
-    words = torch.randint(3, CLASSES, (count, 3), generator=generator)
-    starts = torch.tensor([1] * count + [2] * count)[:, None]
-    both = torch.cat([words, words.flip(1)])
-    inputs = torch.cat([starts, both], dim=1)
-    targets = torch.cat([both, 3 - starts], dim=1)
-    inputs[0, 3:] = targets[0, 3:] = 0
-    return Batch(images, inputs, targets, torch.full((count, 4, 6), -100))
+    return AttentionCoverage(CONFIG, words)
 
 
 @torch.no_grad()
-def test_loss_by_hand() -> None:
-    made, batch = recogniser().eval(), some_batch(2)
+def test_loss_by_hand(toy_words: Vocabulary, draw_batch: BatchMaker) -> None:
+    made, batch = recogniser(toy_words).eval(), draw_batch(*CAPTIONS[:2])
     losses, logits = made.losses(batch)
     assert set(losses) == {"word"}
-    assert logits.shape == (4, 4, CLASSES)
+    assert logits.shape == (4, 8, 10)
     surprises = [
         -float(logits[row, place].log_softmax(0)[target])
         for row, line in enumerate(batch.targets.tolist())
         for place, target in enumerate(line)
         if target != 0
     ]
-    assert len(surprises) == 15
-    assert float(losses["word"]) == pytest.approx(sum(surprises) / 15, rel=1e-4)
+    assert len(surprises) == 16
+    assert float(losses["word"]) == pytest.approx(sum(surprises) / 16, rel=1e-4)
 
 
 @torch.no_grad()
-def test_stepwise_as_at_once() -> None:
-    made, batch = recogniser().eval(), some_batch(3)
+def test_stepwise_as_at_once(toy_words: Vocabulary, draw_batch: BatchMaker) -> None:
+    made, batch = recogniser(toy_words).eval(), draw_batch(*CAPTIONS[:3])
     _, logits = made.losses(batch)
     encoded = made.encode(batch.images)
     rows = torch.stack([batch.inputs[:3], batch.inputs[3:]], dim=1)
@@ -72,24 +59,22 @@ def test_stepwise_as_at_once() -> None:
 
 
 @torch.no_grad()
-def test_attention_lies_within_the_drawing() -> None:
-    made, batch = recogniser().eval(), some_batch(2)
-    images = torch.nn.functional.pad(batch.images, (0, 32, 0, 16))
+def test_attention_lies_within_the_drawing(toy_words: Vocabulary, draw_batch: BatchMaker) -> None:
+    made, batch = recogniser(toy_words).eval(), draw_batch(*CAPTIONS[:2])
+    images = functional.pad(batch.images, (0, 32, 0, 16))
     maps = made.attention_maps(batch.inputs[:2], made.encode(images))
-    assert maps.shape == (2, 4, 6, 10)
-    assert maps.sum(dim=(2, 3)).flatten().tolist() == pytest.approx([1.0] * 8)
+    assert maps.shape == (2, 8, 6, 10)
+    assert maps.sum(dim=(2, 3)).flatten().tolist() == pytest.approx([1.0] * 16)
     assert not maps.masked_select(~written_area(images, made.stride)[:, None]).any()
     assert not maps[:, :, 4:].any() and not maps[:, :, :, 6:].any()
 
 
 @torch.no_grad()
-def test_company_does_not_matter() -> None:
+def test_company_does_not_matter(toy_words: Vocabulary, draw_batch: BatchMaker) -> None:
     # Paper of more than the encoder's reach to the right and below.
-    made, batch = recogniser().eval(), some_batch(2)
-    own = torch.nn.functional.pad(batch.images[:1], (0, 64, 0, 64))
-    wide = torch.cat(
-        [torch.nn.functional.pad(own, (0, 48, 0, 32)), torch.ones(1, 1, 128, 160)]
-    )
+    made, batch = recogniser(toy_words).eval(), draw_batch("a")
+    own = functional.pad(batch.images, (0, 64, 0, 64))
+    wide = torch.cat([functional.pad(own, (0, 48, 0, 32)), torch.ones(1, 1, 128, 160)])
     tokens = torch.tensor([[4], [6]])
     alone, _ = made.step(tokens[:1], made.encode(own), ())
     together, _ = made.step(tokens, made.encode(wide), ())
@@ -97,14 +82,14 @@ def test_company_does_not_matter() -> None:
 
 
 @torch.no_grad()
-def test_blank_paper_gives_finite_numbers() -> None:
-    made, batch = recogniser().eval(), some_batch(2)
+def test_blank_paper_gives_finite_numbers(toy_words: Vocabulary, draw_batch: BatchMaker) -> None:
+    made, batch = recogniser(toy_words).eval(), draw_batch(*CAPTIONS[:2])
     logits, _ = made.step(batch.inputs[:2, :1], made.encode(torch.zeros_like(batch.images)), ())
     assert torch.isfinite(logits).all()
 
 
-def test_learns() -> None:
-    made, batch = recogniser().train(), some_batch(4)
+def test_learns(toy_words: Vocabulary, draw_batch: BatchMaker) -> None:
+    made, batch = recogniser(toy_words).train(), draw_batch(*CAPTIONS)
     optimiser = torch.optim.Adam(made.parameters(), lr=5e-3)
     values = []
     for _ in range(10):

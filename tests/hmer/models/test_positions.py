@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from hmer.models.positions import sinusoid
+from hmer.models.positions import image_code, sinusoid
 
 
 @pytest.mark.parametrize(("width", "base"), [(2, 10_000.0), (8, 10_000.0), (6, 1_000.0)])
@@ -31,3 +31,42 @@ def test_positions_may_be_fractions() -> None:
 def test_an_odd_width_is_refused() -> None:
     with pytest.raises(ValueError, match="even width, not 5"):
         sinusoid(torch.tensor([1]), 5)
+
+
+def areas() -> torch.Tensor:
+    valid = torch.zeros(2, 3, 5, dtype=torch.bool)
+    valid[0] = True
+    valid[1, :2, :4] = True
+    return valid
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_image_code(paired: bool) -> None:
+    """CoMER: (sine, cosine) of 10000^(-2i/h) times the position; BTTR: one frequency each."""
+    width, half = 16, 8
+    code = image_code(areas(), width, paired=paired)
+    assert code.shape == (2, 3, 5, width)
+    for b, (rows, columns) in enumerate([(3, 5), (2, 4)]):
+        for row in range(rows):
+            for column in range(columns):
+                wanted = []
+                for place in (
+                    (column + 1) / (columns + 1e-6) * 2 * math.pi,
+                    (row + 1) / (rows + 1e-6) * 2 * math.pi,
+                ):
+                    for i in range(half):
+                        power = 2 * (i // 2) / half if paired else i / half
+                        angle = place * 10_000**-power
+                        wanted.append(math.cos(angle) if i % 2 else math.sin(angle))
+                assert code[b, row, column].tolist() == pytest.approx(wanted, abs=1e-5)
+
+
+def test_image_code_does_not_see_the_padding() -> None:
+    alone = image_code(areas()[1:, :2, :4], 8)
+    torch.testing.assert_close(image_code(areas(), 8)[1:, :2, :4], alone)
+    assert torch.isfinite(image_code(areas(), 8)).all()
+
+
+def test_image_code_needs_a_multiple_of_four() -> None:
+    with pytest.raises(ValueError, match="multiple of 4 channels, not 6"):
+        image_code(areas(), 6)

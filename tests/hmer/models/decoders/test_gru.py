@@ -52,7 +52,7 @@ def gru(cell: nn.GRUCell, x: Array, h: Array) -> Array:
     return np.asarray((1 - update) * new + update * h)
 
 
-def weights_of(made: GruDecoder, hidden: Array, features: Array, valid: Array, past: Array) -> Array:
+def look(made: GruDecoder, hidden: Array, features: Array, valid: Array, past: Array) -> Array:
     """Attention (h, w) for one state, cell by cell; `past` is the sum of all attention before."""
     attend = made.attend
     kernel = array(attend.cover.weight)[:, 0]
@@ -71,7 +71,7 @@ def weights_of(made: GruDecoder, hidden: Array, features: Array, valid: Array, p
             key = array(attend.key.weight) @ features[:, row, column] + array(attend.key.bias)
             inner = np.tanh(array(attend.query.weight) @ hidden + key + cover)
             exponents[row, column] = np.exp(array(attend.energy.weight)[0] @ inner)
-    return exponents / exponents.sum()
+    return np.asarray(exponents / exponents.sum())
 
 
 def slow(
@@ -86,7 +86,7 @@ def slow(
     for token in tokens:
         embedded = array(made.embed.weight)[token]
         middle = gru(made.lower, embedded, hidden)
-        weights = weights_of(made, middle, features, valid, past)
+        weights = look(made, middle, features, valid, past)
         context = np.asarray((features * weights).sum(axis=(1, 2)))
         hidden = gru(made.upper, context, middle)
         past = past + weights

@@ -31,8 +31,7 @@ def test_the_field_s_lists(kept: frozenset[str], count: int) -> None:
 @pytest.mark.parametrize(("blanks", "weight"), [(5, 2.10), (8, 2.79), (0, 1.69), (10, 10.0)])
 def test_weights(blanks: int, weight: float) -> None:
     # Padding counts among the places: 10 in all.
-    tags = torch.tensor([[4] * blanks + [1] * (10 - blanks)])
-    tags[tags == 1] = torch.tensor(([1, 3] + [0] * 8)[: 10 - blanks])
+    tags = torch.tensor([([4] * blanks + [1, 3] + [0] * 8)[:10]])
     found = blank_weights(tags, 5).tolist()
     assert found[4] == 1.0
     assert found[:4] == pytest.approx([weight] * 4, abs=0.005)

@@ -1,0 +1,76 @@
+"""`reports/index.html`: one page for a person who wants to know what came out, and why.
+
+It is not an output of a stage, and git ignores it: it tells times, run ids and who is champion
+here and now, which no stage may write.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pipeline.index_charts import duration, gain_chart, graph_chart, line_chart
+from pipeline.index_facts import SHOWN, Facts, gather
+from pipeline.outputs import atomic_file
+
+PAGE = "reports/index.html"
+LABELS = {
+    "exprate": "ExpRate, %",
+    "le1": "at most 1 edit, %",
+    "le2": "at most 2 edits, %",
+    "cer": "character errors, %",
+    "structure_rate": "structure right, %",
+    "ece": "calibration error",
+    "n": "expressions",
+}
+
+
+def write_index(root: Path) -> Path | None:
+    """Write the page; a failure is a warning, for what it tells of has happened all the same."""
+    try:
+        page = render(gather(root))
+        with atomic_file(root / PAGE) as partial:
+            partial.write_text(page, encoding="utf-8")
+    except Exception as error:  # the page is about the run; it must never fail the run
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        sys.stderr.write(f"warning: {PAGE} was not written: {first}\n")
+        return None
+    return root / PAGE
+
+
+def render(facts: Facts) -> str:
+    """The page as HTML without scripts, fonts or pictures from elsewhere."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = duration
+    comparison = facts.registration.get("comparison")
+    thresholds = facts.registration.get("thresholds", {})
+    return environment.get_template("index.html.j2").render(
+        facts=facts,
+        labels={key: LABELS[key] for key in SHOWN},
+        graph=graph_chart(facts.stages),
+        gain=gain_chart(
+            comparison["low"],
+            comparison["gain"],
+            comparison["high"],
+            thresholds["worse"],
+            thresholds["margin"],
+        )
+        if comparison
+        else "",
+        curves=[(title, line_chart(lines, "step", "")) for title, lines in facts.curves],
+        occlusion=line_chart(facts.occlusion, "ink hidden, %", "expressions right, %", zero=True),
+        reliability=line_chart(
+            facts.reliability, "confidence, %", "right, %", zero=True, diagonal=True
+        ),
+        risk=line_chart(facts.risk, "most confident share kept, %", "wrong, %", zero=True),
+        failing=[f for f in facts.gate.get("findings", []) if not f["success"] or f["failed"]],
+        total=sum(story.seconds or 0.0 for story in facts.stages),
+    )

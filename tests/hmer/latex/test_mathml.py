@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import contextlib
+from xml.sax.saxutils import escape, quoteattr
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hmer.errors import LatexError
+from hmer.latex.mathml import read_leaf, read_mathml
+from hmer.latex.parse import parse
+from hmer.latex.serialise import serialise
+from hmer.latex.tree import Node, symbol_count, walk
+
+HEAD = '<math xmlns="http://www.w3.org/1998/Math/MathML">'
+
+
+def mi(text: str, name: str = "") -> str:
+    return f"<mi xml:id={quoteattr(name or text)}>{escape(text)}</mi>"
+
+
+def read(inner: str) -> tuple[str, tuple[str, ...]]:
+    tree = read_mathml(f"{HEAD}{inner}</math>", "test")
+    return " ".join(serialise(tree.row)), tree.ids
+
+
+@pytest.mark.parametrize(
+    ("inner", "caption", "ids"),
+    [
+        (f"<mrow>{mi('a')}<mrow>{mi('+')}{mi('b')}</mrow></mrow>", "a + b", "a + b"),
+        (f"<msup>{mi('x')}{mi('2')}</msup>", "x ^ { 2 }", "x 2"),
+        (f"<msubsup>{mi('x')}{mi('i')}{mi('2')}</msubsup>", "x _ { i } ^ { 2 }", "x i 2"),
+        (f'<mfrac xml:id="bar">{mi("a")}{mi("b")}</mfrac>', r"\frac { a } { b }", "bar a b"),
+        (f'<msqrt xml:id="r">{mi("a")}{mi("b")}</msqrt>', r"\sqrt { a b }", "r a b"),
+        # The index is written first in LaTeX, last in MathML.
+        (f'<mroot xml:id="r">{mi("a")}{mi("n")}</mroot>', r"\sqrt [ n ] { a }", "r n a"),
+        (
+            f"<munderover>{mi('sum', 's')}{mi('i')}{mi('n')}</munderover>",
+            r"\sum \limits _ { i } ^ { n }",
+            "s i n",
+        ),
+        (f"<munder>{mi('lim', 'l')}{mi('x')}</munder>", r"\lim \limits _ { x }", "l x"),
+        (f"<mover>{mi('x')}{mi('y')}</mover>", r"x \limits ^ { y }", "x y"),
+        # Scripts of a group go to its last symbol, as captions have them.
+        (f"<msup><mrow>{mi('a')}{mi(')')}</mrow>{mi('n')}</msup>", "a ) ^ { n }", "a ) n"),
+        # A second script of one symbol needs the group.
+        (
+            f"<msup><msub>{mi('x')}{mi('i')}</msub>{mi('2')}</msup>",
+            "{ x _ { i } } ^ { 2 }",
+            "x i 2",
+        ),
+        (f"{mi('sin', 's')}{mi(chr(92) + 'pi', 'p')}{mi('<')}", r"\sin \pi <", "s p <"),
+        ("<mn>1</mn>", "1", ""),
+    ],
+)  # fmt: skip
+def test_structures(inner: str, caption: str, ids: str) -> None:
+    assert read(inner) == (caption, tuple(ids.split(" ")))
+
+
+def test_several_symbols_of_one_leaf_have_no_identifier() -> None:
+    assert read("<mn xml:id='a'>42</mn>") == ("4 2", ("", ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [("pi", r"\pi"), ("cos", r"\cos"), ("{", r"\{"), ("...", r"\ldots"), ("\\lt", "<"), ("p", "p")],
+)
+def test_leaves(text: str, token: str) -> None:
+    assert read_leaf(text) == (Node(token),)
+
+
+@pytest.mark.parametrize(
+    ("xml", "reason"),
+    [
+        ("", "cannot be read"),
+        ("<math>", "cannot be read"),
+        (f"{HEAD}<mfrac>{mi('a')}</mfrac></math>", "1 children, not 2"),
+        (f"{HEAD}<mtable/></math>", "mtable"),
+        (f"{HEAD}<mi>^</mi></math>", "cannot be read"),
+        ('<!DOCTYPE m [<!ENTITY a "b">]><math><mi>&a;</mi></math>', "cannot be read"),
+        (f"{HEAD}{'<msup>' * 70}", "cannot be read"),
+        (
+            HEAD + "<msup><mi>x</mi>" * 70 + "<mi>x</mi>" + "</msup>" * 70 + "</math>",
+            "nested deeper than 64 levels",
+        ),
+        (HEAD + "<mrow>" * 9000 + "</mrow>" * 9000 + "</math>", "nested deeper"),
+        ("<math>" + "x" * 1_000_001, "at most"),
+    ],
+)
+def test_refusals_name_the_file(xml: str, reason: str) -> None:
+    with pytest.raises(LatexError, match=reason) as caught:
+        read_mathml(xml, "a.inkml")
+    assert str(caught.value).startswith("a.inkml: ")
+
+
+_TAGS = "mrow mi mo mn msub msup msubsup mfrac msqrt mroot munder mover munderover mspace".split()
+_leaf = st.sampled_from(["<mi>x</mi>", "<mo>+</mo>", "<mi>sin</mi>", "<mo>^</mo>", "<mspace/>"])
+_elements = st.recursive(
+    _leaf,
+    lambda inner: st.builds(
+        lambda tag, parts: f"<{tag}>{''.join(parts)}</{tag}>",
+        st.sampled_from(_TAGS),
+        st.lists(inner, max_size=4),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(_elements)
+def test_any_nesting_is_read_or_refused(inner: str) -> None:
+    try:
+        tree = read_mathml(f"<math>{inner}</math>", "test")
+    except LatexError:
+        return
+    assert len(tree.ids) == symbol_count(tree.row)
+    with contextlib.suppress(ValueError):  # scripts beside limits have no spelling
+        tokens = serialise(tree.row)
+        assert [n.token for n in walk(parse(tokens))] == [n.token for n in walk(tree.row)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text(max_size=60))
+def test_noise_is_a_latex_error(text: str) -> None:
+    with contextlib.suppress(LatexError):
+        read_mathml(text, "test")
+    with contextlib.suppress(LatexError):
+        read_leaf(text)
