@@ -89,15 +89,15 @@ def measure() -> list[Measured]:
             jobs.append((f"{times}x", str(path)))
         if crohme := os.environ.get("CROHME_DIR"):
             jobs.append(("CROHME", crohme))
-        for name, path in jobs:
+        for name, source in jobs:
             output = subprocess.run(
-                [sys.executable, "-m", "benchmarks.ingest", name, path, f"{folder}/{name}"],
+                [sys.executable, "-m", "benchmarks.ingest", name, source, f"{folder}/{name}"],
                 check=True,
                 capture_output=True,
                 text=True,
             ).stdout
-            name, *numbers = output.split()
-            found.append(Measured(name, int(numbers[0]), *map(float, numbers[1:])))
+            files, *numbers = output.split()[1:]
+            found.append(Measured(name, int(files), *map(float, numbers)))
     return found
 
 
@@ -105,7 +105,9 @@ def main() -> None:
     """Measure all, or with arguments the one that they name."""
     if len(sys.argv) == 4:
         name, path, out = sys.argv[1:]
-        section = crohme_section(Path(path)) if name == "CROHME" else {"train": path}
+        section: dict[str, object] = {"train": path}
+        if name == "CROHME":
+            section = crohme_section(Path(path))
         result = measure_here(name, section, Path(out))
         sys.stdout.write(" ".join(map(str, result)) + "\n")
         return

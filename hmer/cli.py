@@ -9,6 +9,7 @@ import typer
 from hmer.commands.evaluate import evaluate
 from hmer.commands.models import models
 from hmer.commands.recognize import recognize
+from hmer.commands.write import write
 from hmer.errors import HmerError
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ for command in (
     evaluate,
     models,
     recognize,
+    write,
 ):
     app.command()(command)
 

@@ -1,12 +1,13 @@
 """The public API: load a trained recogniser, read a picture or ink.
 
->>> recognizer = Recognizer.load("data/models/champion")            # doctest: +SKIP
+>>> recognizer = Recognizer.load()                                  # doctest: +SKIP
 >>> recognizer.recognize("formula.png").latex                       # doctest: +SKIP
 '\\frac { a } { b }'
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import ValidationError
 
 from hmer.data.canvas import stack
@@ -24,7 +26,7 @@ from hmer.decoding.step import MemoryStep
 from hmer.errors import HmerError, InkError
 from hmer.grammar import caption_grammar
 from hmer.ink.inkml import read_inkml
-from hmer.ink.picture import load_picture, rescale_picture
+from hmer.ink.picture import FORMATS, MAX_SOURCE_PIXELS, load_picture, rescale_picture
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
@@ -36,9 +38,15 @@ from hmer.models.store import load_weights, read_about
 Source = str | Path | bytes | NDArray[np.uint8] | Ink
 """A file (picture or InkML), the bytes of a picture, a prepared image, or ink in any unit."""
 
+SHIPPED = Path(__file__).parent / "shipped"
+"""Folder of the recogniser that comes with the package; MODEL_CARD.md says what it can do."""
+
 PAPER = 32
 """Pixels of blank paper to the right of and below an image, whatever the batch: as far as a cell
 sees. With less, the reading would depend on what else is in the batch."""
+
+_EVEN = 8
+"""Grey levels by which blank paper may differ, from its compression say."""
 
 MAX_PIXELS = 2_000_000
 """Images larger than this after rescaling are refused."""
@@ -76,13 +84,16 @@ class Recognizer:
         self.render = render
 
     @classmethod
-    def load(cls, path: str | Path) -> Recognizer:
+    def load(cls, path: str | Path | None = None) -> Recognizer:
         """Load a model folder (model.safetensors with model.json) or its weights file.
+
+        Args:
+            path: by default the recogniser that comes with the package.
 
         Raises:
             HmerError: it is missing, damaged, or not a recogniser.
         """
-        weights = Path(path)
+        weights = Path(path or SHIPPED)
         weights = weights / "model.safetensors" if weights.is_dir() else weights
         if not weights.is_file():
             raise HmerError(
@@ -140,8 +151,17 @@ class Recognizer:
     def recognize(
         self, source: Source, decoding: DecodingConfig | None = None, *, attention: bool = False
     ) -> Recognition:
-        """Read one expression. See `prepare` for what may go wrong."""
-        return self.read([self.prepare(source)], decoding, attention=attention)[0]
+        """Read one expression. See `prepare` for what may go wrong.
+
+        Blank paper is read as nothing, surely: no tokens, confidence 1.
+        """
+        try:
+            image = self.prepare(source)
+        except InkError:
+            if not is_blank(source):
+                raise
+            return Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
+        return self.read([image], decoding, attention=attention)[0]
 
     @torch.inference_mode()
     def read(
@@ -200,7 +220,7 @@ class Recognizer:
     ) -> Recognition:
         """One row of a batch; maps are cut to the image's own cells."""
         if not image.any():
-            return Recognition((), 0.0, (), image, None, None)
+            return Recognition((), 1.0, (), image, None, None)
         stride = self.model.stride
         own = tuple(-(-side // stride) for side in image.shape)
         best, *others = readings
@@ -220,6 +240,23 @@ class Recognizer:
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))
+
+
+def is_blank(source: Source) -> bool:
+    """Whether a picture is evenly grey: nothing was written, or scanned."""
+    if isinstance(source, np.ndarray):
+        return not source.any()
+    if isinstance(source, Ink):
+        return False
+    try:
+        opened = io.BytesIO(source) if isinstance(source, bytes) else source
+        with Image.open(opened, formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_SOURCE_PIXELS:
+                return False
+            levels = np.asarray(picture.convert("L"), np.int16)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+    return bool(levels.size) and int(np.ptp(levels)) < _EVEN
 
 
 def _reason(error: Exception) -> str:

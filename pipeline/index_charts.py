@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from pipeline.lineage import StageStory
 
 WIDTH, HEIGHT = 520, 250
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 38
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 26, 38
 BOX, TALL, GAP_X, GAP_Y = 128, 74, 26, 22
 POINTS = 240
 """Points of a line that are drawn; more cannot be told apart."""
@@ -29,7 +29,13 @@ class Series(NamedTuple):
 
 
 def line_chart(
-    series: Sequence[Series], x: str, y: str, *, zero: bool = False, diagonal: bool = False
+    series: Sequence[Series],
+    x: str,
+    y: str,
+    *,
+    zero: bool = False,
+    percent: bool = False,
+    width: int = WIDTH,
 ) -> Markup:
     """Lines with axes and a legend; nothing where there is no point.
 
@@ -37,21 +43,21 @@ def line_chart(
         series: the lines.
         x: label of the horizontal axis.
         y: label of the vertical axis.
-        zero: whether the vertical axis begins at 0.
-        diagonal: draw the line on which both axes agree.
+        zero: whether the vertical axis begins at 0, as the horizontal one always does.
+        percent: both axes go from 0 to 100, and the line on which they agree is drawn.
+        width: of the drawing, whose height is fixed: small for a narrow card.
     """
     drawn = [line._replace(points=_thin(line.points)) for line in series if line.points]
     if not drawn:
         return Markup()
     xs = [px for line in drawn for px, _ in line.points]
     ys = [py for line in drawn for _, py in line.points]
-    across = _ticks(min(xs), max(xs))
-    up = _ticks(min(0.0, *ys) if zero else min(ys), max(ys))
-    plot = _Plot(across, up)
+    across = _ticks(0.0, 100.0 if percent else max(xs))
+    up = _ticks(0.0, 100.0) if percent else _ticks(min([0.0, *ys] if zero else ys), max(ys))
+    plot = _Plot(across, up, width)
     parts = [plot.grid(x, y)]
-    if diagonal:
-        ends = (max(across[0], up[0]), min(across[-1], up[-1]))
-        parts.append(f'<path class="rule" d="{plot.path([(e, e) for e in ends])}"/>')
+    if percent:
+        parts.append(f'<path class="rule" d="{plot.path([(0, 0), (100, 100)])}"/>')
     for index, line in enumerate(drawn):
         dashed = ' stroke-dasharray="5 4"' if line.dashed else ""
         color = f"var(--s{index % 5})"
@@ -68,7 +74,7 @@ def line_chart(
     )
     return Markup(
         f'<div class="legend">{legend}</div>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(y)} by {escape(x)}">'
+        f'<svg viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="{escape(y)} by {escape(x)}">'
         f"{''.join(parts)}</svg>"
     )
 
@@ -82,7 +88,7 @@ def gain_chart(low: float, mean: float, high: float, worse: float, margin: float
         return 20 + (value - across[0]) / (across[-1] - across[0]) * 560
 
     ticks = "".join(
-        f'<text class="tick" x="{at(t):.1f}" y="74" text-anchor="middle">{t:+g}</text>'
+        f'<text class="tick" x="{at(t):.1f}" y="74" text-anchor="middle">{_signed(t)}</text>'
         for t in across
     )
     return Markup(
@@ -149,12 +155,12 @@ def duration(seconds: float | None) -> str:
 class _Plot:
     """The scales of a chart."""
 
-    def __init__(self, across: list[float], up: list[float]) -> None:
-        self.across, self.up = across, up
+    def __init__(self, across: list[float], up: list[float], width: int) -> None:
+        self.across, self.up, self.width = across, up, width
 
     def x(self, value: float) -> float:
         share = (value - self.across[0]) / (self.across[-1] - self.across[0])
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
+        return LEFT + share * (self.width - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
         share = (value - self.up[0]) / (self.up[-1] - self.up[0])
@@ -166,7 +172,7 @@ class _Plot:
     def grid(self, x: str, y: str) -> str:
         floor = HEIGHT - BOTTOM
         lines = "".join(
-            f'<path class="grid" d="M{LEFT} {self.y(t):.1f}H{WIDTH - RIGHT}"/>'
+            f'<path class="grid" d="M{LEFT} {self.y(t):.1f}H{self.width - RIGHT}"/>'
             f'<text class="tick" x="{LEFT - 6}" y="{self.y(t) + 4:.1f}" text-anchor="end">{t:g}'
             "</text>"
             for t in self.up
@@ -177,10 +183,10 @@ class _Plot:
             for t in self.across
         )
         return (
-            f'{lines}<path class="axis" d="M{LEFT} {floor}H{WIDTH - RIGHT}"/>{marks}'
-            f'<text class="label" x="{WIDTH - RIGHT}" y="{HEIGHT - 5}" text-anchor="end">'
+            f'{lines}<path class="axis" d="M{LEFT} {floor}H{self.width - RIGHT}"/>{marks}'
+            f'<text class="label" x="{self.width - RIGHT}" y="{HEIGHT - 5}" text-anchor="end">'
             f"{escape(x)}</text>"
-            f'<text class="label" x="{LEFT}" y="{HEIGHT - 5}">{escape(y)}</text>'
+            f'<text class="label" x="0" y="11">{escape(y)}</text>'
         )
 
 
@@ -193,6 +199,10 @@ def _ticks(low: float, high: float, about: int = 5) -> list[float]:
     step = next(unit * m for m in (1, 2, 2.5, 5, 10) if unit * m >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(step * index, 10) for index in range(first, last + 1)]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+g}" if value else "0"
 
 
 def _thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -14,6 +14,8 @@ from pipeline.index_facts import SHOWN, Facts, gather
 from pipeline.outputs import atomic_file
 
 PAGE = "reports/index.html"
+NARROW = 360
+"""Width of the charts that stand three in a row."""
 LABELS = {
     "exprate": "ExpRate, %",
     "le1": "at most 1 edit, %",
@@ -23,6 +25,18 @@ LABELS = {
     "ece": "calibration error",
     "n": "expressions",
 }
+
+
+TOLD = ("dvc.lock", "reports/registration.json", "reports/evaluation/metrics.json")
+"""Files that change where there is something new to tell."""
+
+
+def bring_up_to_date(root: Path, *, failed: bool) -> None:
+    """Write the page after a run; where nothing has run it stands, and no second is spent."""
+    page = root / PAGE
+    newest = max((p.stat().st_mtime for p in map(root.joinpath, TOLD) if p.is_file()), default=0.0)
+    if failed or not page.is_file() or page.stat().st_mtime < newest:
+        write_index(root)
 
 
 def write_index(root: Path) -> Path | None:
@@ -65,12 +79,19 @@ def render(facts: Facts) -> str:
         )
         if comparison
         else "",
-        curves=[(title, line_chart(lines, "step", "")) for title, lines in facts.curves],
-        occlusion=line_chart(facts.occlusion, "ink hidden, %", "expressions right, %", zero=True),
-        reliability=line_chart(
-            facts.reliability, "confidence, %", "right, %", zero=True, diagonal=True
+        curves=[
+            (title, line_chart(lines, "step", title.rpartition(": ")[2]))
+            for title, lines in facts.curves
+        ],
+        occlusion=line_chart(
+            facts.occlusion, "ink hidden, %", "expressions right, %", zero=True, width=NARROW
         ),
-        risk=line_chart(facts.risk, "most confident share kept, %", "wrong, %", zero=True),
+        reliability=line_chart(
+            facts.reliability, "confidence, %", "right, %", percent=True, width=NARROW
+        ),
+        risk=line_chart(
+            facts.risk, "most confident share kept, %", "wrong, %", zero=True, width=NARROW
+        ),
         failing=[f for f in facts.gate.get("findings", []) if not f["success"] or f["failed"]],
         total=sum(story.seconds or 0.0 for story in facts.stages),
     )

@@ -49,15 +49,17 @@ class Interruption:
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
-def end_with_owner(seconds: float = 1.0) -> None:
+def end_with_owner(seconds: float = 1.0, parent: bool = False) -> None:
     """Send this process SIGTERM as soon as one of the processes that started it is gone.
 
     A `dvc` that is killed leaves its stage running; the next `dvc repro` would start a second
     training beside it. Watched are DVC (which sets `DVC_STAGE` for its children) with the shell
     that it may have put between, and the flow, which holds the lock file named in
-    `HMER_OWNER_LOCK`. A stage started by hand watches nobody.
+    `HMER_OWNER_LOCK`. A stage started by hand watches nobody, unless told to watch its parent.
     """
     owners = _ancestors_up_to_dvc() if "DVC_STAGE" in os.environ else []
+    if parent and not owners and (above := psutil.Process().parent()) is not None:
+        owners = [above]
     lock = os.environ.get(OWNER_LOCK)
     if not owners and lock is None:
         return

@@ -17,7 +17,7 @@ class MonitorConfig(BaseModel):
         0.25, gt=0, le=10, description="population stability index that counts as drift"
     )
     divergence: float = Field(
-        0.15, gt=0, le=1, description="Jensen-Shannon divergence of tokens, in bits, that does"
+        0.1, gt=0, le=1, description="Jensen-Shannon divergence of tokens, in bits, that does"
     )
     unreadable: float = Field(
         0.1, ge=0, le=1, description="share of files that cannot be read, that does"

@@ -86,9 +86,8 @@ def register(
     with registry(), locked(config.name):
         champion = version_of(client, config.name, CHAMPION)
         mine = _known(client, config.name, candidate)
-        again = mine is not None and champion is not None and mine.version == champion.version
-        if again and mine is not None and REPORT in mine.tags:
-            return Registration(json.loads(mine.tags[REPORT]))
+        if mine is not None and champion is not None and mine.version == champion.version:
+            return _reigning(config, candidate, mine)
         if mine is None:
             mine = _new_version(config, candidate, tracker, root)
         while True:
@@ -125,6 +124,14 @@ def crown(
             client.delete_registered_model_alias(name, CHALLENGER)
         old = None if before is None else int(before.version)
         audit.record(client, name, audit.event(what, version, old, version, who, why))
+
+
+def _reigning(config: RegisterConfig, candidate: Candidate, champion: ModelVersion) -> Registration:
+    """The champion asks again: what made it one stands, also where only the reason is on record."""
+    if REPORT in champion.tags:
+        return Registration(json.loads(champion.tags[REPORT]))
+    told = _decided(config, candidate, int(champion.version), None).told
+    return Registration({**told, "reason": champion.tags.get("reason", "champion already")})
 
 
 def _decided(

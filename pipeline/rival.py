@@ -50,18 +50,21 @@ def meet(
     same = champion.tags.get("evaluation_data") == candidate.score.data
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        try:
-            if same:
+        obstacle = "the champion was scored on other data"
+        if same:
+            try:
                 return Rival(number, _kept_evidence(client, champion, work), False, same)
-            if rescore is None or not config.rescore:
-                return Rival(number, None, False, same, "the champion was scored on other data")
+            except HmerError as error:
+                obstacle = str(error)
+        if rescore is None or not config.rescore:
+            return Rival(number, None, False, same, obstacle)
+        try:
             model = download(client, config.name, str(number), work / "model")
             (work / "score").mkdir()
-            return Rival(
-                number, read_evidence(rescore(model, candidate, work / "score")), True, same
-            )
+            evidence = read_evidence(rescore(model, candidate, work / "score"))
+            return Rival(number, evidence, True, same)
         except HmerError as error:
-            return Rival(number, None, False, same, f"the champion: {error}")
+            return Rival(number, None, False, same, f"the champion cannot be scored: {error}")
 
 
 def _kept_evidence(client: MlflowClient, version: ModelVersion, to: Path) -> Evidence:
@@ -70,6 +73,5 @@ def _kept_evidence(client: MlflowClient, version: ModelVersion, to: Path) -> Evi
     try:
         found = client.download_artifacts(str(version.run_id), GATE, str(to))
     except (MlflowException, OSError) as error:
-        first = str(error).splitlines()[0]
-        raise HmerError(f"version {version.version} has left no predictions: {first}") from None
+        raise HmerError(f"champion {version.version} has left no predictions") from error
     return read_evidence(Path(found))

@@ -24,6 +24,8 @@ from pipeline.process import end_group
 from pipeline.watch import watch
 
 DEPLOYMENT = "retrain"
+SERVED = ".prefect/serving"
+"""File with the address of the server, while we serve."""
 HOST = "127.0.0.1"
 PORT = 4200
 START_SECONDS = 120
@@ -46,7 +48,7 @@ def serve_on(
     if cron is not None:
         check_cron(cron)
     guard()
-    with server() as url:
+    with server() as url, _announced(url):
         os.environ["PREFECT_API_URL"] = url
         from pipeline.flow import pipeline_flow
 
@@ -70,6 +72,11 @@ def trigger() -> None:
     Raises:
         HmerError: nobody serves it.
     """
+    where = project_root() / SERVED
+    url = os.environ.get("PREFECT_API_URL") or (where.read_text() if where.is_file() else "")
+    if not url or not answers(url):
+        raise HmerError("nothing serves the pipeline: start `python -m pipeline serve`")
+    os.environ["PREFECT_API_URL"] = url
     from prefect.deployments import run_deployment
     from prefect.exceptions import ObjectNotFound
 
@@ -77,8 +84,20 @@ def trigger() -> None:
         run_deployment(name=f"hmer/{DEPLOYMENT}", timeout=0, as_subflow=False)
     except ObjectNotFound:
         raise HmerError(
-            f"no deployment hmer/{DEPLOYMENT}: start `python -m pipeline serve`"
+            f"no deployment hmer/{DEPLOYMENT} at {url}: start `python -m pipeline serve`"
         ) from None
+
+
+@contextmanager
+def _announced(url: str) -> Iterator[None]:
+    """Where the server is, for other commands, while the block lasts."""
+    where = project_root() / SERVED
+    where.parent.mkdir(parents=True, exist_ok=True)
+    where.write_text(url)
+    try:
+        yield
+    finally:
+        where.unlink(missing_ok=True)
 
 
 def check_cron(cron: str) -> None:

@@ -16,7 +16,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,8 @@ FAILED = 1
 """Exit code for a failure nobody foresaw: a traceback comes with it."""
 USER_ERROR = 2
 """Exit code for a mistake in data, parameters or set-up: trying again will not help."""
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+"""Set by torchrun, Lightning and Slurm for the processes they start."""
 TRANSIENT = 75
 """Exit code for what may be better in a minute (EX_TEMPFAIL): a server that does not answer."""
 
@@ -156,11 +158,13 @@ def run_stage(name: str, body: Callable[[Stage], None]) -> None:
     interruption.listen()
     root = project_root()
     apply_environment(root)
-    end_with_owner()
+    helper = is_helper()
+    end_with_owner(parent=helper)
     try:
         # DVC's locks do not see a stage that outlived a killed `dvc` and still writes.
-        with hold(root / RESUME / name / "lock", f"stage {name}"):
-            stage = Stage(name, root, declaration(root, name), interruption)
+        lock = hold(root / RESUME / name / "lock", f"stage {name}")
+        with nullcontext() if helper else lock:
+            stage = _kind(helper)(name, root, declaration(root, name), interruption)
             body(stage)
             stage.end()
     except BaseException as error:
@@ -170,6 +174,19 @@ def run_stage(name: str, body: Callable[[Stage], None]) -> None:
         sys.stderr.write(f"error: {name}: {message}\n")
         sys.stderr.flush()
         sys.exit(code)
+
+
+def is_helper() -> bool:
+    """Whether this process only helps another one: it is not the first of its training."""
+    return any(os.environ.get(name, "0") not in {"", "0"} for name in RANKS)
+
+
+def _kind(helper: bool) -> type[Stage]:
+    if not helper:
+        return Stage
+    from pipeline.scale import HelperStage
+
+    return HelperStage
 
 
 def verdict(error: BaseException, interruption: Interruption) -> tuple[int, str | None]:

@@ -85,7 +85,8 @@ def by_contradiction(samples: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """The rows with label noise, by the kind of contradiction."""
 
     def kind(text: str) -> tuple[str, str]:
-        found = next((kind for sign, kind in _CONTRADICTIONS if sign in text), "other")
+        first = text.partition(";")[0]  # what follows is why there is no way round it
+        found = next((kind for sign, kind in _CONTRADICTIONS if sign in first), "other")
         return found, text
 
     return _grouped(samples, "noise", kind)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hmer.commands.recognize import DEFAULT_MODEL, chosen_model
+from hmer.commands.recognize import MODEL_HELP, chosen_model
 
 if TYPE_CHECKING:
     from hmer.evaluation.scoring import Scored
@@ -21,7 +21,7 @@ def evaluate(
     ],
     model: Annotated[
         Path | None,
-        typer.Option(help=f"Model folder; else $HMER_MODEL, else {DEFAULT_MODEL}."),
+        typer.Option(help=MODEL_HELP),
     ] = None,
     beam: Annotated[int, typer.Option(min=1, max=100, help="Hypotheses per direction.")] = 10,
     captions: Annotated[

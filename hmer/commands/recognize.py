@@ -15,22 +15,25 @@ from hmer.errors import HmerError
 if TYPE_CHECKING:
     from hmer.recognizer import Recognition
 
-DEFAULT_MODEL = Path("data/models/champion")
-"""Where the pipeline puts the champion, seen from the project's folder."""
+MODEL_HELP = "Model folder; else $HMER_MODEL, else the recogniser that comes with hmer."
 
 
-def chosen_model(model: Path | None) -> Path:
-    """The model folder to use: as given, else $HMER_MODEL, else the champion."""
-    return model or Path(os.environ.get("HMER_MODEL", DEFAULT_MODEL))
+def chosen_model(model: Path | None) -> Path | None:
+    """The model folder to use: as given, else $HMER_MODEL; None: the one that comes along."""
+    named = os.environ.get("HMER_MODEL")
+    return model or (Path(named) if named else None)
 
 
 def recognize(
     files: Annotated[list[Path], typer.Argument(help="Pictures (PNG, JPEG, ...) or InkML files.")],
     model: Annotated[
         Path | None,
-        typer.Option(help=f"Model folder; else $HMER_MODEL, else {DEFAULT_MODEL}."),
+        typer.Option(help=MODEL_HELP),
     ] = None,
     beam: Annotated[int, typer.Option(min=1, max=100, help="Hypotheses per direction.")] = 10,
+    grammar: Annotated[
+        bool, typer.Option(help="Write only LaTeX that parses, whatever the model would like.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object per file, with alternatives.")
     ] = False,
@@ -44,10 +47,11 @@ def recognize(
     from hmer.recognizer import Recognizer
 
     recognizer = Recognizer.load(chosen_model(model))
+    decoding = DecodingConfig(beam=beam, grammar=grammar)
     failed = False
     for file in files:
         try:
-            found = recognizer.recognize(file, DecodingConfig(beam=beam))
+            found = recognizer.recognize(file, decoding)
         except HmerError as error:
             failed = True
             sys.stderr.write(f"error: {error}\n")

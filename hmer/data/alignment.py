@@ -216,7 +216,7 @@ def _by_order(leaves: list[_Leaf], ink: Ink) -> dict[int, _Leaf] | str:
     for number, token in enumerate(spelled):
         written[token].append(number)
     found: dict[int, _Leaf] = {}
-    for token in of_token.keys() | written.keys():
+    for token in sorted(of_token.keys() | written.keys()):
         meant, symbols = of_token[token], written[token]
         if len(meant) != len(symbols):
             return f"the caption has {len(meant)} times {token}, the ink {len(symbols)} times"

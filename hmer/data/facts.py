@@ -156,7 +156,7 @@ def difference(latex: str | None, tokens: Sequence[str] | None, dialect: str | N
     if not latex or not tokens or dialect is None:
         return None
     found = caption_difference(latex, tokens, dialect)
-    return "" if found is None else f"{found[0]}: {found[1]}"
+    return "" if found is None else f"{found[0]}: {found[1]}, given as {' '.join(tokens)}"
 
 
 def symbol_height(data: bytes | None) -> float | None:

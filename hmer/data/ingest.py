@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hmer.data.convert import Converted, Converter
-from hmer.data.pool import ordered_map
+from hmer.data.pool import dask_map, ordered_map
 from hmer.data.schema import (
     QUARANTINE_SCHEMA,
     SCHEMA,
@@ -63,6 +63,12 @@ class IngestConfig(BaseModel):
     )
     workers: int = Field(
         default=2, ge=1, le=256, description="processes; the result does not depend on it"
+    )
+    scheduler: Literal["processes", "dask"] = Field(
+        default="processes", description="who runs the workers; neither changes the result"
+    )
+    address: str | None = Field(
+        default=None, description="of a Dask scheduler; none: a cluster on this machine"
     )
     render: RenderConfig = RenderConfig()
     crohme: CrohmeConfig = CrohmeConfig()
@@ -144,7 +150,11 @@ def ingest_source(
     total = source.total
     tally = Tally()
     with replaced_folder(out) as folder:
-        results = ordered_map(converter, source.items(config.seed), config.workers, _size)
+        items = source.items(config.seed)
+        if config.scheduler == "dask":
+            results = dask_map(converter, items, config.workers, config.address, _size)
+        else:
+            results = ordered_map(converter, items, config.workers, _size)
         held_out = _write(folder, _reported(results, total, progress), tally)
         summary = IngestSummary(
             source=source.name,

@@ -1,18 +1,29 @@
-"""A function over a stream of items in worker processes: in order, in bounded memory."""
+"""A function over a stream of items in worker processes: in order, in bounded memory.
+
+The processes are this machine's, or those of a Dask cluster, on which the project is installed.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
 
 from hmer.errors import HmerError
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+
+Result = TypeVar("Result", covariant=True)
+
+
+class _Future(Protocol[Result]):
+    def result(self) -> Result: ...
+
 
 _CHUNK = 32  # items per message: large enough to hide its cost, small enough to spread the work
 _CHUNK_BYTES = 2**22  # unless the items are large: photographs of some megabytes
@@ -39,23 +50,95 @@ def ordered_map(
     if workers <= 1:
         yield from map(function, items)
         return
-    source = iter(items)
     # Not forked: the caller may have threads (a scheduler, a trainer), whose locks a fork copies.
     executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     try:
-        waiting: deque[Future[list[Out]]] = deque()
-        while True:
-            while len(waiting) < workers * _WAITING and (chunk := _chunk(source, size)):
-                waiting.append(executor.submit(_apply, function, chunk))
-            if not waiting:
-                return
-            yield from waiting.popleft().result()
+        yield from _in_order(executor.submit, function, items, workers, size)
     except BrokenProcessPool as error:
         raise HmerError(
             "a worker process was killed, most likely for lack of memory; use fewer workers"
         ) from error
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def dask_map(
+    function: Callable[[In], Out],
+    items: Iterable[In],
+    workers: int,
+    address: str | None,
+    size: Callable[[In], int] | None = None,
+) -> Iterator[Out]:
+    """The same on a Dask cluster.
+
+    Args:
+        function: as for `ordered_map`.
+        items: as for `ordered_map`.
+        workers: of a cluster on this machine, if there is no address.
+        address: of a scheduler that runs, such as tcp://host:8786.
+        size: as for `ordered_map`.
+
+    Raises:
+        HmerError: Dask is not installed, the scheduler does not answer, or workers died.
+    """
+    with _client(workers, address) as client:
+        from distributed import KilledWorker
+
+        def submit(*call: Any) -> Any:
+            # Not `pure`: that would hash every item to find out whether it was there before.
+            return client.submit(*call, pure=False)
+
+        count = max(1, sum(client.nthreads().values()))
+        try:
+            yield from _in_order(submit, function, items, count, size)
+        except KilledWorker as error:
+            raise HmerError(
+                "workers of the Dask cluster were killed, most likely for lack of memory"
+            ) from error
+
+
+@contextmanager
+def _client(workers: int, address: str | None) -> Iterator[Any]:
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise HmerError(
+            "ingest.scheduler is dask, which is not installed: pip install 'dask[distributed]'"
+        ) from None
+    if address is not None:
+        try:
+            client = Client(address, timeout=10, set_as_default=False)
+        except (OSError, ValueError):
+            raise HmerError(
+                f"ingest.address: no Dask scheduler at {address}; start one (dask scheduler)"
+            ) from None
+        with client:
+            yield client
+        return
+    with (
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def _in_order(
+    submit: Callable[..., _Future[list[Out]]],
+    function: Callable[[In], Out],
+    items: Iterable[In],
+    workers: int,
+    size: Callable[[In], int] | None,
+) -> Iterator[Out]:
+    source = iter(items)
+    waiting: deque[_Future[list[Out]]] = deque()
+    while True:
+        while len(waiting) < workers * _WAITING and (chunk := _chunk(source, size)):
+            waiting.append(submit(_apply, function, chunk))
+        if not waiting:
+            return
+        yield from waiting.popleft().result()
 
 
 def _chunk(source: Iterator[In], size: Callable[[In], int] | None) -> list[In]:

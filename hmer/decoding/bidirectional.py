@@ -39,6 +39,10 @@ class Reading:
     """Probability of the whole sequence, the geometric mean of both directions' opinions."""
 
 
+Opinions = dict[tuple[int, ...], list[float | None]]
+"""Sequences in reading order, with what each direction gives them."""
+
+
 @torch.inference_mode()
 def search(
     step: Step,
@@ -83,6 +87,24 @@ def search(
             [_reading(h.tokens, [h.log_probability], config.alpha) for h in row[0]] for row in found
         ]
     known = [_opinions(*row) for row in found]
+    _complete(known, step, ways, device)
+    readings = [
+        [
+            _reading(tokens, [score for score in said if score is not None], config.alpha)
+            for tokens, said in row.items()
+        ]
+        for row in known
+    ]
+    return [sorted(row, key=lambda reading: -reading.score) for row in readings]
+
+
+def _complete(
+    known: Sequence[Opinions],
+    step: Step,
+    ways: Sequence[tuple[int, int]],
+    device: torch.device | None,
+) -> None:
+    """Fill in what a direction that has not found a sequence gives it."""
     missing = [
         [(tokens, i) for tokens, said in row.items() for i in (0, 1) if said[i] is None]
         for row in known
@@ -96,21 +118,11 @@ def search(
     ):
         for (tokens, i), score in zip(wanted, scores, strict=True):
             row[tokens][i] = score
-    readings = [
-        [
-            _reading(tokens, [score for score in said if score is not None], config.alpha)
-            for tokens, said in row.items()
-        ]
-        for row in known
-    ]
-    return [sorted(row, key=lambda reading: -reading.score) for row in readings]
 
 
-def _opinions(
-    forward: Sequence[Hypothesis], backward: Sequence[Hypothesis]
-) -> dict[tuple[int, ...], list[float | None]]:
+def _opinions(forward: Sequence[Hypothesis], backward: Sequence[Hypothesis]) -> Opinions:
     """Sequences in reading order with what each direction gives them, where it has found them."""
-    known: dict[tuple[int, ...], list[float | None]] = {}
+    known: Opinions = {}
     for h in forward:
         known.setdefault(h.tokens, [None, None])[0] = h.log_probability
     for h in backward:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 from pydantic import BaseModel, ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -19,11 +19,26 @@ from hmer.errors import HmerError
 Config = TypeVar("Config", bound=BaseModel)
 
 
-def save_module(module: nn.Module, path: Path, about: Mapping[str, Any]) -> None:
-    """Write `path` (.safetensors) and, beside it, `about` with a digest of the weights (.json)."""
+def save_module(
+    module: nn.Module, path: Path, about: Mapping[str, Any], *, half: bool = False
+) -> None:
+    """Write `path` (.safetensors) and, beside it, `about` with a digest of the weights (.json).
+
+    Args:
+        module: its parameters and buffers are written.
+        path: of the weights.
+        about: what they are.
+        half: write matrices and filters in half precision; they are loaded in full again.
+    """
     # Copies: tensors may share memory, which safetensors refuses.
     state = {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
-    save_file(state, path)
+    if half:
+        # Vectors (scales, means, variances) are few, and may be out of range.
+        state = {
+            k: v.half() if v.dim() > 1 and v.is_floating_point() else v for k, v in state.items()
+        }
+    # One entry: safetensors does not keep the order of several.
+    save_file(state, path, {"origin": json.dumps(_origin(about), sort_keys=True)})
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     text = json.dumps({**about, "sha256": digest}, indent=2, sort_keys=True, ensure_ascii=False)
     path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
@@ -66,15 +81,46 @@ def read_config(path: Path, kind: str, config: type[Config]) -> Config:
         ) from None
 
 
+def _origin(about: Mapping[str, Any]) -> dict[str, str]:
+    """What is told apart by name: kind of network, recogniser, vocabulary."""
+    words = about.get("vocabulary")
+    told = {name: about[name] for name in ("kind", "name") if name in about}
+    if isinstance(words, Mapping) and isinstance(words.get("tokens"), list):
+        digest = hashlib.sha256(json.dumps(words["tokens"]).encode()).hexdigest()
+        size = len(words["tokens"])
+        told["vocabulary"] = f"{words.get('name')!r} of {size} tokens ({digest[:8]})"
+    return {name: str(value) for name, value in told.items()}
+
+
+def _check_origin(path: Path, about: Mapping[str, Any]) -> None:
+    """Raises HmerError where the weights say they are of something else than `about` does."""
+    try:
+        with safe_open(path, "pt") as file:
+            written = json.loads((file.metadata() or {}).get("origin", "{}"))
+    except (SafetensorError, ValueError):
+        return  # damaged: the digest will tell
+    described = _origin(about)
+    for name, what in (("kind", "kind"), ("name", "recogniser"), ("vocabulary", "vocabulary")):
+        if name in written and name in described and written[name] != described[name]:
+            raise HmerError(
+                f"{path}: weights of another {what} ({written[name]}) than "
+                f"{path.with_suffix('.json').name} describes ({described[name]}); take both "
+                "files from one training"
+            )
+
+
 def load_weights(module: nn.Module, path: Path) -> None:
     """Load weights into a module of the same shape.
 
     Raises:
-        HmerError: the file is missing, damaged, or of another architecture.
+        HmerError: the file is missing, damaged, not finite, or of another recogniser,
+            vocabulary or architecture than its JSON file describes.
     """
     if not path.is_file():
         raise HmerError(f"{path}: no weights there; run the stage that trains them (dvc repro)")
-    digest = read_about(path).get("sha256")
+    about = read_about(path)
+    _check_origin(path, about)
+    digest = about.get("sha256")
     if digest != hashlib.sha256(path.read_bytes()).hexdigest():
         raise HmerError(f"{path}: does not match the digest in its JSON file; it is damaged")
     try:

@@ -6,14 +6,21 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hmer.synthesis.bank import GlyphBank
 from hmer.synthesis.glyphs import Glyph
 from hmer.synthesis.radical import Radical, fit_bar, fit_radical
 from hmer.synthesis.writer import Writer, warp
 
-_GROWING = frozenset(("(", ")", "[", "]", r"\{", r"\}", "|"))
-_TALL = (1.3, 1.9)  # heights of a bracket that has not grown yet; layout stretches it as needed
+_BRACKET = (1.3, 1.9)  # heights of a bracket that has not grown yet; layout stretches it as needed
+_GROWING = {
+    **dict.fromkeys(("(", ")", "[", "]", r"\{", r"\}", "|"), _BRACKET),
+    r"\int": (2.2, 4.0),
+    "/": (1.4, 2.4),
+}
+"""Signs that grow with their surroundings, and how high they are before they do."""
+
 _AXIS = -0.42
 
 
@@ -58,8 +65,9 @@ class BankWriter(Writer):
             return glyph
         glyph = self.bank.sample(token, rng, self.source, self.loyalty)
         points = np.concatenate(glyph)
-        if token in _GROWING:
-            points = _ungrown(points, rng)
+        usual = _GROWING.get(token)
+        if usual is not None:
+            points = _ungrown(points, usual, rng)
         width, height = np.exp(rng.normal(0.0, self.size_spread, 2)) * (self.aspect, 1.0)
         turn = float(rng.normal(0.0, 0.03))
         matrix = np.array([[width, -turn - self.slant * height], [turn, height]])
@@ -84,11 +92,13 @@ class BankWriter(Writer):
         return self.bank.sample(token, rng, self.source, self.loyalty)
 
 
-def _ungrown(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A bracket as it would stand around a single letter, where it was cut from a taller one."""
+def _ungrown(
+    points: NDArray[np.float64], usual: tuple[float, float], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """A sign as it would stand beside a single letter, where it was cut from taller company."""
     top, bottom = float(points[:, 1].min()), float(points[:, 1].max())
-    if bottom - top <= _TALL[1]:
+    if bottom - top <= usual[1]:
         return points
-    factor = float(rng.uniform(*_TALL)) / (bottom - top)
+    factor = float(rng.uniform(*usual)) / (bottom - top)
     middle = (top + bottom) / 2
     return np.column_stack([points[:, 0] * factor**0.5, (points[:, 1] - middle) * factor + _AXIS])

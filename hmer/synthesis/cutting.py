@@ -112,8 +112,7 @@ def cut_bank(expressions: Iterable[Sourced]) -> tuple[GlyphBank, CutReport]:
                 for symbol in row.symbols.values()
             ]
     sized, outliers = _without_outliers(cuttings)
-    good = recognisable([c.token for c in sized], [c.glyph for c in sized]) if sized else []
-    kept = [cutting for cutting, fine in zip(sized, good, strict=True) if fine]
+    kept = _recognised(sized)
     unlike = Counter(cutting.token for cutting in sized)
     unlike.subtract(cutting.token for cutting in kept)
     bank = GlyphBank.pack(kept, {item.writer: item.source for item in placed})
@@ -178,6 +177,19 @@ def _without_outliers(cuttings: Sequence[Cutting]) -> tuple[list[Cutting], Count
     return kept, +outliers
 
 
+def _recognised(cuttings: Sequence[Cutting]) -> list[Cutting]:
+    """The samples that look like others of their class; bars and radicals are not judged.
+
+    A fraction bar looks like a minus sign, and must not be thrown out for it.
+    """
+    judged = [cutting for cutting in cuttings if cutting.token not in (*BUILT, "-")]
+    if not judged:
+        return list(cuttings)
+    good = recognisable([c.token for c in judged], [c.glyph for c in judged]).tolist()
+    refused = {id(cutting) for cutting, fine in zip(judged, good, strict=True) if not fine}
+    return [cutting for cutting in cuttings if id(cutting) not in refused]
+
+
 def _measures(cutting: Cutting) -> tuple[float, float, float]:
     """Log of width and height, and the height of the middle; dots count as 0.05 wide and high."""
     points = np.concatenate(cutting.glyph)
@@ -191,7 +203,7 @@ def _measures(cutting: Cutting) -> tuple[float, float, float]:
 
 def _believable(token: str, measures: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which samples of a class (n, 3) to keep (n,)."""
-    fine = (measures[:, :2] < np.log(_MAX_SIZE)).all(axis=1)
+    fine: NDArray[np.bool_] = (measures[:, :2] < np.log(_MAX_SIZE)).all(axis=1)
     if token in BUILT:  # as long and tall as what they belong to
         return np.asarray(measures[:, 1] < measures[:, 0]) if token == r"\frac" else fine
     if token in STRETCHING:

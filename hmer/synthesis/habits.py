@@ -21,7 +21,7 @@ LEVELS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 ENOUGH = 60
 """Measurements below which a habit is not estimated."""
 
-_OWN = 4  # measurements of one hand before its variation counts
+_OWN = 2  # measurements of one hand before its variation counts
 _LEVELS = np.array(LEVELS)
 
 

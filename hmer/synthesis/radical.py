@@ -112,10 +112,11 @@ def fit_radical(glyph: Glyph, run: float, top: float, bottom: float) -> Radical:
         up = np.where(y < roof, top + (y - roof) * min(1.0, tall), top + (y - roof) * tall)
         return np.column_stack([along, up])
 
-    points = np.concatenate(glyph)
-    foot_x = (float(points[points[:, 1].argmax(), 0]) - left) * hook
-    shoulder = bottom - min(0.5 * (bottom - top), 0.55)
-    return Radical(tuple(fitted(stroke) for stroke in glyph), begin, foot_x, shoulder)
+    whole = tuple(fitted(stroke) for stroke in glyph)
+    points = np.concatenate(whole)
+    lowest = float(points[points[:, 1].argmax(), 0])
+    hooked = points[points[:, 0] <= lowest, 1]
+    return Radical(whole, begin, lowest, min(float(hooked.min()), bottom - 0.3))
 
 
 def fit_bar(glyph: Glyph, width: float, height: float, tilt: float) -> Glyph:

@@ -15,8 +15,10 @@ from hmer.latex.tree import Node, Row, walk
 
 _LOWER = tuple("abcdefghijklmnopqrstuvwxyz")
 _UPPER = tuple("ABCEFGHILMNPRSTVXY")
-_GREEK = (r"\alpha", r"\beta", r"\gamma", r"\lambda", r"\mu", r"\phi", r"\pi", r"\sigma")
-_GREEK += (r"\theta", r"\Delta")
+_GREEK = (
+    *(r"\alpha", r"\beta", r"\gamma", r"\lambda", r"\mu", r"\phi", r"\pi", r"\sigma"),
+    *(r"\theta", r"\Delta"),
+)
 _DIGITS = tuple("0123456789")
 _VARIABLES = frozenset((*_LOWER, *_UPPER, *_GREEK))
 

@@ -10,22 +10,12 @@ process because a contrastive loss needs all of its batch for negatives.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch.distributed as dist
 
 T = TypeVar("T")
-
-RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
-"""Set by torchrun, Lightning and Slurm for the processes they start."""
-
-
-def is_helper() -> bool:
-    """Whether this process only helps another one: it is not the first of its training."""
-    return any(os.environ.get(name, "0") not in {"", "0"} for name in RANKS)
-
 
 def gathered(value: T) -> list[T]:
     """What each process has, in the order of ranks, on all of them."""

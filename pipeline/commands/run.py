@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -22,10 +23,17 @@ def run(
     ] = True,
 ) -> int:
     """Bring everything up to date: run the stages whose inputs have changed."""
-    if prefect:
-        code = as_flow(config, tuple(settings or ()))
-    else:
-        code = as_repro(config, tuple(settings or ()))
+    from pipeline.index_page import bring_up_to_date
+
+    try:
+        if prefect:
+            code = as_flow(config, tuple(settings or ()))
+        else:
+            code = as_repro(config, tuple(settings or ()))
+    except ReproFailed:
+        bring_up_to_date(project_root(), failed=True)
+        raise
+    bring_up_to_date(project_root(), failed=code != 0)
     if not code:
         summary()
     return code
@@ -65,18 +73,21 @@ def as_repro(config: str | None, settings: tuple[str, ...]) -> int:
     Raises:
         ReproFailed: it did not end well.
     """
-    from pipeline.graph import DVC
+    from pipeline.graph import DVC, anything_to_do
     from pipeline.guard import guard
     from pipeline.locks import hold
     from pipeline.notify import notifying
     from pipeline.preparation import prepare
     from pipeline.process import run_group
     from pipeline.resume import RESUME
+    from pipeline.tracking import parent_run
 
     root: Path = project_root()
     with hold(root / RESUME / "flow.lock", "the pipeline"), notifying(root):
         prepare(root, config, settings)
         guard()
-        if code := run_group([*DVC, "--wait-for-lock", "repro"], root):
-            raise ReproFailed(code)
+        changed = anything_to_do(root)
+        with parent_run(root, {"stage": "pipeline"}) if changed else nullcontext():
+            if code := run_group([*DVC, "--wait-for-lock", "repro"], root):
+                raise ReproFailed(code)
     return 0

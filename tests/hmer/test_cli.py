@@ -104,10 +104,6 @@ def test_the_model_may_be_named_by_the_environment(
     assert run(files[0], "--beam", 1)[0] == 0
     code, _, err = run(files[0], "--model", tmp_path)
     assert code == 2 and str(tmp_path) in err[0]
-    monkeypatch.delenv("HMER_MODEL")
-    monkeypatch.chdir(tmp_path)
-    code, _, err = run(files[0])
-    assert code == 2 and "data/models/champion" in err[0]
 
 
 def test_wrong_use(run: Run, model_folder: Path, files: tuple[Path, Path]) -> None:

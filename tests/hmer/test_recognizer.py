@@ -22,6 +22,7 @@ from hmer.ink.picture import load_picture
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
+from hmer.latex.parse import parse
 from hmer.models.interface import Batch
 from hmer.models.store import save_module
 from hmer.recognizer import PAPER, Recognition, Recognizer
@@ -140,7 +141,7 @@ def test_blank_paper_in_a_batch_reads_as_nothing(
 ) -> None:
     image = roomy(recognizer.prepare(inks[0]))
     blank, found = recognizer.read([np.zeros((30, 400), np.uint8), image], QUICK, attention=True)
-    assert (blank.tokens, blank.confidence, blank.alternatives) == ((), 0.0, ())
+    assert (blank.tokens, blank.confidence, blank.alternatives) == ((), 1.0, ())
     same(found, recognizer.read([image], QUICK, attention=True)[0])
     assert recognizer.read([], QUICK) == []
 
@@ -184,15 +185,42 @@ def test_what_cannot_be_read_is_named(recognizer: Recognizer, tmp_path: Path) ->
     assert refusal(recognizer, notes).startswith(f"{notes}: not a readable picture")
     assert "not a readable picture" in refusal(recognizer, b"not a picture")
 
-    blank = tmp_path / "blank.png"
-    Image.fromarray(np.full((60, 90), 255, np.uint8)).save(blank)
-    assert refusal(recognizer, blank).startswith(f"{blank}: no ink")
-    assert "no ink" in refusal(recognizer, blank.read_bytes())
-    assert "without ink" in refusal(recognizer, np.zeros((60, 90), np.uint8))
+    noise = tmp_path / "noise.png"
+    grain = np.random.default_rng(0).integers(194, 207, (60, 90), dtype=np.uint8)
+    Image.fromarray(grain).save(noise)
+    assert refusal(recognizer, noise).startswith(f"{noise}: no ink")
+    assert "no ink" in refusal(recognizer, noise.read_bytes())
 
     torn = tmp_path / "torn.inkml"
     torn.write_text("<ink><trace>1 2")
     assert refusal(recognizer, torn).startswith(f"{torn}: ")
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_blank_paper_is_read_as_nothing(recognizer: Recognizer, tmp_path: Path, level: int) -> None:
+    blank = tmp_path / "blank.png"
+    Image.fromarray(np.full((60, 90), level, np.uint8)).save(blank)
+    for source in (blank, str(blank), blank.read_bytes(), np.zeros((60, 90), np.uint8)):
+        found = recognizer.recognize(source, QUICK, attention=True)
+        assert (found.tokens, found.confidence, found.alternatives) == ((), 1.0, ())
+        assert found.latex == ""
+
+
+def test_with_the_grammar_every_reading_parses(
+    recognizer: Recognizer, inks: tuple[Ink, ...]
+) -> None:
+    broken = 0
+    for ink in inks:
+        found = recognizer.recognize(ink, QUICK.model_copy(update={"grammar": True}))
+        for tokens in (found.tokens, *(tokens for tokens, _ in found.alternatives)):
+            parse(tokens)
+        free = recognizer.recognize(ink, QUICK)
+        for tokens in (free.tokens, *(tokens for tokens, _ in free.alternatives)):
+            try:
+                parse(tokens)
+            except HmerError:
+                broken += 1
+    assert broken
 
 
 def test_what_is_too_large_is_named(recognizer: Recognizer, tmp_path: Path) -> None:
@@ -243,7 +271,7 @@ def describe(folder: Path, **changed: object) -> None:
         ({"vocabulary": ["x"]}, "vocabulary"),
         ({"vocabulary": {"name": "wap", "tokens": ["x", "x"]}}, "twice"),
         ({"vocabulary": {"name": "wap", "tokens": [1, 2]}}, "vocabulary"),
-        ({"vocabulary": {"name": "wap", "tokens": ["x", "y"]}}, "another architecture"),
+        ({"vocabulary": {"name": "wap", "tokens": ["x", "y"]}}, "another vocabulary"),
         ({"config": {"encoder": {"width": 16, "blocks": [1, 1, 1]}}}, "another architecture"),
         ({"config": {"encoder": {"width": -1}}}, "width: Input should"),
         ({"config": None}, "config"),
@@ -262,9 +290,9 @@ def test_what_is_wrong_with_a_model_is_told(
 
 def test_weights_of_another_kind(own_model: Path, recognizer: Recognizer) -> None:
     about = json.loads((own_model / "model.json").read_text())
-    save_module(recognizer.model.encoder, own_model / "model.safetensors", about)  # type: ignore[arg-type]
+    save_module(recognizer.model.encoder, own_model / "model.safetensors", about)
     assert "another architecture" in load_refusal(own_model)
-    save_module(recognizer.model.encoder, own_model / "encoder.safetensors", {"kind": "encoder"})  # type: ignore[arg-type]
+    save_module(recognizer.model.encoder, own_model / "encoder.safetensors", {"kind": "encoder"})
     assert "not a recogniser but: encoder" in load_refusal(own_model / "encoder.safetensors")
 
 

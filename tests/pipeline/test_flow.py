@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import sqlite3
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from pipeline.environment import apply_environment
@@ -69,6 +72,16 @@ def go(toy: Toy, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return toy.run("-c", at(url), *arguments)
 
 
+def asked(url: str, path: str) -> list[dict[str, Any]]:
+    """What the server says."""
+    request = urllib.request.Request(
+        f"{url}/{path}", b"{}", {"Content-Type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        found: list[dict[str, Any]] = json.load(reply)
+        return found
+
+
 def runs(toy: Toy) -> list[tuple[str, str]]:
     with sqlite3.connect(toy.root / "mlflow.db") as store:
         rows = store.execute("select name, status from runs order by start_time")
@@ -87,7 +100,7 @@ def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) ->
     assert not (tracked.root / "out/third").exists()
     assert runs(tracked) == [("pipeline", "FAILED")]
 
-    tracked.params(second={"fail": "once"})
+    tracked.params(second={"fail": "once", "optimisation": {"steps": 1}})
     second = go(tracked, prefect_server, "run")
     assert second.returncode == 0, second.stderr
     told = second.stdout + second.stderr
@@ -96,10 +109,72 @@ def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) ->
     assert (tracked.root / "out/second/starts.txt").read_text() == "2", "it did not resume"
     assert (tracked.root / "out/third/value.txt").read_text() == "ink"
 
+    names = {run["name"] for run in asked(prefect_server, "task_runs/filter")}
+    assert names == {"first", "second", "third"}
+    states = {run["state_name"] for run in asked(prefect_server, "task_runs/filter")}
+    assert states == {"Ran", "Cached", "Failed"}
+    lines = {log["message"] for log in asked(prefect_server, "logs/filter")}
+    assert "second at work, start 2" in lines, "the stage's log is not in the user interface"
+    (limit,) = asked(prefect_server, "v2/concurrency_limits/filter")
+    assert (limit["name"], limit["limit"], limit["active_slots"]) == ("hmer-training", 1, 0)
+
     third = go(tracked, prefect_server, "run")
     assert third.returncode == 0
     assert "first cached, second cached, third cached" in third.stdout + third.stderr
     assert len(runs(tracked)) == 2, "a run in which nothing is done is no news"
+
+
+def test_a_stage_that_takes_too_long_is_ended(tracked: Toy, prefect_server: str) -> None:
+    """And told to the webhook, which is not there: one warning."""
+    tracked.params(
+        first={"seconds": 90},
+        flow={"limits": {"first": 0.1}, "delays": [0.1], "webhook": "http://127.0.0.1:1/"},
+    )
+    done = go(tracked, prefect_server, "run")
+    assert done.returncode == 1
+    assert "stage first failed: not done after 0.1 minutes" in done.stderr
+    assert "Retry" not in done.stdout + done.stderr
+    assert done.stderr.count("warning: the webhook did not take the message") == 1
+    assert not (tracked.root / "out/first").exists()
+    started = tracked.root / "pid-first"
+    assert not (started.exists() and Path(f"/proc/{started.read_text()}").exists())
+
+
+def test_one_training_at_a_time(prefect_server: str) -> None:
+    import threading
+
+    from prefect.logging import disable_run_logger
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from pipeline.turn import one_training
+
+    in_turn = threading.Event()
+
+    def second() -> None:
+        with (
+            temporary_settings({PREFECT_API_URL: prefect_server}),
+            disable_run_logger(),
+            one_training(True),
+        ):
+            in_turn.set()
+
+    other = threading.Thread(target=second)
+    with temporary_settings({PREFECT_API_URL: prefect_server}), one_training(True):
+        other.start()
+        assert not in_turn.wait(3)
+    assert in_turn.wait(60), "the place is not given on"
+    other.join()
+
+
+def test_everything_listens_on_this_machine_only(prefect_server: str) -> None:
+    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    listening = [
+        connection.laddr.ip
+        for process in family
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening and set(listening) <= {"127.0.0.1", "::1"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

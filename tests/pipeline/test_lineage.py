@@ -126,11 +126,12 @@ def test_data_cost_and_device(root: Path) -> None:
     assert run.data.metrics["cost.seconds"] > 0
     assert run.data.metrics["cost.peak_mib"] > 10
     assert "cores of" in run.data.tags["device"]
+    assert run.inputs is not None
     (given,) = run.inputs.dataset_inputs
     assert given.dataset.name == "raw/train"
     assert given.dataset.profile == '{"num_rows": 2}'
-    assert '"name": "n"' in given.dataset.schema
-    assert mlflow.data.get_source(given).uri == "raw/train.parquet"
+    assert '"name": "n"' in str(given.dataset.schema)
+    assert mlflow.data.get_source(given).to_dict() == {"uri": "raw/train.parquet"}
     assert {tag.key: tag.value for tag in given.tags}["mlflow.data.context"] == "input"
 
 

@@ -100,6 +100,15 @@ def replaced(split: str, index: int, **fields: object) -> Change:
     return change
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    store = tmp_path_factory.mktemp("store") / "mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
+        patch.delenv("HMER_PARENT_RUN", raising=False)
+        yield
+
+
 def run(root: Path, change: Change | None = None) -> tuple[Path, Verdict, int]:
     """Run the stage in `root`; its report, verdict and exit code."""
     write_dataset(root / "data" / "dataset", change)

@@ -165,7 +165,7 @@ def test_captions_are_compared_with_raw_truths_where_a_dialect_is_given() -> Non
     assert of("$x$", ["x"], None) is None
     assert of("", ["x"], "wap") is None
     assert of("$x$", ["x"], "wap") == ""
-    assert of("$x+y$", ["x"], "wap") == "caption leaves tokens out: x + y"
+    assert of("$x+y$", ["x"], "wap") == "caption leaves tokens out: x + y, given as x"
 
 
 def test_symbol_height_is_of_letters_and_digits() -> None:

@@ -11,7 +11,7 @@ from hmer.data.buckets import PlannedBatch
 from hmer.data.dataset import load_expressions
 from hmer.data.ingest import IngestConfig, ingest, ingest_source
 from hmer.data.schema import read_quarantine, read_samples
-from hmer.data.sources.base import Rejected, SourceItem
+from hmer.data.sources.base import Rejected, SourceItem, Task
 from hmer.data.sources.crohme import CrohmeConfig
 from hmer.data.supervised import SupervisedMaker
 from hmer.errors import HmerError
@@ -28,6 +28,14 @@ class Draw:
     number: int
     seed: int
 
+    @property
+    def key(self) -> str:
+        return str(self.number)
+
+    @property
+    def split(self) -> str | None:
+        return "test-a" if self.number % 5 == 0 else None
+
     def __call__(self) -> SourceItem:
         rng = np.random.default_rng([self.seed, self.number])
         strokes = tuple(np.add(rng.random((6, 2)), [2 * n, 0], dtype=np.float32) for n in range(3))
@@ -36,7 +44,7 @@ class Draw:
             source="drawn",
             writer=f"w{self.number % 9}",
             latex="x^2" if self.number % 4 else "\\aleph",
-            split="test-a" if self.number % 5 == 0 else None,
+            split=self.split,
             ink=Ink(strokes),
             normalised=True,
         )
@@ -53,7 +61,7 @@ class Drawings:
     def total(self) -> int:
         return self.count
 
-    def items(self, seed: int) -> Iterator[SourceItem | Rejected | Draw]:
+    def items(self, seed: int) -> Iterator[SourceItem | Rejected | Task]:
         for number in range(self.count):
             if number == 3:
                 yield Rejected("r3", "f/r3", "torn")
@@ -72,6 +80,7 @@ def test_every_item_is_accounted_for(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "dataset"
     summary = ingest_source(Drawings(60), CONFIG, out, lambda *call: calls.append(call))
     assert sorted(path.name for path in out.iterdir()) == [
+        "held_out.json",
         "label_noise.parquet",
         "quarantine.parquet",
         "summary.json",

@@ -1,11 +1,12 @@
 import operator
 import os
+import sys
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
-from hmer.data.pool import ordered_map
+from hmer.data.pool import dask_map, ordered_map
 from hmer.errors import HmerError
 
 # Functions of the standard library: worker processes cannot import this file.
@@ -58,3 +59,22 @@ def test_errors_come_through(workers: int) -> None:
 def test_killed_worker_is_told() -> None:
     with pytest.raises(HmerError, match="fewer workers"):
         list(ordered_map(os._exit, range(3), 2))
+
+
+def test_a_dask_cluster_gives_the_same_in_the_same_order() -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        assert list(dask_map(DOUBLE, range(300), 1, address)) == [2 * n for n in range(300)]
+        with pytest.raises(ZeroDivisionError):
+            list(dask_map(INTO_100, range(70, -1, -1), 1, address))
+    with pytest.raises(HmerError, match=r"ingest\.address: no Dask scheduler at tcp://127.0.0.1:1"):
+        list(dask_map(DOUBLE, [1], 1, "tcp://127.0.0.1:1"))
+
+
+def test_dask_is_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(HmerError, match="dask, which is not installed"):
+        list(dask_map(DOUBLE, [1], 1, None))

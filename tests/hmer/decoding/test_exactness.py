@@ -76,7 +76,9 @@ class Slow:
             inputs, targets = both_directions([written[::-1] if backwards else written])
             cells = (1, *(side // self.model.stride for side in image.shape[2:]))
             batch = Batch(image, inputs, targets, torch.full(cells, -100))
-            said = self.model.losses(batch)[1][int(backwards), len(written)].double().log_softmax(-1)
+            said = (
+                self.model.losses(batch)[1][int(backwards), len(written)].double().log_softmax(-1)
+            )
             self.known[row, *prefix] = said.tolist()
         return self.known[row, *prefix]
 

@@ -12,8 +12,10 @@ EXTENTS = {"x": (-1.0, 0.0), "p": (-1.0, 0.5), "b": (-1.6, 0.0), "-": (-0.5, -0.
 
 def written(token: str, left: float, scale: float, baseline: float) -> Part:
     top, bottom = EXTENTS[token]
-    points = np.array([[left, top], [left + 1, bottom]], np.float32) * np.float32([1, scale])
-    return Part(token, (points + np.float32([0, baseline]),))
+    points = np.array([[left, top], [left + 1, bottom]], np.float32) * np.array(
+        [1, scale], np.float32
+    )
+    return Part(token, (points + np.array([0, baseline], np.float32),))
 
 
 def test_scale_and_baseline_are_found_again() -> None:

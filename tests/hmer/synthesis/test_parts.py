@@ -23,7 +23,7 @@ from hmer.synthesis.pieces import Material, stroke_places
 
 
 def square(token: str, left: float, top: float, size: float = 1.0) -> Part:
-    points = np.array([[0, 0], [1, 1]], np.float32) * size + np.float32([left, top])
+    points = np.array([[0, 0], [1, 1]], np.float32) * size + np.array([left, top], np.float32)
     return Part(token, (points,))
 
 

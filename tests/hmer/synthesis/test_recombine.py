@@ -96,7 +96,9 @@ def test_longest(expressions: Expressions, bank: GlyphBank) -> None:
 
 
 def square(left: float, top: float, size: float) -> Part:
-    return Part("x", (np.array([[0, 0], [1, 1]], np.float32) * size + np.float32([left, top]),))
+    return Part(
+        "x", (np.array([[0, 0], [1, 1]], np.float32) * size + np.array([left, top], np.float32),)
+    )
 
 
 def test_legible() -> None:

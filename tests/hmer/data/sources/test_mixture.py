@@ -72,6 +72,6 @@ def test_weights_draw_from_training_alone() -> None:
 
 
 def test_what_is_no_mixture() -> None:
-    for parts in ([(Made("a", 1), 1.0)] * 2, [(Made("a", 1), 0.0)], [(Made("a", 1), 1.5)]):
+    for weights in ((1.0, 1.0), (0.0,), (1.5,)):
         with pytest.raises(ValueError, match="each source once"):
-            MixedSource(parts)
+            MixedSource([(Made("a", 1), weight) for weight in weights])

@@ -1,0 +1,61 @@
+"""What is decoded and trained on: synthetic expressions at two scales, and fresh recognisers."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hmer.data.canvas import stack
+from hmer.data.captions import both_directions
+from hmer.data.sources.base import SourceItem
+from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ink.render import render
+from hmer.ink.scale import normalise
+from hmer.latex.vocabulary import Vocabulary, vocabulary
+from hmer.models.catalog import RECOGNISERS
+from hmer.models.interface import Batch, Recogniser
+
+FIELD_UNIT, OUR_UNIT = 34.0, 16.0
+"""Pixels per symbol: at the first, images are as large as those of CROHME's published bitmaps."""
+
+Grey = NDArray[np.uint8]
+
+
+@cache
+def expressions(unit: float, count: int = 64) -> tuple[tuple[Grey, tuple[str, ...]], ...]:
+    """Drawn synthetic expressions of 10 to 24 tokens with their captions."""
+    found = []
+    for task in SyntheticSource(SyntheticConfig(train=4 * count, val=0, test=0)).items(0):
+        item = task()
+        if isinstance(item, SourceItem) and item.ink and 10 <= len(item.tokens or ()) <= 24:
+            image = render(normalise(item.ink), unit, 0.1, 0.25).image
+            found.append((image, item.tokens or ()))
+    return tuple(found[:count])
+
+
+def fresh(name: str, **changes: Any) -> tuple[Recogniser, Vocabulary]:
+    """A recogniser at the field's size (Mask & Match: as its defaults are), untrained."""
+    torch.manual_seed(0)
+    entry = RECOGNISERS[name]
+    words = vocabulary(entry.dialect)
+    return entry.build(entry.config.model_validate(changes), words), words
+
+
+def canvas(images: list[Grey], stride: int) -> Tensor:
+    """Images on one canvas, (B, 1, H, W)."""
+    height, width = (-(-max(i.shape[d] for i in images) // stride) * stride for d in (0, 1))
+    return stack(images, height, width)
+
+
+def batch(chosen: list[tuple[Grey, tuple[str, ...]]], words: Vocabulary, stride: int) -> Batch:
+    """A training batch; tokens that the dialect lacks are left out."""
+    images = canvas([image for image, _ in chosen], stride)
+    captions = [words.encode(t for t in tokens if t in words) for _, tokens in chosen]
+    inputs, targets = both_directions(captions)
+    cells = (len(images), images.shape[2] // stride, images.shape[3] // stride)
+    return Batch(images, inputs, targets, torch.full(cells, -100))

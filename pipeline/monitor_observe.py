@@ -1,0 +1,111 @@
+"""What is measured of an expression, recent or of the data set: as the recogniser sees it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hmer.data.dataset import Expressions, load_expressions
+from hmer.decoding.bidirectional import DecodingConfig
+from hmer.errors import HmerError
+from hmer.ink.picture import FORMATS
+from hmer.recognizer import Recognizer, Source
+
+SUFFIXES = {".inkml", ".jpg", ".jpeg", ".tif", *(f".{name.lower()}" for name in FORMATS)}
+TOGETHER = 16
+"""Expressions read in one batch."""
+MEASURES = ("height", "width", "ink_share", "symbol_scale", "length", "confidence")
+
+
+@dataclass
+class Observed:
+    """Measurements of expressions.
+
+    Attributes:
+        rows: one line each: `name` and `MEASURES`. Height and width are in symbol units;
+            `symbol_scale` is the width per token read, which moves when symbols are taken for
+            larger or smaller than they are; `length` counts tokens read.
+        tokens: tokens read, for each expression.
+        refused: names of what could not be read, with the reason.
+    """
+
+    rows: pd.DataFrame
+    tokens: list[Counter[str]]
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def recent_files(folder: Path, most: int) -> list[Path]:
+    """Pictures and InkML in a folder and below, the newest, in the order of their names.
+
+    Raises:
+        HmerError: there is no such folder, or nothing in it.
+    """
+    if not folder.is_dir():
+        raise HmerError(f"{folder}: no such folder")
+    found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    if not found:
+        raise HmerError(f"{folder}: holds no picture and no InkML")
+    found.sort(key=lambda path: (-path.stat().st_mtime_ns, str(path)))
+    return sorted(found[:most])
+
+
+def reference_sources(split: Path, number: int) -> list[tuple[str, Source]]:
+    """Expressions of a split, spread evenly over it: ink where there is some.
+
+    Raises:
+        HmerError: the split is missing or damaged.
+    """
+    known: Expressions = load_expressions(split)
+    chosen = np.unique(np.linspace(0, len(known) - 1, number).astype(int)).tolist()
+    sources: list[tuple[str, Source]] = []
+    for index in chosen:
+        ink = known.ink(index)
+        sources.append((known.ids[index], known.image(index) if ink is None else ink))
+    return sources
+
+
+def observe(
+    recognizer: Recognizer,
+    sources: Iterable[tuple[str, Source]],
+    beam: int,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Observed:
+    """Prepare, measure and read every source.
+
+    Args:
+        recognizer: reads.
+        sources: names and what to read.
+        beam: hypotheses while reading.
+        progress: told how many have been read.
+    """
+    images: list[tuple[str, NDArray[np.uint8]]] = []
+    refused: dict[str, str] = {}
+    for name, source in sources:
+        try:
+            images.append((name, recognizer.prepare(source)))
+        except HmerError as error:
+            refused[name] = str(error)
+    unit = recognizer.render.unit
+    # Neighbours in a batch are of one size, or much of it would be padding.
+    images.sort(key=lambda pair: (pair[1].shape[1], pair[1].shape[0], pair[0]))
+    decoding = DecodingConfig(beam=beam)
+    found: dict[str, tuple[tuple[float, ...], Counter[str]]] = {}
+    for start in range(0, len(images), TOGETHER):
+        part = images[start : start + TOGETHER]
+        readings = recognizer.read([image for _, image in part], decoding)
+        for (name, image), reading in zip(part, readings, strict=True):
+            height, width = (side / unit for side in image.shape)
+            length = len(reading.tokens)
+            ink = float(np.count_nonzero(image >= 128) / image.size)
+            measured = (height, width, ink, width / max(1, length), length, reading.confidence)
+            found[name] = (measured, Counter(reading.tokens))
+        progress(start + len(part))
+    order = sorted(found)
+    rows = pd.DataFrame([(name, *found[name][0]) for name in order], columns=["name", *MEASURES])
+    return Observed(rows, [found[name][1] for name in order], refused)

@@ -1,0 +1,80 @@
+"""Put a trained recogniser into the package: half precision, with a model card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hmer.errors import HmerError
+from hmer.models.store import read_about, save_module
+from hmer.recognizer import Recognizer
+from pipeline.outputs import atomic_outputs
+
+FOLDER = "hmer/shipped"
+CARD = "MODEL_CARD.md"
+LARGEST = 16 * 2**20
+"""Bytes that the weights may have."""
+
+
+def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
+    """Write the recogniser `model` with its card into the folder `out`, in place of what was there.
+
+    Args:
+        model: folder of the recogniser.
+        evaluation: metrics by set, as the stage `evaluate` writes them for this recogniser.
+        out: folder of the package.
+        notes: what else the card should say, in Markdown.
+
+    Raises:
+        HmerError: something is missing, or the weights are too large.
+    """
+    recognizer = Recognizer.load(model)
+    about = {k: v for k, v in read_about(model / "model.safetensors").items() if k != "sha256"}
+    metrics = _metrics(evaluation)
+    with atomic_outputs(out) as folder:
+        weights = folder / "model.safetensors"
+        save_module(recognizer.model, weights, about, half=True)
+        size = weights.stat().st_size
+        if size > LARGEST:
+            raise HmerError(
+                f"{model}: {size / 2**20:.1f} MiB in half precision; at most "
+                f"{LARGEST / 2**20:.0f} are shipped: train a smaller recogniser"
+            )
+        (folder / CARD).write_text(card(recognizer, metrics, size, notes), encoding="utf-8")
+    return out
+
+
+def card(recognizer: Recognizer, metrics: dict[str, dict[str, Any]], size: int, notes: str) -> str:
+    """The model card, in Markdown."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("pipeline"),
+        autoescape=False,  # Markdown, from numbers of our own
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    parameters = sum(p.numel() for p in recognizer.model.parameters())
+    return environment.get_template("model_card.md.j2").render(
+        name=recognizer.model.__class__.__name__,
+        parameters=parameters / 1e6,
+        mebibytes=size / 2**20,
+        classes=len(recognizer.vocabulary),
+        dialect=recognizer.vocabulary.name,
+        unit=recognizer.render.unit,
+        metrics=metrics,
+        notes=notes.strip(),
+    )
+
+
+def _metrics(evaluation: Path) -> dict[str, dict[str, Any]]:
+    """Metrics by set."""
+    try:
+        found = json.loads(evaluation.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise HmerError(
+            f"{evaluation}: no metrics there ({error}); run `dvc repro evaluate`"
+        ) from None
+    return {name: values for name, values in found.items() if "exprate" in values}
