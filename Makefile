@@ -45,13 +45,15 @@ bench: $(STAMP) ## measure ratios on this machine
 	$(BIN)/python -m benchmarks
 
 ui: $(STAMP) ## MLflow at http://127.0.0.1:5000
+	@$(BIN)/python -m pipeline relocate
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
 
-crohme: $(STAMP) ## the whole pipeline on CROHME, trainings cut short: make crohme DATA=folder
+CONFIG ?= crohme-smoke
+crohme: $(STAMP) ## the pipeline on CROHME: make crohme DATA=folder [CONFIG=crohme-cpu]
 	@[ -n "$(DATA)" ] || { echo "say where the packages are: make crohme DATA=folder"; exit 2; }
 	@data=$$(cd "$(DATA)" && pwd); \
-	$(BIN)/python -m pipeline run --no-prefect --config crohme-smoke --set raw="$$data" \
+	$(BIN)/python -m pipeline run --no-prefect --config $(CONFIG) --set raw="$$data" \
 	  --set ingest.crohme.train="$$data/train.tar.xz" \
 	  --set ingest.crohme.tests.2014="$$data/test2014.tar.xz"
 

@@ -24,12 +24,12 @@ from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.linear import use_fast_linear
 from hmer.decoding.step import MemoryStep
 from hmer.errors import HmerError, InkError
-from hmer.grammar import caption_grammar
 from hmer.ink.inkml import read_inkml
 from hmer.ink.picture import FORMATS, MAX_SOURCE_PIXELS, load_picture, rescale_picture
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
+from hmer.latex.grammar import caption_grammar
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.catalog import build_recogniser
 from hmer.models.interface import Encoded, Recogniser

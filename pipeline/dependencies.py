@@ -21,13 +21,19 @@ WITNESSES = frozenset(
             f"pipeline/{name}.py"
             for name in (
                 "curves",
+                "datasets",
                 "declaration",
                 "environment",
                 "interruption",
+                "lineage",
                 "locks",
                 "outputs",
+                "provenance",
+                "relocation",
                 "resume",
+                "scale",
                 "stage",
+                "store",
                 "tracking",
             )
         ),

@@ -28,7 +28,7 @@ SERVED = ".prefect/serving"
 """File with the address of the server, while we serve."""
 HOST = "127.0.0.1"
 PORT = 4200
-START_SECONDS = 120
+START_SECONDS = 300
 
 
 def serve_on(

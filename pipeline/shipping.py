@@ -50,7 +50,7 @@ def card(recognizer: Recognizer, metrics: dict[str, dict[str, Any]], size: int, 
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("pipeline"),
+        loader=PackageLoader("pipeline", "pages"),
         autoescape=False,  # Markdown, from numbers of our own
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 from hmer.errors import HmerError
@@ -81,8 +82,8 @@ def dask_map(
     Raises:
         HmerError: Dask is not installed, the scheduler does not answer, or workers died.
     """
-    with _client(workers, address) as client:
-        from distributed import KilledWorker
+    distributed = _distributed()
+    with _client(distributed, workers, address) as client:
 
         def submit(*call: Any) -> Any:
             # Not `pure`: that would hash every item to find out whether it was there before.
@@ -91,23 +92,26 @@ def dask_map(
         count = max(1, sum(client.nthreads().values()))
         try:
             yield from _in_order(submit, function, items, count, size)
-        except KilledWorker as error:
+        except distributed.KilledWorker as error:
             raise HmerError(
                 "workers of the Dask cluster were killed, most likely for lack of memory"
             ) from error
 
 
-@contextmanager
-def _client(workers: int, address: str | None) -> Iterator[Any]:
+def _distributed() -> Any:
     try:
-        from distributed import Client, LocalCluster
+        return import_module("distributed")  # an extra, without types
     except ImportError:
         raise HmerError(
             "ingest.scheduler is dask, which is not installed: pip install 'dask[distributed]'"
         ) from None
+
+
+@contextmanager
+def _client(distributed: Any, workers: int, address: str | None) -> Iterator[Any]:
     if address is not None:
         try:
-            client = Client(address, timeout=10, set_as_default=False)
+            client = distributed.Client(address, timeout=10, set_as_default=False)
         except (OSError, ValueError):
             raise HmerError(
                 f"ingest.address: no Dask scheduler at {address}; start one (dask scheduler)"
@@ -116,10 +120,10 @@ def _client(workers: int, address: str | None) -> Iterator[Any]:
             yield client
         return
     with (
-        LocalCluster(
+        distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
         ) as cluster,
-        Client(cluster, set_as_default=False) as client,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -166,7 +167,8 @@ class GlyphBank:
             save_file(arrays, temporary, metadata={_META: json.dumps(meta)})
             temporary.replace(path)
         except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             raise HmerError(f"{path}: the glyph bank cannot be written ({error})") from error
 
     @classmethod

@@ -16,7 +16,6 @@ from hmer.synthesis.bank import GlyphBank
 from hmer.synthesis.banked import BankWriter
 from hmer.synthesis.fitted_manner import FittedManner
 from hmer.synthesis.layout import write
-from hmer.synthesis.leakage import Leakage
 from hmer.synthesis.measured import MEASURED
 from hmer.synthesis.writer import Writer
 from hmer.synthesis.written import Written
@@ -63,7 +62,6 @@ class Composer:
         bank: GlyphBank | None,
         grammar: Sampler,
         config: ComposeConfig | None = None,
-        leakage: Leakage | None = None,
     ) -> None:
         """Make a composer.
 
@@ -71,7 +69,6 @@ class Composer:
             bank: glyphs of real hands; None for the vector font.
             grammar: where expressions come from.
             config: how they are written.
-            leakage: captions that must not be written, which it counts.
 
         Raises:
             HmerError: the bank is empty.
@@ -81,7 +78,6 @@ class Composer:
         self.bank = bank
         self.grammar = grammar
         self.config = config or ComposeConfig()
-        self.leakage = leakage
         self.missing: Counter[str] = Counter()
         self._shares = None if bank is None else _shares(bank)
         self._hands: dict[int, Writer] = {}
@@ -89,8 +85,6 @@ class Composer:
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """One expression; None where the grammar made something that cannot be written."""
         row = self.grammar.sample(rng)
-        if self.leakage is not None and not self.leakage.allows(serialise(row)):
-            return None
         try:
             return self.write(row, rng)
         except (LatexError, InkError):

@@ -138,7 +138,7 @@ class FittedManner:
             box.stretch(scale, scale)
             above = relation is Relation.ABOVE
             side = "upper" if above and name != r"\lim" else "lower"
-            blank = self._draw(f"{name} {side} gap", rng)
+            blank = max(_MIN_GAP, self._draw(f"{name} {side} gap", rng))
             shift = self._draw(f"{name} limit shift", rng)
             dy = top - blank - box.bottom if above else bottom + blank - box.top
             box.move(centre - (box.left + box.right) / 2 + shift, dy)

@@ -43,6 +43,8 @@ class Renamer:
     def __init__(self, counts: Mapping[str, int], weight: Mapping[str, float]) -> None:
         """Args: occurrences of every token, and what multiplies them (1 if it is not there)."""
         self._choices: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {}
+        known = [pair for pair in _BRACKETS if counts.get(pair[0]) and counts.get(pair[1])]
+        self._brackets = known or [("(", ")")]
         every = (*_LOWER, *_UPPER, *_GREEK)
         self._any = _weighted(every, counts, weight)
         for category in (_LOWER, _UPPER, _GREEK, _DIGITS, *_FREE):
@@ -51,14 +53,13 @@ class Renamer:
 
     def rename(self, row: Row, rng: np.random.Generator) -> Row:
         """The same tree with other symbols."""
-        names: dict[str, str] = {}
+        variables = dict.fromkeys(n.token for n in walk(row) if n.token in _VARIABLES)
         integral = any(node.token == r"\int" for node in walk(row))
-        for node in walk(row):
-            token = node.token
-            if token == "d" and integral:  # of dx: no variable
-                names[token] = token
-            elif token in _VARIABLES and token not in names:
-                names[token] = self._variable(token, set(names.values()), rng)
+        names: dict[str, str] = {}
+        for token in variables:
+            fixed = integral and token == "d"  # of dx: no variable
+            taken = {*variables, *names.values()}
+            names[token] = token if fixed else self._variable(token, taken, rng)
         return self._row(row, names, rng)
 
     def _variable(self, token: str, taken: set[str], rng: np.random.Generator) -> str:
@@ -71,7 +72,7 @@ class Renamer:
     def _row(self, row: Row, names: Mapping[str, str], rng: np.random.Generator) -> Row:
         swap: dict[str, str] = {}
         if any(node.token in ("(", ")") for node in row) and rng.random() < _BRACKET:
-            opening, closing = _BRACKETS[int(rng.integers(len(_BRACKETS)))]
+            opening, closing = self._brackets[int(rng.integers(len(self._brackets)))]
             swap = {"(": opening, ")": closing}
         return tuple(
             Node(

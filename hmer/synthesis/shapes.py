@@ -17,7 +17,7 @@ _GRID = 9
 _SMALLEST = 0.5  # symbol units: dots and bars are compared at this size, not blown up
 _NEIGHBOURS = 8
 _REFERENCES = 500  # samples of a class that others are compared with
-_BATCH = 2048
+_BATCH = 512
 _SIZE_WEIGHT = 0.6
 
 

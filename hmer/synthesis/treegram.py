@@ -74,13 +74,12 @@ class TreeGram:
         Raises:
             KeyError: no row of this kind was ever seen.
         """
-        choice = None
-        for history in _histories(kind, before, last):
-            choice = self._choices.get(history, choice)
-            if choice is not None and history in self._choices and rng.random() < choice.trust:
+        choice = self._choices[(kind,)]
+        for history in _histories(kind, before, last)[:-1]:
+            longer = self._choices.get(history)
+            if longer is not None and rng.random() < longer.trust:
+                choice = longer
                 break
-        if choice is None:
-            raise KeyError(kind)
         return choice.draw(rng)
 
     def __contains__(self, kind: object) -> bool:

@@ -27,7 +27,6 @@ from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.choice import ModelConfig
-from hmer.models.decoders.transformer import DecoderConfig
 from hmer.models.interface import Batch, Recogniser
 from hmer.models.store import save_module
 from hmer.selfsup.curriculum import Curriculum
@@ -51,7 +50,6 @@ class FinetuneConfig(BaseModel):
         description="start from nothing, from the encoder, or from encoder and attention; auto: "
         "from all that the recogniser has a place for",
     )
-    decoder: DecoderConfig | None = Field(None, description="has moved to model.decoder")
     optimisation: OptimisationConfig
     batch: BatchConfig = BatchConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -142,9 +140,6 @@ def finetune(
     vocabulary = Vocabulary.from_json((dataset / "vocabulary.json").read_text(encoding="utf-8"))
     train: Expressions = load_expressions(dataset / "train.parquet")
     val = load_expressions(dataset / "val.parquet").head(config.validate_on)
-    if config.decoder is not None:
-        moved = {"decoder": config.decoder.model_dump(), **choice.given}
-        choice = ModelConfig(name=choice.name, **moved)
     torch.manual_seed(seed)
     model = initial(choice, config.init, vocabulary, encoder, attention)
     module = Finetune(config, model, max(2, round(config.block * render.unit)), seed)

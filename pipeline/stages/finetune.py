@@ -14,9 +14,7 @@ def main(stage: Stage) -> None:
     from pipeline.verdict import require_passed
 
     config, base = stage.config(FinetuneConfig), stage.config(BaseConfig, "base")
-    choice = ModelConfig()
-    if "model" in stage.declared.params:
-        choice = stage.config(ModelConfig, "model")
+    choice = stage.config(ModelConfig, "model")
     dataset = stage.input("data/dataset/train.parquet").parent
     stage.input("data/dataset/val.parquet")
     stage.input("data/dataset/vocabulary.json")

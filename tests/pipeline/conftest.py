@@ -117,7 +117,7 @@ class Toy:
         mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine["PATH"]])
         return mine
 
-    def run(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         """A Python program in the project."""
         return subprocess.run(
             [sys.executable, *arguments],

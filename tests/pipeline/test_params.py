@@ -25,8 +25,8 @@ def test_the_committed_parameters_are_the_default() -> None:
 
 def test_every_stage_has_its_section() -> None:
     sections = {field.alias or name for name, field in Params.model_fields.items()}
-    assert sections == {"raw", "base", *declarations(ROOT)}
-    assert set(read_yaml(ROOT / "params.yaml")) == sections
+    assert sections == {"raw", "base", "model", "flow", "monitor", *declarations(ROOT)}
+    assert set(read_yaml(ROOT / "params.yaml")) | {"flow", "monitor"} == sections
 
 
 @pytest.fixture
@@ -86,6 +86,12 @@ def test_what_is_shared_is_given_once() -> None:
     values = read_yaml(ROOT / "params.yaml")
     values["base"]["render"]["unit"] = 24.0
     assert check_params(values, "params.yaml").ingest.render.unit == 24.0
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "configs").glob("*.yaml")))
+def test_every_configuration_is_valid(project: Path, name: str) -> None:
+    shutil.copytree(ROOT / "configs", project / "configs", dirs_exist_ok=True)
+    check_configuration(project, name)
 
 
 def test_checking_a_configuration_tells_the_same_mistakes_and_writes_nothing(project: Path) -> None:

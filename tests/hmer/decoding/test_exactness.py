@@ -15,7 +15,7 @@ from hmer.data.captions import both_directions
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.linear import use_fast_linear
 from hmer.decoding.step import MemoryStep
-from hmer.grammar import caption_grammar
+from hmer.latex.grammar import caption_grammar
 from hmer.latex.parse import parse
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.catalog import RECOGNISERS, build_recogniser

@@ -14,7 +14,7 @@ from torch import Tensor
 from hmer.decoding.beam import Direction, search_directions
 from hmer.decoding.constraint import Constraint
 from hmer.errors import LatexError
-from hmer.grammar import caption_grammar
+from hmer.latex.grammar import caption_grammar
 from hmer.latex.parse import parse
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 

@@ -1,0 +1,66 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from hmer.cli import app
+from hmer.errors import HmerError
+from hmer.ink.inkml import read_inkml
+from hmer.synthesis.cutting import cut_bank, read_training_inks
+
+
+def run(*words: str) -> None:
+    result = CliRunner().invoke(app, ["write", *words])
+    if result.exception is not None:
+        raise result.exception
+
+
+def test_inkml_reads_back_with_its_symbols(tmp_path: Path) -> None:
+    path = tmp_path / "ink.inkml"
+    run(r"\frac{a}{b}=x_1", "--writer", "7", "--out", str(path))
+    document = read_inkml(path.read_bytes(), "ink")
+    assert document.latex == r"\frac { a } { b } = x _ { 1 }" and document.writer == "hand-7"
+    tokens = sorted(symbol.token for symbol in document.ink.symbols)
+    assert tokens == sorted([r"\frac", "a", "b", "=", "x", "1"])
+    owned = sorted(n for symbol in document.ink.symbols for n in symbol.strokes)
+    assert owned == list(range(len(document.ink.strokes)))
+
+
+def test_pictures(tmp_path: Path) -> None:
+    run("a+b", "--out", str(tmp_path / "a.png"), "--unit", "20", "--careful")
+    image = np.asarray(Image.open(io.BytesIO((tmp_path / "a.png").read_bytes())))
+    assert image.max() == 255 and image.min() == 0 and image.mean() > 150, "dark ink on white"
+    run("a+b", "--out", str(tmp_path / "a.svg"))
+    assert b"<title>+</title>" in (tmp_path / "a.svg").read_bytes()
+
+
+def test_a_bank_changes_the_hand(tmp_path: Path, small_dataset: Path) -> None:
+    bank, _ = cut_bank(read_training_inks(small_dataset / "train.parquet"))
+    bank.save(tmp_path / "bank.safetensors")
+    drawn, real = tmp_path / "drawn.svg", tmp_path / "real.svg"
+    run("2+3", "--out", str(drawn))
+    run("2+3", "--out", str(real), "--bank", str(tmp_path / "bank.safetensors"))
+    assert drawn.read_bytes() != real.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a", "--out", "a.gif"], "unknown format '.gif'"),
+        (["a", "--out", "file/a.png"], "cannot be written"),
+        (["a", "--out", "a.png", "--bank", "no"], "no such glyph bank"),
+        ([r"\frac{a}{b", "--out", "a.png"], "unbalanced"),
+        ([r"\nonsense", "--out", "a.png"], "nonsense"),
+    ],
+)
+def test_mistakes_leave_nothing(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    with pytest.raises(HmerError, match=message):
+        run(*words)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

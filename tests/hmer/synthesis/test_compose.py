@@ -1,0 +1,118 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hmer.errors import LatexError
+from hmer.ink.codec import pack, unpack
+from hmer.ink.scale import symbol_unit
+from hmer.ink.strokes import Ink
+from hmer.latex.parse import parse
+from hmer.latex.serialise import serialise
+from hmer.latex.tree import Node, Row
+from hmer.latex.vocabulary import vocabulary
+from hmer.synthesis.bank import GlyphBank
+from hmer.synthesis.compose import ComposeConfig, Composer
+from hmer.synthesis.cutting import cut_bank, read_training_inks
+from hmer.synthesis.faults import faults
+from hmer.synthesis.grammar import Grammar, GrammarConfig
+from hmer.synthesis.parts import parts_of
+from hmer.synthesis.written import Written
+
+GRAMMAR = Grammar(GrammarConfig(symbols="full", max_tokens=30, max_depth=3))
+
+
+class Fixed:
+    def __init__(self, row: Row) -> None:
+        self.row = row
+
+    def sample(self, rng: np.random.Generator) -> Row:
+        return self.row
+
+
+@pytest.fixture(scope="module")
+def bank(small_dataset: Path) -> GlyphBank:
+    return cut_bank(read_training_inks(small_dataset / "train.parquet"))[0]
+
+
+def some(composer: Composer, count: int) -> list[Written]:
+    made = [composer(np.random.default_rng([4, n])) for n in range(count)]
+    return [written for written in made if written is not None]
+
+
+def same(one: Ink, two: Ink) -> bool:
+    return one.symbols == two.symbols and all(
+        np.array_equal(a, b) for a, b in zip(one.strokes, two.strokes, strict=True)
+    )
+
+
+@pytest.mark.parametrize("glyphs", ["real", "drawn"])
+def test_labels_and_ink_agree(glyphs: str, bank: GlyphBank) -> None:
+    made = some(Composer(bank if glyphs == "real" else None, GRAMMAR), 120)
+    assert len(made) == 120
+    wrong = 0
+    for written in made:
+        assert written.kind == "compose"
+        assert serialise(parse(written.tokens)) == written.tokens
+        assert not vocabulary("wap").unknown(written.tokens)
+        for symbol in written.ink.symbols:
+            assert symbol.place is not None and written.tokens[symbol.place] == symbol.token
+        owned = sorted(n for symbol in written.ink.symbols for n in symbol.strokes)
+        assert owned == list(range(len(written.ink.strokes))), "every stroke has one owner"
+        assert same(unpack(pack(written.ink)), unpack(pack(unpack(pack(written.ink)))))
+        wrong += any(faults(parts_of(written.ink, written.tokens) or ()))
+    assert wrong <= 0.08 * len(made), "hands may be sloppy, but captions must stay readable"
+
+
+def test_ink_is_normalised(bank: GlyphBank) -> None:
+    units = [symbol_unit(written.ink) for written in some(Composer(bank, GRAMMAR), 60)]
+    assert np.median(units) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("glyphs", ["real", "drawn"])
+def test_the_same_state_writes_the_same_also_after_pickling(glyphs: str, bank: GlyphBank) -> None:
+    composer = Composer(bank if glyphs == "real" else None, GRAMMAR)
+    composer(np.random.default_rng(0))
+    again = pickle.loads(pickle.dumps(composer))
+    for seed in range(5):
+        one, two = (c(np.random.default_rng(seed)) for c in (composer, again))
+        assert one is not None and two is not None
+        assert one.tokens == two.tokens and same(one.ink, two.ink)
+
+
+def test_a_symbol_the_bank_lacks_comes_from_the_font_and_is_counted(bank: GlyphBank) -> None:
+    assert r"\forall" not in bank
+    composer = Composer(bank, Fixed((Node(r"\forall"), Node(r"\forall"), Node("2"))))
+    written = composer(np.random.default_rng(0))
+    assert written is not None and len(written.ink.symbols) == 3
+    assert composer.missing == {r"\forall": 2}
+
+
+def test_what_cannot_be_written_gives_nothing() -> None:
+    composer = Composer(None, Fixed((Node(r"\heartsuit"),)))
+    assert composer(np.random.default_rng(0)) is None
+    with pytest.raises(LatexError, match="heartsuit"):
+        composer.write((Node(r"\heartsuit"),), np.random.default_rng(0))
+
+
+def test_hands_differ_and_manners_spread() -> None:
+    row = parse("a + b = c".split())
+
+    def widths(fitted: bool) -> np.ndarray:
+        composer = Composer(None, Fixed(row), ComposeConfig(fitted=fitted))
+        found = []
+        for seed in range(60):
+            left, _, right, _ = composer.write(row, np.random.default_rng(seed)).ink.bounds()
+            found.append(right - left)
+        return np.array(found)
+
+    careful, fitted = widths(False), widths(True)
+    assert np.std(fitted) > 1.3 * np.std(careful) > 0
+    assert np.mean(fitted) > 1.2 * np.mean(careful), "real hands leave more room"
+
+
+def test_a_bank_writer_keeps_to_one_hand(bank: GlyphBank) -> None:
+    composer = Composer(bank, GRAMMAR, ComposeConfig(loyalty=1.0))
+    hands = {composer.hand(np.random.default_rng(seed)).source for seed in range(60)}  # type: ignore[attr-defined]
+    assert hands <= set(bank.writers) and len(hands) > 5
