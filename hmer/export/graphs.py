@@ -1,44 +1,108 @@
-"""The two graphs of a recogniser: an image to its memory, and one token further.
+"""The two graphs of Mask & Match: images to what the decoder looks at, and one token further.
 
-What a graph computes is what the recogniser computes; only what depends on the number of ink cells
-is said in another way, because ONNX has no stable sort.
+They compute what the recogniser computes, with its own parts. Only the gathering of the ink cells
+is said in another way (`ink_first`), because ONNX has neither a stable sort nor Python's integers.
 """
 
 from __future__ import annotations
 
-from abc import ABC
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from hmer.models.cells import Cells
+from hmer.errors import HmerError
+from hmer.models.cells import Cells, ink_cells
+from hmer.models.decoders.transformer import CrossMemory
 from hmer.models.interface import Recogniser
+from hmer.models.mask_match import MaskMatch
 
 
-class Graphs(nn.Module, ABC):
-    """A recogniser as functions of plain tensors."""
+def exportable(model: Recogniser) -> MaskMatch:
+    """The model, if there are graphs of it.
 
-    def __init__(self, model: Recogniser) -> None:
-        super().__init__()
-        self.model = model
+    Raises:
+        HmerError: there are none.
+    """
+    if not isinstance(model, MaskMatch):
+        raise HmerError(
+            f"a {type(model).__name__} recogniser cannot be exported, only a mask-match one; "
+            "choose one with --model"
+        )
+    return model
 
 
 def ink_first(chosen: Tensor) -> Cells:
-    """`Cells.where` without a sort, and without rounding the number of cells up.
+    """`Cells.where` with a top-k in place of the sort, and without rounding the number up.
 
     Args:
-        chosen: bool (B, h, w).
+        chosen: bool (B, h, w), at least two cells.
 
     Returns:
         The chosen cells in the same order, filled up to the longest sequence of the batch.
     """
     height, width = chosen.shape[1:]
     flat = chosen.flatten(1)
-    count = flat.sum(dim=1).max().clamp(min=2).item()
-    torch._check(count >= 2)
-    torch._check(count <= flat.shape[1])
-    # All keys differ: chosen cells have positive ones, the first cell the largest.
-    rank = torch.arange(flat.shape[1], 0, -1)
-    index = torch.where(flat, rank, -rank).topk(count, dim=1).indices
+    cells = flat.shape[1]
+    # At least two: the tracer takes a length of 1 for a constant.
+    longest = cast(int, flat.sum(dim=1).max().clamp(min=2).item())
+    torch._check(longest >= 2)
+    torch._check(longest <= cells)
+    # No two keys are equal; those of chosen cells are positive, the first cell's the largest.
+    key = torch.arange(cells, 0, -1, device=chosen.device)
+    index = torch.where(flat, key, -key).topk(longest, dim=1).indices
     valid = flat.gather(1, index)
     return Cells(index.masked_fill(~valid, 0), valid, (height, width))
+
+
+class EncoderGraph(nn.Module):
+    """`MaskMatch.encode` from tensor to tensors."""
+
+    def __init__(self, model: MaskMatch) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Read images, float (B, 1, H, W), ink 1 on 0, sides multiples of the stride.
+
+        Returns:
+            Keys of every layer, then values of every layer, each (B, heads, cells,
+            width / heads), then the bias (B, 1, 1, cells), then the attention map (B, h, w).
+        """
+        model = self.model
+        features = cast(Tensor, model.encoder(images))
+        cells = ink_first(ink_cells(images, model.stride))
+        attended = model.attention(features, cells, cells.valid)
+        content = cast(Tensor, model.adapt(attended.features))
+        bias = model.strength * attended.log_map.masked_fill(~cells.valid, 0.0)
+        bias = bias.masked_fill(~cells.valid, -torch.inf)
+        memory = model.decoder.remember(content, cells.code(content.shape[-1]), bias)
+        # Padding has an index of 0 and a share of 0.
+        height, width = cells.grid
+        blank = bias.new_zeros(bias.shape[0], height * width)
+        shown = blank.scatter_add(1, cells.index, attended.log_map.exp())
+        return *memory.keys, *memory.values, memory.bias, shown.unflatten(1, (height, width))
+
+
+class StepGraph(nn.Module):
+    """`MaskMatch.step` from tensors to tensors."""
+
+    def __init__(self, model: MaskMatch) -> None:
+        super().__init__()
+        self.decoder = model.decoder
+
+    def forward(self, tokens: Tensor, memory: list[Tensor], past: list[Tensor]) -> list[Tensor]:
+        """One token further.
+
+        Args:
+            tokens: int64 (B, K), the newest of each of K hypotheses.
+            memory: from `EncoderGraph`, without the map.
+            past: per layer (B, K, 2, t, width), keys and values of the t tokens before.
+
+        Returns:
+            Logits (B, K, vocabulary), then per layer the grown `past`.
+        """
+        layers = len(past)
+        cross = CrossMemory(tuple(memory[:layers]), tuple(memory[layers:-1]), memory[-1])
+        logits, grown = self.decoder.step(tokens, cross, tuple(past))
+        return [logits, *grown]

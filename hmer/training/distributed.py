@@ -17,6 +17,7 @@ import torch.distributed as dist
 
 T = TypeVar("T")
 
+
 def gathered(value: T) -> list[T]:
     """What each process has, in the order of ranks, on all of them."""
     if not _many():

@@ -1,0 +1,166 @@
+"""PyTorch graphs to ONNX, in full precision or with weights of 8 bits."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hmer.export.extra import require
+from hmer.export.graphs import EncoderGraph, StepGraph
+from hmer.models.mask_match import MaskMatch
+
+OPSET = 20
+"""The first with GELU."""
+
+
+def encoder_names(layers: int) -> list[str]:
+    """Outputs of the encoder in the order of `EncoderGraph`; all but the last go into a step."""
+    parts = [f"{part}_{layer}" for part in ("keys", "values") for layer in range(layers)]
+    return [*parts, "bias", "attention"]
+
+
+def convert_encoder(model: MaskMatch) -> Any:
+    """The encoder as an ONNX model (`onnx.ModelProto`)."""
+    dim = torch.export.Dim
+    images = torch.zeros(3, 1, 4 * model.stride, 5 * model.stride)
+    images[:, :, : model.stride, : 3 * model.stride] = 1.0
+    sides = {
+        axis: model.stride * dim(name, min=2) for axis, name in ((2, "rows"), (3, "columns"))
+    }
+    return _convert(
+        EncoderGraph(model),
+        (images,),
+        ({0: dim("batch"), **sides},),
+        ["images"],
+        encoder_names(len(model.decoder.layers)),
+    )
+
+
+def convert_step(model: MaskMatch) -> Any:
+    """One step of decoding as an ONNX model (`onnx.ModelProto`)."""
+    batch, hypotheses, length, cells = map(
+        torch.export.Dim, ("batch", "hypotheses", "length", "cells")
+    )
+    layers, width = len(model.decoder.layers), model.decoder.width
+    images = torch.ones(3, 1, 3 * model.stride, 4 * model.stride)
+    memory = list(EncoderGraph(model)(images)[:-1])
+    past = [torch.zeros(3, 5, 2, 7, width) for _ in range(layers)]
+    projected = {0: batch, 2: cells}
+    return _convert(
+        StepGraph(model),
+        (torch.ones(3, 5, dtype=torch.int64), memory, past),
+        (
+            {0: batch, 1: hypotheses},
+            [projected] * (2 * layers) + [{0: batch, 3: cells}],
+            [{0: batch, 1: hypotheses, 3: length}] * layers,
+        ),
+        ["tokens", *encoder_names(layers)[:-1], *(f"past_{i}" for i in range(layers))],
+        ["logits", *(f"grown_{i}" for i in range(layers))],
+    )
+
+
+def quantise(model: Any, path: Path) -> None:
+    """Write an ONNX model whose matrices are int8, quantised per channel.
+
+    What is multiplied by them is quantised when it is known (dynamic quantisation). 7 of the 8
+    bits are used: without VNNI, processors add pairs of products in 16 bits, which 8 would
+    overflow. Filters stay as they are: integer convolutions are slower than those in floating
+    point (benchmarks/export.py).
+    """
+    quantization = require("onnxruntime.quantization")
+    with _quiet():
+        quantization.quantize_dynamic(
+            model,
+            path,
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            reduce_range=True,
+            weight_type=quantization.QuantType.QInt8,
+            extra_options={"MatMulConstBOnly": True},
+        )
+
+
+def _convert(
+    module: nn.Module, arguments: tuple[Any, ...], shapes: Any, names: list[str], results: list[str]
+) -> Any:
+    require("onnx", "onnxscript")
+    # With gradients: without, linear layers would be oneDNN's, which ONNX does not know.
+    with _quiet(), torch.enable_grad():
+        traced = torch.export.export(
+            module.eval(), arguments, dynamic_shapes=shapes, strict=False
+        )
+        program = torch.onnx.export(
+            traced,
+            input_names=names,
+            output_names=results,
+            opset_version=OPSET,
+            verbose=False,
+            custom_translation_table={
+                torch.ops.aten.scaled_dot_product_attention.default: _attention,
+                torch.ops.aten.remainder.Scalar: _remainder,
+            },
+        )
+    assert program is not None
+    proto = program.model_proto
+    _forget(proto.graph)
+    return proto
+
+
+def _attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    """softmax(query key^T / sqrt(d) + mask) value, for tensors of any rank.
+
+    PyTorch's own translation knows rank 4 only, and guards against rows without any key.
+    """
+    op = require("onnxscript").opset20
+    if is_causal or scale is not None or enable_gqa or dropout_p:
+        raise ValueError("only plain attention is exported")
+    rank, size = len(query.shape), query.shape[-1]
+    turned = op.Transpose(key, perm=[*range(rank - 2), rank - 1, rank - 2])
+    logits = op.MatMul(op.Mul(query, op.Constant(value_float=float(size) ** -0.5)), turned)
+    if attn_mask is not None:
+        logits = op.Add(logits, attn_mask)
+    return op.MatMul(op.Softmax(logits, axis=-1), value)
+
+
+def _remainder(x: Any, divisor: Any) -> Any:
+    """x modulo a length of the graph, which PyTorch's own translation takes for a constant."""
+    return require("onnxscript").opset20.Mod(x, divisor)
+
+
+def _forget(graph: Any) -> None:
+    """Drop what tells of this machine: the exporter notes the file and line of every operator."""
+    del graph.metadata_props[:]
+    for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+
+
+@contextmanager
+def _quiet(loggers: Sequence[str] = ("torch.onnx", "onnxscript", "onnx_ir", "")) -> Iterator[None]:
+    """Without the exporters' remarks about themselves."""
+    before = [(logging.getLogger(name), logging.getLogger(name).level) for name in loggers]
+    try:
+        for logger, _ in before:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in before:
+            logger.setLevel(level)

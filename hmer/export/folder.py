@@ -1,0 +1,105 @@
+"""The folder that `hmer export` writes: two graphs, and a JSON file that says what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hmer.errors import HmerError
+from hmer.export.convert import OPSET, convert_encoder, convert_step, encoder_names, quantise
+from hmer.export.extra import require
+from hmer.export.graphs import exportable
+from hmer.export.runtime import ABOUT, ENCODER, KIND, STEP
+from hmer.ink.render import RenderConfig
+from hmer.latex.vocabulary import Vocabulary
+from hmer.models.interface import Recogniser
+from hmer.models.mask_match import MaskMatch
+
+RECOGNISER = "mask-match"
+
+
+def export(
+    model: Recogniser, vocabulary: Vocabulary, render: RenderConfig, out: Path, *, int8: bool
+) -> None:
+    """Write a recogniser as ONNX: all files, or none.
+
+    Args:
+        model: the recogniser.
+        vocabulary: its tokens.
+        render: the scale of what it reads.
+        out: folder; it is created, and replaced if an earlier export is all that is in it.
+        int8: quantise the matrices.
+
+    Raises:
+        HmerError: a package is missing, the recogniser has no graphs, or `out` is in use.
+    """
+    chosen = exportable(model)
+    onnx = require("onnx", "onnxscript", "onnxruntime", "onnx")
+    _check_free(out)
+    out = out.absolute()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
+            made = Path(temporary) / out.name
+            made.mkdir()
+            for name, graph in (
+                (ENCODER, convert_encoder(chosen)),
+                (STEP, convert_step(chosen)),
+            ):
+                if int8:
+                    quantise(graph, made / name)
+                else:
+                    onnx.save_model(graph, made / name)
+            about = describe(chosen, vocabulary, render, made, int8)
+            text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
+            (made / ABOUT).write_text(text + "\n", encoding="utf-8")
+            if out.exists():
+                shutil.move(out, Path(temporary) / "before")
+            made.rename(out)
+    except OSError as error:
+        raise HmerError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def describe(
+    model: MaskMatch, vocabulary: Vocabulary, render: RenderConfig, folder: Path, int8: bool
+) -> dict[str, Any]:
+    """What a program must know to read with the graphs in `folder`."""
+    layers, width = len(model.decoder.layers), model.decoder.width
+    memory = encoder_names(layers)[:-1]
+    return {
+        "kind": KIND,
+        "name": RECOGNISER,
+        "vocabulary": json.loads(vocabulary.to_json()),
+        "render": render.model_dump(mode="json"),
+        "stride": model.stride,
+        "opset": OPSET,
+        "int8": int8,
+        "sha256": {name: digest(folder / name) for name in (ENCODER, STEP)},
+        "encoder": {"inputs": ["images"], "outputs": [*memory, "attention"]},
+        "step": {
+            "inputs": ["tokens", *memory, *(f"past_{i}" for i in range(layers))],
+            "outputs": ["logits", *(f"grown_{i}" for i in range(layers))],
+        },
+        "past": ["batch", "hypotheses", 2, "length", width],
+    }
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _check_free(out: Path) -> None:
+    """Raises HmerError if there is something that is not an earlier export."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise HmerError(f"{out}: is a file; name a new folder with --out")
+    others = sorted({path.name for path in out.iterdir()} - {ENCODER, STEP, ABOUT})
+    if others or (any(out.iterdir()) and not (out / ENCODER).is_file()):
+        held = others[0] if others else ABOUT
+        raise HmerError(f"{out}: holds other files ({held}); name a new folder with --out")
