@@ -7,6 +7,7 @@ import sys
 import typer
 
 from hmer.commands.evaluate import evaluate
+from hmer.commands.export import export
 from hmer.commands.models import models
 from hmer.commands.recognize import recognize
 from hmer.commands.write import write
@@ -27,6 +28,7 @@ def _about() -> None:
 
 for command in (
     evaluate,
+    export,
     models,
     recognize,
     write,

@@ -24,6 +24,7 @@ from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.linear import use_fast_linear
 from hmer.decoding.step import MemoryStep
 from hmer.errors import HmerError, InkError
+from hmer.export.runtime import is_exported, load_exported
 from hmer.ink.inkml import read_inkml
 from hmer.ink.picture import FORMATS, MAX_SOURCE_PIXELS, load_picture, rescale_picture
 from hmer.ink.render import RenderConfig, render
@@ -87,6 +88,8 @@ class Recognizer:
     def load(cls, path: str | Path | None = None) -> Recognizer:
         """Load a model folder (model.safetensors with model.json) or its weights file.
 
+        Also a folder that `hmer export` has written.
+
         Args:
             path: by default the recogniser that comes with the package.
 
@@ -94,6 +97,8 @@ class Recognizer:
             HmerError: it is missing, damaged, or not a recogniser.
         """
         weights = Path(path or SHIPPED)
+        if is_exported(weights):
+            return cls(*load_exported(weights))
         weights = weights / "model.safetensors" if weights.is_dir() else weights
         if not weights.is_file():
             raise HmerError(
@@ -186,7 +191,8 @@ class Recognizer:
         height, width = shape or tuple(max(image.shape[i] for image in images) for i in (0, 1))
         height, width = (-(-(side + PAPER) // stride) * stride for side in (height, width))
         batch = stack(images, height, width)
-        batch = batch.to(next(self.model.parameters()).device)
+        # An exported model has no parameters; it is on the CPU, as the batch is.
+        batch = batch.to(next((p.device for p in self.model.parameters()), batch.device))
         encoded = self.model.encode(batch)
         words, config = self.vocabulary, decoding or DecodingConfig()
         found = search(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,14 @@ def convert_encoder(model: MaskMatch) -> Any:
     dim = torch.export.Dim
     images = torch.zeros(3, 1, 4 * model.stride, 5 * model.stride)
     images[:, :, : model.stride, : 3 * model.stride] = 1.0
-    sides = {
-        axis: model.stride * dim(name, min=2) for axis, name in ((2, "rows"), (3, "columns"))
-    }
+    sides = {axis: model.stride * dim(name, min=2) for axis, name in ((2, "rows"), (3, "columns"))}
     return _convert(
         EncoderGraph(model),
         (images,),
         ({0: dim("batch"), **sides},),
         ["images"],
         encoder_names(len(model.decoder.layers)),
+        {"images": {0: "batch", 2: "rows", 3: "columns"}, "bias": {3: "cells"}},
     )
 
 
@@ -63,6 +63,7 @@ def convert_step(model: MaskMatch) -> Any:
         ),
         ["tokens", *encoder_names(layers)[:-1], *(f"past_{i}" for i in range(layers))],
         ["logits", *(f"grown_{i}" for i in range(layers))],
+        {"tokens": {0: "batch", 1: "hypotheses"}, "bias": {3: "cells"}, "past_0": {3: "length"}},
     )
 
 
@@ -88,14 +89,27 @@ def quantise(model: Any, path: Path) -> None:
 
 
 def _convert(
-    module: nn.Module, arguments: tuple[Any, ...], shapes: Any, names: list[str], results: list[str]
+    module: nn.Module,
+    arguments: tuple[Any, ...],
+    shapes: Any,
+    names: Sequence[str],
+    results: Sequence[str],
+    axes: Mapping[str, Mapping[int, str]],
 ) -> Any:
+    """A module as an ONNX model.
+
+    Args:
+        module: in evaluation mode; takes and gives tensors.
+        arguments: examples.
+        shapes: which of their sides may vary, as `torch.export.export` wants it.
+        names: of the inputs, in order.
+        results: of the outputs, in order.
+        axes: names for the sides that vary, where inputs or outputs have them.
+    """
     require("onnx", "onnxscript")
     # With gradients: without, linear layers would be oneDNN's, which ONNX does not know.
     with _quiet(), torch.enable_grad():
-        traced = torch.export.export(
-            module.eval(), arguments, dynamic_shapes=shapes, strict=False
-        )
+        traced = torch.export.export(module.eval(), arguments, dynamic_shapes=shapes, strict=False)
         program = torch.onnx.export(
             traced,
             input_names=names,
@@ -110,6 +124,7 @@ def _convert(
     assert program is not None
     proto = program.model_proto
     _forget(proto.graph)
+    _name_axes(proto.graph, axes)
     return proto
 
 
@@ -145,10 +160,27 @@ def _remainder(x: Any, divisor: Any) -> Any:
 
 def _forget(graph: Any) -> None:
     """Drop what tells of this machine: the exporter notes the file and line of every operator."""
-    del graph.metadata_props[:]
-    for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+    del graph.metadata_props[:], graph.value_info[:]
+    for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
         del part.metadata_props[:]
         part.doc_string = ""
+
+
+def _name_axes(graph: Any, axes: Mapping[str, Mapping[int, str]]) -> None:
+    """Give the tracer's symbols (s34, u0) names, in expressions such as 8*s34 too."""
+    tensors = {tensor.name: tensor for tensor in (*graph.input, *graph.output)}
+    names = {
+        _SYMBOL.findall(tensors[tensor].type.tensor_type.shape.dim[side].dim_param)[0]: name
+        for tensor, sides in axes.items()
+        for side, name in sides.items()
+    }
+    for tensor in tensors.values():
+        for dim in tensor.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_param = _SYMBOL.sub(lambda found: names[found[0]], dim.dim_param)
+
+
+_SYMBOL = re.compile(r"\b[su]\d+\b")
 
 
 @contextmanager

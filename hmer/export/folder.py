@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,26 @@ def export(
         HmerError: a package is missing, the recogniser has no graphs, or `out` is in use.
     """
     chosen = exportable(model)
-    onnx = require("onnx", "onnxscript", "onnxruntime", "onnx")
+    require("onnx", "onnxscript", "onnxruntime")
+    _check_free(out)
+    write(convert(chosen), chosen, vocabulary, render, out, int8=int8)
+
+
+def convert(model: MaskMatch) -> dict[str, Any]:
+    """Both graphs (`onnx.ModelProto`) by the names of their files."""
+    return {ENCODER: convert_encoder(model), STEP: convert_step(model)}
+
+
+def write(
+    graphs: Mapping[str, Any],
+    model: MaskMatch,
+    vocabulary: Vocabulary,
+    render: RenderConfig,
+    out: Path,
+    *,
+    int8: bool,
+) -> None:
+    """Write graphs that `convert` has made of the model; see `export`."""
     _check_free(out)
     out = out.absolute()
     try:
@@ -46,19 +65,16 @@ def export(
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
             made = Path(temporary) / out.name
             made.mkdir()
-            for name, graph in (
-                (ENCODER, convert_encoder(chosen)),
-                (STEP, convert_step(chosen)),
-            ):
+            for name, graph in graphs.items():
                 if int8:
                     quantise(graph, made / name)
                 else:
-                    onnx.save_model(graph, made / name)
-            about = describe(chosen, vocabulary, render, made, int8)
+                    require("onnx").save_model(graph, made / name)
+            about = describe(model, vocabulary, render, made, int8)
             text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
             (made / ABOUT).write_text(text + "\n", encoding="utf-8")
             if out.exists():
-                shutil.move(out, Path(temporary) / "before")
+                out.rename(Path(temporary) / "before")
             made.rename(out)
     except OSError as error:
         raise HmerError(f"{out}: cannot be written ({error.strerror})") from error

@@ -46,8 +46,8 @@ def ink_first(chosen: Tensor) -> Cells:
     cells = flat.shape[1]
     # At least two: the tracer takes a length of 1 for a constant.
     longest = cast(int, flat.sum(dim=1).max().clamp(min=2).item())
-    torch._check(longest >= 2)
-    torch._check(longest <= cells)
+    torch._check(longest >= 2)  # type: ignore[no-untyped-call]
+    torch._check(longest <= cells)  # type: ignore[no-untyped-call]
     # No two keys are equal; those of chosen cells are positive, the first cell's the largest.
     key = torch.arange(cells, 0, -1, device=chosen.device)
     index = torch.where(flat, key, -key).topk(longest, dim=1).indices

@@ -1,0 +1,62 @@
+"""The ONNX files themselves: what a program in another language will find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hmer.export.convert import OPSET, quantise
+
+
+def sides(tensor: Any) -> list[int | str]:
+    return [d.dim_param or d.dim_value for d in tensor.type.tensor_type.shape.dim]
+
+
+def test_sides_that_vary_have_names(exported: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    encoder, step = (onnx.load(exported / f"{name}.onnx") for name in ("encoder", "step"))
+    for graph in (encoder, step):
+        onnx.checker.check_model(graph, full_check=True)
+        assert [(o.domain, o.version) for o in graph.opset_import] == [("", OPSET)]
+    found = {t.name: sides(t) for t in (*encoder.graph.input, *encoder.graph.output)}
+    assert found == {
+        "images": ["batch", 1, "8*rows", "8*columns"],
+        "keys_0": ["batch", 2, "cells", 8],
+        "values_0": ["batch", 2, "cells", 8],
+        "bias": ["batch", 1, 1, "cells"],
+        "attention": ["batch", "rows", "columns"],
+    }
+    found = {t.name: sides(t) for t in (*step.graph.input, *step.graph.output)}
+    assert found == {
+        "tokens": ["batch", "hypotheses"],
+        "keys_0": ["batch", 2, "cells", 8],
+        "values_0": ["batch", 2, "cells", 8],
+        "bias": ["batch", 1, 1, "cells"],
+        "past_0": ["batch", "hypotheses", 2, "length", 16],
+        "logits": ["batch", "hypotheses", 113],
+        "grown_0": ["batch", "hypotheses", 2, "length + 1", 16],
+    }
+
+
+def test_nothing_tells_of_the_machine(exported: Path) -> None:
+    for name in ("encoder", "step"):
+        data = (exported / f"{name}.onnx").read_bytes()
+        assert b".py" not in data and b"site-packages" not in data
+
+
+def test_matrices_become_bytes(exported: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    plain = onnx.load(exported / "step.onnx")
+    names = [node.op_type for node in plain.graph.node]
+    quantise(plain, tmp_path / "step.onnx")
+    graph = onnx.load(tmp_path / "step.onnx").graph
+    # What is looked at is not a weight: the four products of attention stay.
+    assert [node.op_type for node in graph.node].count("MatMul") == 4
+    assert [node.op_type for node in graph.node].count("MatMulInteger") == names.count("MatMul") - 4
+    weights = [t for t in graph.initializer if t.data_type == onnx.TensorProto.INT8 and t.dims]
+    largest = [
+        abs(onnx.numpy_helper.to_array(t).astype(int)).max() for t in weights if len(t.dims) == 2
+    ]
+    assert largest and max(largest) <= 64

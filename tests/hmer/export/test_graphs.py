@@ -1,0 +1,75 @@
+"""The graphs, before they are ONNX: the same numbers as the recogniser's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hmer.errors import HmerError
+from hmer.export.graphs import EncoderGraph, StepGraph, exportable, ink_first
+from hmer.latex.vocabulary import vocabulary
+from hmer.models.bttr import BTTR, BTTRConfig
+from hmer.models.cells import Cells
+from hmer.models.mask_match import MaskMatch
+from hmer.recognizer import Recognizer
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.integers(1, 4), st.integers(1, 9), st.integers(2, 9), st.integers(0, 10), st.integers(0, 99)
+)
+def test_the_same_cells_in_the_same_order(b: int, h: int, w: int, tenths: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    chosen = torch.from_numpy(rng.random((b, h, w)) < tenths / 10)
+    mine, theirs = ink_first(chosen), Cells.where(chosen)
+    longest = int(chosen.flatten(1).sum(dim=1).max())
+    assert mine.index.shape == mine.valid.shape == (b, max(2, longest))
+    assert mine.grid == theirs.grid
+    for row in range(b):
+        assert (
+            mine.index[row][mine.valid[row]].tolist()
+            == theirs.index[row][theirs.valid[row]].tolist()
+        )
+        assert not mine.index[row][~mine.valid[row]].any()
+
+
+@pytest.fixture(scope="module")
+def model(model_folder: Path) -> MaskMatch:
+    return exportable(Recognizer.load(model_folder).model)
+
+
+@torch.inference_mode()
+def test_the_graphs_compute_what_the_recogniser_does(model: MaskMatch) -> None:
+    images = torch.zeros(3, 1, 40, 120)
+    images[0, 0, 3:30, 5:100] = 1.0
+    images[1, 0, 10:12, 90:95] = 0.7  # the last stays blank
+    encoded = model.encode(images)
+    *memory, shown = EncoderGraph(model)(images)
+    assert encoded.attention is not None
+    torch.testing.assert_close(shown, encoded.attention, rtol=0, atol=1e-6)
+    # Not padded to a multiple of 32 (75 cells are all of the map here).
+    assert memory[-1].shape == (3, 1, 1, 75)
+    past: tuple[torch.Tensor, ...] = ()
+    grown = [torch.zeros(3, 4, 2, 0, 16)]
+    rng = torch.Generator().manual_seed(1)
+    for _ in range(5):
+        tokens = torch.randint(3, 100, (3, 4), generator=rng)
+        logits, past = model.step(tokens, encoded, past)
+        mine, *grown = cast(list[torch.Tensor], StepGraph(model)(tokens, memory, grown))
+        torch.testing.assert_close(mine, logits, rtol=0, atol=1e-4)
+        torch.testing.assert_close(grown[0], past[0], rtol=0, atol=1e-4)
+
+
+def test_others_are_named() -> None:
+    config = BTTRConfig.model_validate(
+        {"encoder": {"name": "compact", "width": 8, "blocks": [1]}, "decoder": {"layers": 1}}
+    )
+    with pytest.raises(HmerError, match="a BTTR recogniser cannot be exported") as caught:
+        exportable(BTTR(config, vocabulary("wap")))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,122 @@
+"""Reading by onnxruntime: the same as by PyTorch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hmer.data.canvas import stack
+from hmer.decoding.bidirectional import DecodingConfig, Reading, search
+from hmer.decoding.step import MemoryStep
+from hmer.errors import HmerError
+from hmer.export.runtime import OnnxRecogniser, is_exported, load_exported
+from hmer.ink.strokes import Ink
+from hmer.models.interface import Batch
+from hmer.recognizer import Recognizer
+
+QUICK = DecodingConfig(beam=4, max_length=12)
+LEFT = DecodingConfig(beam=1, max_length=12, both_directions=False)
+
+
+@pytest.fixture(scope="module")
+def plain(model_folder: Path) -> Recognizer:
+    return Recognizer.load(model_folder)
+
+
+@pytest.fixture(scope="module")
+def fast(exported: Path) -> Recognizer:
+    return Recognizer.load(exported)
+
+
+def readings(
+    recognizer: Recognizer, batch: torch.Tensor, config: DecodingConfig
+) -> list[list[Reading]]:
+    words, model = recognizer.vocabulary, recognizer.model
+    with torch.inference_mode():
+        step = MemoryStep(model.step, model.encode(batch))
+        return search(step, len(batch), config, sos=words.sos, eos=words.eos, pad=words.pad)
+
+
+@pytest.mark.parametrize("config", [QUICK, LEFT], ids=["beam", "greedy"])
+def test_the_same_n_best(
+    plain: Recognizer, fast: Recognizer, inks: tuple[Ink, ...], config: DecodingConfig
+) -> None:
+    assert isinstance(fast.model, OnnxRecogniser)
+    images = [plain.prepare(ink) for ink in inks]
+    height, width = (-(-(max(i.shape[d] for i in images) + 32) // 8) * 8 for d in (0, 1))
+    # All in one batch, whose inputs leave it one by one, and each alone on a canvas of its own.
+    batches = [stack(images, height, width)]
+    batches += [stack([i], *(-(-(side + 32) // 8) * 8 for side in i.shape)) for i in images[:3]]
+    seen = set()
+    for batch in batches:
+        for mine, theirs in zip(
+            readings(fast, batch, config), readings(plain, batch, config), strict=True
+        ):
+            assert [r.tokens for r in mine] == [r.tokens for r in theirs]
+            assert [r.score for r in mine] == pytest.approx([r.score for r in theirs], abs=1e-4)
+            seen.add(mine[0].tokens)
+    assert len(seen) > 3
+
+
+def test_what_is_recognised_is_the_same(
+    plain: Recognizer, fast: Recognizer, inks: tuple[Ink, ...]
+) -> None:
+    config = QUICK.model_copy(update={"grammar": True})
+    for ink in inks[:3]:
+        mine, theirs = fast.recognize(ink, config), plain.recognize(ink, config)
+        assert mine.latex == theirs.latex
+        assert mine.confidence == pytest.approx(theirs.confidence, rel=1e-3)
+        assert mine.spatial_attention is not None and theirs.spatial_attention is not None
+        np.testing.assert_allclose(mine.spatial_attention, theirs.spatial_attention, atol=1e-5)
+    blank = fast.recognize(np.zeros((60, 90), np.uint8), QUICK)
+    assert (blank.tokens, blank.confidence) == ((), 1.0)
+
+
+def test_what_it_cannot_do_is_told(fast: Recognizer, inks: tuple[Ink, ...]) -> None:
+    with pytest.raises(HmerError, match="no attention per token"):
+        fast.recognize(inks[0], QUICK, attention=True)
+    empty = torch.zeros(0)
+    with pytest.raises(HmerError, match="cannot be trained"):
+        fast.model.losses(Batch(empty, empty, empty, empty))
+
+
+def refusal(folder: Path) -> str:
+    assert is_exported(folder)
+    with pytest.raises(HmerError) as caught:
+        load_exported(folder)
+    message = str(caught.value)
+    assert "\n" not in message and str(folder) in message
+    return message
+
+
+def test_damage_is_told(exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "exported"
+    shutil.copytree(exported, folder)
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    for changed, reason in (
+        ({"kind": "recogniser"}, "describes no exported recogniser but 'recogniser'"),
+        ({"stride": 0}, "export the model again"),
+        ({"vocabulary": {"name": "wap", "tokens": ["x", "x"]}}, "twice"),
+        ({"sha256": {}}, "does not match"),
+    ):
+        (folder / "model.json").write_text(json.dumps(about | changed), encoding="utf-8")
+        assert reason in refusal(folder)
+    (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
+    (folder / "step.onnx").write_bytes((exported / "step.onnx").read_bytes()[:-1])
+    assert "step.onnx: does not match its digest" in refusal(folder)
+    (folder / "step.onnx").unlink()
+    assert "step.onnx: missing" in refusal(folder)
+    (folder / "model.json").unlink()
+    assert "model.json: missing" in refusal(folder)
+
+
+def test_without_the_extra(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(HmerError, match=r"need onnxruntime: pip install 'hmer\[export\]'"):
+        Recognizer.load(exported)
