@@ -31,9 +31,7 @@ def convert_encoder(model: MaskMatch) -> Any:
     dim = torch.export.Dim
     images = torch.zeros(3, 1, 4 * model.stride, 5 * model.stride)
     images[:, :, : model.stride, : 3 * model.stride] = 1.0
-    sides = {
-        axis: model.stride * dim(name, min=2) for axis, name in ((2, "rows"), (3, "columns"))
-    }
+    sides = {axis: model.stride * dim(name, min=2) for axis, name in ((2, "rows"), (3, "columns"))}
     return _convert(
         EncoderGraph(model),
         (images,),
@@ -93,9 +91,7 @@ def _convert(
     require("onnx", "onnxscript")
     # With gradients: without, linear layers would be oneDNN's, which ONNX does not know.
     with _quiet(), torch.enable_grad():
-        traced = torch.export.export(
-            module.eval(), arguments, dynamic_shapes=shapes, strict=False
-        )
+        traced = torch.export.export(module.eval(), arguments, dynamic_shapes=shapes, strict=False)
         program = torch.onnx.export(
             traced,
             input_names=names,

@@ -123,9 +123,7 @@ def load_exported(folder: Path) -> tuple[OnnxRecogniser, Vocabulary, RenderConfi
         data = path.read_bytes()
         if checked.sha256.get(name) != hashlib.sha256(data).hexdigest():
             raise HmerError(f"{path}: does not match its digest in {ABOUT}; export the model again")
-        sessions.append(
-            runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        )
+        sessions.append(runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"]))
     return OnnxRecogniser(checked, *sessions, classes=len(words)), words, checked.render
 
 
