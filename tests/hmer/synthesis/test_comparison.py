@@ -16,12 +16,10 @@ def test_smirnovs_distance_by_hand() -> None:
 
 def test_the_most_different_habit_comes_first() -> None:
     rng = np.random.default_rng(0)
-    real = {
-        "same": rng.normal(size=500).tolist(), "moved": rng.normal(size=500).tolist(), "rare": [0.0]
-    }  # fmt: skip
-    composed = {
-        "same": rng.normal(size=400).tolist(), "moved": rng.normal(2, 1, 400).tolist(), "rare": [0.0]
-    }  # fmt: skip
+    same, moved = rng.normal(size=500).tolist(), rng.normal(size=500).tolist()
+    real = {"same": same, "moved": moved, "rare": [0.0]}
+    same, moved = rng.normal(size=400).tolist(), rng.normal(2, 1, 400).tolist()
+    composed = {"same": same, "moved": moved, "rare": [0.0]}
     found = compare(real, composed)
     assert [distance.name for distance in found] == ["moved", "same"]
     assert found[0].ks > 0.5 > 0.15 > found[1].ks
