@@ -61,7 +61,7 @@ summary: $(STAMP) ## what came out of the last run
 	@$(BIN)/python -m pipeline summary
 
 lock: $(STAMP) ## compute requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --no-header --no-annotate --no-emit-index-url -o requirements.lock
 
 deps: $(STAMP) ## bring the code among the deps in dvc.yaml up to date

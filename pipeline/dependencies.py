@@ -20,21 +20,21 @@ WITNESSES = frozenset(
         *(
             f"pipeline/{name}.py"
             for name in (
-                "curves",
-                "datasets",
                 "declaration",
                 "environment",
                 "interruption",
-                "lineage",
                 "locks",
                 "outputs",
-                "provenance",
-                "relocation",
                 "resume",
                 "scale",
                 "stage",
-                "store",
-                "tracking",
+                "tracking/curves",
+                "tracking/datasets",
+                "tracking/lineage",
+                "tracking/provenance",
+                "tracking/relocation",
+                "tracking/runs",
+                "tracking/store",
             )
         ),
     }

@@ -19,10 +19,10 @@ from hmer.selfsup.attend import AttendConfig
 from hmer.selfsup.pretrain import PretrainConfig
 from hmer.training.finetune import FinetuneConfig
 from pipeline.base import BaseConfig
-from pipeline.expectations import ValidateConfig
-from pipeline.monitor_config import MonitorConfig
-from pipeline.orchestration import FlowConfig
-from pipeline.promotion import RegisterConfig
+from pipeline.flow.orchestration import FlowConfig
+from pipeline.gate.expectations import ValidateConfig
+from pipeline.monitor.config import MonitorConfig
+from pipeline.registry.promotion import RegisterConfig
 from pipeline.sections import explain, inherit, read_yaml
 
 

@@ -32,7 +32,7 @@ from pipeline.resume import RESUME, fingerprint, forget, resume_folder
 from pipeline.sections import BASE, INHERITED, Config, leaves, load_section, read_yaml
 
 if TYPE_CHECKING:
-    from pipeline.tracking import Tracker
+    from pipeline.tracking.runs import Tracker
 
 FAILED = 1
 """Exit code for a failure nobody foresaw: a traceback comes with it."""
@@ -122,7 +122,7 @@ class Stage:
         Raises:
             TrackingError: the tracking server does not answer.
         """
-        from pipeline.tracking import stage_run
+        from pipeline.tracking.runs import stage_run
 
         with stage_run(self, dict(leaves(_plain(config)))) as tracker:
             yield tracker

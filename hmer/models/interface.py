@@ -11,6 +11,8 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from hmer.models.encoders.base import Encoder
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -57,7 +59,7 @@ class Recogniser(nn.Module, ABC):
     """Of the word head, what it can never write included."""
     stride: int
     """Pixels per cell; image sides must be multiples of it."""
-    encoder: nn.Module
+    encoder: Encoder
     """Of the images; held still at the beginning of a training that asks for it."""
     training_only: ClassVar[tuple[str, ...]] = ()
     """Names of the parts that reading does not need."""

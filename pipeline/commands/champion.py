@@ -9,6 +9,6 @@ from pipeline.environment import project_root
 
 def champion() -> None:
     """Fetch the registry's champion into data/models/champion, for `hmer recognize`."""
-    from pipeline.champion import fetch
+    from pipeline.registry.champion import fetch
 
     sys.stdout.write(f"{fetch(project_root())}\n")

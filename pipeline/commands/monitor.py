@@ -21,7 +21,7 @@ def monitor(
 ) -> int:
     """Compare recent input with the data set; exit code 5 where it has drifted."""
     from hmer.progress import Steps
-    from pipeline.monitor import DRIFTED, REPORT, monitor
+    from pipeline.monitor.monitor import DRIFTED, REPORT, monitor
 
     root = project_root()
     with Steps("monitor", None, True, " expressions") as steps:
@@ -36,7 +36,7 @@ def monitor(
 
         run()
     elif retrain:
-        from pipeline.schedule import trigger
+        from pipeline.flow.schedule import trigger
 
         try:
             trigger()

@@ -24,9 +24,9 @@ def promote(
     who: Who = None,
 ) -> None:
     """Make a version champion, whatever the gate said of it."""
-    from pipeline import audit
-    from pipeline.registry import find_version
-    from pipeline.release import crown
+    from pipeline.registry import audit
+    from pipeline.registry.release import crown
+    from pipeline.registry.versions import find_version
 
     root = project_root()
     client, name = registered(root)
@@ -37,8 +37,8 @@ def promote(
 
 def rollback(why: Why, who: Who = None) -> None:
     """Make the champion before this one champion again."""
-    from pipeline import audit
-    from pipeline.release import crown
+    from pipeline.registry import audit
+    from pipeline.registry.release import crown
 
     root = project_root()
     client, name = registered(root)
@@ -51,7 +51,7 @@ def rollback(why: Why, who: Who = None) -> None:
 
 def audit() -> None:
     """Say who made which version champion, when and why."""
-    from pipeline import audit
+    from pipeline.registry import audit
 
     client, name = registered(project_root())
     for done in audit.trail(client, name):
@@ -60,7 +60,7 @@ def audit() -> None:
 
 def relocate() -> None:
     """Tell the tracking store of a project that was moved or copied where it is now."""
-    from pipeline.store import connect
+    from pipeline.tracking.store import connect
 
     # Every command that opens the store does it; MLflow's own user interface does not.
     connect(project_root())
@@ -69,15 +69,15 @@ def relocate() -> None:
 def registered(root: Path) -> tuple[MlflowClient, str]:
     """The registry's client, and the name of the model in the parameters."""
     from pipeline.declaration import PARAMS
-    from pipeline.promotion import RegisterConfig
+    from pipeline.registry.promotion import RegisterConfig
     from pipeline.sections import load_section
-    from pipeline.store import connect
+    from pipeline.tracking.store import connect
 
     client, _ = connect(root)
     return client, load_section(root / PARAMS, "register", RegisterConfig).name
 
 
 def _fetched(root: Path, name: str, version: int) -> None:
-    from pipeline.champion import fetch
+    from pipeline.registry.champion import fetch
 
     sys.stdout.write(f"{name} version {version} is champion: {fetch(root)}\n")

@@ -9,7 +9,7 @@ from pipeline.environment import project_root
 
 def report() -> int:
     """Write reports/index.html: the state of the pipeline on one page."""
-    from pipeline.index_page import write_index
+    from pipeline.overview.page import write_index
 
     page = write_index(project_root())
     if page is not None:

@@ -19,8 +19,8 @@ def reproduce(
     ] = None,
 ) -> int:
     """Make the weights of a registered version again, and compare them byte for byte."""
-    from pipeline.registry import find_version
-    from pipeline.reproduce import recipe, reproduce
+    from pipeline.registry.reproduce import recipe, reproduce
+    from pipeline.registry.versions import find_version
 
     root = project_root()
     client, name = registered(root)

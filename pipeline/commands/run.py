@@ -23,7 +23,7 @@ def run(
     ] = True,
 ) -> int:
     """Bring everything up to date: run the stages whose inputs have changed."""
-    from pipeline.index_page import bring_up_to_date
+    from pipeline.overview.page import bring_up_to_date
 
     try:
         if prefect:
@@ -41,13 +41,13 @@ def run(
 
 def as_flow(config: str | None, settings: tuple[str, ...]) -> int:
     """The Prefect flow; its exit code is that of the stage that failed."""
-    from pipeline.guard import guard
+    from pipeline.flow.guard import guard
     from pipeline.preparation import check
 
     # Prefect takes seconds to start, and wraps what goes wrong in a page of traceback.
     check(project_root(), config, settings)
     guard()
-    from pipeline.flow import StageFailed, pipeline_flow
+    from pipeline.flow.flow import StageFailed, pipeline_flow
 
     state = pipeline_flow(config, settings, return_state=True)
     if state.is_completed():
@@ -73,14 +73,14 @@ def as_repro(config: str | None, settings: tuple[str, ...]) -> int:
     Raises:
         ReproFailed: it did not end well.
     """
-    from pipeline.graph import DVC, anything_to_do
-    from pipeline.guard import guard
+    from pipeline.flow.graph import DVC, anything_to_do
+    from pipeline.flow.guard import guard
+    from pipeline.flow.notify import notifying
+    from pipeline.flow.process import run_group
     from pipeline.locks import hold
-    from pipeline.notify import notifying
     from pipeline.preparation import prepare
-    from pipeline.process import run_group
     from pipeline.resume import RESUME
-    from pipeline.tracking import parent_run
+    from pipeline.tracking.runs import parent_run
 
     root: Path = project_root()
     with hold(root / RESUME / "flow.lock", "the pipeline"), notifying(root):

@@ -22,7 +22,7 @@ def serve(
     settings: Settings = None,
 ) -> None:
     """Run on a schedule, on new data, or both, one run at a time, until interrupted."""
-    from pipeline.schedule import serve_on
+    from pipeline.flow.schedule import serve_on
 
     if cron is None and not on_new_data:
         raise HmerError("say when to run: --cron LINE, --on-new-data, or both")

@@ -24,7 +24,7 @@ def ship(
     ] = None,
 ) -> None:
     """Put a trained recogniser into the package, for everyone: half precision, with a card."""
-    from pipeline.shipping import FOLDER, ship
+    from pipeline.registry.shipping import FOLDER, ship
 
     try:
         text = notes.read_text(encoding="utf-8") if notes else ""

@@ -11,7 +11,7 @@ def main(stage: Stage) -> None:
     from hmer.training.finetune import FinetuneConfig, finetune
     from hmer.training.run import RunContext
     from pipeline.base import BaseConfig
-    from pipeline.verdict import require_passed
+    from pipeline.gate.verdict import require_passed
 
     config, base = stage.config(FinetuneConfig), stage.config(BaseConfig, "base")
     choice = stage.config(ModelConfig, "model")

@@ -10,7 +10,7 @@ def main(stage: Stage) -> None:
     from hmer.selfsup.pretrain import PretrainConfig, pretrain
     from hmer.training.run import RunContext
     from pipeline.base import BaseConfig
-    from pipeline.verdict import require_passed
+    from pipeline.gate.verdict import require_passed
 
     config, base = stage.config(PretrainConfig), stage.config(BaseConfig, "base")
     train = stage.input("data/dataset/train.parquet")

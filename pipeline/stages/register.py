@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.stage import Stage, run_stage
 
 if TYPE_CHECKING:
-    from pipeline.candidate import Candidate
+    from pipeline.registry.candidate import Candidate
 
 REPORT = "reports/registration.json"
 PICTURE = "reports/registration.png"
@@ -18,11 +18,11 @@ PICTURE = "reports/registration.png"
 def main(stage: Stage) -> None:
     """Recogniser and its scores in, decision out; the registry and the champion folder change."""
     from hmer.evaluation.evaluate import EvaluateConfig
-    from pipeline.candidate import candidate
-    from pipeline.champion import export
-    from pipeline.promotion import RegisterConfig
-    from pipeline.registration_plot import registration_plot
-    from pipeline.release import register
+    from pipeline.registry.candidate import candidate
+    from pipeline.registry.champion import export
+    from pipeline.registry.plot import registration_plot
+    from pipeline.registry.promotion import RegisterConfig
+    from pipeline.registry.release import register
 
     config = stage.config(RegisterConfig)
     scoring = stage.config(EvaluateConfig, "evaluate")
@@ -34,7 +34,7 @@ def main(stage: Stage) -> None:
     )
 
     def rescore(model: Path, asks: Candidate, work: Path) -> Path:
-        from pipeline.rescoring import rescore
+        from pipeline.registry.rescoring import rescore
 
         return rescore(model, asks, scoring, work)
 

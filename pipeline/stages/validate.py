@@ -20,10 +20,10 @@ def main(stage: Stage) -> None:
     Raises:
         GateClosed: the data is refused, or a check is broken.
     """
-    from pipeline.evidence import gather
-    from pipeline.expectations import ValidateConfig
-    from pipeline.gate import judge, load_great_expectations
-    from pipeline.validation_report import write_report
+    from pipeline.gate.evidence import gather
+    from pipeline.gate.expectations import ValidateConfig
+    from pipeline.gate.gate import judge, load_great_expectations
+    from pipeline.gate.report import write_report
 
     config = stage.config(ValidateConfig)
     dataset = stage.input("data/dataset")

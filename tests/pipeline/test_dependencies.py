@@ -55,10 +55,10 @@ def test_what_is_declared_exists(stage: Declaration) -> None:
         ("hmer/selfsup/pretrain.py", {"pretrain"}),
         ("hmer/training/finetune.py", {"finetune"}),
         ("hmer/evaluation/metrics.py", {"evaluate"}),
-        ("pipeline/expectations.py", {"validate"}),
-        ("pipeline/registry.py", {"register"}),
+        ("pipeline/gate/expectations.py", {"validate"}),
+        ("pipeline/registry/versions.py", {"register"}),
         ("hmer/recognizer.py", {"evaluate", "register"}),
-        ("pipeline/tracking.py", set()),
+        ("pipeline/tracking/runs.py", set()),
     ],
 )
 def test_a_change_runs_again_what_it_must_and_no_more(file: str, stages: set[str]) -> None:

@@ -168,6 +168,6 @@ def test_any_encoder(kind: str, toy_words: Vocabulary, draw_batch: BatchMaker) -
 def test_the_fields_size(kind: type[BTTR] | type[CoMER], weights: int) -> None:
     config = {BTTR: BTTRConfig, CoMER: CoMERConfig}[kind]()
     with torch.device("meta"):
-        made = kind(config, vocabulary("comer"))  # type: ignore[arg-type]
+        made = kind(config, vocabulary("comer"))
     assert sum(p.numel() for p in made.parameters()) == weights
     assert made.classes == 113

@@ -16,11 +16,11 @@ def test_smirnovs_distance_by_hand() -> None:
 
 def test_the_most_different_habit_comes_first() -> None:
     rng = np.random.default_rng(0)
-    real = {"same": rng.normal(size=500), "moved": rng.normal(size=500), "rare": [0.0]}
-    composed = {"same": rng.normal(size=400), "moved": rng.normal(2, 1, 400), "rare": [0.0]}
-    found = compare(
-        {name: list(v) for name, v in real.items()}, {name: list(v) for name, v in composed.items()}
-    )
+    same, moved = rng.normal(size=500).tolist(), rng.normal(size=500).tolist()
+    real = {"same": same, "moved": moved, "rare": [0.0]}
+    same, moved = rng.normal(size=400).tolist(), rng.normal(2, 1, 400).tolist()
+    composed = {"same": same, "moved": moved, "rare": [0.0]}
+    found = compare(real, composed)
     assert [distance.name for distance in found] == ["moved", "same"]
     assert found[0].ks > 0.5 > 0.15 > found[1].ks
     assert found[0].count == (500, 400) and found[0].composed == pytest.approx(2.0, abs=0.2)

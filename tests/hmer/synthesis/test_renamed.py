@@ -1,4 +1,5 @@
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hmer.synthesis.renamed import Renamer
 COUNTS = Counter(dict.fromkeys([*"abcdxyzABn0123456789+-=<>()[]", r"\alpha", r"\beta"], 10))
 
 
-def shape(row: Row) -> tuple:
+def shape(row: Row) -> tuple[Any, ...]:
     return tuple(tuple((kind, shape(child)) for kind, child in node.children) for node in row)
 
 

@@ -15,7 +15,7 @@ def test_strokes_are_grouped_by_symbol() -> None:
     root = fromstring(to_svg(Ink(loose, (Symbol(r"\alpha", (0, 1)),)), margin=0.5))
     assert root.get("viewBox") == "-0.500 -0.500 6.000 6.000"
     group, last = root[0], root[1]
-    assert group.find(f"{SVG}title").text == r"\alpha"
+    assert [title.text for title in group.iter(f"{SVG}title")] == [r"\alpha"]
     lines = [line.get("points") for line in group.iter(f"{SVG}polyline")]
     assert lines == ["1.000,2.000 3.000,4.000", "5.000,5.000 5.000,5.000"]
     assert last.get("points") == "0.000,0.000 1.000,1.000"

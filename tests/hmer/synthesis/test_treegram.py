@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from hmer.latex.parse import parse
-from hmer.latex.tree import Relation
+from hmer.latex.tree import Relation, Row
 from hmer.synthesis.treegram import END, ROOT, START, TreeGram, kind_of, unit_of
 
 
-def trees(*captions: str) -> list[tuple]:
+def trees(*captions: str) -> list[Row]:
     return [parse(caption.split()) for caption in captions]
 
 

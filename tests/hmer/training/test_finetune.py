@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -85,7 +85,7 @@ class Spy:
             start(module, *args)
             if not self.states:
                 self.note(module)
-            self.training.append(module.model.decoder.training)
+            self.training.append(cast(Any, module.model.decoder).training)
 
         def on_end(module: Finetune, *args: Any) -> None:
             end(module, *args)

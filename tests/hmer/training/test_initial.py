@@ -65,7 +65,7 @@ def test_any_recogniser_may_have_the_trained_encoder(finished: Path, init: Any) 
 def test_another_encoder_starts_from_nothing(finished: Path, tmp_path: Path) -> None:
     small = comer(name="densenet", growth=4, layers=1)
     for init in ("scratch", "auto"):
-        model = initial(small, init, WORDS, tmp_path / "none", tmp_path / "none")  # type: ignore[arg-type]
+        model = initial(small, init, WORDS, tmp_path / "none", tmp_path / "none")
         assert isinstance(model.encoder, DenseNet)
     with pytest.raises(HmerError, match=r"'pretrain'.*comer has another.*compact.*scratch"):
         initial(small, "pretrain", WORDS, *trained(finished))

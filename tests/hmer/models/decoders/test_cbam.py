@@ -33,7 +33,8 @@ def reference(made: Cbam, hidden: Tensor) -> Tensor:
 
     def mlp(x: Tensor) -> Tensor:
         inner = (weights["mlp.0.weight"] @ x + weights["mlp.0.bias"]).clamp(min=0)
-        return weights["mlp.2.weight"] @ inner + weights["mlp.2.bias"]
+        said: Tensor = weights["mlp.2.weight"] @ inner + weights["mlp.2.bias"]
+        return said
 
     mean = torch.stack([hidden[c].sum() / (height * width) for c in range(channels)])
     most = torch.stack([hidden[c].max() for c in range(channels)])

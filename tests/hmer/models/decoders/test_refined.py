@@ -70,11 +70,13 @@ class Slow:
         self.looked: list[list[Array]] = [[] for _ in range(CONFIG.layers)]
 
     def linear(self, name: str, x: Array) -> Array:
-        return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+        out: Array = x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+        return out
 
     def norm(self, name: str, x: Array) -> Array:
         x = (x - x.mean()) / np.sqrt(x.var() + 1e-5)
-        return x * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+        out: Array = x * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+        return out
 
     def next(self, x: Array, counts: bool = True) -> Array:
         """Hidden state after one more input (width,)."""
@@ -91,8 +93,8 @@ class Slow:
         for part in (slice(h * size, (h + 1) * size) for h in range(HEADS)):
             logits = np.array([query[part] @ k[part] for k, _ in self.said[index]]) / size**0.5
             weights = np.exp(logits) / np.exp(logits).sum()
-            values = [v[part] for _, v in self.said[index]]
-            heads.append(sum(w * v for w, v in zip(weights, values, strict=True)))
+            spoken = [v[part] for _, v in self.said[index]]
+            heads.append(sum(w * v for w, v in zip(weights, spoken, strict=True)))
         x = x + self.linear(f"{name}.self_merge", np.concatenate(heads))
         x = self.norm(f"{name}.norm_self", x)
 
@@ -122,7 +124,8 @@ class Slow:
     @staticmethod
     def softmax(logits: Array) -> Array:
         weights = np.exp(logits)
-        return weights / weights.sum(axis=1, keepdims=True)
+        out: Array = weights / weights.sum(axis=1, keepdims=True)
+        return out
 
     def refine(self, looked: list[Array]) -> Array:
         """The ARM of one step, from a fresh sum over all steps before: (heads, h, w)."""

@@ -1,0 +1,1 @@
+"""The DAG as a Prefect flow: order, retries, schedules, messages."""

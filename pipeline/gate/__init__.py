@@ -1,0 +1,1 @@
+"""The data gate: expectations, verdict, report."""

@@ -1,0 +1,1 @@
+"""Drift: is recent input still what the model was trained on?"""

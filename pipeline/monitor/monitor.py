@@ -1,0 +1,91 @@
+"""Has the input changed since training? Recent pictures or ink against the data set.
+
+Both sides are prepared and read by the champion in the same way, so that they differ only where
+the input does. The reference is the validation split: from the same sources as the training data,
+but never trained on, so that confidence can be compared too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from hmer.errors import HmerError
+from hmer.recognizer import Recognizer
+from pipeline.declaration import PARAMS
+from pipeline.monitor.compare import Drift, compare
+from pipeline.monitor.config import MonitorConfig
+from pipeline.monitor.observe import Observed, observe, recent_files, reference_sources
+from pipeline.monitor.page import write_report
+from pipeline.outputs import atomic_file, atomic_outputs
+from pipeline.registry.champion import FOLDER
+from pipeline.resume import RESUME, content_digest
+from pipeline.sections import load_section
+
+SPLIT = "data/dataset/val.parquet"
+REPORT = "reports/monitor"
+DRIFTED = 5
+"""Exit code: recent input has drifted."""
+
+Progress = Callable[[str, int], object]
+
+
+def monitor(
+    root: Path, folder: Path, progress: Progress = lambda what, done: None, model: str = FOLDER
+) -> Drift:
+    """Compare the newest files of `folder` with the data set, and write `reports/monitor/`.
+
+    Args:
+        root: the project.
+        folder: recent pictures and InkML.
+        progress: told what is being read and how many have been.
+        model: folder with the recogniser.
+
+    Raises:
+        HmerError: nothing to compare, no champion, no data set, too few files, or wrong parameters.
+    """
+    config = load_section(root / PARAMS, "monitor", MonitorConfig)
+    files = recent_files(folder, config.most)
+    recognizer = Recognizer.load(root / model)
+    sources = [(str(path.relative_to(folder)), path) for path in files]
+    recent = observe(recognizer, sources, config.beam, lambda done: progress("recent", done))
+    unread = len(recent.refused) > config.unreadable * len(files)
+    if len(recent.rows) < config.least and not unread:
+        raise HmerError(
+            f"{folder}: {len(recent.rows)} files can be read, fewer than monitor.least = "
+            f"{config.least}: too few to tell drift from chance"
+        )
+    reference = _reference(root, root / model, recognizer, config, progress)
+    drift = compare(recent, reference, config)
+    with atomic_outputs(root / REPORT) as out:
+        write_report(out, recent, reference, drift)
+    return drift
+
+
+def _reference(
+    root: Path, model: Path, recognizer: Recognizer, config: MonitorConfig, progress: Progress
+) -> Observed:
+    """The data set's side, kept from one call to the next: it takes longest."""
+    parts = [
+        content_digest(model),
+        content_digest(root / SPLIT) if (root / SPLIT).is_file() else "",
+    ]
+    digest = hashlib.sha256(json.dumps([*parts, config.reference, config.beam]).encode())
+    kept = root / RESUME / "monitor" / f"{digest.hexdigest()[:16]}.json"
+    if kept.is_file():
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        return Observed(pd.DataFrame(found["rows"]), [Counter(one) for one in found["tokens"]])
+    sources = reference_sources(root / SPLIT, config.reference)
+    seen = observe(recognizer, sources, config.beam, lambda done: progress("data set", done))
+    if kept.parent.is_dir():
+        for old in kept.parent.iterdir():
+            old.unlink()
+    with atomic_file(kept) as partial:
+        values = {"rows": seen.rows.to_dict("list"), "tokens": seen.tokens}
+        partial.write_text(json.dumps(values), encoding="utf-8")
+    return seen

@@ -1,0 +1,1 @@
+"""`reports/index.html`: the last run on one page."""

@@ -1,0 +1,1 @@
+"""Versions of the model: packaged, compared, promoted, brought back, shipped."""

@@ -1,0 +1,115 @@
+"""A recogniser as a *models-from-code* pyfunc: code, safetensors, pinned requirements."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.imports import reach
+from pipeline.registry.candidate import FILES, Candidate
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+    from mlflow.models.model import ModelInfo
+
+    from pipeline.tracking.runs import Tracker
+
+SERVING = Path(__file__).with_name("serving_model.py")
+SERVED = "hmer.recognizer"
+
+
+def log_model(candidate: Candidate, tracker: Tracker, root: Path) -> ModelInfo:
+    """The candidate as a logged model of the run, with what it was measured at."""
+    import mlflow
+
+    mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+    with (
+        served_code(root) as code,
+        only(candidate.model) as model,
+        mlflow.start_run(run_id=tracker.run_id),
+    ):
+        info: ModelInfo = mlflow.pyfunc.log_model(
+            name="recogniser",
+            python_model=str(SERVING),
+            artifacts={"model": str(model)},
+            code_paths=[str(code)],
+            pip_requirements=requirements(root),
+            signature=signature(),
+            input_example=input_example(candidate),
+        )
+        numbers = {k: float(v) for k, v in candidate.metrics.items() if isinstance(v, int | float)}
+        mlflow.log_metrics(
+            {f"{candidate.split}.{key}": value for key, value in numbers.items()},
+            model_id=info.model_id,
+        )
+    return info
+
+
+def signature() -> ModelSignature:
+    """A picture or ink in, LaTeX with its confidence out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, DataType, Schema
+
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.binary, "image")]),
+        outputs=Schema(
+            [
+                ColSpec(DataType.string, "latex"),
+                ColSpec(DataType.double, "confidence"),
+                ColSpec(DataType.string, "error"),
+            ]
+        ),
+    )
+
+
+def requirements(root: Path) -> list[str]:
+    """Pinned distributions that the served code imports, as installed here."""
+    needed = reach(SERVED, root).foreign | {"mlflow", "pandas"}
+    known = packages_distributions()
+    # Several distributions may share a module (mlflow, mlflow-skinny): its namesake is meant.
+    names = sorted(
+        {
+            module if module in known[module] else known[module][0]
+            for module in needed
+            if module in known
+        },
+        key=str.lower,
+    )
+    return [f"{name}=={version(name)}" for name in names]
+
+
+@contextmanager
+def served_code(root: Path) -> Iterator[Path]:
+    """A copy of the package `hmer` with only the modules that serving imports."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file in sorted(reach(SERVED, root).files):
+            target = Path(folder) / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / file, target)
+        yield Path(folder) / "hmer"
+
+
+def input_example(candidate: Candidate) -> Any:
+    """The first image of the test set, as a request would send it."""
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    first = pq.ParquetFile(candidate.test).read_row_group(0, columns=["image"])
+    return pd.DataFrame({"image": [first["image"][0].as_py()]})
+
+
+@contextmanager
+def only(model: Path) -> Iterator[Path]:
+    """The recogniser's own files, without curves and metrics."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "recogniser"
+        copy.mkdir()
+        for name in FILES:
+            shutil.copyfile(model / name, copy / name)
+        yield copy

@@ -1,0 +1,226 @@
+"""The weights of a registered version once more, from its commit and parameters, byte for byte."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hmer.errors import HmerError
+from pipeline.declaration import PARAMS
+from pipeline.flow.process import run_group
+from pipeline.resume import content_digest
+from pipeline.tracking.provenance import LOCK, git
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+OURS = ("DVC_", "HMER_", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "PREFECT_")
+"""Environment of this project, which the other one must not inherit."""
+
+
+class CannotReproduce(HmerError):
+    """The version does not say enough, or what it says is not to be had any more."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a version says about its making."""
+
+    label: str
+    commit: str
+    params: bytes
+    weights: str
+    sha256: str
+    stage: str
+    raw: tuple[str, str] | None
+    environment: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`sha256` is what came out; `same` whether it is what the version has."""
+
+    label: str
+    sha256: str
+    same: bool
+
+    def line(self) -> str:
+        """The result, in one line."""
+        if self.same:
+            return (
+                f"{self.label}: reproduced, the weights are byte-identical (sha256 {self.sha256})"
+            )
+        return f"{self.label}: NOT reproduced, other weights came out (sha256 {self.sha256})"
+
+
+def recipe(client: MlflowClient, root: Path, version: ModelVersion, register: str) -> Recipe:
+    """Read and check what is needed, before anything is computed.
+
+    Args:
+        client: of the registry.
+        root: the project, with the git repository and the raw data.
+        version: what to reproduce.
+        register: the stage whose run has the parameters.
+
+    Raises:
+        CannotReproduce: something is not recorded, was never committed, or is not there any more.
+    """
+    tags: Mapping[str, str] = version.tags
+    label = f"{version.name} version {version.version}"
+    for key, told in (
+        ("git.commit", "it was not made in a git repository"),
+        ("sha256", "it does not say what its weights are"),
+        (f"run.{register}", "it does not name its run"),
+    ):
+        if not tags.get(key):
+            raise CannotReproduce(f"{label} cannot be reproduced: {told}")
+    if tags.get("git.dirty") == "true":
+        raise CannotReproduce(
+            f"{label} was made from code that was not committed ({tags.get('git.changed', '')}): "
+            "no commit brings it back"
+        )
+    commit = tags["git.commit"]
+    if not git(root, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"):
+        raise CannotReproduce(
+            f"{label} was made from commit {commit}, which this repository does not have: "
+            "`git fetch` it"
+        )
+    raw = (tags["raw.path"], tags["raw.digest"]) if "raw.digest" in tags else None
+    if raw is not None:
+        _check_raw(root, label, *raw)
+    return Recipe(
+        label=label,
+        commit=commit,
+        params=_params(client, label, tags[f"run.{register}"]),
+        weights=tags.get("weights.path", "data/models/finetune/model.safetensors"),
+        sha256=tags["sha256"],
+        stage=tags.get("weights.stage", "finetune"),
+        raw=raw,
+        environment=tags.get("environment.lock", ""),
+    )
+
+
+def reproduce(found: Recipe, root: Path, into: Path | None = None) -> Outcome:
+    """Make the weights again in a worktree of the commit, with caches of its own.
+
+    Args:
+        found: what to make.
+        root: the project.
+        into: where the worktree is put and left; a temporary one is removed.
+
+    Raises:
+        CannotReproduce: the worktree cannot be made, or the pipeline fails in it.
+    """
+    with _worktree(root, found.commit, into) as tree:
+        (tree / PARAMS).write_bytes(found.params)
+        if found.raw is not None:
+            _bring(root / found.raw[0], tree / found.raw[0], found.raw[1])
+        lock = content_digest(tree / LOCK) if (tree / LOCK).is_file() else ""
+        now = content_digest(root / LOCK) if (root / LOCK).is_file() else ""
+        if lock and lock != now:
+            sys.stderr.write(f"warning: {LOCK} has changed since: other library versions\n")
+        # A shared or configured cache would hand out the old weights in place of new ones.
+        (tree / ".dvc").mkdir(exist_ok=True)
+        (tree / ".dvc" / "config.local").write_text("[cache]\n    dir = cache\n", encoding="utf-8")
+        command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache", found.stage]
+        with _environment(tree):
+            code = run_group(command, tree)
+        if code:
+            raise CannotReproduce(f"{found.label}: the pipeline ended with code {code} in {tree}")
+        made = tree / found.weights
+        if not made.is_file():
+            raise CannotReproduce(f"{found.label}: the pipeline has not made {found.weights}")
+        digest = content_digest(made)
+    return Outcome(found.label, digest, digest == found.sha256)
+
+
+def _check_raw(root: Path, label: str, path: str, digest: str) -> None:
+    if not (root / path).exists():
+        raise CannotReproduce(f"{label} was made from {path}, which is not here: bring it back")
+    now = content_digest(root / path)
+    if now != digest:
+        raise CannotReproduce(
+            f"{label} was made from other raw data: {path} has sha256 {now[:12]} now, "
+            f"had {digest[:12]}"
+        )
+
+
+def _params(client: MlflowClient, label: str, run_id: str) -> bytes:
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return Path(client.download_artifacts(run_id, PARAMS, folder)).read_bytes()
+        except (MlflowException, OSError) as error:
+            first = str(error).splitlines()[0]
+            raise CannotReproduce(f"{label}: run {run_id} has no {PARAMS}: {first}") from None
+
+
+def _bring(source: Path, target: Path, digest: str) -> None:
+    """The raw data into the worktree, as links where the file system can."""
+    if source.resolve() == target.resolve():
+        return  # an absolute path
+    if target.exists() and content_digest(target) == digest:
+        return
+    if target.is_dir():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=_link)
+    else:
+        target.unlink(missing_ok=True)
+        _link(str(source), str(target))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+@contextmanager
+def _worktree(root: Path, commit: str, into: Path | None) -> Iterator[Path]:
+    if into is not None and into.exists() and (not into.is_dir() or any(into.iterdir())):
+        raise CannotReproduce(f"{into} is not an empty folder: name another one")
+    with tempfile.TemporaryDirectory(prefix="reproduce-") as folder:
+        tree = (into or Path(folder) / "project").resolve()
+        git(root, "worktree", "prune")
+        git(root, "worktree", "add", "--detach", "--quiet", str(tree), commit)
+        if not (tree / ".git").exists():
+            raise CannotReproduce(f"git cannot put commit {commit} into {tree}")
+        # The project may be a folder of the repository.
+        inside = git(root, "rev-parse", "--show-prefix")
+        try:
+            yield tree / inside
+        finally:
+            if into is None:
+                git(root, "worktree", "remove", "--force", str(tree))
+
+
+@contextmanager
+def _environment(tree: Path) -> Iterator[None]:
+    """The environment of a shell that has just entered the worktree."""
+    before = dict(os.environ)
+    for name in list(os.environ):
+        if name.startswith(OURS):
+            del os.environ[name]
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        part for part in (str(tree), os.environ.get("PYTHONPATH", "")) if part
+    )
+    try:
+        from pipeline.environment import apply_environment
+
+        apply_environment(tree)
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

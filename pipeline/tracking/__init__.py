@@ -1,0 +1,1 @@
+"""What MLflow is told: runs, curves, data sets, where everything came from."""

@@ -1,0 +1,66 @@
+"""The tracking store: how it is reached, and what to say where it does not answer."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hmer.errors import HmerError
+from pipeline.tracking.relocation import relocate
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "hmer"
+ARTIFACTS = "mlruns"
+"""Folder of a project-local store's artifacts."""
+
+
+class TrackingError(HmerError):
+    """The tracking server does not answer, or refuses."""
+
+    exit_code = 75
+
+
+def connect(root: Path) -> tuple[MlflowClient, str]:
+    """Client and experiment id; local artifacts lie in the project, wherever one stands.
+
+    Raises:
+        TrackingError: the server does not answer.
+    """
+    with answered():
+        from mlflow import MlflowClient
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table it makes
+        uri = os.environ["MLFLOW_TRACKING_URI"]
+        if uri.startswith("sqlite:///"):
+            relocate(Path(uri.removeprefix("sqlite:///")), ARTIFACTS)
+        client = MlflowClient(uri)
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return client, str(found.experiment_id)
+        place = (root / ARTIFACTS).as_uri() if uri.startswith("sqlite:") else None
+        return client, str(client.create_experiment(name, artifact_location=place))
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Turn any failure of the store in the block into one line with the remedy.
+
+    Raises:
+        TrackingError: the block failed.
+    """
+    try:
+        yield
+    except Exception as error:  # network, data base, credentials: one remedy for all
+        uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+        first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise TrackingError(
+            f"the MLflow tracking store {uri} does not answer ({first}); start it, or unset "
+            "MLFLOW_TRACKING_URI to track in the project"
+        ) from error

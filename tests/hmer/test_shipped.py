@@ -1,0 +1,113 @@
+"""The recogniser that comes with the package reads handwriting it has never seen."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from hmer.decoding.bidirectional import DecodingConfig
+from hmer.ink.strokes import Ink, Points
+from hmer.recognizer import SHIPPED, Recognizer
+from hmer.synthesis.writing import write_latex
+
+FAST = DecodingConfig(beam=3)
+Stroke = Sequence[tuple[float, float]]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Recognizer:
+    return Recognizer.load()
+
+
+def arc(x: float, y: float, r: float, start: float, end: float, tall: float = 1.0) -> Stroke:
+    """Points on an ellipse around (x, y), angles in degrees, clockwise from the right."""
+    turns = [math.radians(start + (end - start) * i / 20) for i in range(21)]
+    return [(x + r * math.cos(a), y + tall * r * math.sin(a)) for a in turns]
+
+
+ONE: list[Stroke] = [[(0.1, 0.3), (0.4, 0.0), (0.4, 1.5)]]
+TWO: list[Stroke] = [[*arc(0.4, 0.4, 0.4, 200, 390), (0.0, 1.5), (0.9, 1.45)]]
+THREE: list[Stroke] = [[*arc(0.35, 0.35, 0.36, 210, 440), *arc(0.35, 1.1, 0.42, 280, 500)]]
+ZERO: list[Stroke] = [arc(0.4, 0.75, 0.42, -90, 275, 1.7)]
+PLUS: list[Stroke] = [[(0.0, 0.8), (0.9, 0.8)], [(0.45, 0.35), (0.45, 1.25)]]
+MINUS: list[Stroke] = [[(0.0, 0.8), (0.9, 0.78)]]
+EQUALS: list[Stroke] = [[(0.0, 0.6), (0.9, 0.58)], [(0.0, 1.0), (0.9, 0.98)]]
+EX: list[Stroke] = [[(0.0, 0.5), (0.8, 1.5)], [(0.8, 0.5), (0.0, 1.5)]]
+
+
+def at(glyph: list[Stroke], x: float, y: float = 0.0, size: float = 1.0) -> list[Stroke]:
+    return [[(x + size * px, y + size * py) for px, py in stroke] for stroke in glyph]
+
+
+HAND_MADE: dict[str, list[Stroke]] = {
+    "1 + 2": at(ONE, 0) + at(PLUS, 1) + at(TWO, 2.4),
+    "x ^ { 2 }": at(EX, 0) + at(TWO, 1.0, -0.35, 0.55),
+    "3 - 1 = 2": at(THREE, 0) + at(MINUS, 1.3) + at(ONE, 2.6) + at(EQUALS, 3.6) + at(TWO, 5.0),
+    r"\frac { 1 } { 2 }": [*at(ONE, 0.3), [(-0.3, 1.95), (1.4, 1.9)], *at(TWO, 0.1, 2.35)],
+    "x + 3 = 1 0": at(EX, 0) + at(PLUS, 1.3) + at(THREE, 2.7) + at(EQUALS, 4) + at(ONE, 5.4)
+    + at(ZERO, 6.2),
+}  # fmt: skip
+
+
+def ink(strokes: list[Stroke], scale: float = 100.0) -> Ink:
+    return Ink(tuple(np.array(stroke, np.float32) * np.float32(scale) for stroke in strokes))
+
+
+def photograph(strokes: Sequence[Points]) -> bytes:
+    """Dark lines on paper that is not quite white, with light from one side."""
+    points = np.concatenate(strokes)
+    low, high = points.min(axis=0) - 40, points.max(axis=0) + 40
+    width, height = (int(side) for side in high - low)
+    light: NDArray[np.float64] = np.linspace(205, 245, width)[None, :] * np.ones((height, 1))
+    picture = Image.fromarray(light.astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    for stroke in strokes:
+        draw.line([tuple(point) for point in (stroke - low).tolist()], fill=50, width=7)
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=85)
+    return stream.getvalue()
+
+
+def test_the_weights_are_the_ones_described() -> None:
+    about = json.loads((SHIPPED / "model.json").read_text(encoding="utf-8"))
+    weights = (SHIPPED / "model.safetensors").read_bytes()
+    assert hashlib.sha256(weights).hexdigest() == about["sha256"]
+    assert len(weights) <= 16 * 2**20
+    assert "CC BY-NC-SA" in (SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("caption", HAND_MADE)
+def test_reads_what_was_drawn_by_hand(shipped: Recognizer, caption: str) -> None:
+    assert shipped.recognize(ink(HAND_MADE[caption]), FAST).latex == caption
+
+
+def test_reads_photographs(shipped: Recognizer) -> None:
+    read = [
+        shipped.recognize(photograph(ink(strokes).strokes), FAST).latex
+        for strokes in HAND_MADE.values()
+    ]
+    assert sum(a == b for a, b in zip(read, HAND_MADE, strict=True)) >= 4, read
+
+
+def test_reads_most_of_what_the_font_writes(shipped: Recognizer) -> None:
+    captions = [
+        "a + b",
+        r"\frac { x } { y }",
+        "n ^ { 2 }",
+        r"\sqrt { 2 }",
+        "( a + b ) c",
+        "y = 4 x",
+    ]
+    read = [
+        shipped.recognize(write_latex(caption, 3, None, True).ink, FAST).latex
+        for caption in captions
+    ]
+    assert sum(a == b for a, b in zip(read, captions, strict=True)) >= 4, read

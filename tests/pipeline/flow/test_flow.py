@@ -1,0 +1,269 @@
+"""The Prefect flow over a toy project: states, exit codes, retries, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from pipeline.environment import apply_environment
+from pipeline.flow.flow import StageFailed, Told, may_pass
+from pipeline.flow.schedule import answers, check_cron, free_port, server
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from tests.pipeline.conftest import Toy
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking store, which takes seconds to make."""
+    from pipeline.tracking.runs import connect
+
+    root = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
+        connect(root)
+    return root / "mlflow.db"
+
+
+@pytest.fixture
+def tracked(toy: Toy, empty_store: Path) -> Toy:
+    """A toy project with its tracking store."""
+    shutil.copyfile(empty_store, toy.root / "mlflow.db")
+    return toy
+
+
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server for all flows of this file: the one that `serve` starts."""
+    home = tmp_path_factory.mktemp("prefect")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("PREFECT", "MLFLOW")):
+                patch.delenv(name)
+        kept = dict(os.environ)
+        apply_environment(home)
+        patch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{home}/db")
+        with server() as url:
+            yield url
+        assert not answers(url)
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+def at(url: str) -> str:
+    """The command line with that Prefect server."""
+    return f"import os; os.environ['PREFECT_API_URL'] = {url!r}; exec(open('go.py').read())"
+
+
+def go(toy: Toy, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return toy.run("-c", at(url), *arguments)
+
+
+def asked(url: str, path: str) -> list[dict[str, Any]]:
+    """What the server says."""
+    request = urllib.request.Request(
+        f"{url}/{path}", b"{}", {"Content-Type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        found: list[dict[str, Any]] = json.load(reply)
+        return found
+
+
+def runs(toy: Toy) -> list[tuple[str, str]]:
+    with sqlite3.connect(toy.root / "mlflow.db") as store:
+        rows = store.execute("select name, status from runs order by start_time")
+        return [(str(name), str(status)) for name, status in rows]
+
+
+def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) -> None:
+    """One story in three flows: starting one takes seconds."""
+    tracked.params(second={"fail": "user"})
+    first = go(tracked, prefect_server, "run")
+    assert first.returncode == 2
+    assert "error: stage second failed: the toy is broken: mend it" in first.stderr
+    told = first.stdout + first.stderr
+    assert "first at work, start 1" in told
+    assert "Retry" not in told, "a mistake is no better the second time"
+    assert not (tracked.root / "out/third").exists()
+    assert runs(tracked) == [("pipeline", "FAILED")]
+
+    tracked.params(second={"fail": "once", "optimisation": {"steps": 1}})
+    second = go(tracked, prefect_server, "run")
+    assert second.returncode == 0, second.stderr
+    told = second.stdout + second.stderr
+    assert "Retry 1/2" in told
+    assert "first cached, second ran, third ran" in told
+    assert (tracked.root / "out/second/starts.txt").read_text() == "2", "it did not resume"
+    assert (tracked.root / "out/third/value.txt").read_text() == "ink"
+
+    names = {run["name"] for run in asked(prefect_server, "task_runs/filter")}
+    assert names == {"first", "second", "third"}
+    states = {run["state_name"] for run in asked(prefect_server, "task_runs/filter")}
+    assert states == {"Ran", "Cached", "Failed"}
+    lines = {log["message"] for log in asked(prefect_server, "logs/filter")}
+    assert "second at work, start 2" in lines, "the stage's log is not in the user interface"
+    (limit,) = asked(prefect_server, "v2/concurrency_limits/filter")
+    assert (limit["name"], limit["limit"], limit["active_slots"]) == ("hmer-training", 1, 0)
+
+    third = go(tracked, prefect_server, "run")
+    assert third.returncode == 0
+    assert "first cached, second cached, third cached" in third.stdout + third.stderr
+    assert len(runs(tracked)) == 2, "a run in which nothing is done is no news"
+
+
+def test_a_stage_that_takes_too_long_is_ended(tracked: Toy, prefect_server: str) -> None:
+    """And told to the webhook, which is not there: one warning."""
+    tracked.params(
+        first={"seconds": 90},
+        flow={"limits": {"first": 0.1}, "delays": [0.1], "webhook": "http://127.0.0.1:1/"},
+    )
+    done = go(tracked, prefect_server, "run")
+    assert done.returncode == 1
+    assert "stage first failed: not done after 0.1 minutes" in done.stderr
+    assert "Retry" not in done.stdout + done.stderr
+    assert done.stderr.count("warning: the webhook did not take the message") == 1
+    assert not (tracked.root / "out/first").exists()
+    started = tracked.root / "pid-first"
+    assert not (started.exists() and Path(f"/proc/{started.read_text()}").exists())
+
+
+def test_one_training_at_a_time(prefect_server: str) -> None:
+    import threading
+
+    from prefect.logging import disable_run_logger
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from pipeline.flow.turn import one_training
+
+    in_turn = threading.Event()
+
+    def second() -> None:
+        with (
+            temporary_settings({PREFECT_API_URL: prefect_server}),
+            disable_run_logger(),
+            one_training(True),
+        ):
+            in_turn.set()
+
+    other = threading.Thread(target=second)
+    with temporary_settings({PREFECT_API_URL: prefect_server}), one_training(True):
+        other.start()
+        assert not in_turn.wait(3)
+    assert in_turn.wait(60), "the place is not given on"
+    other.join()
+
+
+def test_everything_listens_on_this_machine_only(prefect_server: str) -> None:
+    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    listening = [
+        connection.laddr.ip
+        for process in family
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening and set(listening) <= {"127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_flow(tracked: Toy, prefect_server: str, number: int) -> None:
+    tracked.params(second={"seconds": 90})
+    script = (
+        f"import os; os.environ['PREFECT_API_URL'] = {prefect_server!r}; exec(open('go.py').read())"
+    )
+    flow = tracked.start("-c", script, "run")
+    deadline = time.monotonic() + 300
+    path = tracked.root / "pid-second"
+    while not (path.exists() and path.read_text()):
+        assert flow.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    stage = int(path.read_text())
+    flow.send_signal(number)
+    output, _ = flow.communicate(timeout=120)
+    assert flow.returncode == (143 if number == signal.SIGTERM else -number), output.decode()
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{stage}").exists():
+        assert time.monotonic() < deadline, "the stage outlived the flow"
+        time.sleep(0.05)
+    wanted = "KILLED" if number == signal.SIGTERM else "RUNNING"
+    assert runs(tracked) == [("pipeline", wanted)]
+    assert not (tracked.root / "out/second").exists()
+    (starts,) = (tracked.root / ".resume/second").rglob("starts.txt")
+    assert starts.read_text() == "1", "there is nothing to go on from"
+
+
+def test_two_flows_at_once_are_refused(toy: Toy, prefect_server: str) -> None:
+    from pipeline.locks import hold
+
+    with hold(toy.root / ".resume/flow.lock", "a test"):
+        done = go(toy, prefect_server, "run")
+    assert done.returncode != 0
+    assert f"the pipeline is being run by process {os.getpid()}" in done.stderr
+
+
+def test_without_prefect_it_is_dvc_repro(toy: Toy) -> None:
+    done = toy.run("go.py", "run", "--no-prefect")
+    assert done.returncode == 0, done.stderr
+    assert "Running stage 'third'" in done.stdout + done.stderr
+    assert "Nothing has been evaluated yet" in done.stdout
+    toy.params(first={"fail": "user"})
+    done = toy.run("go.py", "run", "--no-prefect")
+    assert done.returncode != 0
+    assert "error: first: the toy is broken" in done.stdout + done.stderr
+
+
+def test_what_the_lines_of_dvc_say() -> None:
+    told = Told("x")
+    for line in (
+        "Running stage 'x':",
+        "error: x: the loss became nan",
+        "ERROR: failed to reproduce 'x': failed to run: python -m x, exited with 2",
+    ):
+        told.hear(line)
+    assert (told.ran, told.code, told.last, told.busy) == (True, 2, "the loss became nan", False)
+    busy = Told("x")
+    busy.hear("ERROR: '/p/out' is busy, it is being blocked by:")
+    assert busy.busy and not busy.ran and "is busy" in busy.last
+
+
+def test_only_what_may_pass_is_tried_again() -> None:
+    from prefect.client.schemas.objects import State, StateType
+
+    def failed(error: Exception) -> State[object]:
+        state: State[object] = State(type=StateType.FAILED)
+        state.__dict__["result"] = lambda raise_on_failure=True: error
+        return state
+
+    assert may_pass(None, None, failed(StageFailed("x", 75, "gone", transient=True)))
+    assert not may_pass(None, None, failed(StageFailed("x", 2, "bad", transient=False)))
+    assert not may_pass(None, None, failed(RuntimeError("bug")))
+
+
+def test_cron_lines() -> None:
+    from hmer.errors import HmerError
+
+    check_cron("0 3 * * *")
+    with pytest.raises(HmerError, match="expected five fields"):
+        check_cron("at three")
+
+
+def test_a_taken_port_is_avoided() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) != port

@@ -1,0 +1,72 @@
+"""New data are seen once each, when they have settled."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hmer.errors import HmerError
+from pipeline.flow.watch import Watch, last_hashes, raw_hashes, watch
+
+if TYPE_CHECKING:
+    from tests.pipeline.conftest import Toy
+
+
+def test_a_run_for_each_state_of_the_data_once_it_has_settled() -> None:
+    said: list[str] = []
+    seen = Watch({"raw": "a"}, said.append)
+    looks = ["a", "a", "b", "c", "c", "c", "c", "a", "a"]
+    assert [seen.see({"raw": look}) for look in looks] == [
+        False, False, False, False, True, False, False, False, True,
+    ]  # fmt: skip
+    assert not said
+
+
+def test_a_missing_folder_is_told_once_and_survived() -> None:
+    said: list[str] = []
+    seen = Watch({"raw": "a"}, said.append)
+    for look in (None, None, None, "b"):
+        assert not seen.see({"raw": look})
+    assert said == ["raw is not there: waiting for it"]
+    assert seen.see({"raw": "b"})
+    assert not seen.see({"raw": None})
+    assert len(said) == 2, "it is gone again"
+
+
+def test_dvc_is_asked(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in toy.environment.items():
+        monkeypatch.setenv(name, value)
+    at_first = raw_hashes(toy.root)
+    assert set(at_first) == {"raw.txt", "toy.py"}, "what no stage makes"
+    assert last_hashes(toy.root, at_first) == {"raw.txt": None, "toy.py": None}
+    assert toy.run("-m", "dvc", "repro", "--single-item", "first").returncode == 0
+    assert last_hashes(toy.root, at_first) == at_first
+    (toy.root / "raw.txt").unlink()
+    assert raw_hashes(toy.root)["raw.txt"] is None
+    (toy.root / "raw.txt").write_text("more ink")
+    assert raw_hashes(toy.root)["raw.txt"] not in {None, at_first["raw.txt"]}
+    (toy.root / "dvc.yaml").write_text("stages: 3")
+    with pytest.raises(HmerError, match="dvc cannot look at the raw data"):
+        raw_hashes(toy.root)
+
+
+def test_the_watch_triggers_again_where_the_trigger_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipeline.flow.watch.raw_hashes", lambda root: {"raw": "new"})
+    stop, tries = threading.Event(), []
+
+    def trigger() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ConnectionError("the server is away")
+        threading.Timer(0.2, stop.set).start()
+
+    watch(tmp_path, 0.01, trigger, stop)
+    assert len(tries) == 2, "once more after the failure, and never again"
+    out = capsys.readouterr().out
+    assert "new data in raw: retraining" in out
+    assert out.count("the server is away; looking again later") == 1

@@ -1,0 +1,164 @@
+"""Recent input against the data set: what is drift, what is chance, what is told."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from hmer.errors import HmerError
+from hmer.recognizer import Recognizer
+from pipeline.monitor import monitor as monitoring
+from pipeline.monitor.compare import compare
+from pipeline.monitor.config import MonitorConfig
+from pipeline.monitor.observe import MEASURES, Observed, observe, recent_files
+from pipeline.monitor.page import write_report
+
+CONFIG = MonitorConfig()
+
+
+def drawn(number: int, seed: int, wider: float = 1.0, letters: str = "abcdefgh") -> Observed:
+    """Measurements of made-up expressions."""
+    rng = np.random.default_rng(seed)
+    rows = {name: rng.gamma(4.0, 1.0, number) for name in MEASURES}
+    rows["width"] *= wider
+    tokens = [Counter(rng.choice(list(letters), 8).tolist()) for _ in range(number)]
+    frame = pd.DataFrame({"name": [str(i) for i in range(number)], **rows})
+    return Observed(frame, tokens)
+
+
+def drifted(recent: Observed, config: MonitorConfig = CONFIG) -> set[str]:
+    found = compare(recent, drawn(300, 0), config)
+    return {finding.name for finding in found.findings if finding.drifted}
+
+
+@pytest.mark.parametrize("number", [30, 300])
+def test_what_is_like_the_data_set_is_no_drift_however_little_there_is(number: int) -> None:
+    times = sum(bool(drifted(drawn(number, seed))) for seed in range(1, 9))
+    assert times <= 1
+    found = compare(drawn(30, 1), drawn(300, 0), CONFIG)
+    chance = {finding.name: finding.chance for finding in found.findings}
+    assert chance["width"] > CONFIG.stability, "a threshold alone would cry wolf at 30 files"
+
+
+def test_drift_is_found_where_it_is() -> None:
+    assert drifted(drawn(60, 1, wider=2.0)) == {"width"}
+    assert drifted(drawn(60, 1, letters="abcdwxyz")) == {"tokens"}
+    lenient = MonitorConfig(stability=10.0)
+    assert not drifted(drawn(60, 1, wider=2.0), lenient), "thresholds count too"
+    recent = drawn(60, 1)
+    recent.refused.update({f"{i}.png": "not a picture" for i in range(10)})
+    assert drifted(recent) == {"unreadable"}
+
+
+def test_the_same_input_gives_the_same_report(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        recent, reference = drawn(40, 1, wider=2.0), drawn(300, 0)
+        recent.refused["<b>.png"] = "not a picture"
+        write_report(tmp_path / name, recent, reference, compare(recent, reference, CONFIG))
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+    page = (tmp_path / "one/index.html").read_text()
+    assert "Recent input has drifted" in page
+    assert "&lt;b&gt;.png" in page and "<b>.png" not in page
+    assert page.count("<img") == len(MEASURES) + 1 and "http" not in page
+    verdict = json.loads((tmp_path / "one/verdict.json").read_text())
+    assert verdict["drifted"] and verdict["read"] == 40
+
+
+def test_the_newest_files_are_taken(tmp_path: Path) -> None:
+    with pytest.raises(HmerError, match="holds no picture"):
+        recent_files(tmp_path, 3)
+    with pytest.raises(HmerError, match="no such folder"):
+        recent_files(tmp_path / "x", 3)
+    (tmp_path / "sub").mkdir()
+    for age, name in enumerate(["b.png", "sub/a.INKML", "c.jpeg", "old.png", "notes.txt"]):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    assert [p.name for p in recent_files(tmp_path, 3)] == ["b.png", "c.jpeg", "a.INKML"]
+
+
+class Reader:
+    """Reads a picture's width in pixels, one letter for ten."""
+
+    class render:
+        unit = 10.0
+
+    @staticmethod
+    def prepare(source: Path | np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> object:
+        if isinstance(source, Path):
+            if source.stat().st_size == 0:
+                raise HmerError(f"{source.name}: not a readable picture")
+            return 255 - np.asarray(Image.open(source))
+        return source
+
+    @staticmethod
+    def read(images: list[np.ndarray[tuple[int, int], np.dtype[np.uint8]]], _: object) -> object:
+        class Reading:
+            confidence = 0.75
+
+            def __init__(self, width: int) -> None:
+                self.tokens = ("x",) * (width // 10)
+
+        return [Reading(image.shape[1]) for image in images]
+
+
+def test_measured_in_symbol_units(tmp_path: Path) -> None:
+    sources: list[tuple[str, Path]] = []
+    for number in range(20):
+        page = np.full((20, 40 + number), 255, np.uint8)
+        page[:10, :] = 0
+        Image.fromarray(page).save(tmp_path / f"{number:02}.png")
+        sources.append((f"{number:02}", tmp_path / f"{number:02}.png"))
+    (tmp_path / "bad.png").touch()
+    sources.append(("bad", tmp_path / "bad.png"))
+    seen = observe(cast("Recognizer", Reader()), sources, 1)
+    assert seen.refused == {"bad": "bad.png: not a readable picture"}
+    last = seen.rows.iloc[19]
+    assert last["name"] == "19"
+    assert (last["height"], last["width"], last["length"]) == (2.0, 5.9, 5)
+    assert last["ink_share"] == 0.5 and last["confidence"] == 0.75
+    assert last["symbol_scale"] == pytest.approx(5.9 / 5)
+    assert seen.tokens[19] == Counter(x=5)
+
+
+def test_the_whole_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitoring, "Recognizer", Reader)
+    monkeypatch.setattr(Reader, "load", lambda path: Reader(), raising=False)
+    asked = []
+
+    def reference(split: Path, number: int) -> list[tuple[str, object]]:
+        asked.append(number)
+        rng = np.random.default_rng(0)
+        return [
+            (str(i), np.pad(np.full((10, int(w)), 255, np.uint8), 5))
+            for i, w in enumerate(rng.integers(30, 200, number))
+        ]
+
+    monkeypatch.setattr(monitoring, "reference_sources", reference)
+    (tmp_path / "params.yaml").write_text("monitor: {least: 20, reference: 100}\n")
+    (tmp_path / "data/models/champion").mkdir(parents=True)
+    recent = tmp_path / "recent"
+    recent.mkdir()
+    for number in range(25):
+        page = np.full((20, 300 + 5 * number), 255, np.uint8)
+        page[5:15, 5:-5] = 0
+        Image.fromarray(page).save(recent / f"{number}.png")
+    for _ in range(2):
+        drift = monitoring.monitor(tmp_path, recent)
+        found = {finding.name for finding in drift.findings if finding.drifted}
+        assert {"width", "length"} <= found and "confidence" not in found
+    assert asked == [100], "the data set's side is kept"
+    assert (tmp_path / "reports/monitor/index.html").is_file()
+    for path in list(recent.iterdir())[:10]:
+        path.unlink()
+    with pytest.raises(HmerError, match=r"15 files can be read, fewer than monitor\.least = 20"):
+        monitoring.monitor(tmp_path, recent)

@@ -1,0 +1,110 @@
+"""A registered version made again from its commit: byte-identical, or a clear refusal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pipeline.registry.reproduce import CannotReproduce, Recipe, recipe, reproduce
+from pipeline.resume import content_digest
+from pipeline.tracking.provenance import git, origin, raw_data
+
+if TYPE_CHECKING:
+    from tests.pipeline.conftest import Toy
+
+WEIGHTS = "out/second/value.txt"
+
+
+class Artifacts:
+    """What the version's run has kept: its parameters."""
+
+    def __init__(self, params: bytes) -> None:
+        self.params = params
+
+    def download_artifacts(self, run_id: str, path: str, to: str) -> str:
+        (Path(to) / path).write_bytes(self.params)
+        return str(Path(to) / path)
+
+
+@pytest.fixture
+def made(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Toy, dict[str, str]]]:
+    """A toy in git whose second stage is made, and what a version of it would say."""
+    config = toy.root / ".dvc/config"
+    config.write_text(config.read_text().replace("    no_scm = true\n", ""))
+    toy.params(second={"text": "?"})
+    params = toy.root / "params.yaml"
+    params.write_text(params.read_text() + "raw: raw.txt\n")
+    (toy.root / ".gitignore").write_text(".resume\n.dvc-site-cache\npid-*\n/out\n")
+    for arguments in (
+        ("init", "-q"),
+        ("add", "-A"),
+        ("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "first"),
+    ):
+        subprocess.run(["git", *arguments], cwd=toy.root, check=True, capture_output=True)
+    # Parameters that were never committed: the run has kept them.
+    params.write_text(params.read_text().replace("'?'", "'!'"))
+    done = toy.run("-m", "dvc", "repro", "second")
+    assert done.returncode == 0, done.stderr
+    raw = raw_data(toy.root)
+    assert raw is not None
+    tags = {
+        **origin(toy.root),
+        "sha256": content_digest(toy.root / WEIGHTS),
+        "weights.path": WEIGHTS,
+        "weights.stage": "second",
+        "run.register": "1",
+        "raw.path": raw[0],
+        "raw.digest": raw[1],
+    }
+    for name in ("HMER_OWNER_LOCK", "HMER_PARENT_RUN", "DVC_STAGE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONPATH", toy.environment["PYTHONPATH"])
+    yield toy, tags
+
+
+def asked(toy: Toy, tags: dict[str, str], **other: str) -> Recipe:
+    version: Any = SimpleNamespace(name="toy", version=7, tags={**tags, **other})
+    client: Any = Artifacts((toy.root / "params.yaml").read_bytes())
+    return recipe(client, toy.root, version, "register")
+
+
+def test_byte_identical_and_not(made: tuple[Toy, dict[str, str]], tmp_path: Path) -> None:
+    toy, tags = made
+    assert (toy.root / WEIGHTS).read_text() == "ink!"
+    before = dict(os.environ)
+    outcome = reproduce(asked(toy, tags), toy.root)
+    assert outcome.line().startswith("toy version 7: reproduced, the weights are byte-identical")
+    assert dict(os.environ) == before
+    # Nothing is left of the temporary worktree.
+    assert len(git(toy.root, "worktree", "list").splitlines()) == 1
+
+    into = tmp_path / "kept"
+    wrong = reproduce(asked(toy, tags, sha256="0" * 64), toy.root, into)
+    assert not wrong.same and "NOT reproduced" in wrong.line()
+    assert (into / WEIGHTS).read_text() == "ink!"
+    assert (into / ".dvc/cache").is_dir()
+    with pytest.raises(CannotReproduce, match="not an empty folder"):
+        reproduce(asked(toy, tags), toy.root, into)
+
+
+def test_what_cannot_be_reproduced_is_said_before_anything_runs(
+    made: tuple[Toy, dict[str, str]],
+) -> None:
+    toy, tags = made
+    for change, because in (
+        ({"git.commit": "0" * 40}, "which this repository does not have"),
+        ({"git.commit": ""}, "not made in a git repository"),
+        ({"git.dirty": "true", "git.changed": "toy.py"}, r"not committed \(toy.py\)"),
+        ({"raw.digest": "f" * 64}, "made from other raw data: raw.txt"),
+        ({"raw.path": "gone", "raw.digest": "f"}, "made from gone, which is not here"),
+        ({"run.register": ""}, "does not name its run"),
+    ):
+        with pytest.raises(CannotReproduce, match=because) as caught:
+            asked(toy, tags, **change)
+        assert "\n" not in str(caught.value)

@@ -1,0 +1,103 @@
+"""Putting a recogniser into the package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hmer.decoding.bidirectional import DecodingConfig
+from hmer.errors import HmerError
+from hmer.latex.vocabulary import vocabulary
+from hmer.models.attention import AttentionConfig
+from hmer.models.decoders.transformer import DecoderConfig
+from hmer.models.encoders.compact import CompactConfig
+from hmer.models.mask_match import MaskMatch, MaskMatchConfig
+from hmer.models.store import save_module
+from hmer.recognizer import Recognizer
+from pipeline.registry.shipping import ship
+
+METRICS = {
+    "test-2014": {
+        "n": 986, "exprate": 45.6, "le1": 60.0, "le2": 66.0, "le3": 70.0, "cer": 15.0,
+        "structure_rate": 62.0, "exprate_canonical": 46.0,
+    },
+    "note": {"text": 1},
+}  # fmt: skip
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    words = vocabulary("wap")
+    config = MaskMatchConfig(
+        encoder=CompactConfig(width=8, blocks=(1, 1, 1)),
+        attention=AttentionConfig(heads=2, hidden=8),
+        decoder=DecoderConfig(layers=1, width=16, heads=2, feedforward=16),
+    )
+    about = {
+        "kind": "recogniser", "name": "mask-match", "config": config.model_dump(mode="json"),
+        "render": {"unit": 12.0, "pen": 0.1, "margin": 0.25},
+        "vocabulary": json.loads(words.to_json()),
+    }  # fmt: skip
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save_module(MaskMatch(config, len(words)), folder / "model.safetensors", about)
+    (tmp_path / "evaluation.json").write_text(json.dumps(METRICS))
+    return folder
+
+
+def test_half_the_size_and_the_same_reading(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "package" / "shipped"
+    ship(trained, tmp_path / "evaluation.json", out, "Trained in no time.")
+    assert {p.name for p in out.iterdir()} == {"model.safetensors", "model.json", "MODEL_CARD.md"}
+    small, large = (f / "model.safetensors" for f in (out, trained))
+    assert small.stat().st_size < 0.7 * large.stat().st_size
+    kept = load_file(small)
+    variances = [value for name, value in kept.items() if name.endswith("running_var")]
+    assert variances and all(value.dtype == torch.float32 for value in variances)
+    image = np.zeros((40, 60), np.uint8)
+    image[10:30, 10:14] = 255
+    short = DecodingConfig(beam=1, both_directions=False, max_length=6)
+    a, b = (Recognizer.load(f).read([image], short)[0] for f in (trained, out))
+    assert a.tokens == b.tokens
+    assert a.confidence == pytest.approx(b.confidence, rel=0.05, abs=1e-6)
+
+
+def test_the_card_has_the_numbers(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "shipped"
+    ship(trained, tmp_path / "evaluation.json", out, "Trained in no time.")
+    text = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "| test-2014 | 986 | 45.60 | 60.00 | 66.00 | 70.00 | 15.00 | 62.00 | 46.00 |" in text
+    assert "Trained in no time." in text
+    assert "12 pixels" in text
+    assert "note" not in text.split("## Measured")[1].split("Percent")[0]
+
+
+def test_shipping_again_replaces(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "shipped"
+    for notes in ("first", "second"):
+        ship(trained, tmp_path / "evaluation.json", out, notes)
+    assert "second" in (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_what_is_missing_is_named(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(HmerError, match=r"none\.json"):
+        ship(trained, tmp_path / "none.json", tmp_path / "shipped", "")
+    with pytest.raises(HmerError, match="no model there"):
+        ship(tmp_path / "none", tmp_path / "evaluation.json", tmp_path / "shipped", "")
+    assert not (tmp_path / "shipped").exists()
+
+
+def test_a_large_recogniser_is_not_shipped(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.registry.shipping.LARGEST", 1000)
+    with pytest.raises(HmerError, match="train a smaller"):
+        ship(trained, tmp_path / "evaluation.json", tmp_path / "shipped", "")
+    assert not (tmp_path / "shipped").exists()

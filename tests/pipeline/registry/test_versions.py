@@ -1,0 +1,363 @@
+"""Registered models: the gate against a real registry, and loading with pickle forbidden."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hmer.errors import HmerError
+from pipeline.declaration import Declaration
+from pipeline.registry import audit
+from pipeline.registry.candidate import Candidate, Score, candidate
+from pipeline.registry.champion import FOLDER, export, fetch
+from pipeline.registry.packaging import requirements, served_code
+from pipeline.registry.promotion import RegisterConfig
+from pipeline.registry.release import Registration, crown, register
+from pipeline.registry.rival import Rescore
+from pipeline.registry.versions import find_version, version_of
+from pipeline.stage import Stage
+from pipeline.tracking.runs import stage_run
+from pipeline.tracking.store import connect
+
+ROOT = Path(__file__).parents[3]
+
+LOAD = """
+import base64, json, sys
+import pandas as pd
+import mlflow
+assert "hmer" not in sys.modules
+model = mlflow.pyfunc.load_model("models:/toy@champion")
+images = [base64.b64decode(text) for text in json.load(sys.stdin)]
+answers = model.predict(pd.DataFrame({"image": images}))
+import hmer
+print(json.dumps({"answers": answers.to_dict("records"), "code": hmer.__file__}))
+"""
+
+
+def png(seed: int) -> bytes:
+    import io
+
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("L", (90, 60), 255)
+    ImageDraw.Draw(picture).line((10, 10 + seed, 60, 50, 80, 12), fill=0, width=3)
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def tiny_model(folder: Path, seed: int) -> None:
+    import torch
+
+    from hmer.ink.render import RenderConfig
+    from hmer.latex.vocabulary import vocabulary
+    from hmer.models.attention import AttentionConfig
+    from hmer.models.catalog import build_recogniser
+    from hmer.models.decoders.transformer import DecoderConfig
+    from hmer.models.encoders.compact import CompactConfig
+    from hmer.models.mask_match import MaskMatchConfig
+    from hmer.models.store import save_module
+
+    words = vocabulary("wap")
+    config = MaskMatchConfig(
+        encoder=CompactConfig(width=8, blocks=(1, 1, 1)),
+        attention=AttentionConfig(heads=1, hidden=8),
+        decoder=DecoderConfig(layers=1, width=16, heads=1, feedforward=16),
+    ).model_dump(mode="json")
+    torch.manual_seed(seed)
+    about = {
+        "kind": "recogniser",
+        "name": "mask-match",
+        "config": config,
+        "render": RenderConfig().model_dump(mode="json"),
+        "vocabulary": json.loads(words.to_json()),
+    }
+    folder.mkdir(parents=True)
+    model = build_recogniser("mask-match", config, words)
+    save_module(model, folder / "model.safetensors", about)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project with three models, two test sets, and a registry of its own."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    root = tmp_path_factory.mktemp("project")
+    for seed in (1, 2, 3):
+        tiny_model(root / f"model-{seed}", seed)
+    for name in ("test-a", "test-b"):
+        (root / name).mkdir()
+        table = pa.table({"image": [png(1), png(2)], "latex": [name, "x"]})
+        pq.write_table(table, root / name / "test.parquet")
+    (root / "params.yaml").write_text("register: {name: toy}")
+    (root / "dvc.yaml").write_text("stages: {}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
+        patch.delenv("HMER_PARENT_RUN", raising=False)
+        yield root
+
+
+def report(folder: Path, right: int, occluded: float = 50.0) -> Path:
+    """An evaluation of 200 expressions, the first `right` of which are read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = [f"e{number:03}" for number in range(200)]
+    table = pa.table({"id": ids, "correct": [number < right for number in range(200)]})
+    pq.write_table(table, folder / "predictions.parquet")
+    rows = f"series,level,exprate\nblocks,0.0,90\nblocks,0.3,{occluded}\n"
+    (folder / "occlusion.csv").write_text(rows)
+    return folder
+
+
+def asks(
+    project: Path, seed: int, right: int, data: str = "test-a", occluded: float = 50.0
+) -> Candidate:
+    out = project / f"evaluation-{seed}-{right}"
+    report(out / "test", right, occluded)
+    scores = {"test": {"exprate": right / 2, "n": 200}, "val": {"exprate": 1.0}}
+    (out / "metrics.json").write_text(json.dumps(scores))
+    return candidate(project / f"model-{seed}", project / data, out, "auto")
+
+
+def registered(
+    project: Path, found: Candidate, rescore: Rescore | None = None, **settings: object
+) -> Registration:
+    config = RegisterConfig.model_validate({"name": "toy", **settings})
+    stage = Stage("register", project, Declaration("register", (), (), ()))
+    with stage_run(stage, {}) as tracker:
+        done = register(config, found, tracker, ROOT, rescore)
+        aliases = {
+            alias: None if version is None else int(version.version)
+            for alias in ("champion", "challenger")
+            for version in [version_of(tracker.client, config.name, alias)]
+        }
+    if done.decision == "refused":
+        assert done.version not in aliases.values()
+    else:
+        assert aliases[done.decision] == done.version
+    return done
+
+
+def test_a_history_of_registrations(project: Path) -> None:
+    """One story, because each step needs the registry that the one before has left."""
+    first = registered(project, asks(project, 1, 80))
+    assert (first.version, first.decision) == (1, "champion")
+    assert first.report()["champion_before"] is None
+
+    # Again: nothing happens, and the report is the same to the byte.
+    again = registered(project, asks(project, 1, 80))
+    assert again.report() == first.report()
+
+    worse = registered(project, asks(project, 2, 79))
+    assert (worse.version, worse.decision) == (2, "challenger")
+    assert worse.report()["champion_before"]["exprate"] == 40.0
+    assert worse.report()["comparison"]["gain"] == -0.5
+    assert worse.report()["comparison"]["only_champion"] == 1
+
+    much_worse = registered(project, asks(project, 2, 60))
+    assert (much_worse.version, much_worse.decision) == (3, "refused")
+
+    # Other test data: the champion has no score there, and gets one, or is not compared with.
+    elsewhere = asks(project, 2, 120, "test-b")
+    assert registered(project, elsewhere, rescore=None).decision == "challenger"
+    asked: list[Path] = []
+
+    def rescore(model: Path, found: Candidate, work: Path) -> Path:
+        asked.append(model)
+        assert (model / "model.safetensors").read_bytes() == (
+            project / "model-1/model.safetensors"
+        ).read_bytes()
+        return report(work / "out", 119)
+
+    close = registered(project, elsewhere, rescore)
+    assert (close.version, close.decision) == (4, "challenger")
+    assert close.report()["champion_before"]["rescored"] and len(asked) == 1
+
+    frail = registered(project, asks(project, 3, 100, occluded=44.0))
+    assert frail.decision == "refused" and "hidden" in frail.report()["reason"]
+
+    better = registered(project, asks(project, 3, 101))
+    assert better.decision == "champion"
+    export(project / "model-3", project)
+    assert registered(project, asks(project, 3, 101)).report() == better.report()
+
+    # By hand: what was refused, and back again.
+    client, _ = connect(project)
+    crown(client, "toy", 3, "promote", "a person", "we need it")
+    assert audit.reigns(audit.trail(client, "toy")) == [1, better.version, 3]
+    with pytest.raises(HmerError, match="is champion already"):
+        crown(client, "toy", 3, "promote", "a person", "once more")
+    with pytest.raises(HmerError, match="no version 99; there are: 1, 2, 3"):
+        crown(client, "toy", 99, "promote", "a person", "what?")
+    crown(client, "toy", better.version, "rollback", "a person", "it was a mistake")
+    trail = audit.trail(client, "toy")
+    assert audit.reigns(trail) == [1, better.version]
+    assert [(e.who, e.what) for e in trail[-2:]] == [
+        ("a person", "promote"),
+        ("a person", "rollback"),
+    ]
+
+    # What a reviewer finds with the version.
+    version = find_version(client, "toy", "champion")
+    assert version.tags["sha256"] == asks(project, 3, 101).sha256
+    assert "git.commit" in version.tags
+    assert f"python -m pipeline reproduce {version.version}" in str(version.description)
+    info = client.get_model_version(version.name, str(version.version))
+    assert client.get_run(str(info.run_id)).info.status == "FINISHED"
+
+
+def test_it_serves_without_pickle_and_where_it_was_moved_to(project: Path, tmp_path: Path) -> None:
+    """No pickle, code and weights from the registry alone, the project at another place."""
+    moved = project.rename(tmp_path / "moved")
+    try:
+        uri = f"sqlite:///{moved / 'mlflow.db'}"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", uri)
+            before = (moved / FOLDER / "model.safetensors").read_bytes()
+            (moved / FOLDER / "model.safetensors").unlink()
+            assert fetch(moved) == moved / FOLDER
+            assert (moved / FOLDER / "model.safetensors").read_bytes() == before
+            good, bad, written, code = served(moved)
+        assert str(moved / "mlruns") in code
+        assert good["error"] == "" and 0 <= good["confidence"] <= 1
+        assert bad["latex"] == "" and bad["error"]
+        assert written["error"] == ""
+
+        from hmer.recognizer import Recognizer
+
+        here = Recognizer.load(moved / FOLDER).recognize(png(1))
+        assert good["latex"] == here.latex
+        assert np.isclose(good["confidence"], here.confidence)
+    finally:
+        moved.rename(project)
+
+
+def served(root: Path) -> tuple[Any, Any, Any, str]:
+    """Answers of the champion in a process of its own, and where its code lies."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    ink = b'<ink xmlns="http://www.w3.org/2003/InkML"><trace id="0">0 0, 9 9, 20 3</trace></ink>'
+    images = [png(1), b"nonsense", ink]
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        cwd=root,
+        env=environment,
+        input=json.dumps([base64.b64encode(image).decode() for image in images]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    good, bad, written = told["answers"]
+    return good, bad, written, str(told["code"])
+
+
+PAIR = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tests.pipeline.test_registry import asks, registered
+root, seed = Path(sys.argv[2]), int(sys.argv[3])
+done = registered(root, asks(root, seed, 80 + seed), name="pair")
+print(json.dumps(done.report()))
+"""
+
+
+def test_two_at_once_meet_each_other(project: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    connect(project)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", PAIR, str(ROOT), str(project), str(seed)],
+            env={**environment, "MLFLOW_EXPERIMENT_NAME": f"pair-{seed}"},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in (1, 2)
+    ]
+    told = [json.loads(child.communicate(timeout=600)[0].splitlines()[-1]) for child in both]
+    champions = [one for one in told if one["decision"] == "champion"]
+    (other,) = [one for one in told if one["decision"] != "champion"]
+    assert len(champions) == 1
+    # The second saw the first as its rival: neither was decided as if alone.
+    assert other["champion_before"]["version"] == champions[0]["version"]
+    client, _ = connect(project)
+    found = version_of(client, "pair", "champion")
+    assert found is not None and int(found.version) == champions[0]["version"]
+    assert audit.reigns(audit.trail(client, "pair")) == [champions[0]["version"]]
+
+
+def test_no_pickle_in_the_registry(project: Path) -> None:
+    kept = [path for path in (project / "mlruns").rglob("*") if path.is_file()]
+    assert any(path.name == "model.safetensors" for path in kept)
+    assert not [path for path in kept if path.suffix in {".pkl", ".pickle", ".pt", ".ckpt"}]
+
+
+def test_no_champion_yet(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("register: {name: nobody}")
+    with pytest.raises(HmerError, match="the registry has no champion of nobody"):
+        fetch(tmp_path)
+
+
+def test_requirements_are_what_serving_imports() -> None:
+    found = {line.partition("==")[0] for line in requirements(ROOT)}
+    assert {"torch", "numpy", "pillow", "safetensors", "pydantic", "mlflow", "pandas"} <= {
+        name.lower() for name in found
+    }
+    assert not found & {"dvc", "prefect", "great_expectations", "lightning"}
+
+
+def test_served_code_is_enough_and_no_more(tmp_path: Path) -> None:
+    with served_code(ROOT) as code:
+        assert (code / "recognizer.py").is_file()
+        assert not (code / "synthesis").exists()
+        done = subprocess.run(
+            [sys.executable, "-c", "import hmer.recognizer as r; print(r.__file__)"],
+            cwd=code.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert done.stdout.strip() == str(code / "recognizer.py")
+
+
+@pytest.mark.parametrize(
+    ("split", "tests", "wanted"),
+    [
+        ("auto", ("test-2014", "test-2016"), "there are: test-2014, test-2016; name one"),
+        ("test-2019", ("test-2014",), "'test-2019': no such test set; there are: test-2014"),
+        ("auto", (), "there are: none"),
+        ("auto", ("test-x",), "metrics.json has no ExpRate of test-x"),
+    ],
+)
+def test_which_test_set_decides(
+    project: Path, tmp_path: Path, split: str, tests: tuple[str, ...], wanted: str
+) -> None:
+    for name in tests:
+        (tmp_path / f"{name}.parquet").write_bytes(b"")
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(HmerError) as caught:
+        candidate(project / "model-1", tmp_path, tmp_path, split)
+    assert wanted in str(caught.value)
+
+
+def test_a_candidate_is_known_by_its_bytes(project: Path) -> None:
+    one, two = asks(project, 1, 2), asks(project, 2, 2)
+    assert one.weights != two.weights
+    assert one.score == two.score == Score(1.0, one.score.data)
+    assert replace(one, model=two.model).weights == one.weights
+    assert one.score.data != asks(project, 1, 2, "test-b").score.data
