@@ -54,7 +54,8 @@ def test_what_is_declared_exists(stage: Declaration) -> None:
         ("hmer/selfsup/attend.py", {"attend"}),
         ("hmer/selfsup/pretrain.py", {"pretrain"}),
         ("hmer/training/finetune.py", {"finetune"}),
-        ("hmer/evaluation/metrics.py", {"evaluate"}),
+        # register scores a champion anew where the test data have changed.
+        ("hmer/evaluation/metrics.py", {"evaluate", "register"}),
         ("pipeline/gate/expectations.py", {"validate"}),
         ("pipeline/registry/versions.py", {"register"}),
         ("hmer/recognizer.py", {"evaluate", "register"}),
