@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,8 @@ class Tracker:
     run_id: str
     name: str
     experiment: str = ""
+    told: set[str] = field(default_factory=set)
+    """Failures of the server that have been told: once is enough."""
 
     def metrics(self, values: Mapping[str, Any], step: int = 0) -> None:
         """Log all numbers of a possibly nested mapping, under dotted names."""
@@ -130,7 +132,9 @@ class Tracker:
             act(*arguments)
         except Exception as error:  # any failure of the server; the work must go on
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
-            sys.stderr.write(f"warning: {self.name}: not tracked: {first}\n")
+            if first not in self.told:
+                self.told.add(first)
+                sys.stderr.write(f"warning: {self.name}: not tracked: {first}\n")
 
 
 @contextmanager

@@ -42,6 +42,8 @@ def test_without_a_listener_it_just_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("child", ["import time; time.sleep(60)", STUBBORN])
 def test_an_interruption_ends_the_whole_group(tmp_path: Path, child: str) -> None:
     """Also a grandchild that ignores everything but SIGKILL."""
+    # Where pytest itself was started in the background, SIGINT would be ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     heard: list[str] = []
 
     def interrupt(line: str) -> None:

@@ -269,7 +269,7 @@ PAIR = """
 import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from tests.pipeline.test_registry import asks, registered
+from tests.pipeline.registry.test_versions import asks, registered
 root, seed = Path(sys.argv[2]), int(sys.argv[3])
 done = registered(root, asks(root, seed, 80 + seed), name="pair")
 print(json.dumps(done.report()))
