@@ -266,12 +266,11 @@ def served(root: Path) -> tuple[Any, Any, Any, str]:
 
 
 PAIR = """
-import json, sys
+import json, runpy, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from tests.pipeline.registry.test_versions import asks, registered
+this = runpy.run_path(sys.argv[1])
 root, seed = Path(sys.argv[2]), int(sys.argv[3])
-done = registered(root, asks(root, seed, 80 + seed), name="pair")
+done = this["registered"](root, this["asks"](root, seed, 80 + seed), name="pair")
 print(json.dumps(done.report()))
 """
 
@@ -281,7 +280,7 @@ def test_two_at_once_meet_each_other(project: Path) -> None:
     connect(project)
     both = [
         subprocess.Popen(
-            [sys.executable, "-c", PAIR, str(ROOT), str(project), str(seed)],
+            [sys.executable, "-c", PAIR, __file__, str(project), str(seed)],
             env={**environment, "MLFLOW_EXPERIMENT_NAME": f"pair-{seed}"},
             cwd=ROOT,
             stdout=subprocess.PIPE,
