@@ -1,0 +1,87 @@
+"""The recipes for CROHME, at their own sizes but for a few steps: they run, and resume exactly."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hmer.data.buckets import BatchConfig
+from hmer.selfsup.attend import attend
+from hmer.selfsup.pretrain import pretrain
+from hmer.training.finetune import finetune
+from hmer.training.run import RunContext
+from pipeline.configurations import configure
+from pipeline.params import Params, load_params
+
+ROOT = Path(__file__).parents[2]
+SEED = 3
+
+
+class Stopped(Exception):
+    """Stands for a machine that is taken away."""
+
+
+class StopAt:
+    """A logger that ends the training when it hears of a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def log_metrics(self, metrics: Any, step: int) -> None:
+        if step == self.step:
+            raise Stopped
+
+
+def recipe(name: str, folder: Path) -> Params:
+    """The parameters of a named configuration."""
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    shutil.copy(ROOT / "params.yaml", folder)
+    configure(folder, name)
+    return load_params(folder / "params.yaml")
+
+
+def cut_short(config: Any) -> Any:
+    """Four steps of a few small images, in two legs; networks and all else stay."""
+    few = {"steps": 4, "leg": 2, "workers": 0, "precision": "32-true"}
+    changes: dict[str, Any] = {
+        "optimisation": config.optimisation.model_copy(update=few),
+        "batch": BatchConfig(max_pixels=30_000, max_count=2, buckets=2),
+    }
+    if hasattr(config, "collapse"):
+        changes["collapse"] = 0.0
+    return config.model_copy(update=changes)
+
+
+@pytest.mark.parametrize("name", ["crohme-cpu", "crohme-gpu"])
+def test_a_recipe_runs_and_resumes_exactly(name: str, small_dataset: Path, tmp_path: Path) -> None:
+    params = recipe(name, tmp_path)
+    render = params.base.render.model_copy(update={"unit": 10.0})
+    folders = {phase: tmp_path / phase for phase in ("pretrain", "attend", "clean", "resumed")}
+    for folder in folders.values():
+        folder.mkdir()
+
+    def run(phase: str, logger: Any = None) -> RunContext:
+        return RunContext(tmp_path / "resume" / phase, logger, progress=False)
+
+    train = small_dataset / "train.parquet"
+    encoder = folders["pretrain"] / "encoder.safetensors"
+    attention = folders["attend"] / "attention.safetensors"
+    pretrain(cut_short(params.pretrain), render, train, folders["pretrain"], run("pretrain"), SEED)
+    attend(cut_short(params.attend), render, train, encoder, folders["attend"], run("attend"), SEED)
+    assert params.finetune.synthesis.wanted
+
+    def third(phase: str, logger: Any = None) -> None:
+        finetune(
+            cut_short(params.finetune), params.model, render, small_dataset, encoder, attention,
+            folders[phase], run(phase, logger), SEED,
+        )  # fmt: skip
+
+    third("clean")
+    with pytest.raises(Stopped):
+        third("resumed", StopAt(4))
+    third("resumed")
+    weights = [(folders[p] / "model.safetensors").read_bytes() for p in ("clean", "resumed")]
+    assert weights[0] == weights[1]
