@@ -25,7 +25,7 @@ def summary(root: Path) -> str:
     lines += [
         f"Report:     {PAGE} (open in a browser)",
         "Runs:       make ui, then http://127.0.0.1:5000",
-        "Recognise:  .venv/bin/hmer recognize PICTURE.png (or INK.inkml)",
+        "Recognise:  .venv/bin/hmer recognize --model data/models/champion PICTURE.png",
     ]
     return "\n".join(lines)
 
