@@ -22,5 +22,5 @@ def test_what_came_out_and_what_to_do_with_it(tmp_path: Path) -> None:
     told = summary(tmp_path)
     assert "test:       ExpRate 61.50 %, <=1 70.00 %, CER 9.88 %" in told
     assert "Registered as hmer version 3, challenger: not better" in told
-    for word in ("reports/evaluation/index.html", "make ui", "hmer recognize PICTURE.png"):
+    for word in ("reports/evaluation/index.html", "make ui", "hmer recognize --model"):
         assert word in told
