@@ -29,10 +29,12 @@ CURVES = (
     ("finetune", "Fine-tuning: losses", ("loss", "val_loss")),
     (
         "finetune",
-        "Fine-tuning: share right under teacher forcing",
+        "Fine-tuning: percent right under teacher forcing",
         ("token_accuracy", "val_exprate_forced"),
     ),
 )
+SHARES = ("token_accuracy",)
+"""Curves from 0 to 1 that stand beside others in percent."""
 
 
 @dataclass
@@ -153,7 +155,10 @@ def _evaluated(facts: Facts, report: Path) -> None:
 def _curves(path: Path, names: tuple[str, ...]) -> list[Series]:
     rows = _rows(path)
     lines = [
-        Series(name.replace("_", " "), [(r["step"], r[name]) for r in rows if name in r])
+        Series(
+            name.replace("_", " "),
+            [(r["step"], r[name] * (100 if name in SHARES else 1)) for r in rows if name in r],
+        )
         for name in names
     ]
     return [line for line in lines if line.points]
