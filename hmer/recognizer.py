@@ -39,7 +39,7 @@ from hmer.models.store import load_weights, read_about
 Source = str | Path | bytes | NDArray[np.uint8] | Ink
 """A file (picture or InkML), the bytes of a picture, a prepared image, or ink in any unit."""
 
-SHIPPED = Path(__file__).parent / "shipped"
+SHIPPED = Path(__file__).parent / "shipped/"  # the slash keeps it out of the stages' dependencies
 """Folder of the recogniser that comes with the package; MODEL_CARD.md says what it can do."""
 
 PAPER = 32

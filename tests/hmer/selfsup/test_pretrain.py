@@ -49,7 +49,7 @@ def test_outputs(finished: Path) -> None:
     assert curves["spread"].iloc[-1] == pytest.approx(metrics["spread"], abs=1e-4)
     about = json.loads((folder / "encoder.json").read_text())
     assert about["kind"] == "encoder"
-    assert about["config"] == {"width": 16, "blocks": [1, 1, 1]}
+    assert about["config"] == {"name": "compact", "width": 16, "blocks": [1, 1, 1]}
 
 
 def test_training_again_gives_the_same_bytes(train: Train, finished: Path, tmp_path: Path) -> None:
