@@ -43,6 +43,19 @@ def picture_dataset(small_dataset: Path, tmp_path_factory: pytest.TempPathFactor
     return out
 
 
+@pytest.fixture(scope="session")
+def unlabelled_dataset(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without a single caption."""
+    from hmer.data.schema import read_samples, write_samples
+
+    out = tmp_path_factory.mktemp("unlabelled")
+    for split in ("train", "val"):
+        samples = read_samples(small_dataset / f"{split}.parquet")
+        bare = [replace(s, latex="", tokens=(), symbol_boxes=None) for s in samples]
+        write_samples(out / f"{split}.parquet", bare)
+    return out
+
+
 TINY_MODEL = {"decoder": {"layers": 1, "width": 16, "heads": 2, "feedforward": 32}}
 """Section `model` for the third phase."""
 
@@ -98,7 +111,8 @@ def run_phase(
     if phase == "pretrain":
         return pretrain(config, render, data / "train.parquet", folder, run, 3)
     if phase == "attend":
-        return attend(config, render, data / "train.parquet", encoder, folder, run, 3)
+        show = data / "val.parquet"
+        return attend(config, render, data / "train.parquet", encoder, folder, run, 3, show)
     choice = ModelConfig.model_validate(model)
     return finetune(config, choice, render, data, encoder, attention, folder, run, 3)
 

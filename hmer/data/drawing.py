@@ -1,4 +1,8 @@
-"""Drawing one expression for a batch: from its strokes where there are any, else its image."""
+"""Drawing one expression for a batch: from its strokes where there are any, else its image.
+
+Both are distorted where that is wanted: strokes by `hmer.ink.augment`, images by
+`hmer.data.distortion`, with the same parameters.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hmer.data.distortion import distort, ink_points
 from hmer.ink.augment import AugmentConfig, augment
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
@@ -38,7 +43,10 @@ class Drawn:
     image: NDArray[np.uint8]
     """(H, W), ink 255 on 0; at most the wanted size."""
     points: NDArray[np.float32]
-    """(n, 2) pixel coordinates, x before y: all points of all strokes, in order."""
+    """(n, 2) pixel coordinates, x before y: all points of all strokes, in order; of an image, all
+    inked pixels, row by row."""
+    pen: float = 0.0
+    """Width of the line in pixels; 0 where it is not known (an image)."""
 
 
 def split_scale(config: AugmentConfig) -> tuple[AugmentConfig, tuple[float, float]]:
@@ -70,17 +78,41 @@ def draw_ink(ink: Ink, config: RenderConfig, scale: float, height: int, width: i
     # The margin stays as it is in pixels; the pen scales with the ink.
     margin = config.margin * config.unit / unit
     rendering = render(ink, unit, config.pen, margin)
-    return Drawn(rendering.image, rendering.to_pixels(np.concatenate(ink.strokes)))
+    points = rendering.to_pixels(np.concatenate(ink.strokes))
+    return Drawn(rendering.image, points, rendering.pen)
 
 
-def draw_image(image: NDArray[np.uint8], scale: float, height: int, width: int) -> Drawn:
-    """Rescale a stored image; every inked pixel stands for a point of ink."""
+def draw_image(
+    image: NDArray[np.uint8],
+    scale: float,
+    height: int,
+    width: int,
+    augmentation: AugmentConfig | None = None,
+    rng: np.random.Generator | None = None,
+) -> Drawn:
+    """Rescale a stored image, distorted before if wanted; inked pixels stand for points of ink.
+
+    Args:
+        image: (H, W), ink 255 on 0.
+        scale: of the copy; smaller where it would not fit otherwise.
+        height: room for it.
+        width: room for it.
+        augmentation: what to do with it before; None: nothing.
+        rng: randomness of that.
+
+    Raises:
+        ValueError: an augmentation without randomness.
+    """
+    points = ink_points(image)
+    if augmentation is not None:
+        if rng is None:
+            raise ValueError("an augmentation needs a random generator")
+        image, points = distort(image, augmentation, rng)
     scale = min(scale, height / image.shape[0], width / image.shape[1])
     size = (max(1, int(image.shape[1] * scale)), max(1, int(image.shape[0] * scale)))
     resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-    rows, columns = np.nonzero(image > 127)
-    points = (np.stack([columns, rows], axis=1) + 0.5) * np.divide(size, image.shape[::-1])
-    return Drawn(resized, points.astype(np.float32))
+    moved = points * np.divide(size, image.shape[::-1])
+    return Drawn(resized, moved.astype(np.float32))
 
 
 def draw(
@@ -96,7 +128,8 @@ def draw(
     """Draw expression `index`, augmented if wanted; also gives its (unaugmented) ink."""
     ink = expressions.ink(index)
     if ink is None:
-        return draw_image(expressions.image(index), scale, height, width), None
+        image = expressions.image(index)
+        return draw_image(image, scale, height, width, augmentation, rng), None
     if augmentation is None:
         return draw_ink(ink, config, scale, height, width), ink
     shown = augment(ink, rng, augmentation)

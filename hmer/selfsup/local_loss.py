@@ -1,4 +1,8 @@
-"""Local contrastive loss: the same piece of ink in two views against other pieces of ink."""
+"""Local contrastive loss: the same piece of ink in two views against other pieces of ink.
+
+*From the abstract* (arXiv 2508.06107): a local contrastive loss. *Our design*: InfoNCE over cells
+with ink, matched by where the ink went.
+"""
 
 from __future__ import annotations
 

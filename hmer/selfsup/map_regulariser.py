@@ -1,4 +1,7 @@
-"""Keeping the attention map from the two trivial answers: everywhere alike, and one cell."""
+"""Keeping the attention map from the two trivial answers: everywhere alike, and one cell.
+
+*Our design.*
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pooling a feature map over the ink."""
+"""Pooling a feature map over the ink (*our design*: paper says nothing about an expression)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The small heads between features and a contrastive loss; thrown away afterwards."""
+"""The small heads between features and a contrastive loss; thrown away afterwards.
+
+*Our design*, after SimCLR.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,9 @@
 
 *Our design.* Both views are drawn from the same strokes, each with its own augmentation, which
 moves points but never adds or drops them: the k-th point of the ink is the same piece of ink in
-both. Where a source has images only, the views are rescalings of the image.
+both. Where the source has images only, the image itself is turned, slanted, stretched, rescaled
+and its lines made thinner or thicker, and where its pixels go is known. The second view also
+loses something: strokes, or an end of the image.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from torch import Tensor
 from hmer.data.buckets import PlannedBatch
 from hmer.data.canvas import stack
 from hmer.data.dataset import Expressions
+from hmer.data.distortion import INKED
 from hmer.data.drawing import Drawn, draw_image, draw_ink, other_pen
 from hmer.ink.augment import AugmentConfig, augment, drop_strokes
 from hmer.ink.render import RenderConfig
@@ -35,11 +38,17 @@ class ViewBatch:
     """bool (B, K): False where there were fewer than K points, and in rows that are not fresh."""
     fresh: Tensor
     """bool (B,): False for repeats of an expression that fill the batch; they are no negatives."""
+    samples: Tensor
+    """int64 (B,): numbers of the expressions in their data set."""
 
     def to(self, device: torch.device) -> ViewBatch:
         """The same batch on another device."""
         return ViewBatch(
-            *(x.to(device) for x in (self.images, self.points, self.valid, self.fresh))
+            self.images.to(device),
+            self.points.to(device),
+            self.valid.to(device),
+            self.fresh.to(device),
+            self.samples.to(device),
         )
 
 
@@ -51,8 +60,14 @@ class ViewMaker:
     render: RenderConfig
     augment: AugmentConfig
     scale_range: tuple[float, float]
-    drop_rate: float
     points: int
+    """Matched cells per expression, at most."""
+    stride: int
+    """Pixels per cell."""
+    drop_rate: float = 0.0
+    """Of strokes, in the second view of ink."""
+    crop: float = 0.0
+    """Share of its width that the second view of an image loses at most, at its ends."""
 
     def __call__(self, plan: PlannedBatch, rng: np.random.Generator) -> ViewBatch:
         """See the class."""
@@ -64,7 +79,7 @@ class ViewMaker:
         fresh[np.unique(plan.samples, return_index=True)[1]] = True
         for row, (index, scale) in enumerate(zip(plan.samples, plan.scales, strict=True)):
             pair, common = self._pair(int(index), float(scale), size, rng)
-            chosen = rng.permutation(common)[: self.points]
+            chosen = self._apart(pair, rng.permutation(common))[: self.points]
             valid[row, : len(chosen)] = fresh[row]
             for view, drawn in enumerate(pair):
                 images[view].append(drawn.image)
@@ -74,7 +89,19 @@ class ViewMaker:
             torch.from_numpy(points.reshape(-1, self.points, 2)),
             torch.from_numpy(valid),
             torch.from_numpy(fresh),
+            torch.from_numpy(np.asarray(plan.samples, dtype=np.int64)),
         )
+
+    def _apart(self, pair: tuple[Drawn, Drawn], points: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of the points, in their order, that share no cell with an earlier one.
+
+        Two points of one cell have one feature: told to differ from itself it would learn noise.
+        """
+        for drawn in pair:
+            cells = np.floor(drawn.points[points] / self.stride).astype(np.int64)
+            firsts = np.unique(cells, axis=0, return_index=True)[1]
+            points = points[np.sort(firsts)]
+        return points
 
     def _pair(
         self, index: int, scale: float, size: tuple[int, int], rng: np.random.Generator
@@ -83,9 +110,7 @@ class ViewMaker:
         other = float(np.exp(rng.uniform(*np.log(self.scale_range))))
         ink = self.expressions.ink(index)
         if ink is None:
-            image = self.expressions.image(index)
-            pair = (draw_image(image, scale, *size), draw_image(image, other, *size))
-            return pair, np.arange(len(pair[0].points))
+            return self._image_pair(self.expressions.image(index), (scale, other), size, rng)
         pens = [other_pen(self.render, self.augment, rng) for _ in range(2)]
         first = draw_ink(augment(ink, rng, self.augment), pens[0], scale, *size)
         moved = augment(ink, rng, self.augment)
@@ -98,3 +123,29 @@ class ViewMaker:
         points = np.zeros((int(starts[-1]), 2), dtype=np.float32)
         points[common] = second.points
         return (first, Drawn(second.image, points)), common
+
+    def _image_pair(
+        self,
+        image: NDArray[np.uint8],
+        scales: tuple[float, float],
+        size: tuple[int, int],
+        rng: np.random.Generator,
+    ) -> tuple[tuple[Drawn, Drawn], NDArray[np.int64]]:
+        """The same where there is no ink: its inked pixels are the points."""
+        first = draw_image(image, scales[0], *size, self.augment, rng)
+        left, right = _window(image, self.crop, rng)
+        columns = np.nonzero(image > INKED)[1]
+        common = np.flatnonzero((columns >= left) & (columns < right))
+        second = draw_image(image[:, left:right], scales[1], *size, self.augment, rng)
+        points = np.zeros_like(first.points)
+        points[common] = second.points
+        return (first, Drawn(second.image, points)), common
+
+
+def _window(image: NDArray[np.uint8], crop: float, rng: np.random.Generator) -> tuple[int, int]:
+    """Columns [left, right) of what is left of an image; all where no ink would be left."""
+    width = image.shape[1]
+    lost, before = rng.uniform(0, crop), rng.uniform()
+    left = int(lost * before * width)
+    right = width - int(lost * (1 - before) * width)
+    return (left, right) if (image[:, left:right] > INKED).any() else (0, width)

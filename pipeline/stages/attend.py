@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pipeline.stage import Stage, run_stage
+from pipeline.launch import run_stage
+from pipeline.stage import Stage
 
 
 def main(stage: Stage) -> None:
-    """Train split and encoder in, attention weights, curves and curriculum picture out."""
+    """Train split and encoder in; attention weights, curves and pictures out.
+
+    Of the validation split only a dozen images are looked at, for the pictures.
+    """
     from hmer.selfsup.attend import AttendConfig, attend
     from hmer.training.run import RunContext
     from pipeline.base import BaseConfig
@@ -14,11 +18,12 @@ def main(stage: Stage) -> None:
 
     config, base = stage.config(AttendConfig), stage.config(BaseConfig, "base")
     train = stage.input("data/dataset/train.parquet")
+    show = stage.input("data/dataset/val.parquet")
     encoder = stage.input("data/models/pretrain/encoder.safetensors")
     require_passed(stage.input("reports/validation/gate.json"))
     with stage.tracked(config) as tracker, stage.outputs("data/models/attend") as out:
         run = RunContext(stage.resume, tracker.logger, stage.progress)
-        attend(config, base.render, train, encoder, out, run, base.seed)
+        attend(config, base.render, train, encoder, out, run, base.seed, show)
         tracker.outputs(out)
 
 

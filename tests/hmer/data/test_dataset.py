@@ -30,6 +30,23 @@ def test_holds_what_the_file_holds(small_dataset: Path) -> None:
         assert all(np.array_equal(a, b) for a, b in zip(ink.strokes, wanted.strokes, strict=True))
 
 
+def test_shares_are_nested_and_depend_on_ids_and_seed_alone(small_dataset: Path) -> None:
+    whole = load_expressions(small_dataset / "train.parquet")
+    few, more = (whole.share(share, seed=3) for share in (0.25, 0.5))
+    assert len(few) == 6 and len(more) == 12
+    assert set(few.ids) < set(more.ids) < set(whole.ids)
+    assert whole.share(1.0, seed=3).ids == whole.ids
+    assert whole.share(0.5, seed=4).ids != more.ids
+    assert len(whole.share(0.001, seed=3)) == 1
+    backwards = whole.take(range(len(whole))[::-1])
+    assert set(backwards.share(0.25, seed=3).ids) == set(few.ids)
+    row = whole.ids.index(few.ids[2])
+    assert few.tokens[2] == whole.tokens[row] and few.inks[2] == whole.inks[row]
+    assert few.images[2] == whole.images[row] and (few.sizes[2] == whole.sizes[row]).all()
+    with pytest.raises(ValueError, match="share"):
+        whole.share(0.0, seed=3)
+
+
 def test_head(small_dataset: Path) -> None:
     whole = load_expressions(small_dataset / "train.parquet")
     assert len(whole.head(None)) == len(whole.head(99)) == 24

@@ -30,6 +30,7 @@ def test_as_the_renderer_draws_it_where_there_is_room() -> None:
     wanted = render(ink, 20, 0.1, 0.25)
     assert np.array_equal(drawn.image, wanted.image)
     assert np.array_equal(drawn.points, wanted.to_pixels(np.concatenate(ink.strokes)))
+    assert drawn.pen == wanted.pen == 2.0
 
 
 @settings(deadline=None, max_examples=50)
@@ -119,6 +120,17 @@ def test_draw(small_dataset: Path, picture_dataset: Path) -> None:
     assert moved.points.shape == plain.points.shape
     assert not np.allclose(moved.points, plain.points, atol=1)
     pictures = load_expressions(picture_dataset / "train.parquet")
-    shown, nothing = draw(pictures, 2, RENDER, AugmentConfig(), rng, 1.0, 300, 900)
+    shown, nothing = draw(pictures, 2, RENDER, None, rng, 1.0, 300, 900)
     assert nothing is None
     assert np.array_equal(shown.image, pictures.image(2))
+    turned, nothing = draw(pictures, 2, RENDER, AugmentConfig(), rng, 1.0, 300, 900)
+    assert nothing is None
+    assert turned.points.shape == shown.points.shape
+    assert not np.allclose(turned.points, shown.points, atol=1)
+    columns, rows = np.floor(turned.points.T).astype(int)
+    assert (turned.image[rows, columns] > 12).mean() > 0.99
+
+
+def test_an_augmentation_of_an_image_needs_a_generator() -> None:
+    with pytest.raises(ValueError, match="random generator"):
+        draw_image(np.zeros((9, 9), np.uint8), 1.0, 20, 20, AugmentConfig())

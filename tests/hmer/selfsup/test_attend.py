@@ -12,44 +12,22 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from hmer.errors import HmerError
+from hmer.masking.curriculum import Curriculum
 from hmer.models.encoders.compact import CompactConfig, CompactEncoder
 from hmer.models.store import save_module
 from hmer.selfsup import attend as phase
-from hmer.selfsup.attend import AttendConfig, Match, load_encoder, mismatch, pooled, standardised
-from hmer.selfsup.curriculum import Curriculum
+from hmer.selfsup.attend import load_encoder
+from hmer.selfsup.match import Match
 from hmer.training.fit import fit
 from hmer.training.optimisation import OptimisationConfig
 
 Train = Callable[..., dict[str, float]]
-OUTPUTS = ("attention.safetensors", "attention.json", "curves.csv", "metrics.json")
-
-
-def test_pooled_by_hand() -> None:
-    features = torch.tensor([[[1.0, 0.0], [3.0, 4.0], [9e9, 9e9]]])
-    log_map = torch.tensor([[0.25, 0.75, 0.0]]).log()
-    torch.testing.assert_close(pooled(features, log_map), torch.tensor([[2.5, 3.0]]))
-
-
-def test_standardised_over_the_ink_of_the_batch() -> None:
-    torch.manual_seed(0)
-    features = 5 + 3 * torch.randn(3, 7, 4)
-    cells = torch.rand(3, 7) < 0.7
-    features[~cells] = 1e4
-    found = standardised(features, cells)[cells]
-    torch.testing.assert_close(found.mean(dim=0), torch.zeros(4), atol=1e-5, rtol=0)
-    torch.testing.assert_close(found.std(dim=0, correction=0), torch.ones(4), atol=1e-3, rtol=0)
-    alike = standardised(torch.ones(1, 2, 3), torch.ones(1, 2, dtype=torch.bool))
-    assert not alike.any()
-
-
-def test_mismatch_by_hand() -> None:
-    guess = torch.tensor([[2.0, 0], [0, 3.0], [1.0, 1.0]])
-    target = torch.tensor([[5.0, 0], [0, -1.0], [1.0, 0]])
-    wanted = torch.tensor([0.0, 4.0, 2 - math.sqrt(2)])
-    torch.testing.assert_close(mismatch(guess, target), wanted)
+PICTURES = ("curriculum.png", "masks.png")
+OUTPUTS = ("attention.safetensors", "attention.json", "curves.csv", "metrics.json", *PICTURES)
 
 
 def test_outputs(finished: Path) -> None:
@@ -73,9 +51,56 @@ def test_training_again_gives_the_same_bytes(train: Train, finished: Path, tmp_p
 
 def test_more_and_more_is_hidden(train: Train, tmp_path: Path) -> None:
     train("attend", tmp_path, curriculum=Curriculum(start=0.2, end=0.8))
+    curves = pd.read_csv(tmp_path / "curves.csv")
     # Steps k = 0..5 hide 0.2 + 0.6 k / 6; a row is the mean of two steps.
-    hidden = pd.read_csv(tmp_path / "curves.csv")["hidden"].tolist()
-    assert hidden == pytest.approx([0.25, 0.45, 0.65], abs=1e-5)
+    assert curves["planned"].tolist() == pytest.approx([0.25, 0.45, 0.65], abs=1e-5)
+    # Whole blocks are hidden, so a little more.
+    assert (curves["hidden"] >= curves["planned"] - 1e-4).all()
+    assert (curves["hidden"] <= curves["planned"] + 0.2).all()
+
+
+@pytest.mark.parametrize("changes", [
+    {"curriculum": Curriculum(shape="none"), "local_weight": 0.0},
+    {"masking": "strokes", "global_weight": 0.0},
+    {"masking": "guided"},
+])  # fmt: skip
+def test_ways_of_masking(train: Train, tmp_path: Path, changes: dict[str, Any]) -> None:
+    metrics = train("attend", tmp_path, **changes)
+    assert all(map(math.isfinite, metrics.values()))
+    nothing = "curriculum" in changes
+    assert (metrics["hidden"] == 0) == nothing
+    assert (metrics["loss_local"] == 0) == nothing
+    assert (metrics["loss_global"] == 0) == ("global_weight" in changes)
+    for name in PICTURES:
+        with Image.open(tmp_path / name) as picture:
+            assert min(picture.size) > 200
+
+
+def test_labels_are_not_read(
+    train: Train, finished: Path, unlabelled_dataset: Path, tmp_path: Path
+) -> None:
+    train("attend", tmp_path, data=unlabelled_dataset)
+    for name in OUTPUTS:
+        assert (tmp_path / name).read_bytes() == (finished / "attend" / name).read_bytes()
+
+
+def test_an_interrupted_training_shows_the_same(
+    train: Train, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(module: Match, means: Any) -> None:
+        if module.global_step == 4:
+            raise Stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Match, "check", stop)
+        with pytest.raises(Stopped):
+            train("attend", tmp_path)
+    train("attend", tmp_path)
+    for name in OUTPUTS:
+        assert (tmp_path / name).read_bytes() == (finished / "attend" / name).read_bytes()
 
 
 def test_images_alone(train: Train, picture_dataset: Path, tmp_path: Path) -> None:
@@ -109,52 +134,6 @@ def test_encoder_stays_and_teacher_follows(
     assert moved > len(names) / 2
     kept = load_file(tmp_path / "attention.safetensors")
     assert all(torch.equal(kept[name], after[f"attention.{name}"]) for name in names)
-
-
-def module(**changes: Any) -> Match:
-    config = AttendConfig(optimisation=OptimisationConfig(steps=1), **changes)
-    torch.manual_seed(0)
-    return Match(config, CompactEncoder(CompactConfig(width=16, blocks=(1, 1))).eval(), 6, 0)
-
-
-def test_hidden_ink_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is hidden may have any content: the student's answer stays the same."""
-    match = module(local_weight=0.0)
-    torch.manual_seed(0)
-    match.encoder.eval()
-    match.teacher.eval()
-    images = torch.zeros(2, 1, 16, 48)
-    images[:, :, 6:9, 4:44] = 1.0
-    hidden = torch.zeros_like(images, dtype=torch.bool)
-    hidden[..., 24:] = True
-    monkeypatch.setattr(phase, "hide_ink", lambda x, *_: (x.masked_fill(hidden, 0.0), hidden))
-    looked = []
-    real = match.attention.forward
-
-    def spy(features: Any, cells: Any, attendable: Any) -> Any:
-        looked.append((cells, attendable))
-        return real(features, cells, attendable)
-
-    monkeypatch.setattr(match.attention, "forward", spy)
-    losses, measured = match.losses(images)
-    ((cells, attendable),) = looked
-    columns = cells.index % cells.grid[1]
-    # Stride 4: columns 6 and up are hidden.
-    assert torch.equal(attendable, cells.valid & (columns < 6))
-    assert (cells.valid & (columns >= 6)).any()
-    assert losses["local"].item() == 0
-    assert math.isfinite(measured["evenness_of_map"].item())
-
-
-def test_blank_images_do_no_harm() -> None:
-    match = module()
-    torch.manual_seed(0)
-    match.encoder.eval()
-    match.teacher.eval()
-    images = torch.zeros(2, 1, 16, 48)
-    images[0, 0, 8, 8:40] = 1.0
-    losses, _ = match.losses(images)
-    assert all(math.isfinite(loss.item()) for loss in losses.values())
 
 
 def test_encoders_that_do_not_fit(train: Train, finished: Path, tmp_path: Path) -> None:

@@ -35,6 +35,27 @@ def test_is_the_published_formula(count: int, temperature: float) -> None:
     )
 
 
+def test_negatives_from_memory_are_terms_of_every_anchor() -> None:
+    torch.manual_seed(3)
+    first, second, memory = torch.randn(4, 6), torch.randn(4, 6), torch.randn(5, 6)
+    others = torch.rand(4, 5) < 0.6
+    z = [row.double() / row.double().norm() for row in (*first, *second)]
+    m = [row.double() / row.double().norm() for row in memory]
+    total = 0.0
+    for i in range(8):
+        terms = [math.exp(float(z[i] @ z[k]) / 0.2) for k in range(8) if k != i]
+        terms += [math.exp(float(z[i] @ m[q]) / 0.2) for q in range(5) if others[i % 4, q]]
+        total -= math.log(math.exp(float(z[i] @ z[(i + 4) % 8]) / 0.2) / sum(terms))
+    found = nt_xent(first, second, 0.2, 9 * memory, others)
+    assert float(found) == pytest.approx(total / 8, rel=1e-5)
+    nothing = torch.zeros(4, 5, dtype=torch.bool)
+    torch.testing.assert_close(
+        nt_xent(first, second, 0.2, memory, nothing), nt_xent(first, second, 0.2)
+    )
+    alone = nt_xent(first[:1], second[:1], 0.2, memory)
+    assert float(alone) > 0
+
+
 def test_symmetries() -> None:
     torch.manual_seed(0)
     first, second = torch.randn(2, 5, 6)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from hmer.data.buckets import PlannedBatch
@@ -17,7 +18,7 @@ from hmer.ink.codec import pack
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
 from hmer.selfsup import views
-from hmer.selfsup.attend import ImageMaker
+from hmer.selfsup.images import ImageMaker
 from hmer.selfsup.views import ViewMaker
 
 NO_CHANGE = AugmentConfig(
@@ -63,7 +64,7 @@ def under(image: Any, points: Pixels) -> Pixels:
 
 def test_unchanged_ink_lies_where_the_renderer_puts_it(small_dataset: Path) -> None:
     expressions = written(small_dataset)
-    maker = ViewMaker(expressions, RENDER, NO_CHANGE, (1.0, 1.0), 0.0, 500)
+    maker = ViewMaker(expressions, RENDER, NO_CHANGE, (1.0, 1.0), 500, 1, drop_rate=0.0)
     batch = maker(plan(6), np.random.default_rng(0))
     assert batch.images.shape == (12, 1, 256, 1024)
     for row in range(6):
@@ -78,14 +79,18 @@ def test_unchanged_ink_lies_where_the_renderer_puts_it(small_dataset: Path) -> N
             assert not shown[:, width:].any()
         points = drawing.to_pixels(np.concatenate(ink.strokes))
         valid = batch.valid[row].numpy()
-        assert valid.sum() == len(points)
         first, second = (batch.points[view].numpy()[valid] for view in (row, row + 6))
         assert np.array_equal(first, second)
-        assert sorted(first.tolist()) == sorted(points.tolist())
+        # One point for each pixel in which there is any.
+        pixels = sorted(map(tuple, np.floor(first).astype(int).tolist()))
+        assert pixels == sorted(set(map(tuple, np.floor(points).astype(int).tolist())))
+        assert set(map(tuple, first.tolist())) <= set(map(tuple, points.tolist()))
 
 
 def test_points_lie_on_ink_in_both_views(small_dataset: Path) -> None:
-    maker = ViewMaker(written(small_dataset), RENDER, AugmentConfig(), (0.7, 1.4), 0.3, 40)
+    maker = ViewMaker(
+        written(small_dataset), RENDER, AugmentConfig(), (0.7, 1.4), 40, 1, drop_rate=0.3
+    )
     batch = maker(plan(10), np.random.default_rng(1))
     assert not np.array_equal(batch.images[:10], batch.images[10:])
     assert batch.valid.any(dim=1).all()
@@ -104,7 +109,7 @@ def test_a_point_is_the_same_piece_of_ink_in_both_views() -> None:
     gentle = AugmentConfig(
         scale=1, aspect=1, rotation=3, shear=0.1, stroke_shift=0.1, elastic=0.1, pen=1.3
     )
-    maker = ViewMaker(of_inks(dots(8)), RENDER, gentle, (0.8, 1.25), 0.0, 8)
+    maker = ViewMaker(of_inks(dots(8)), RENDER, gentle, (0.8, 1.25), 8, 1, drop_rate=0.0)
     for seed in range(5):
         batch = maker(plan(1), np.random.default_rng(seed))
         first, second = (points[:, 0].argsort() for points in batch.points)
@@ -116,7 +121,7 @@ def test_a_point_is_the_same_piece_of_ink_in_both_views() -> None:
 
 def test_lost_strokes_are_not_matched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "drop_strokes", lambda *_: (1, 2, 4))
-    maker = ViewMaker(of_inks(dots(5)), RENDER, NO_CHANGE, (1.0, 1.0), 0.5, 8)
+    maker = ViewMaker(of_inks(dots(5)), RENDER, NO_CHANGE, (1.0, 1.0), 8, 1, drop_rate=0.5)
     batch = maker(plan(1), np.random.default_rng(0))
     valid = batch.valid[0].numpy()
     pairs = sorted(zip(*(p.numpy()[valid, 0].tolist() for p in batch.points), strict=True))
@@ -129,7 +134,9 @@ def test_lost_strokes_are_not_matched(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_rate_decides_how_many_strokes_are_lost() -> None:
     kept = []
     for rate in (0.0, 0.5, 0.99):
-        maker = ViewMaker(of_inks(*[dots(20)] * 4), RENDER, NO_CHANGE, (1.0, 1.0), rate, 20)
+        maker = ViewMaker(
+            of_inks(*[dots(20)] * 4), RENDER, NO_CHANGE, (1.0, 1.0), 20, 1, drop_rate=rate
+        )
         kept.append(float(maker(plan(4), np.random.default_rng(0)).valid.float().mean()))
     assert kept[0] == 1.0
     assert 0.3 < kept[1] < 0.7
@@ -137,7 +144,7 @@ def test_the_rate_decides_how_many_strokes_are_lost() -> None:
 
 
 def test_no_more_points_than_wanted_and_not_always_the_same() -> None:
-    maker = ViewMaker(of_inks(dots(20)), RENDER, NO_CHANGE, (1.0, 1.0), 0.0, 3)
+    maker = ViewMaker(of_inks(dots(20)), RENDER, NO_CHANGE, (1.0, 1.0), 3, 1, drop_rate=0.0)
     chosen = set()
     for seed in range(5):
         batch = maker(plan(1), np.random.default_rng(seed))
@@ -146,26 +153,110 @@ def test_no_more_points_than_wanted_and_not_always_the_same() -> None:
     assert len(chosen) > 1
 
 
-def test_images_alone() -> None:
+def of_image(image: NDArray[np.uint8]) -> Expressions:
+    labels = Untouchable([["x"]])
+    return Expressions(["a"], labels, [encode_png(image)], [None], np.array([image.shape]))
+
+
+def cross() -> NDArray[np.uint8]:
+    """A long bar and a short one across it."""
     image = np.zeros((30, 50), np.uint8)
     image[10:13, 5:45] = 255
     image[5:25, 30:33] = 255
-    expressions = Expressions(["a"], Untouchable([["x"]]), [encode_png(image)], [None],
-                              np.array([[30, 50]]))  # fmt: skip
-    maker = ViewMaker(expressions, RENDER, AugmentConfig(), (0.5, 0.5), 0.5, 1000)
+    return image
+
+
+def test_images_alone() -> None:
+    image = cross()
+    maker = ViewMaker(of_image(image), RENDER, NO_CHANGE, (0.5, 0.5), 1000, 1)
     batch = maker(plan(1, 40, 64), np.random.default_rng(0))
     first, second = (points[batch.valid[0]].numpy() for points in batch.points)
-    inked = sorted((x + 0.5, y + 0.5) for y, x in np.argwhere(image).tolist())
-    assert sorted(map(tuple, first.tolist())) == inked
+    inked = {(x + 0.5, y + 0.5) for y, x in np.argwhere(image).tolist()}
+    assert set(map(tuple, first.tolist())) <= inked
     assert np.array_equal(second, first / 2)
+    # The smaller view has a pixel for four: as many points as that one can tell apart.
+    assert len(second) == len({(x // 2, y // 2) for y, x in np.argwhere(image).tolist()})
     assert (under(batch.images[0], first) == 1.0).all()
     assert (under(batch.images[1], second) > 0.2).all()
     assert not batch.images[1, :, 15:].any()
     assert not batch.images[1, :, :, 25:].any()
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_views_of_images_differ_and_points_stay_on_ink(seed: int) -> None:
+    maker = ViewMaker(of_image(cross()), RENDER, AugmentConfig(), (0.8, 1.25), 60, 2)
+    batch = maker(plan(1, 64, 96), np.random.default_rng(seed))
+    assert not torch.equal(batch.images[0], batch.images[1])
+    assert int(batch.valid.sum()) > 20
+    for view in (0, 1):
+        assert (under(batch.images[view], batch.points[view][batch.valid[0]].numpy()) > 0.1).all()
+
+
+def test_a_point_of_an_image_is_the_same_piece_of_ink_in_both_views() -> None:
+    """Dots in a line with growing gaps: the gaps tell which dots are seen."""
+    image = np.zeros((9, 160), np.uint8)
+    image[4, [8, 16, 26, 39, 56, 78, 107, 145]] = 255
+    gentle = AugmentConfig(scale=1, aspect=1.05, rotation=4, shear=0.1, pen=1)
+    maker = ViewMaker(of_image(image), RENDER, gentle, (1.0, 1.0), 20, 1, crop=0.3)
+    seen = []
+    for seed in range(10):
+        batch = maker(plan(1, 80, 200), np.random.default_rng(seed))
+        first, second = batch.points.numpy()[:, batch.valid[0].numpy()]
+        order = first[:, 0].argsort()
+        assert (np.diff(second[order, 0]) > 0).all()
+        here, there = (np.hypot(*np.diff(p[order], axis=0).T) for p in (first, second))
+        np.testing.assert_allclose(here, there, rtol=0.08)
+        for view, points in enumerate((first, second)):
+            assert (under(batch.images[view], points) > 0.2).all()
+        seen.append(len(first))
+    assert min(seen) < 8  # the second view has lost an end
+    assert max(seen) >= 6
+
+
+def test_a_crop_never_takes_all_the_ink() -> None:
+    image = np.zeros((20, 100), np.uint8)
+    image[8:12, 2:6] = 255
+    maker = ViewMaker(of_image(image), RENDER, NO_CHANGE, (1.0, 1.0), 8, 1, crop=0.9)
+    widths = set()
+    for seed in range(20):
+        batch = maker(plan(1, 32, 128), np.random.default_rng(seed))
+        assert batch.valid.any()
+        assert batch.images[1].any()
+        widths.add(tuple(batch.points[1, batch.valid[0]].amax(dim=0).tolist()))
+    assert len(widths) > 1
+
+
+def test_a_blank_image_has_nothing_to_match() -> None:
+    maker = ViewMaker(of_image(np.zeros((30, 50), np.uint8)), RENDER, AugmentConfig(), (0.8, 1.2),
+                      16, 8, crop=0.5)  # fmt: skip
+    batch = maker(plan(1, 64, 96), np.random.default_rng(0))
+    assert not batch.images.any()
+    assert not batch.valid.any()
+
+
+def test_points_of_one_cell_are_told_apart_by_nobody(small_dataset: Path) -> None:
+    maker = ViewMaker(written(small_dataset), RENDER, AugmentConfig(), (0.8, 1.2), 40, 8)
+    batch = maker(plan(6), np.random.default_rng(0))
+    assert (batch.valid.sum(dim=1) >= 2).all()
+    for row in range(6):
+        for view in (row, row + 6):
+            cells = (batch.points[view][batch.valid[row]] // 8).long()
+            assert len(torch.unique(cells, dim=0)) == len(cells)
+
+
+def test_numbers_of_the_expressions(small_dataset: Path) -> None:
+    maker = ViewMaker(written(small_dataset), RENDER, AugmentConfig(), (1.0, 1.0), 4, 8)
+    planned = PlannedBatch(np.array([5, 2, 5]), np.ones(3), 128, 512)
+    batch = maker(planned, np.random.default_rng(0))
+    assert batch.samples.tolist() == [5, 2, 5]
+    assert batch.fresh.tolist() == [True, True, False]
+    assert not batch.valid[2].any()
+
+
 def test_the_generator_decides(small_dataset: Path) -> None:
-    maker = ViewMaker(written(small_dataset), RENDER, AugmentConfig(), (0.8, 1.2), 0.1, 5)
+    maker = ViewMaker(
+        written(small_dataset), RENDER, AugmentConfig(), (0.8, 1.2), 5, 1, drop_rate=0.1
+    )
     one, same, other = (maker(plan(2), np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert np.array_equal(one.images, same.images)
     assert np.array_equal(one.points, same.points)
@@ -174,6 +265,6 @@ def test_the_generator_decides(small_dataset: Path) -> None:
 
 def test_the_images_of_phase_two_need_no_labels_either(small_dataset: Path) -> None:
     maker = ImageMaker(written(small_dataset), RENDER, AugmentConfig())
-    images = maker(plan(3), np.random.default_rng(0))
+    images = maker(plan(3), np.random.default_rng(0)).images
     assert images.shape == (3, 1, 256, 1024)
     assert (images.amax(dim=(1, 2, 3)) > 0.9).all()

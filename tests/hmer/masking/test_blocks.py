@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hmer.selfsup.masking import hide_ink
+from hmer.masking.blocks import hide_ink
 
 
 def drawings(seed: int, count: int, height: int, width: int) -> Tensor:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hmer.selfsup.curriculum import Curriculum, Shape
+from hmer.masking.curriculum import Curriculum, Shape
 
-SHAPES: tuple[Shape, ...] = ("linear", "cosine", "step", "none")
+GROWING: tuple[Shape, ...] = ("linear", "cosine", "step", "fixed")
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,11 @@ SHAPES: tuple[Shape, ...] = ("linear", "cosine", "step", "none")
         ("step", 0.5, 0.1 + 0.8 / 3),
         ("step", 0.75, 0.5),
         ("step", 1.0, 0.5),
-        ("none", 0.0, 0.5),
-        ("none", 0.6, 0.5),
+        ("fixed", 0.0, 0.5),
+        ("fixed", 0.6, 0.5),
+        ("none", 0.0, 0.0),
+        ("none", 0.6, 0.0),
+        ("none", 1.0, 0.0),
         ("linear", -1.0, 0.1),
         ("linear", 2.0, 0.5),
     ],
@@ -42,7 +45,7 @@ def test_by_hand(shape: Shape, progress: float, share: float) -> None:
 @given(
     start=st.floats(0, 0.9),
     end=st.floats(0, 0.9),
-    shape=st.sampled_from(SHAPES),
+    shape=st.sampled_from(GROWING),
     steps=st.integers(1, 100),
     a=st.floats(0, 1),
     b=st.floats(0, 1),
@@ -63,6 +66,25 @@ def test_one_stair_is_the_start() -> None:
     assert [stairs.share(p) for p in (0.0, 0.5, 0.99)] == pytest.approx([0.2] * 3)
 
 
-def test_hiding_everything_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("field", "share", "said"),
+    [("end", 1.0, "hide everything"), ("start", 0.95, "hide nearly everything")],
+)
+def test_hiding_everything_is_refused_in_one_clear_line(
+    field: str, share: float, said: str
+) -> None:
+    with pytest.raises(ValidationError, match=f"{said} and leave nothing to match from") as caught:
+        Curriculum.model_validate({field: share})
+    (problem,) = caught.value.errors()
+    assert problem["loc"] == (field,)
+    assert "\n" not in problem["msg"]
+
+
+@pytest.mark.parametrize("share", [-0.1, float("nan"), float("inf")])
+def test_no_shares(share: float) -> None:
     with pytest.raises(ValidationError):
-        Curriculum(end=1.0)
+        Curriculum(end=share)
+
+
+def test_most_of_the_ink_may_go() -> None:
+    assert Curriculum(start=0.9, end=0.9).share(0.3) == pytest.approx(0.9)

@@ -1,0 +1,191 @@
+"""Self-supervision: `python -m benchmarks.selfsup [--json]`.
+
+What a step of phase 1 costs against a supervised step of the encoder alone (forward, cross-entropy
+over 100 classes of the pooled ink, backward, update) on the very same images, both views; against
+one on the first views only; what a step of phase 2 costs; and which share of it masking takes, by
+mode. Everything runs in turn, again and again, and the shortest time of each counts, in CPU seconds
+of this process: other programs on the machine make all of them longer, but seldom all rounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.material import OUR_UNIT
+from benchmarks.output import publish
+from hmer.data.buckets import PlannedBatch
+from hmer.data.dataset import Expressions
+from hmer.data.drawing import split_scale
+from hmer.data.sources.base import SourceItem
+from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ink.augment import AugmentConfig
+from hmer.ink.codec import pack
+from hmer.ink.render import RenderConfig
+from hmer.ink.scale import normalise
+from hmer.masking.curriculum import Curriculum
+from hmer.masking.modes import Mode
+from hmer.models.cells import ink_cells
+from hmer.models.encoders.compact import CompactEncoder
+from hmer.selfsup.contrast import Contrast, PretrainConfig
+from hmer.selfsup.images import ImageBatch, ImageMaker
+from hmer.selfsup.match import AttendConfig, Match
+from hmer.selfsup.pooling import ink_mean
+from hmer.selfsup.views import ViewBatch, ViewMaker
+from hmer.training.module import SteppedModule
+from hmer.training.optimisation import OptimisationConfig
+
+COUNT, HEIGHT, WIDTH = 12, 96, 384
+"""Expressions in a batch, and the canvas they share."""
+CLASSES = 100
+SHARE = 0.5
+MODES: tuple[Mode, ...] = ("blocks", "strokes", "guided")
+Work = Callable[[], object]
+
+
+def least(works: Mapping[str, Work], rounds: int) -> dict[str, float]:
+    """Least CPU seconds of each piece of work, over rounds in which all have their turn."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(rounds + 2):
+        for name, work in works.items():
+            began = time.process_time()
+            work()
+            if turn >= 2:  # the first rounds compile kernels
+                times[name].append(time.process_time() - began)
+    return {name: min(found) for name, found in times.items()}
+
+
+def expressions() -> Expressions:
+    """Synthetic ink, without captions and images: neither is looked at."""
+    inks = []
+    for task in SyntheticSource(SyntheticConfig(train=4 * COUNT, val=0, test=0)).items(0):
+        item = task()
+        if isinstance(item, SourceItem) and item.ink and 10 <= len(item.tokens or ()) <= 24:
+            inks.append(pack(normalise(item.ink)))
+    inks = inks[:COUNT]
+    sizes = np.full((len(inks), 2), (HEIGHT, WIDTH), dtype=np.int64)
+    names = [str(n) for n in range(len(inks))]
+    return Expressions(names, [[]] * len(inks), [b""] * len(inks), list(inks), sizes)
+
+
+def batches(ink: Expressions, stride: int) -> tuple[ViewBatch, ImageBatch]:
+    """The same expressions for phase 1 and for phase 2."""
+    rng = np.random.default_rng(0)
+    plan = PlannedBatch(np.arange(len(ink)), np.ones(len(ink)), HEIGHT, WIDTH)
+    render = RenderConfig(unit=OUR_UNIT)
+    augmentation, scales = split_scale(AugmentConfig())
+    views = ViewMaker(ink, render, augmentation, scales, 16, stride, drop_rate=0.05)
+    images = ImageMaker(ink, render, augmentation, strokes=True)
+    return views(plan, rng), images(plan, rng)
+
+
+def step(parameters: list[nn.Parameter], losses: Callable[[], list[Tensor]]) -> Work:
+    """Forward in bf16 where that is usual, backward, update."""
+    optimiser = torch.optim.AdamW(parameters, lr=1e-5)
+
+    def run() -> None:
+        optimiser.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = losses()
+        torch.stack(found).sum().backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+    return run
+
+
+def trained(module: SteppedModule, batch: Any) -> Work:
+    """A training step of a phase."""
+    wanted = [p for p in module.parameters() if p.requires_grad]
+
+    def run() -> None:
+        inner()
+        module.after_step()
+
+    inner = step(wanted, lambda: list(module.losses(batch)[0].values()))
+    return run
+
+
+def supervised(encoder: CompactEncoder, images: Tensor) -> Work:
+    """The plain way: an encoder with one linear layer."""
+    head = nn.Linear(encoder.channels, CLASSES)
+    labels = torch.arange(len(images)) % CLASSES
+
+    def losses() -> list[Tensor]:
+        pooled = ink_mean(encoder(images), ink_cells(images, encoder.stride))
+        return [functional.cross_entropy(head(pooled).float(), labels)]
+
+    return step([*encoder.parameters(), *head.parameters()], losses)
+
+
+def matching(mode: Mode) -> Match:
+    """Phase 2 at a fixed share."""
+    config = AttendConfig(
+        optimisation=OptimisationConfig(steps=1),
+        masking=mode,
+        curriculum=Curriculum(shape="fixed", end=SHARE),
+    )
+    encoder = CompactEncoder(PretrainConfig(optimisation=OptimisationConfig(steps=1)).encoder)
+    match = Match(config, encoder, round(OUR_UNIT), 0)
+    match.encoder.eval()
+    return match
+
+
+def works() -> dict[str, Work]:
+    """Everything that is timed."""
+    torch.manual_seed(0)
+    optimisation = OptimisationConfig(steps=1)
+    variants = {
+        "contrast": PretrainConfig(optimisation=optimisation),
+        "global only": PretrainConfig(optimisation=optimisation, local_weight=0.0),
+        "local only": PretrainConfig(optimisation=optimisation, global_weight=0.0),
+        "queue": PretrainConfig(optimisation=optimisation, queue=4096),
+        "slow encoder": PretrainConfig(optimisation=optimisation, momentum=0.99, queue=4096),
+    }
+    encoder = CompactEncoder(variants["contrast"].encoder)
+    views, images = batches(expressions(), encoder.stride)
+    found = {name: trained(Contrast(config, 0), views) for name, config in variants.items()}
+    found["supervised, both views"] = supervised(encoder, views.images)
+    first = CompactEncoder(variants["contrast"].encoder)
+    found["supervised, first views"] = supervised(first, views.images[: len(views.fresh)])
+    grid = (HEIGHT // encoder.stride, WIDTH // encoder.stride)
+    attention = torch.rand(len(images.images), *grid)
+    for mode in MODES:
+        match = matching(mode)
+        found[f"attend, {mode}"] = trained(match, images)
+        found[f"masking, {mode}"] = partial(match.mask, images, SHARE, attention)
+    return found
+
+
+def report(rounds: int = 12) -> dict[str, Any]:
+    """All measurements: CPU milliseconds, and ratios."""
+    seconds = least(works(), rounds)
+    plain, half = seconds["supervised, both views"], seconds["supervised, first views"]
+    contrast = {
+        name: [{
+            "CPU ms": 1e3 * seconds[name],
+            "times a supervised step on both views": seconds[name] / plain,
+            "times one on the first views": seconds[name] / half,
+        }]
+        for name in ("contrast", "global only", "local only", "queue", "slow encoder")
+    }  # fmt: skip
+    masking = {
+        mode: [{
+            "step, CPU ms": 1e3 * seconds[f"attend, {mode}"],
+            "masking, CPU ms": 1e3 * seconds[f"masking, {mode}"],
+            "masking, percent of the step":
+                100 * seconds[f"masking, {mode}"] / seconds[f"attend, {mode}"],
+        }]
+        for mode in MODES
+    }  # fmt: skip
+    return {"phase 1": contrast, "phase 2": masking}
+
+
+if __name__ == "__main__":
+    publish(report())

@@ -1,0 +1,180 @@
+"""The networks of phase 2: a student sees what is left, its slow average sees everything.
+
+*From the abstract* (arXiv 2508.06107): a self-supervised attention network; a masking curriculum
+that grows harder. *Our design*: what is matched and how. From what is left, attended features must
+match the teacher's, globally and at the hidden cells. The encoder of phase 1 stays as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from torch import Tensor
+from torch.nn import functional
+
+from hmer.data.buckets import BatchConfig
+from hmer.ink.augment import AugmentConfig
+from hmer.masking.curriculum import Curriculum
+from hmer.masking.modes import Mode, hide
+from hmer.masking.units import hidden_share
+from hmer.models.attention import Attended, AttentionConfig, AttentionNetwork
+from hmer.models.cells import Cells, ink_cells
+from hmer.models.encoders.compact import CompactEncoder
+from hmer.selfsup.images import ImageBatch
+from hmer.selfsup.map_regulariser import evenness, evenness_penalty
+from hmer.selfsup.projector import projector
+from hmer.training.module import SteppedModule
+from hmer.training.optimisation import OptimisationConfig
+
+
+class AttendConfig(BaseModel):
+    """Parameters of phase 2."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attention: AttentionConfig = AttentionConfig()
+    optimisation: OptimisationConfig
+    batch: BatchConfig = BatchConfig()
+    augment: AugmentConfig = AugmentConfig()
+    curriculum: Curriculum = Curriculum()
+    masking: Mode = Field(
+        "blocks",
+        description="blocks at random, whole strokes (blocks where there is no ink), or guided: "
+        "blocks by preference where the teacher looks",
+    )
+    block: float = Field(1.0, gt=0, le=8, description="side of a hidden block in symbol units")
+    teacher_decay: float = Field(0.99, ge=0, lt=1)
+    global_weight: float = Field(1.0, ge=0, description="0: without the global match")
+    local_weight: float = Field(
+        1.0, ge=0, validate_default=True, description="0: without the match at hidden cells"
+    )
+    evenness_weight: float = Field(
+        1.0, ge=0, description="of the penalty outside the band that follows; too small: one cell"
+    )
+    evenness_low: float = Field(0.5, ge=0, le=1, description="below: the map sees one cell only")
+    evenness_high: float = Field(0.95, ge=0, le=1, description="above: the map says nothing")
+
+    @field_validator("local_weight")
+    @classmethod
+    def _some_loss(cls, weight: float, info: ValidationInfo) -> float:
+        curriculum = info.data.get("curriculum")
+        if info.data.get("global_weight", 1.0):
+            return weight
+        if not weight:
+            raise ValueError("nothing to match: set global_weight or local_weight above 0")
+        if isinstance(curriculum, Curriculum) and curriculum.shape == "none":
+            raise ValueError(
+                "with curriculum.shape none nothing is hidden, and there is nothing to match "
+                "locally: set global_weight above 0"
+            )
+        return weight
+
+
+class Match(SteppedModule):
+    """Student and teacher over a frozen encoder."""
+
+    def __init__(
+        self, config: AttendConfig, encoder: CompactEncoder, block: int, seed: int
+    ) -> None:
+        super().__init__(config.optimisation, seed)
+        self.config = config
+        self.block = block
+        channels = encoder.channels
+        self.encoder = encoder.requires_grad_(False)
+        self.attention = AttentionNetwork(channels, config.attention)
+        self.teacher = copy.deepcopy(self.attention).requires_grad_(False)
+        sizes = (channels, 2 * channels, channels)
+        self.predict_global = projector(*sizes) if config.global_weight else None
+        self.predict_local = projector(*sizes) if config.local_weight else None
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed the step; the frozen parts do not learn statistics either."""
+        super().on_train_batch_start(batch, batch_idx)
+        self.encoder.eval()
+        self.teacher.eval()
+
+    def losses(self, batch: ImageBatch) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """`global`, `local`, `evenness`; measured: planned and hidden share, evenness of the map.
+
+        A loss of weight 0 is 0 and not computed; neither is masking where nothing is to be hidden.
+        """
+        config = self.config
+        share = config.curriculum.share(self.global_step / config.optimisation.steps)
+        images = batch.images
+        with torch.no_grad():
+            whole = self.encoder(images)
+            cells = Cells.where(ink_cells(images, self.encoder.stride))
+            target = self.teacher(whole, cells, cells.valid)
+            target_cells = standardised(target.features, cells.valid)
+            seen, visible, gone = whole, cells.valid, images.new_zeros(())
+            if share:
+                attention = cells.scatter(target.log_map.exp())
+                masked, hidden = self.mask(batch, share, attention)
+                gone = hidden_share(images, hidden).mean()
+                seen = self.encoder(masked)
+                left = ink_cells(masked, self.encoder.stride).flatten(1).gather(1, cells.index)
+                visible = left & cells.valid
+        attended: Attended = self.attention(seen, cells, visible)
+        even = evenness(attended.log_map)
+        penalty = evenness_penalty(even, config.evenness_low, config.evenness_high)
+        losses = {
+            "global": self._global(attended, pooled(target_cells, target.log_map)),
+            "local": self._local(attended, target_cells, cells.valid & ~visible),
+            "evenness": config.evenness_weight * penalty,
+        }
+        planned = torch.tensor(share)
+        return losses, {"planned": planned, "hidden": gone, "evenness_of_map": even.mean()}
+
+    def mask(self, batch: ImageBatch, share: float, attention: Tensor) -> tuple[Tensor, Tensor]:
+        """Hide a share of the ink, given the teacher's map (B, h, w): images, hidden pixels."""
+        return hide(self.config.masking, batch.images, share, self.block, batch.strokes, attention)
+
+    def _global(self, attended: Attended, target: Tensor) -> Tensor:
+        """Mismatch of the pooled features with the teacher's (B, channels)."""
+        if self.predict_global is None:
+            return target.new_zeros(())
+        mean = self.predict_global(pooled(attended.features, attended.log_map))
+        return self.config.global_weight * mismatch(mean, target).mean()
+
+    def _local(self, attended: Attended, target: Tensor, lost: Tensor) -> Tensor:
+        """Mismatch with the teacher's cells (B, M, channels) where they are `lost`, bool (B, M)."""
+        if self.predict_local is None:
+            return target.new_zeros(())
+        guess = self.predict_local(attended.features[lost])
+        off = mismatch(guess, target[lost]).sum() / lost.sum().clamp(min=1)
+        return self.config.local_weight * off
+
+    def after_step(self) -> None:
+        """The teacher follows the student (Tarvainen and Valpola, 2017, equation 1)."""
+        decay = self.config.teacher_decay
+        with torch.no_grad():
+            for slow, fast in zip(
+                self.teacher.parameters(), self.attention.parameters(), strict=True
+            ):
+                slow.lerp_(fast, 1 - decay)
+
+
+def pooled(features: Tensor, log_map: Tensor) -> Tensor:
+    """Mean of cells (B, N, channels) under the attention map (B, N): (B, channels)."""
+    weights = log_map.exp().to(features.dtype)
+    return torch.einsum("bn,bnc->bc", weights, features)
+
+
+def standardised(features: Tensor, cells: Tensor) -> Tensor:
+    """Features (B, N, C) with mean 0 and deviation 1 per channel over the batch's ink cells.
+
+    Rectified features share a large common part, which would make any two cells look alike.
+    """
+    chosen = features[cells].float()
+    centred = features.float() - chosen.mean(dim=0)
+    return centred / (chosen.std(dim=0, correction=0) + 1e-4)
+
+
+def mismatch(guess: Tensor, target: Tensor) -> Tensor:
+    """2 - 2 cos(guess, target) per row (Grill et al., 2020, BYOL, equation 2): (n, d) to (n,)."""
+    cosine = functional.cosine_similarity(guess.float(), target.float(), dim=-1)
+    return 2 - 2 * cosine
