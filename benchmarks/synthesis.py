@@ -1,32 +1,44 @@
-"""`python -m benchmarks.synthesis TRAIN.parquet OUT`: composed ink against real ink.
+"""`python -m benchmarks.synthesis`: written ink against real ink.
 
-Cuts a glyph bank, composes the captions of real expressions once more, and writes to OUT the
-contact sheet, the histograms of spacing and size, and `compose.json`: speed, distances of the
-habits, novelty of sampled captions, and the classifier two-sample test.
+`compose TRAIN.parquet OUT` cuts a glyph bank, composes the captions of real expressions once more,
+and writes to OUT the contact sheet, the histograms of spacing and size, and `compose.json`: speed,
+distances of the habits, novelty of sampled captions, and the classifier two-sample test.
+
+`tokens TRAIN.parquet OUT` writes with all generators, and to OUT `tokens.png` and `tokens.json`:
+how often each token comes in the training captions and in what each generator writes, and the
+processor time of an expression of the mixture in a training.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
+from matplotlib.figure import Figure
 
 from benchmarks import two_sample
+from hmer.data.sources.material import TrainingInk, read_material
+from hmer.evaluation.figures.canvas import MUTED, SANS, SERIES, TEXT, new_figure, to_png
 from hmer.evaluation.figures.synthesis import contact_sheet, habit_histograms
 from hmer.ink.render import render
 from hmer.ink.strokes import Ink
 from hmer.latex.parse import parse
 from hmer.latex.serialise import serialise
-from hmer.synthesis.bank import GlyphBank
-from hmer.synthesis.comparison import Values, compare, gather
 from hmer.synthesis.compose import ComposeConfig, Composer
-from hmer.synthesis.cutting import Sourced, cut_bank, learn_extents, read_training_inks
-from hmer.synthesis.fitted import FittedGrammar
+from hmer.synthesis.generators import Generators, GeneratorsConfig
+from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.glyphs.cutting import Sourced, cut_bank, learn_extents, read_training_inks
+from hmer.synthesis.grammar.fitted import FittedGrammar
+from hmer.synthesis.hands.comparison import Values, compare, gather
+from hmer.synthesis.leakage import Leakage
+from hmer.synthesis.written import Written
 
 _SHOWN = (
     *("sup scale", "sup raise", "sup gap", "sub scale", "sub drop", "limit scale"),
@@ -37,8 +49,22 @@ _SHOWN = (
 _ROWS, _MEASURED, _SPEED = 14, 1500, 600
 _LENGTHS = (5, 10, 20, 30, 40, 60)
 
+# The weights of the recipes for CROHME.
+_IN_TRAINING = {"decompose": 0.4, "recombine": 0.4, "compose": 0.2}
 
-def main(
+_GENERATORS = tuple(_IN_TRAINING)
+_STRUCTURE = frozenset(("{", "}", "^", "_", r"\limits"))
+_RARE = 0.001  # share of all symbols below which a token is called rare
+_FLOOR = 3e-5  # smallest share that is drawn
+_DRAWS, _UNIT = 1500, 14.0
+_WIDTH, _ROWS = 13.0, 2
+
+
+app = typer.Typer(add_completion=False, help="Written ink against real ink.")
+
+
+@app.command()
+def compose(
     train: Annotated[Path, typer.Argument(help="Training split of a dataset with ink.")],
     out: Annotated[Path, typer.Argument(help="Folder for pictures and numbers.")],
     bank: Annotated[
@@ -154,17 +180,117 @@ def _lengths(lengths: list[int]) -> list[float]:
 def _distances(real: Values, composed: Values) -> dict[str, object]:
     found = compare(real, composed)
     return {
-        "mean_ks": round(float(np.mean([distance.ks for distance in found])), 3),
-        "by_habit": {
-            distance.name: [
-                round(distance.real, 2),
-                round(distance.composed, 2),
-                round(distance.ks, 2),
-            ]
-            for distance in found
+        "mean_ks": round(float(np.mean([d.ks for d in found])), 3),
+        "by_habit": {d.name: [round(x, 2) for x in (d.real, d.composed, d.ks)] for d in found},
+    }
+
+
+@app.command()
+def tokens(
+    train: Annotated[Path, typer.Argument(help="Training split of a dataset with ink.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the picture and the numbers.")],
+    count: Annotated[int, typer.Option(help="Expressions of each generator.")] = 3000,
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Count tokens and time."""
+    text = json.dumps(_measure_tokens(train, out, count, seed), indent=1)
+    (out / "tokens.json").write_text(text + "\n")
+    typer.echo(text)
+
+
+def _measure_tokens(train: Path, out: Path, count: int, seed: int) -> dict[str, object]:
+    """Draw `tokens.png` into `out`, and return the numbers."""
+    material = read_material(train)
+    shares = {"training captions": _shares(material.tokens)}
+    for name in _GENERATORS:
+        weights = dict.fromkeys(_GENERATORS, 0.0) | {name: 1.0}
+        written = _write(_made(material, weights), count, seed)
+        shares[name] = _shares([one.tokens for one in written])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "tokens.png").write_bytes(to_png(_token_figure(shares)))
+    real = shares["training captions"]
+    rare = {token for token, share in real.items() if share < _RARE}
+    return {
+        "expressions": count,
+        "tokens": len(real),
+        "rare_tokens": len(rare),
+        "rare_share": {
+            name: round(sum(found.get(token, 0.0) for token in rare), 5)
+            for name, found in shares.items()
         },
+        "times_as_often_in_the_median": {
+            name: round(float(np.median([found.get(t, 0.0) / real[t] for t in rare])), 2)
+            for name, found in shares.items()
+        },
+        "never_written": {
+            name: sorted(real.keys() - found.keys()) for name, found in shares.items()
+        },
+        "speed": _mixture_speed(_made(material, _IN_TRAINING), seed),
+    }
+
+
+def _token_figure(shares: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Shares of tokens, by falling share in the first series; one colour a series."""
+    first = next(iter(shares.values()))
+    order = sorted(first, key=lambda token: -first[token])
+    figure = new_figure(_WIDTH, 2.9 * _ROWS)
+    figure.set_layout_engine("constrained", h_pad=0.1)
+    for row, part in enumerate(np.array_split(np.arange(len(order)), _ROWS)):
+        axes = figure.add_subplot(_ROWS, 1, row + 1)
+        names = [order[i] for i in part.tolist()]
+        x = np.arange(len(names))
+        for (title, found), color, mark in zip(shares.items(), SERIES, "sovd", strict=False):
+            values = [max(found.get(name, 0.0), _FLOOR) for name in names]
+            axes.plot(x, values, mark, color=color, markersize=4, label=title, alpha=0.9)
+        axes.set_yscale("log")
+        axes.set_ylim(_FLOOR / 1.3, 0.15)
+        axes.set_xlim(-1, len(names))
+        axes.set_xticks(x, [name.replace("$", r"\$") for name in names], rotation=90)
+        axes.tick_params(labelsize=7, colors=MUTED, length=2, labelfontfamily=SANS)
+        axes.grid(axis="both", color="0.93", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        if row == 0:
+            axes.set_title(
+                "share of all symbols", fontsize=9, color=TEXT, fontfamily=SANS, loc="left"
+            )
+            axes.legend(prop={"family": SANS, "size": 8}, labelcolor=MUTED, frameon=False, ncols=4)
+    return figure
+
+
+def _made(material: TrainingInk, weights: Mapping[str, float]) -> Generators:
+    config = GeneratorsConfig.model_validate(dict(weights))
+    return Generators.of(config, material, material.bank, material.held_out or Leakage())
+
+
+def _write(generators: Generators, count: int, seed: int) -> list[Written]:
+    rng = np.random.default_rng(seed)
+    made = (generators(rng) for _ in range(count))
+    return [written for written in made if written is not None]
+
+
+def _shares(captions: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Of every symbol among all symbols; what leaves no ink is none."""
+    counts = Counter(token for tokens in captions for token in tokens if token not in _STRUCTURE)
+    return {token: count / counts.total() for token, count in sorted(counts.items())}
+
+
+def _mixture_speed(generators: Generators, seed: int) -> dict[str, float]:
+    """Of one core, in processor time: what it takes to write an expression, and to draw it."""
+    _write(generators, 100, seed + 1)
+    began = time.process_time()
+    written = _write(generators, _DRAWS, seed)
+    made = time.process_time()
+    for one in written:
+        render(one.ink, _UNIT)
+    drawn = time.process_time()
+    return {
+        "written_ms": round(1000 * (made - began) / len(written), 3),
+        "drawn_ms": round(1000 * (drawn - made) / len(written), 3),
+        "per_second_and_core": round(len(written) / (drawn - began)),
+        "none": _DRAWS - len(written),
     }
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

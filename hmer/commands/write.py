@@ -1,10 +1,11 @@
-"""`hmer write`: LaTeX to handwriting."""
+"""`hmer write`: LaTeX to handwriting, and handwriting to more of it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,39 +17,122 @@ if TYPE_CHECKING:
     from hmer.synthesis.written import Written
 
 
+class Generator(StrEnum):
+    """What makes new expressions of a training split."""
+
+    DECOMPOSE = "decompose"
+    RECOMBINE = "recombine"
+    COMPOSE = "compose"
+    ALL = "all"
+
+
 def write(
-    latex: Annotated[str, typer.Argument(help=r"The expression, for example '\frac{a}{b}'.")],
     out: Annotated[
-        Path, typer.Option(help="File to write; .inkml, .png or .svg tells the format.")
+        Path,
+        typer.Option(
+            help="File to write; .inkml, .png or .svg tells the format. With --from a folder, or a "
+            "package: .tar, .tar.gz, .tar.xz or .zip."
+        ),
     ],
+    latex: Annotated[
+        str | None, typer.Argument(help=r"The expression, for example '\frac{a}{b}'.")
+    ] = None,
     writer: Annotated[int, typer.Option(min=0, help="Number of the hand.")] = 0,
     bank: Annotated[
-        Path | None, typer.Option(help="Glyph bank of real hands; else drawn glyphs.")
+        Path | None,
+        typer.Option(
+            help="Glyphs of real hands: a glyph bank, or the train.parquet to cut one from. "
+            "Without it glyphs are drawn; with --from they are cut from there."
+        ),
     ] = None,
     careful: Annotated[bool, typer.Option(help="Evenly spaced, without sloppiness.")] = False,
     unit: Annotated[
         float, typer.Option(min=4, max=128, help="Pixels per symbol unit, for pictures.")
     ] = 40.0,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Instead of LATEX: training data to make new expressions of, the train.parquet of "
+            "a data set, or a folder or package of InkML.",
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many, with --from.")] = 1000,
+    generator: Annotated[
+        Generator,
+        typer.Option(
+            help="With --from: cut pieces out, exchange parts, write new LaTeX, or all three."
+        ),
+    ] = Generator.ALL,
+    seed: Annotated[int, typer.Option(min=0, help="With --from: other ones.")] = 0,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --from: held_out.json with the captions that must not be written; for a "
+            "data set its own."
+        ),
+    ] = None,
 ) -> None:
-    """Write an expression by hand, with the place of every symbol in the InkML."""
-    from hmer.synthesis.bank import GlyphBank
+    """Write an expression by hand, or many like those of a data set, as InkML with all symbols."""
+    if (latex is None) == (source is None):
+        raise HmerError("say either what to write, as LaTeX, or --from which data to make more of")
+    if source is not None:
+        _write_many(source, out, count, generator, seed, bank, held_out)
+        return
+    assert latex is not None
+    from hmer.synthesis.glyphs.cache import open_bank
     from hmer.synthesis.writing import write_latex
 
     encode = _encoder(out, writer, unit)
-    glyphs = None if bank is None else GlyphBank.load(bank)
+    glyphs = None if bank is None else open_bank(bank)
     data = encode(write_latex(latex, writer, glyphs, careful))
     _store(out, data)
     sys.stdout.write(f"{out}\n")
+
+
+def _write_many(
+    source: Path,
+    out: Path,
+    count: int,
+    generator: Generator,
+    seed: int,
+    bank: Path | None,
+    held_out: Path | None,
+) -> None:
+    from hmer.data.sources.material import read_material
+    from hmer.synthesis.generators import Generators, GeneratorsConfig
+    from hmer.synthesis.glyphs.cache import open_bank, split_file
+    from hmer.synthesis.leakage import Leakage
+    from hmer.synthesis.output.collection import Origin, write_collection
+    from hmer.synthesis.output.package import check_package
+
+    check_package(out)
+    train = read_material(source, held_out=held_out)
+    chosen = [name for name in Generator if name is not Generator.ALL]
+    weights = {name.value: float(generator in (name, Generator.ALL)) for name in chosen}
+    config = GeneratorsConfig.model_validate(weights)
+    glyphs = train.bank if bank is None else lambda: open_bank(bank, split_file(source))
+    leakage = train.held_out or Leakage()
+    generators = Generators.of(config, train, glyphs, leakage)
+    known = None if train.held_out is None else len(leakage)
+    origin = Origin(train.tokens, [item.writer for item in train.items], known)
+    summary = write_collection(generators, origin, count, seed, out, train.dialect)
+    left_out = sum(summary.contradictory.values())
+    unknown = "" if known is not None else "; nothing told what is held out (--held-out)"
+    sys.stdout.write(
+        f"{out}: {summary.expressions} expressions, {summary.captions} captions, of which "
+        f"{summary.new_captions} are new; {sum(summary.excluded.values())} times a held-out "
+        f"caption came up; {left_out} left out{unknown}\n"
+    )
 
 
 def _encoder(out: Path, writer: int, unit: float) -> Callable[[Written], bytes]:
     """What turns the ink into the bytes of the file; HmerError for an unknown format."""
 
     def inkml(written: Written) -> bytes:
-        from hmer.ink.inkml import InkDocument, write_inkml
+        from hmer.synthesis.output.inkml import to_inkml
 
-        latex = " ".join(written.tokens)
-        return write_inkml(InkDocument(written.ink, latex, writer=f"hand-{writer}"))
+        return to_inkml(written, f"hand-{writer}")
 
     def png(written: Written) -> bytes:
         from hmer.data.schema import encode_png
@@ -57,7 +141,7 @@ def _encoder(out: Path, writer: int, unit: float) -> Callable[[Written], bytes]:
         return encode_png(255 - render(written.ink, unit).image)
 
     def svg(written: Written) -> bytes:
-        from hmer.synthesis.svg import to_svg
+        from hmer.synthesis.output.svg import to_svg
 
         return to_svg(written.ink, unit)
 

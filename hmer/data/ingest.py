@@ -32,6 +32,7 @@ from hmer.data.sources.images import ImagesConfig
 from hmer.data.sources.mathwriting import MathWritingConfig
 from hmer.data.sources.mixture import MixedSource
 from hmer.data.sources.synthetic import SyntheticConfig
+from hmer.data.sources.written import WrittenConfig
 from hmer.data.splits import TRAIN, VALIDATION
 from hmer.data.summary import IngestSummary, Tally
 from hmer.errors import HmerError
@@ -61,6 +62,9 @@ class IngestConfig(BaseModel):
     val_share: float = Field(
         default=0.1, ge=0, le=0.5, description="share of writers kept from training"
     )
+    longest: int | None = Field(
+        default=None, ge=1, description="tokens; longer ones are left out of train and val"
+    )
     workers: int = Field(
         default=2, ge=1, le=256, description="processes; the result does not depend on it"
     )
@@ -76,6 +80,7 @@ class IngestConfig(BaseModel):
     images: ImagesConfig = ImagesConfig()
     mathwriting: MathWritingConfig = MathWritingConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
+    written: WrittenConfig = WrittenConfig()
     mixed: dict[str, float] = Field(
         default_factory=dict,
         description="the sources of `mixed`, each with the share of its training data to take",
@@ -155,7 +160,8 @@ def ingest_source(
             results = dask_map(converter, items, config.workers, config.address, _size)
         else:
             results = ordered_map(converter, items, config.workers, _size)
-        held_out = _write(folder, _reported(results, total, progress), tally)
+        results = _reported(results, total, progress)
+        held_out = _write(folder, results, tally, config.longest)
         summary = IngestSummary(
             source=source.name,
             dialect=config.dialect,
@@ -164,6 +170,8 @@ def ingest_source(
             quarantined=sum(tally.refused.values()),
             quarantined_by_folder=tally.refused,
             left_out=dict(source.left_out) if isinstance(source, MixedSource) else {},
+            excluded=dict(getattr(source, "excluded", {})),
+            too_long=tally.too_long,
         )
         _check(summary, config)
         Leakage.of(held_out).write(folder / HELD_OUT)
@@ -186,8 +194,12 @@ def _reported(
             progress(done, total)
 
 
-def _write(folder: Path, results: Iterable[Converted], tally: Tally) -> set[tuple[str, ...]]:
+def _write(
+    folder: Path, results: Iterable[Converted], tally: Tally, longest: int | None
+) -> set[tuple[str, ...]]:
     """Every result to the file it belongs to; of equal ids in a split the first is kept.
+
+    Expressions of more than `longest` tokens are left out, but never out of a test set.
 
     Returns:
         The captions outside the training split.
@@ -211,6 +223,9 @@ def _write(folder: Path, results: Iterable[Converted], tally: Tally) -> set[tupl
             if isinstance(result, Quarantined):
                 tally.refuse(result)
                 quarantine.add(asdict(result))
+                continue
+            if longest and len(result.tokens) > longest and result.split in (TRAIN, VALIDATION):
+                tally.too_long += 1
                 continue
             tally.add(result, noisy=converted.unplaced is not None)
             if converted.unplaced is not None:

@@ -34,7 +34,8 @@ class SplitSummary(BaseModel):
 class IngestSummary(BaseModel):
     """A whole dataset: its splits by name, and how much was refused, by folder of the file.
 
-    `left_out` counts, by source, training expressions that the weights of a mixture passed over.
+    `left_out` counts, by source, training expressions that the weights of a mixture passed over;
+    `too_long` expressions of train and val with more tokens than wanted.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +47,8 @@ class IngestSummary(BaseModel):
     quarantined: int
     quarantined_by_folder: dict[str, int]
     left_out: dict[str, int] = {}
+    excluded: dict[str, int] = {}
+    too_long: int = 0
 
 
 @dataclass
@@ -64,6 +67,8 @@ class Tally:
     def __init__(self) -> None:
         self._splits: dict[str, _Split] = {}
         self._refused: Counter[str] = Counter()
+        self.too_long = 0
+        """Samples that were passed over for their length."""
 
     def seen(self, sample: Sample) -> bool:
         """Whether the sample's split already has one of this id."""

@@ -12,12 +12,12 @@ from hmer.errors import HmerError, InkError, LatexError
 from hmer.ink.scale import normalise
 from hmer.latex.serialise import serialise
 from hmer.latex.tree import Row
-from hmer.synthesis.bank import GlyphBank
-from hmer.synthesis.banked import BankWriter
-from hmer.synthesis.fitted_manner import FittedManner
-from hmer.synthesis.layout import write
-from hmer.synthesis.measured import MEASURED
-from hmer.synthesis.writer import Writer
+from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.hands.banked import BankWriter
+from hmer.synthesis.hands.fitted_manner import FittedManner
+from hmer.synthesis.hands.measured import MEASURED
+from hmer.synthesis.hands.writer import Writer
+from hmer.synthesis.layout.layout import write
 from hmer.synthesis.written import Written
 
 KIND = "compose"
@@ -100,7 +100,8 @@ class Composer:
         hand = self.hand(rng)
         manner = FittedManner(MEASURED, rng) if self.config.fitted else None
         ink = normalise(write(row, hand, rng, manner))
-        return Written(ink, serialise(row), KIND)
+        source = hand.source if isinstance(hand, BankWriter) else ""
+        return Written(ink, serialise(row), KIND, hand=source)
 
     def hand(self, rng: np.random.Generator) -> Writer:
         """A writer, drawn once per expression."""

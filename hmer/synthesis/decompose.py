@@ -11,19 +11,19 @@ often than those cut out of the middle of a product.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from hmer.data.dataset import Expressions
 from hmer.errors import HmerError
 from hmer.ink.scale import typical_size
 from hmer.ink.strokes import Ink
 from hmer.latex.parse import parse
 from hmer.synthesis.leakage import Leakage
-from hmer.synthesis.pieces import Material, RowSpan, row_spans, symbols_of
+from hmer.synthesis.structure.pieces import InkedCaptions, Material, RowSpan, row_spans, symbols_of
 from hmer.synthesis.written import Written
 
 KIND = "decompose"
@@ -75,7 +75,7 @@ class Decomposer:
 
     def __init__(
         self,
-        expressions: Expressions,
+        expressions: InkedCaptions,
         config: DecomposeConfig | None = None,
         leakage: Leakage | None = None,
     ) -> None:
@@ -142,22 +142,33 @@ class Decomposer:
         strokes = tuple((material.stroke(k) - corner) * factor for k in numbers.tolist())
         tokens = material.tokens[expression][start:stop]
         places = (material.places[numbers] - start).tolist()
-        return Written(Ink(strokes, symbols_of(places, tokens)), tokens, KIND)
+        base = int(material.numbers[expression])
+        return Written(Ink(strokes, symbols_of(places, tokens)), tokens, KIND, base)
 
     def _chances(self, weights: NDArray[np.float64], captions: list[str]) -> NDArray[np.float64]:
         """How often each piece comes, not normalised."""
         times = Counter(captions)
         often = np.array([times[caption] for caption in captions], np.float64)
         tempered = weights * often ** (self.config.tempering - 1)
-        seen = Counter(token for tokens in self.material.tokens for token in tokens)
-        usual = float(np.median(list(seen.values())))
-        boost = {
-            token: min(_MOST_RARE, max(1.0, (usual / number) ** self.config.rare))
-            for token, number in seen.items()
-        }
+        boost = rare_boost(self.material.tokens, self.config.rare)
         best = {caption: max(boost[token] for token in caption.split(" ")) for caption in times}
         factors = np.array([best[caption] for caption in captions])
         return np.asarray(tempered * factors, np.float64)
+
+
+def rare_boost(captions: Sequence[Sequence[str]], strength: float) -> dict[str, float]:
+    """For every token how much more often than others to draw what contains it, 1 for common ones.
+
+    Args:
+        captions: in which rare and common are counted.
+        strength: 0: not at all; 1: in proportion to how rare a token is, up to `_MOST_RARE`.
+    """
+    seen = Counter(token for tokens in captions for token in tokens)
+    usual = float(np.median(list(seen.values())))
+    return {
+        token: min(_MOST_RARE, max(1.0, (usual / number) ** strength))
+        for token, number in seen.items()
+    }
 
 
 def pieces(tokens: list[str], longest: int) -> list[Piece]:

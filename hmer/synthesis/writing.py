@@ -14,13 +14,13 @@ from hmer.latex.normalise import normalise as normalise_latex
 from hmer.latex.parse import parse
 from hmer.latex.serialise import serialise
 from hmer.latex.tree import Row, expression_depth, walk
-from hmer.synthesis.bank import GlyphBank
-from hmer.synthesis.banked import BankWriter
-from hmer.synthesis.fitted_manner import FittedManner
-from hmer.synthesis.glyphs import BUILT, WORDS, variants
-from hmer.synthesis.layout import write
-from hmer.synthesis.measured import MEASURED
-from hmer.synthesis.writer import Writer
+from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.glyphs.font import BUILT, WORDS, variants
+from hmer.synthesis.hands.banked import BankWriter
+from hmer.synthesis.hands.fitted_manner import FittedManner
+from hmer.synthesis.hands.measured import MEASURED
+from hmer.synthesis.hands.writer import Writer
+from hmer.synthesis.layout.layout import write
 from hmer.synthesis.written import Written
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)

@@ -19,11 +19,15 @@ class Written:
             `place` is the index of its token in `tokens`.
         tokens: the caption, spelled as `hmer.latex.serialise` spells it.
         kind: which generator made it ("decompose", "recombine", "compose"), for counts.
+        base: number, in the split, of the expression it was made from; None if there is no one.
+        hand: the real hand whose glyphs were followed, "" if no single one was.
     """
 
     ink: Ink
     tokens: list[str]
     kind: str
+    base: int | None = None
+    hand: str = ""
 
 
 class Synthesiser(Protocol):

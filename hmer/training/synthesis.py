@@ -4,37 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from hmer.data.dataset import Expressions
 from hmer.data.mixing import MixedStream, MixingConfig
 from hmer.data.stream import BatchStream, Maker, Stream
 from hmer.data.supervised import SupervisedMaker
 from hmer.data.written import MixedMaker
 from hmer.models.interface import Batch
-from hmer.synthesis.compose import ComposeConfig, Composer
-from hmer.synthesis.cutting import cut_bank, read_training_inks
-from hmer.synthesis.decompose import DecomposeConfig, Decomposer
-from hmer.synthesis.fitted import FittedConfig, FittedGrammar
+from hmer.synthesis.generators import Generators, GeneratorsConfig
+from hmer.synthesis.glyphs.cache import bank_of
 from hmer.synthesis.leakage import HELD_OUT, Leakage
-from hmer.synthesis.mixture import Allowed, Mixture
-from hmer.synthesis.recombine import RecombineConfig, Recombiner
 from hmer.synthesis.written import Synthesiser
 
 
-class SynthesisConfig(BaseModel):
+class SynthesisConfig(GeneratorsConfig):
     """Expressions made of the training ink, and their part in the training."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     mixing: MixingConfig = MixingConfig()
-    decompose: float = Field(1.0, ge=0, description="weight of pieces of expressions")
-    recombine: float = Field(0.0, ge=0, description="weight of expressions of exchanged parts")
-    compose: float = Field(0.0, ge=0, description="weight of new expressions in real glyphs")
-    decomposing: DecomposeConfig = DecomposeConfig()
-    recombining: RecombineConfig = RecombineConfig()
-    grammar: FittedConfig = FittedConfig()
-    composing: ComposeConfig = ComposeConfig()
 
     @property
     def wanted(self) -> bool:
@@ -50,18 +35,7 @@ def synthesiser(
     Raises:
         HmerError: its ink does not say which strokes write which token.
     """
-    decomposer = Decomposer(train, config.decomposing, leakage)
-    parts: list[tuple[float, Synthesiser]] = [(config.decompose, decomposer)]
-    if config.recombine or config.compose:
-        bank, _ = cut_bank(read_training_inks(path))
-        if config.recombine:
-            recombiner = Recombiner(train, bank, config.recombining, leakage, decomposer)
-            parts.append((config.recombine, recombiner))
-        if config.compose:
-            grammar = FittedGrammar(train.tokens, config.grammar)
-            composer = Composer(bank, grammar, config.composing)
-            parts.append((config.compose, Allowed(composer, leakage)))
-    return Mixture(parts)
+    return Generators.of(config, train, lambda: bank_of(path).bank, leakage)
 
 
 def mixed(

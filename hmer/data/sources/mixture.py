@@ -65,6 +65,15 @@ class MixedSource:
         totals = [source.total if weight == 1 else None for source, weight in self.parts]
         return None if None in totals else sum(total or 0 for total in totals)
 
+    @property
+    def excluded(self) -> dict[str, int]:
+        """After a walk: held-out captions that synthesising sources have passed over."""
+        return {
+            f"{source.name}/{kind}": count
+            for source, _ in self.parts
+            for kind, count in getattr(source, "excluded", {}).items()
+        }
+
     def items(self, seed: int) -> Iterator[Named]:
         """Every source's items, with the same seed."""
         self.left_out = Counter()

@@ -19,9 +19,9 @@ from hmer.data.sources.base import Setting, SourceConfig, SourceItem
 from hmer.errors import HmerError
 from hmer.latex.serialise import serialise
 from hmer.latex.tree import Row
-from hmer.synthesis.grammar import Grammar, GrammarConfig
-from hmer.synthesis.layout import write
-from hmer.synthesis.writer import Writer
+from hmer.synthesis.grammar.grammar import Grammar, GrammarConfig
+from hmer.synthesis.hands.writer import Writer
+from hmer.synthesis.layout.layout import write
 
 TEST_SPLIT = "test-synthetic"
 _SPLITS = ("train", "val", TEST_SPLIT)

@@ -7,9 +7,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from hmer.cli import app
+from hmer.data.sources.material import read_material
 from hmer.errors import HmerError
 from hmer.ink.inkml import read_inkml
-from hmer.synthesis.cutting import cut_bank, read_training_inks
+from hmer.latex.mathml import read_mathml
+from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
 
 
 def run(*words: str) -> None:
@@ -27,6 +29,32 @@ def test_inkml_reads_back_with_its_symbols(tmp_path: Path) -> None:
     assert tokens == sorted([r"\frac", "a", "b", "=", "x", "1"])
     owned = sorted(n for symbol in document.ink.symbols for n in symbol.strokes)
     assert owned == list(range(len(document.ink.strokes)))
+    found = read_mathml(document.mathml or "", "ink")
+    assert sorted(document.symbol_ids) == sorted(found.ids)
+
+
+def test_many_of_a_training_split(tmp_path: Path, small_dataset: Path) -> None:
+    """As InkML that ingest reads, once with the bank beside the data set and once with its own."""
+    source = str(small_dataset / "train.parquet")
+    for name, *more in (("a.zip",), ("b.zip", "--bank", source)):
+        run("--from", source, "--count", "12", "--seed", "3", "--out", str(tmp_path / name), *more)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    items = read_material(tmp_path / "a.zip").items
+    assert len(items) == 12
+    assert {item.source for item in items} == {"decompose", "recombine", "compose"}
+
+
+@pytest.mark.parametrize("generator", ["decompose", "recombine", "compose"])
+def test_one_generator(generator: str, tmp_path: Path, small_dataset: Path) -> None:
+    out = tmp_path / "written"
+    run("--from", str(small_dataset), "--count", "4", "--generator", generator, "--out", str(out))
+    assert {path.parent.name for path in out.rglob("*.inkml")} == {generator}
+    again = tmp_path / "again.tar"
+    result = CliRunner().invoke(
+        app, ["write", "--from", str(out), "--count", "3", "--out", str(again)]
+    )
+    assert result.exception is None, "what was written is material, too"
+    assert "3 expressions" in result.output and "nothing told what is held out" in result.output
 
 
 def test_pictures(tmp_path: Path) -> None:
@@ -54,6 +82,11 @@ def test_a_bank_changes_the_hand(tmp_path: Path, small_dataset: Path) -> None:
         (["a", "--out", "a.png", "--bank", "no"], "no such glyph bank"),
         ([r"\frac{a}{b", "--out", "a.png"], "unbalanced"),
         ([r"\nonsense", "--out", "a.png"], "nonsense"),
+        (["--out", "a.png"], "say either"),
+        (["a", "--from", "b", "--out", "a.png"], "say either"),
+        (["--from", "b", "--out", "a.png"], "name a folder, or end"),
+        (["--from", "b", "--out", "a.zip"], "does not exist"),
+        (["--from", "file/b", "--out", "a.zip", "--held-out", "no.json"], "does not exist"),
     ],
 )
 def test_mistakes_leave_nothing(
@@ -64,3 +97,15 @@ def test_mistakes_leave_nothing(
     with pytest.raises(HmerError, match=message):
         run(*words)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_bank_of_other_data_is_refused(tmp_path: Path, small_dataset: Path) -> None:
+    bank, _ = cut_bank(read_training_inks(small_dataset / "train.parquet"))
+    bank.save(tmp_path / "bank.safetensors")
+    words = ["--from", str(small_dataset), "--out", str(tmp_path / "a.zip"), "--count", "2"]
+    with pytest.raises(HmerError, match="not cut from"):
+        run(*words, "--bank", str(tmp_path / "bank.safetensors"))
+    (tmp_path / "bank.safetensors").write_bytes(b"damaged")
+    with pytest.raises(HmerError, match="not a glyph bank"):
+        run(*words, "--bank", str(tmp_path / "bank.safetensors"))
+    assert [path.name for path in tmp_path.iterdir()] == ["bank.safetensors"]

@@ -44,7 +44,7 @@ def test_cells_by_hand() -> None:
         np.array([[2, 0.5], [3, 0.5]], np.float32),  # (36, 12) and (52, 12)
         np.array([[4, 0]], np.float32),  # (68, 4)
     )
-    symbols = (Symbol("x", (0, 1)), Symbol("-", (2,)), Symbol("\\unheard", (3,)))
+    symbols = (Symbol("x", (0, 1), 1), Symbol("-", (2,), 0), Symbol("\\unheard", (3,), 2))
     maker = SupervisedMaker(one(Ink(strokes, symbols), ["x", "-"]), WORDS, RENDER, None, 8)
     batch = maker(plan(1, 32, 80), np.random.default_rng(0))
     x, bar = WORDS.encode(["x", "-"])
@@ -52,6 +52,9 @@ def test_cells_by_hand() -> None:
     wanted[[0, 2, 0, 2], [0, 2, 2, 0]] = x
     wanted[1, [4, 6]] = bar
     assert np.array_equal(batch.symbols[0].numpy(), wanted)
+    assert batch.places is not None
+    places = np.where(wanted == x, 1, np.where(wanted == bar, 0, UNKNOWN))
+    assert np.array_equal(batch.places[0].numpy(), places)
 
 
 def test_a_batch(small_dataset: Path) -> None:

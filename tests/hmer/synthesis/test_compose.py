@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmer.errors import LatexError
+from hmer.errors import HmerError, LatexError
 from hmer.ink.codec import pack, unpack
 from hmer.ink.scale import symbol_unit
 from hmer.ink.strokes import Ink
@@ -12,12 +12,12 @@ from hmer.latex.parse import parse
 from hmer.latex.serialise import serialise
 from hmer.latex.tree import Node, Row
 from hmer.latex.vocabulary import vocabulary
-from hmer.synthesis.bank import GlyphBank
 from hmer.synthesis.compose import ComposeConfig, Composer
-from hmer.synthesis.cutting import cut_bank, read_training_inks
-from hmer.synthesis.faults import faults
-from hmer.synthesis.grammar import Grammar, GrammarConfig
-from hmer.synthesis.parts import parts_of
+from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
+from hmer.synthesis.grammar.grammar import Grammar, GrammarConfig
+from hmer.synthesis.structure.faults import faults
+from hmer.synthesis.structure.parts import parts_of
 from hmer.synthesis.written import Written
 
 GRAMMAR = Grammar(GrammarConfig(symbols="full", max_tokens=30, max_depth=3))
@@ -87,6 +87,13 @@ def test_a_symbol_the_bank_lacks_comes_from_the_font_and_is_counted(bank: GlyphB
     written = composer(np.random.default_rng(0))
     assert written is not None and len(written.ink.symbols) == 3
     assert composer.missing == {r"\forall": 2}
+
+
+def test_an_empty_bank_is_refused() -> None:
+    nothing = np.zeros(0, np.int32)
+    empty = GlyphBank((), (), (), np.zeros((0, 2), np.int16), nothing, nothing, nothing, nothing)
+    with pytest.raises(HmerError, match="glyph bank is empty"):
+        Composer(empty, GRAMMAR)
 
 
 def test_what_cannot_be_written_gives_nothing() -> None:

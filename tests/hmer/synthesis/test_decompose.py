@@ -11,9 +11,9 @@ from hmer.errors import HmerError
 from hmer.ink.scale import symbol_unit
 from hmer.latex.parse import parse
 from hmer.latex.serialise import serialise
-from hmer.synthesis.decompose import DecomposeConfig, Decomposer, pieces
+from hmer.synthesis.decompose import DecomposeConfig, Decomposer, pieces, rare_boost
 from hmer.synthesis.leakage import Leakage
-from hmer.synthesis.pieces import stroke_places
+from hmer.synthesis.structure.pieces import stroke_places
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +115,10 @@ def test_longest(expressions: Expressions) -> None:
 def test_ink_without_symbols_is_no_material(picture_dataset: Path) -> None:
     with pytest.raises(HmerError, match="nothing to decompose"):
         Decomposer(load_expressions(picture_dataset / "train.parquet"))
+
+
+def test_rare_boost_by_hand() -> None:
+    captions = [["a"] * 8, ["b"] * 4, ["c"] * 2, ["d"]]
+    assert rare_boost(captions, 1.0) == {"a": 1.0, "b": 1.0, "c": 1.5, "d": 3.0}
+    assert rare_boost(captions, 0.0) == dict.fromkeys("abcd", 1.0)
+    assert rare_boost([*captions, ["b"] * 99, ["a"] * 99, ["c"] * 99], 1.0)["d"] == 4.0

@@ -11,7 +11,7 @@ from hmer.data.sources.synthetic import (
 )
 from hmer.errors import HmerError
 from hmer.latex.parse import parse
-from hmer.synthesis.grammar import GrammarConfig
+from hmer.synthesis.grammar.grammar import GrammarConfig
 
 SMALL = SyntheticConfig(train=400, val=60, test=50, train_writers=20, val_writers=5, test_writers=4)
 

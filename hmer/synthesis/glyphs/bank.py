@@ -1,0 +1,281 @@
+"""A bank of handwritten glyphs, cut from the ink of a training split.
+
+Every symbol whose place in the caption is known becomes a sample of its class: its strokes in
+symbol units from the baseline of its row (`hmer.synthesis.glyphs.baselines`), with the hand that
+wrote it. The bank is a cached artefact under the licence of the ink it was cut from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from hmer.errors import HmerError
+from hmer.synthesis.glyphs.font import Glyph
+
+RESOLUTION = 200
+"""Steps per symbol unit in which points are stored."""
+
+_FORMAT = 2
+_META = "bank"
+_DAMAGE = (OSError, SafetensorError, LookupError, AttributeError, ValueError, TypeError)
+_ARRAYS = ("points", "stroke_points", "sample_strokes", "token_of", "writer_of")
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """One symbol cut out of real ink: strokes in symbol units, left at 0, baseline at y = 0."""
+
+    token: str
+    writer: str
+    glyph: Glyph
+
+
+@dataclass(frozen=True, eq=False)
+class GlyphBank:
+    """Samples of every class, packed into a few arrays (so that workers share them cheaply).
+
+    Attributes:
+        tokens: class names; `token_of` (n,) numbers them.
+        writers: hands; `writer_of` (n,) numbers them.
+        groups: for every hand the collection it belongs to.
+        points: int16 (p, 2), 1/`RESOLUTION` of a symbol unit.
+        stroke_points: points per stroke.
+        sample_strokes: strokes per sample.
+        about: where the bank was cut from, as far as the file says.
+    """
+
+    tokens: tuple[str, ...]
+    writers: tuple[str, ...]
+    groups: tuple[str, ...]
+    points: NDArray[np.int16]
+    stroke_points: NDArray[np.int32]
+    sample_strokes: NDArray[np.int32]
+    token_of: NDArray[np.int32]
+    writer_of: NDArray[np.int32]
+    about: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.token_of)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self._classes
+
+    @classmethod
+    def pack(cls, cuttings: Sequence[Cutting], groups: dict[str, str]) -> GlyphBank:
+        """A bank of these samples; `groups` names the collection of every writer.
+
+        Raises:
+            HmerError: there is no sample.
+        """
+        if not cuttings:
+            raise HmerError(
+                "the glyph bank is empty: the split has no ink whose symbols have places in their "
+                "captions; ingest a source with segmented ink, or compose from the vector font"
+            )
+        tokens = tuple(sorted({cutting.token for cutting in cuttings}))
+        writers = tuple(sorted({cutting.writer for cutting in cuttings}))
+        number = {token: i for i, token in enumerate(tokens)}
+        hand = {writer: i for i, writer in enumerate(writers)}
+        strokes = [stroke for cutting in cuttings for stroke in cutting.glyph]
+        scaled = np.rint(np.concatenate(strokes) * RESOLUTION)
+        limits = np.iinfo(np.int16)
+        return cls(
+            tokens,
+            writers,
+            tuple(groups.get(writer, "") for writer in writers),
+            np.clip(scaled, limits.min, limits.max).astype(np.int16),
+            np.array([len(stroke) for stroke in strokes], np.int32),
+            np.array([len(cutting.glyph) for cutting in cuttings], np.int32),
+            np.array([number[cutting.token] for cutting in cuttings], np.int32),
+            np.array([hand[cutting.writer] for cutting in cuttings], np.int32),
+        )
+
+    def glyph(self, sample: int) -> Glyph:
+        """The strokes of sample number `sample`."""
+        begin, end = self._first_stroke[sample : sample + 2].tolist()
+        cuts = self._first_point[begin : end + 1]
+        points = self.points[cuts[0] : cuts[-1]].astype(np.float64) / RESOLUTION
+        if len(cuts) == 2:
+            return (points,)
+        return tuple(np.split(points, (cuts[1:-1] - cuts[0]).tolist()))
+
+    def sample(
+        self,
+        token: str,
+        rng: np.random.Generator,
+        writer: str | None = None,
+        loyalty: float = 1.0,
+    ) -> Glyph:
+        """A sample of the class: by `writer` if it has one, else from its collection, else any.
+
+        Args:
+            token: the class.
+            rng: source of chance.
+            writer: one of `writers`, or None for anyone's.
+            loyalty: probability of looking for the writer's own sample first.
+
+        Raises:
+            KeyError: the bank has no sample of the token.
+        """
+        classes = self._classes[token]
+        if writer is not None and rng.random() < loyalty:
+            own = classes.by_writer.get(writer)
+            if own is None:
+                own = classes.by_group.get(self._group_of.get(writer, ""))
+            if own is not None:
+                return self.glyph(int(own[int(rng.random() * len(own))]))
+        return self.glyph(int(classes.all[int(rng.random() * len(classes.all))]))
+
+    def count(self) -> dict[str, int]:
+        """Samples per class."""
+        counts = np.bincount(self.token_of, minlength=len(self.tokens)).tolist()
+        return dict(zip(self.tokens, counts, strict=True))
+
+    def writer_samples(self) -> NDArray[np.int64]:
+        """Samples per writer, in the order of `writers`."""
+        return np.bincount(self.writer_of, minlength=len(self.writers))
+
+    def missing(self, tokens: Iterable[str]) -> list[str]:
+        """The tokens of which the bank has no sample, each once."""
+        return [token for token in dict.fromkeys(tokens) if token not in self]
+
+    # --- storage ---
+
+    def save(self, path: Path) -> None:
+        """Write the bank as one file.
+
+        Raises:
+            HmerError: it cannot be written.
+        """
+        meta = {
+            "format": _FORMAT,
+            "tokens": self.tokens,
+            "writers": self.writers,
+            "groups": self.groups,
+            "about": dict(self.about),
+            "digest": self._digest(),
+        }
+        # Two trainings may keep the bank of one data set at the same time.
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            arrays = {name: getattr(self, name) for name in _ARRAYS}
+            save_file(arrays, temporary, metadata={_META: json.dumps(meta)})
+            temporary.replace(path)
+        except (OSError, SafetensorError) as error:
+            with suppress(OSError):
+                temporary.unlink()
+            raise HmerError(f"{path}: the glyph bank cannot be written ({error})") from error
+
+    @classmethod
+    def load(cls, path: Path) -> GlyphBank:
+        """Read a bank.
+
+        Raises:
+            HmerError: the file is missing, or not a glyph bank.
+        """
+        if not path.is_file():
+            raise HmerError(f"{path}: no such glyph bank; cut one from a training split")
+        try:
+            with safe_open(path, framework="numpy") as file:
+                meta = json.loads((file.metadata() or {})[_META])
+                arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+            if meta["format"] != _FORMAT:
+                raise ValueError(f"format {meta['format']} instead of {_FORMAT}")
+            about = {str(key): str(value) for key, value in meta["about"].items()}
+            bank = cls(
+                tuple(meta["tokens"]),
+                tuple(meta["writers"]),
+                tuple(meta["groups"]),
+                **arrays,
+                about=about,
+            )
+            bank._check()
+            if meta["digest"] != bank._digest():
+                raise ValueError("its content is not what was stored")
+        except _DAMAGE as error:
+            raise HmerError(f"{path}: not a glyph bank ({error}); cut it again") from error
+        return bank
+
+    def _digest(self) -> str:
+        """Of all samples, and of what they are called."""
+        found = hashlib.blake2b(digest_size=16)
+        found.update(json.dumps([self.tokens, self.writers, self.groups]).encode())
+        for name in _ARRAYS:
+            found.update(np.ascontiguousarray(getattr(self, name)).data)
+        return found.hexdigest()
+
+    def _check(self) -> None:
+        """Raises ValueError where the arrays contradict each other."""
+        samples = len(self.sample_strokes)
+        if not samples:
+            raise ValueError("there is no sample in it")
+        sound = (
+            len(self.token_of) == len(self.writer_of) == samples
+            and len(self.groups) == len(self.writers)
+            and self.sample_strokes.sum() == len(self.stroke_points)
+            and self.stroke_points.sum() == len(self.points)
+            and min(self.sample_strokes.min(), self.stroke_points.min()) > 0
+            and 0 <= self.token_of.min() <= self.token_of.max() < len(self.tokens)
+            and 0 <= self.writer_of.min() <= self.writer_of.max() < len(self.writers)
+        )
+        if not sound:
+            raise ValueError("its arrays contradict each other")
+
+    # --- look-up tables, made on first use and not pickled with the rest ---
+
+    def __getstate__(self) -> dict[str, object]:
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @cached_property
+    def _first_stroke(self) -> NDArray[np.int64]:
+        return np.concatenate([[0], np.cumsum(self.sample_strokes, dtype=np.int64)])
+
+    @cached_property
+    def _first_point(self) -> NDArray[np.int64]:
+        return np.concatenate([[0], np.cumsum(self.stroke_points, dtype=np.int64)])
+
+    @cached_property
+    def _group_of(self) -> dict[str, str]:
+        return dict(zip(self.writers, self.groups, strict=True))
+
+    @cached_property
+    def _classes(self) -> dict[str, _Class]:
+        found = {}
+        for number, token in enumerate(self.tokens):
+            samples = np.flatnonzero(self.token_of == number)
+            hands = self.writer_of[samples].tolist()
+            found[token] = _Class(
+                samples,
+                _split(samples, [self.writers[hand] for hand in hands]),
+                _split(samples, [self.groups[hand] for hand in hands]),
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """Sample numbers of a class: all, by hand, and by collection."""
+
+    all: NDArray[np.int64]
+    by_writer: dict[str, NDArray[np.int64]]
+    by_group: dict[str, NDArray[np.int64]]
+
+
+def _split(samples: NDArray[np.int64], keys: list[str]) -> dict[str, NDArray[np.int64]]:
+    found: dict[str, list[int]] = {}
+    for sample, key in zip(samples.tolist(), keys, strict=True):
+        found.setdefault(key, []).append(sample)
+    return {key: np.array(group) for key, group in found.items()}

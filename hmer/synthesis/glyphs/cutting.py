@@ -1,0 +1,234 @@
+"""Cutting a glyph bank out of the ink of a training split."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from hmer.errors import HmerError
+from hmer.ink.codec import unpack
+from hmer.ink.strokes import Ink
+from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
+from hmer.synthesis.glyphs.baselines import STRETCHING, Extents, align, font_extents
+from hmer.synthesis.glyphs.font import BUILT
+from hmer.synthesis.glyphs.shapes import recognisable
+from hmer.synthesis.layout.radical import split_radical
+
+_PASSES = 2  # of estimating how high and low each class reaches
+_ENOUGH = 8  # samples before a class's own extents replace the font's
+_FIRM = 3  # sized symbols in a row that may teach extents
+_DIGITS = tuple("0123456789")
+_SPREAD = 3.5  # robust standard deviations from the class's median beyond which ink is absurd
+_FLOOR = 0.12  # smallest such deviation: uniform classes must not lose their normal variation
+_TALLEST = (3.5, 6.0)  # symbol units: what is taller has outgrown its row; integrals may be
+_MAX_SIZE = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """An expression of a training split and where it comes from."""
+
+    ink: Ink
+    tokens: Sequence[str]
+    writer: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutReport:
+    """What became of the ink a bank was cut from.
+
+    Attributes:
+        inks: expressions seen.
+        without_places: those with no symbol that has a place (no trace groups, or contradicting).
+        cut: samples taken.
+        unsized: symbols in rows whose size nothing tells.
+        outliers: symbols refused for an absurd size, aspect or height, by class.
+        unlike: symbols refused because they look like no other of their class, by class.
+    """
+
+    inks: int
+    without_places: int
+    cut: int
+    unsized: int
+    outliers: Counter[str]
+    unlike: Counter[str]
+
+    def to_json(self) -> str:
+        """As text that `from_json` reads."""
+        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> CutReport:
+        """What `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such text.
+        """
+        about = json.loads(text)
+        about |= {name: Counter(about[name]) for name in ("outliers", "unlike")}
+        return cls(**about)
+
+
+def read_training_inks(path: Path) -> Iterator[Sourced]:
+    """The expressions of a training split that have ink.
+
+    Raises:
+        HmerError: the file is missing, damaged, or not a training split (nothing that is
+            validated or tested on may be cut up for training).
+    """
+    if not path.is_file():
+        raise HmerError(f"{path}: no such data set split; run the ingest stage (dvc repro)")
+    columns = ["split", "writer", "source", "tokens", "ink"]
+    try:
+        file = pq.ParquetFile(path)
+        for batch in file.iter_batches(512, columns=columns):
+            for row in batch.to_pylist():
+                if row["split"] != "train":
+                    raise HmerError(
+                        f"{path}: holds the split {row['split']!r}; glyphs are cut from 'train' "
+                        "only, or evaluation would be on training data"
+                    )
+                if row["ink"] is not None:
+                    yield Sourced(unpack(row["ink"]), row["tokens"], row["writer"], row["source"])
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        raise HmerError(f"{path}: not a data set split ({error}); run ingest again") from error
+
+
+def cut_bank(expressions: Iterable[Sourced]) -> tuple[GlyphBank, CutReport]:
+    """A bank of all symbols whose place, row and size are known, absurd ones left out.
+
+    Expressions without trace groups, or whose symbols have no places, are skipped and counted.
+
+    Raises:
+        HmerError: nothing could be cut.
+    """
+    items = list(expressions)
+    placed = [item for item in items if any(s.place is not None for s in item.ink.symbols)]
+    extents = learn_extents(placed)
+    cuttings: list[Cutting] = []
+    unsized, without = 0, len(items) - len(placed)
+    for item in placed:
+        found = align(item.ink, item.tokens, extents)
+        without += not found
+        for row in found:
+            if row.scale is None:
+                unsized += len(row.symbols)
+                continue
+            cuttings += [
+                Cutting(symbol.spot.token, item.writer, row.glyph(symbol))
+                for symbol in row.symbols.values()
+            ]
+    sized, outliers = _without_outliers(cuttings)
+    kept = _recognised(sized)
+    unlike = Counter(cutting.token for cutting in sized)
+    unlike.subtract(cutting.token for cutting in kept)
+    bank = GlyphBank.pack(kept, {item.writer: item.source for item in placed})
+    return bank, CutReport(len(items), without, len(kept), unsized, outliers, +unlike)
+
+
+def learn_extents(items: Sequence[Sourced]) -> dict[str, tuple[float, float]]:
+    """How high and low each class reaches in this ink, in units that keep digits as the font's.
+
+    Starts from the vector font, whose proportions are only roughly those of hands.
+    """
+    extents = font_extents(sorted({token for item in items for token in item.tokens}))
+    for _ in range(_PASSES):
+        extents = _learnt(items, extents)
+    return extents
+
+
+def _learnt(items: Sequence[Sourced], extents: Extents) -> dict[str, tuple[float, float]]:
+    """Extents from one more look at the ink; the font's for classes that are rare."""
+    tops: dict[str, list[float]] = {}
+    feet: dict[str, list[float]] = {}
+    for item in items:
+        for row in align(item.ink, item.tokens, extents):
+            if row.scale is None or row.sized < _FIRM:
+                continue
+            for symbol in row.symbols.values():
+                level = row.level((symbol.left + symbol.right) / 2)
+                tops.setdefault(symbol.spot.token, []).append((symbol.top - level) / row.scale)
+                feet.setdefault(symbol.spot.token, []).append((symbol.bottom - level) / row.scale)
+    found = {
+        token: (float(np.median(tops[token])), float(np.median(feet[token])))
+        for token in tops
+        if len(tops[token]) >= _ENOUGH
+    }
+    digits = [digit for digit in _DIGITS if digit in found and digit in extents]
+    shift, grow = 0.0, 1.0
+    if digits:
+        old = np.array([extents[digit] for digit in digits])
+        new = np.array([found[digit] for digit in digits])
+        grow = float(np.ptp(old, axis=1).mean() / np.ptp(new, axis=1).mean())
+        shift = float(old.mean() - grow * new.mean())
+    anchored = {token: (grow * t + shift, grow * b + shift) for token, (t, b) in found.items()}
+    return dict(extents) | anchored
+
+
+def _without_outliers(cuttings: Sequence[Cutting]) -> tuple[list[Cutting], Counter[str]]:
+    """The samples whose size, aspect and height are believable for their class."""
+    by_token: dict[str, list[int]] = {}
+    for number, cutting in enumerate(cuttings):
+        by_token.setdefault(cutting.token, []).append(number)
+    measures = np.array([_measures(cutting) for cutting in cuttings]).reshape(-1, 3)
+    good = np.zeros(len(cuttings), bool)
+    for token, numbers in by_token.items():
+        good[numbers] = _believable(token, measures[numbers])
+    kept = [
+        cutting
+        for cutting, fine in zip(cuttings, good.tolist(), strict=True)
+        if fine and (cutting.token != r"\sqrt" or split_radical(cutting.glyph) is not None)
+    ]
+    outliers = Counter(cutting.token for cutting in cuttings)
+    outliers.subtract(cutting.token for cutting in kept)
+    return kept, +outliers
+
+
+def _recognised(cuttings: Sequence[Cutting]) -> list[Cutting]:
+    """The samples that look like others of their class; bars and radicals are not judged.
+
+    A fraction bar looks like a minus sign, and must not be thrown out for it.
+    """
+    judged = [cutting for cutting in cuttings if cutting.token not in (*BUILT, "-")]
+    if not judged:
+        return list(cuttings)
+    good = recognisable([c.token for c in judged], [c.glyph for c in judged]).tolist()
+    refused = {id(cutting) for cutting, fine in zip(judged, good, strict=True) if not fine}
+    return [cutting for cutting in cuttings if id(cutting) not in refused]
+
+
+def _measures(cutting: Cutting) -> tuple[float, float, float]:
+    """Log of width and height, and the height of the middle; dots count as 0.05 wide and high."""
+    points = np.concatenate(cutting.glyph)
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return (
+        float(np.log(max(right - left, 0.05))),
+        float(np.log(max(bottom - top, 0.05))),
+        (top + bottom) / 2,
+    )
+
+
+def _believable(token: str, measures: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which samples of a class (n, 3) to keep (n,)."""
+    fine: NDArray[np.bool_] = (measures[:, :2] < np.log(_MAX_SIZE)).all(axis=1)
+    if token in BUILT:  # as long and tall as what they belong to
+        return np.asarray(measures[:, 1] < measures[:, 0]) if token == r"\frac" else fine
+    if token in STRETCHING:
+        fine &= (measures[:, 1] > np.log(0.6)) & (
+            measures[:, 1] < np.log(_TALLEST[token == r"\int"])
+        )
+    if len(measures) < _ENOUGH:
+        return fine
+    middle = np.median(measures, axis=0)
+    away = np.abs(measures - middle)
+    deviation = np.maximum(1.4826 * np.median(away, axis=0), (_FLOOR, _FLOOR, _FLOOR))
+    return np.asarray(fine & (away < _SPREAD * deviation).all(axis=1))

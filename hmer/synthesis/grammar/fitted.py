@@ -1,0 +1,179 @@
+"""Expressions like those of a corpus, but new: sampled from the statistics of its captions.
+
+Two ways, mixed: rows drawn unit by unit from a tree n-gram (`hmer.synthesis.grammar.treegram`),
+whose structure is new; and the tree of a caption with its symbols renamed
+(`hmer.synthesis.grammar.renamed`), whose structure is one that people did write.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hmer.errors import HmerError, LatexError
+from hmer.latex.parse import parse
+from hmer.latex.serialise import serialise
+from hmer.latex.tree import Node, Row, expression_depth, walk
+from hmer.synthesis.grammar.renamed import Renamer
+from hmer.synthesis.grammar.treegram import END, ROOT, START, Kind, TreeGram, Unit, kind_of
+
+_ATTEMPTS = 200
+_MAX_WEIGHT = 20.0
+_CLOSING = {"(": ")", "[": "]", r"\{": r"\}"}
+_OPENING = {closing: opening for opening, closing in _CLOSING.items()}
+
+
+class FittedConfig(BaseModel):
+    """How far samples may stray from the corpus."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_tokens: int = Field(default=2, ge=1, le=200)
+    max_tokens: int = Field(default=60, ge=1, le=200)
+    max_depth: int = Field(default=5, ge=0, le=16)
+    renamed: float = Field(
+        default=0.5, ge=0, le=1, description="share of captions renamed rather than n-gram samples"
+    )
+    rare_boost: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="how far rare tokens are drawn more often: 0 not at all, 1 as often as others",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> FittedConfig:
+        if self.min_tokens > self.max_tokens:
+            raise ValueError("min_tokens must not exceed max_tokens")
+        return self
+
+
+class FittedGrammar:
+    """Samples expressions; picklable, and the same generator state gives the same expression.
+
+    Attributes:
+        skipped: captions that do not parse and were left out of the fit.
+        tokens: occurrences of every symbol in the captions.
+    """
+
+    def __init__(
+        self, captions: Iterable[Sequence[str]], config: FittedConfig | None = None
+    ) -> None:
+        """Fit to the captions of a training split.
+
+        Raises:
+            HmerError: there is no caption that parses.
+        """
+        self.config = config or FittedConfig()
+        trees: list[Row] = []
+        self.skipped = 0
+        for caption in captions:
+            try:
+                trees.append(parse(caption))
+            except LatexError:
+                self.skipped += 1
+        trees = [tree for tree in trees if tree]
+        if not trees:
+            raise HmerError("a grammar cannot be fitted: there is no caption that parses")
+        self.tokens = Counter(node.token for tree in trees for node in walk(tree) if node.token)
+        weight = rare_weights(self.tokens, self.config.rare_boost)
+        self._gram = TreeGram(trees, weight)
+        self._trees = tuple(trees)
+        self._renamer = Renamer(self.tokens, weight)
+
+    def sample(self, rng: np.random.Generator) -> Row:
+        """One expression within the limits.
+
+        Raises:
+            HmerError: the limits leave nothing.
+        """
+        config = self.config
+        for _ in range(_ATTEMPTS):
+            if rng.random() < config.renamed:
+                row = self._renamer.rename(self._trees[int(rng.integers(len(self._trees)))], rng)
+            else:
+                row = _Draw(self._gram, config, rng).row(ROOT, 0)
+            if self._fits(row):
+                return row
+        raise HmerError(
+            f"no expression of {config.min_tokens} to {config.max_tokens} tokens and at most "
+            f"{config.max_depth} levels was found in {_ATTEMPTS} attempts; widen the limits"
+        )
+
+    def _fits(self, row: Row) -> bool:
+        config = self.config
+        if not row or expression_depth(row) > config.max_depth:
+            return False
+        try:
+            return config.min_tokens <= len(serialise(row)) <= config.max_tokens
+        except ValueError:  # a drawn unit that has no spelling where it landed
+            return False
+
+
+def rare_weights(counts: Counter[str], boost: float) -> dict[str, float]:
+    """For every token how much more often than in the corpus it is to be drawn."""
+    usual = float(np.median(list(counts.values())))
+    return {
+        token: min(_MAX_WEIGHT, max(1.0, usual / count) ** boost)
+        for token, count in sorted(counts.items())
+    }
+
+
+class _Draw:
+    """One n-gram sample; brackets are kept balanced within each row."""
+
+    def __init__(self, gram: TreeGram, config: FittedConfig, rng: np.random.Generator) -> None:
+        self.gram = gram
+        self.rng = rng
+        self.depth = config.max_depth
+        self.left = config.max_tokens
+
+    def row(self, kind: Kind, depth: int) -> Row:
+        """A row of this kind; the empty row where the budget of symbols is used up."""
+        nodes: list[Node] = []
+        waiting: list[str] = []
+        before, last = START, START
+        while True:
+            unit = self._unit(kind, before, last, waiting, depth)
+            if unit == END:
+                return tuple(nodes)
+            self.left -= 1
+            nodes.append(self._node(unit, depth))
+            before, last = last, unit
+
+    def _unit(self, kind: Kind, before: Unit, last: Unit, waiting: list[str], depth: int) -> Unit:
+        """The next unit, one that keeps brackets balanced and the tree shallow enough."""
+        for _ in range(8):
+            unit = self.gram.draw(kind, before, last, self.rng)
+            token = unit[0]
+            if self.left <= 0 or (unit == END and waiting):
+                return (waiting.pop(), ()) if waiting else END
+            if unit[1] and depth >= self.depth:
+                continue
+            if token in _OPENING:
+                if not waiting or waiting[-1] != token:
+                    continue
+                waiting.pop()
+            elif token in _CLOSING:
+                waiting.append(_CLOSING[token])
+            elif token == "|":
+                _toggle(waiting)
+            return unit
+        return (waiting.pop(), ()) if waiting else END
+
+    def _node(self, unit: Unit, depth: int) -> Node:
+        token, relations = unit
+        children = tuple(
+            (relation, self.row(kind_of(relation, token), depth + 1)) for relation in relations
+        )
+        return Node(token, children)
+
+
+def _toggle(waiting: list[str]) -> None:
+    if waiting and waiting[-1] == "|":
+        waiting.pop()
+    else:
+        waiting.append("|")

@@ -1,0 +1,208 @@
+r"""Two-dimensional layout of an expression in a writer's hand.
+
+Rows stand on a baseline; scripts, fractions, radicals, limits and brackets place and stretch
+their content as hands do, with the writer's habits and a little chance. The structure tokens
+(`^`, `_`, braces, `\limits`) leave no ink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hmer.errors import LatexError
+from hmer.ink.strokes import Ink
+from hmer.latex.tree import Relation, Row
+from hmer.synthesis.hands.manner import Manner, PlainManner
+from hmer.synthesis.hands.writer import Writer
+from hmer.synthesis.layout.box import Box, clearance, to_ink
+from hmer.synthesis.layout.brackets import bracket_pairs
+from hmer.synthesis.structure.spots import Spot, Spots, spots
+
+AXIS = -0.42
+"""Height of fraction bars and operators above the baseline (y downwards)."""
+
+_STACKING = (r"\sum", r"\lim", r"\int")
+_TOUCHING = 0.1  # blank, in symbol units, from which on neighbours cannot touch
+_CLEAR = 0.05  # symbol units between the ink of neighbours: they may touch, but do not cross
+_LEAST_BRACKET = (1.05, 0.85)  # height of a bracket: symbol units, and share of what it encloses
+_MIN_RUN, _MIN_RADICAL = 0.4, 0.6  # of a radical sign's overline, and of its height
+
+
+def write(row: Row, writer: Writer, rng: np.random.Generator, manner: Manner | None = None) -> Ink:
+    """The expression as one hand writes it once.
+
+    Args:
+        row: the structure tree.
+        writer: who shapes the signs.
+        rng: source of chance.
+        manner: how they are placed; `PlainManner(writer)` if not given.
+
+    Returns:
+        Ink in symbol units with left-top at (0, 0); `symbols` names the strokes of every symbol,
+        in the order of the caption except that a fraction's bar follows its numerator.
+
+    Raises:
+        LatexError: a symbol for which there is no glyph, or nothing to write.
+    """
+    manner = manner or PlainManner(writer)
+    box = _Layout(writer, manner, rng).row(spots(row))
+    if box is None:
+        raise LatexError("an expression without symbols cannot be written; add a symbol")
+    return to_ink(box.marks, manner.drift(rng))
+
+
+class _Layout:
+    """Recursive layout; every method returns a fresh box, or None for an empty row."""
+
+    def __init__(self, writer: Writer, manner: Manner, rng: np.random.Generator) -> None:
+        self.writer = writer
+        self.manner = manner
+        self.rng = rng
+        self.level = 0  # of scripts, the row being laid out
+        self.parts: dict[str, Callable[[Spot], Box | None]] = {
+            "": lambda node: self.row(node.child(Relation.INSIDE) or ()),
+            r"\frac": self.fraction,
+            r"\sqrt": self.radical,
+        }
+
+    def row(self, row: Spots) -> Box | None:
+        boxes = [self.core(node) for node in row]
+        self._grow_brackets(row, boxes)
+        whole: Box | None = None
+        before: str | None = None
+        last: str | None = None
+        for node, box in zip(row, boxes, strict=True):
+            full = self._with_scripts(node, box)
+            if full is None:
+                continue
+            if whole is None:
+                whole = full.move(-full.left, 0.0)
+            else:
+                blank = self.manner.blank(before, last or "", node.token, self.rng)
+                full.move(whole.right + blank - full.left, self.manner.wobble(self.rng))
+                if blank < _TOUCHING:
+                    full.move(max(0.0, _CLEAR - clearance(whole, full)), 0.0)
+                whole.add(full)
+            before, last = last, node.token
+        return whole
+
+    def core(self, node: Spot) -> Box | None:
+        """The symbol with the parts its command takes, without scripts."""
+        build = self.parts.get(node.token)
+        if build is not None:
+            return build(node)
+        try:
+            return Box.of(node.token, self.writer.sign(node.token, self.rng), node.place)
+        except KeyError:
+            raise LatexError(
+                f"there is no glyph for {node.token!r}; leave it out, or draw it in "
+                "hmer/synthesis/glyphs/drawn.py"
+            ) from None
+
+    def _with_scripts(self, node: Spot, box: Box | None) -> Box | None:
+        self.level += 1
+        rows: dict[Relation, Box | None] = {
+            relation: self.row(child)
+            for relation, child in node.children
+            if relation in (Relation.SUP, Relation.SUB)
+        }
+        over_under: dict[Relation, Box | None] = {
+            relation: self.row(child)
+            for relation, child in node.children
+            if relation in (Relation.ABOVE, Relation.BELOW) and node.token != r"\frac"
+        }
+        self.level -= 1
+        stacked = node.token in _STACKING and not self.manner.limits_beside(node.token, self.rng)
+        if stacked and box is not None:
+            over_under |= {
+                Relation.ABOVE if relation is Relation.SUP else Relation.BELOW: script
+                for relation, script in rows.items()
+            }
+            rows = {}
+        if over_under and box is not None:
+            box = self.manner.limits(box, node.token, over_under, self.level, self.rng)
+        if rows:
+            base = box if box is not None else _phantom()
+            box = self.manner.scripts(base, node.token, rows, self.level, self.rng)
+        return box
+
+    def fraction(self, node: Spot) -> Box | None:
+        """Numerator, bar, denominator; the bar lies on the axis and overshoots both."""
+        rng = self.rng
+        upper = self.row(node.child(Relation.ABOVE) or ())
+        lower = self.row(node.child(Relation.BELOW) or ())
+        manner = self.manner.fraction(rng)
+        scale = manner.scale
+        widths = [box.width * scale for box in (upper, lower) if box is not None]
+        width = max(0.5, max([0.5, *widths]) + 2 * manner.overshoot)
+        bar = self.writer.bar(width, AXIS, manner.tilt * width, rng)
+        line = Box.of(r"\frac", bar, node.place)
+        whole: Box | None = None
+        for box, above in ((upper, True), (lower, False)):
+            if box is not None:
+                box.stretch(scale, scale)
+                slack = (width - box.width) / 2
+                blank, shift = self.manner.part(above, slack, rng)
+                dy = line.top - blank - box.bottom if above else line.bottom + blank - box.top
+                box.move(slack + shift - box.left, dy)
+                whole = box if whole is None else whole.add(box)
+            if above:
+                whole = line if whole is None else whole.add(line)
+        return whole
+
+    def radical(self, node: Spot) -> Box | None:
+        """The radical sign around its radicand, and the root index over the hook."""
+        rng = self.rng
+        inside = self.row(node.child(Relation.INSIDE) or ())
+        if inside is None:
+            inside = _phantom()
+        manner = self.manner.radical(rng)
+        inside.stretch(manner.scale, manner.scale)
+        top = min(inside.top, -0.7) - manner.roof
+        bottom = max(inside.bottom, -0.05) + manner.foot
+        run = max(_MIN_RUN, manner.pad + inside.width + manner.end)
+        sign = self.writer.radical(run, top, max(bottom, top + _MIN_RADICAL), rng)
+        inside.move(sign.begin + manner.pad - inside.left, 0.0)
+        whole = Box.of(r"\sqrt", sign.glyph, node.place)
+        index = self.row(node.child(Relation.INDEX) or ())
+        if index is not None:
+            scale = self.manner.index_scale(rng)
+            index.stretch(scale, scale)
+            index.move(sign.foot + 0.02 - index.right, sign.shoulder - 0.08 - index.bottom)
+            whole.add(index)
+        return whole.add(inside)
+
+    def _grow_brackets(self, row: Spots, boxes: list[Box | None]) -> None:
+        """Stretch each matched pair of brackets over what stands between them, inner pairs first.
+
+        Content counts with its scripts' reach only through the core boxes: hands do not enlarge
+        brackets for a lone exponent either.
+        """
+        for start, end in bracket_pairs([node.token for node in row]):
+            between = [box for box in boxes[start + 1 : end] if box is not None]
+            for bracket in (boxes[start], boxes[end]):
+                if between and bracket is not None:
+                    self._cover(bracket, between)
+
+    def _cover(self, bracket: Box, content: list[Box]) -> None:
+        above, below = self.manner.cover(self.rng)
+        top = min(box.top for box in content) - above
+        bottom = max(box.bottom for box in content) + below
+        reach = max(box.bottom for box in content) - min(box.top for box in content)
+        least = max(_LEAST_BRACKET[0], _LEAST_BRACKET[1] * reach)
+        if bracket.height < least:  # cut from around a small letter
+            middle = (bracket.top + bracket.bottom) / 2
+            bracket.fit_height(middle - least / 2, middle + least / 2)
+        usual = bracket.height
+        if bottom - top > usual:
+            bracket.stretch(min(1.6, ((bottom - top) / usual) ** 0.4), 1.0)
+            bracket.fit_height(top, bottom)
+        elif bracket.top > top or bracket.bottom < bottom:
+            bracket.move(0.0, (top + bottom) / 2 - (bracket.top + bracket.bottom) / 2)
+
+
+def _phantom() -> Box:
+    """A place without ink, for scripts that have no base and radicals without content."""
+    return Box([], 0.0, -0.8, 0.3, 0.0)

@@ -1,0 +1,204 @@
+"""An expression's ink as a tree that can be rearranged: move, scale, stretch, exchange.
+
+Points stay as they are; every symbol carries its own scale and offset, which are applied once,
+when the tree is made into ink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hmer.ink.strokes import Ink, Points, Symbol
+from hmer.latex.parse import parse
+from hmer.latex.serialise import serialise
+from hmer.latex.tree import Node, Relation
+from hmer.synthesis.structure.pieces import Material
+from hmer.synthesis.structure.spots import Spot, Spots, spots
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+NOWHERE: Box = (np.inf, np.inf, -np.inf, -np.inf)
+"""The box of nothing."""
+
+
+@dataclass(slots=True)
+class Part:
+    """A symbol and what hangs on it.
+
+    Attributes:
+        token: the LaTeX token; "" for a bare group, which has no ink of its own.
+        strokes: its ink, as yet neither scaled nor moved.
+        rows: what hangs on it.
+        scale: of its own ink, along x and y.
+        offset: of its own ink, after scaling.
+    """
+
+    token: str
+    strokes: tuple[Points, ...] = ()
+    rows: list[tuple[Relation, list[Part]]] = field(default_factory=list)
+    scale: tuple[float, float] = (1.0, 1.0)
+    offset: tuple[float, float] = (0.0, 0.0)
+    _raw: Box | None = None
+
+    def box(self) -> Box:
+        """Around its own ink."""
+        if not self.strokes:
+            return NOWHERE
+        if self._raw is None:
+            points = np.concatenate(self.strokes)
+            (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+            self._raw = (left, top, right, bottom)
+        left, top, right, bottom = self._raw
+        (sx, sy), (dx, dy) = self.scale, self.offset
+        return left * sx + dx, top * sy + dy, right * sx + dx, bottom * sy + dy
+
+    def extent(self) -> Box:
+        """Around its ink and all that hangs on it."""
+        box = self.box()
+        for _, row in self.rows:
+            box = joined(box, extent(row))
+        return box
+
+    def move(self, dx: float, dy: float) -> None:
+        """Shift it with all that hangs on it."""
+        self.offset = (self.offset[0] + dx, self.offset[1] + dy)
+        for _, row in self.rows:
+            move(row, dx, dy)
+
+    def grow(self, factor: float) -> None:
+        """Scale it with all that hangs on it, about the origin."""
+        self.scale = (self.scale[0] * factor, self.scale[1] * factor)
+        self.offset = (self.offset[0] * factor, self.offset[1] * factor)
+        for _, row in self.rows:
+            for part in row:
+                part.grow(factor)
+
+    def fit(self, wanted: Box) -> None:
+        """Scale and move its own ink into a box; along an axis without extent it is centred."""
+        box = self.box()
+        scale, offset = list(self.scale), list(self.offset)
+        for axis in (0, 1):
+            low, high = box[axis], box[axis + 2]
+            to, end = wanted[axis], wanted[axis + 2]
+            if high - low < 1e-3:
+                offset[axis] += (to + end - low - high) / 2
+                continue
+            factor = (end - to) / (high - low)
+            scale[axis] *= factor
+            offset[axis] = to + (offset[axis] - low) * factor
+        self.scale, self.offset = (scale[0], scale[1]), (offset[0], offset[1])
+
+    def draw(self, strokes: tuple[Points, ...]) -> None:
+        """Give it other ink, where that is."""
+        self.strokes, self._raw = strokes, None
+        self.scale, self.offset = (1.0, 1.0), (0.0, 0.0)
+
+    def drawn(self) -> tuple[Points, ...]:
+        """Its own strokes as they have come to stand."""
+        scale, offset = np.array(self.scale, np.float32), np.array(self.offset, np.float32)
+        return tuple(np.asarray(stroke * scale + offset, np.float32) for stroke in self.strokes)
+
+
+def joined(one: Box, other: Box) -> Box:
+    """The smallest box around both."""
+    return (
+        one[0] if one[0] < other[0] else other[0],
+        one[1] if one[1] < other[1] else other[1],
+        one[2] if one[2] > other[2] else other[2],
+        one[3] if one[3] > other[3] else other[3],
+    )
+
+
+def extent(row: Sequence[Part]) -> Box:
+    """Around all ink of a row and what hangs on it."""
+    box = NOWHERE
+    for part in row:
+        box = joined(box, part.extent())
+    return box
+
+
+def move(row: Sequence[Part], dx: float, dy: float) -> None:
+    """Shift a row."""
+    if dx or dy:
+        for part in row:
+            part.move(dx, dy)
+
+
+def walk(row: Sequence[Part]) -> Iterator[Part]:
+    """All parts of a row, each before what hangs on it."""
+    for part in row:
+        yield part
+        for _, below in part.rows:
+            yield from walk(below)
+
+
+def depth(row: Sequence[Part]) -> int:
+    """Levels of nesting: 0 for symbols on one baseline."""
+    below = (1 + depth(rows) for part in row for _, rows in part.rows)
+    return max(below, default=0)
+
+
+def take(material: Material, expression: int, start: int, stop: int) -> list[Part]:
+    """The row that the tokens `start` to `stop - 1` of an expression write."""
+    tokens = material.tokens[expression][start:stop]
+    strokes: dict[int, list[Points]] = {}
+    for number in material.strokes_of(expression, start, stop).tolist():
+        place = int(material.places[number]) - start
+        strokes.setdefault(place, []).append(material.stroke(number))
+    return _parts(spots(parse(tokens)), strokes)
+
+
+def parts_of(ink: Ink, tokens: Sequence[str]) -> list[Part]:
+    """The row that placed ink writes.
+
+    Raises:
+        LatexError: the caption cannot be parsed.
+    """
+    strokes = {s.place: [ink.strokes[i] for i in s.strokes] for s in ink.symbols}
+    named = {place: found for place, found in strokes.items() if place is not None}
+    return _parts(spots(parse(tokens)), named)
+
+
+def _parts(row: Spots, strokes: dict[int, list[Points]]) -> list[Part]:
+    return [
+        Part(
+            spot.token,
+            tuple(strokes.get(-1 if spot.place is None else spot.place, ())),
+            [(relation, _parts(below, strokes)) for relation, below in spot.children],
+        )
+        for spot in row
+    ]
+
+
+def spelled(row: Sequence[Part]) -> list[str]:
+    """The caption of a row."""
+    return serialise(tuple(map(_node, row)))
+
+
+def _node(part: Part) -> Node:
+    rows = ((relation, tuple(map(_node, row))) for relation, row in part.rows)
+    return Node(part.token, tuple(rows))
+
+
+def to_ink(row: Sequence[Part]) -> Ink:
+    """The ink of a row, each symbol with its place in `spelled(row)`."""
+    places = [spot.place for spot in _flat(spots(tuple(map(_node, row)))) if spot.token]
+    strokes: list[Points] = []
+    symbols: list[Symbol] = []
+    named = (part for part in walk(row) if part.token)
+    for part, place in zip(named, places, strict=True):
+        first = len(strokes)
+        strokes.extend(part.drawn())
+        symbols.append(Symbol(part.token, tuple(range(first, len(strokes))), place))
+    return Ink(tuple(strokes), tuple(symbols))
+
+
+def _flat(row: Spots) -> Iterator[Spot]:
+    for spot in row:
+        yield spot
+        for _, below in spot.children:
+            yield from _flat(below)

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from hmer.latex.vocabulary import vocabulary
+from hmer.synthesis.glyphs.drawn import DRAWN
+from hmer.synthesis.glyphs.font import BUILT, STEP, WORDS, parse_drawn, resample, spline, variants
+
+STRUCTURE = ("^", "_", "{", "}", r"\limits")
+SINGLE = [token for token in vocabulary("wap").tokens if token not in (*STRUCTURE, *WORDS, *BUILT)]
+
+
+@pytest.mark.parametrize("token", SINGLE)
+def test_every_token_has_a_glyph_of_sensible_size(token: str) -> None:
+    for glyph in variants(token):
+        points = np.concatenate(glyph)
+        width, height = np.ptp(points, axis=0)
+        assert 0.02 < max(width, height) < 2.3
+        assert all(len(stroke) >= 2 for stroke in glyph)
+        assert points[:, 1].min() > -1.75 and points[:, 1].max() < 0.95
+
+
+def test_digits_stand_on_the_baseline_and_are_taller_than_small_letters() -> None:
+    for digit in "0123456789":
+        for glyph in variants(digit):
+            ys = np.concatenate(glyph)[:, 1]
+            assert abs(ys.max()) < 0.1
+            assert 1.1 < np.ptp(ys) < 1.4
+    for letter in "acemnorsuvwxz":
+        for glyph in variants(letter):
+            assert 0.6 < np.ptp(np.concatenate(glyph)[:, 1]) < 1.05
+
+
+def test_what_hands_keep_apart_is_kept_apart() -> None:
+    for glyph in variants("1"):
+        assert np.ptp(np.concatenate(glyph)[:, 0]) > 0.15, "1 needs a flag, or it reads as |"
+    for glyph in variants("I"):
+        assert len(glyph) == 3, "I needs serifs, or it reads as 1"
+    assert all(np.ptp(np.concatenate(glyph)[:, 1]) < 0.6 for glyph in variants(r"\times"))
+    for glyph in variants("q"):
+        points = np.concatenate(glyph)
+        assert points[-1, 0] > points[:, 0].max() - 0.25, "q needs its tail, or it reads as 9"
+
+
+def test_a_token_without_a_glyph_is_a_key_error() -> None:
+    for token in (*STRUCTURE, *WORDS, *BUILT, r"\nosuch"):
+        with pytest.raises(KeyError):
+            variants(token)
+
+
+def test_the_notation_flips_y_and_keeps_corners() -> None:
+    (stroke,) = parse_drawn("0,0 100,0! 100,100")
+    assert np.allclose(stroke[0], (0, 0)) and np.allclose(stroke[-1], (1, -1))
+    assert np.min(np.hypot(*(stroke - (1, 0)).T)) < STEP / 2
+    smooth = parse_drawn("0,0 100,0 100,100")[0]
+    assert smooth[:, 0].max() > 1.01, "without the corner mark the pen swings out"
+
+
+def test_all_drawn_variants_parse() -> None:
+    for token, texts in DRAWN.items():
+        for text in texts:
+            assert len(parse_drawn(text)) == text.count("|") + 1, token
+
+
+def test_resample_spaces_evenly_and_keeps_the_ends() -> None:
+    bent = np.array([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]])
+    even = resample(bent, 0.5)
+    assert len(even) == 15
+    assert np.allclose(even[[0, -1]], bent[[0, -1]])
+    assert np.allclose(np.hypot(*np.diff(even, axis=0).T), 0.5)
+
+
+def test_spline_passes_through_its_knots() -> None:
+    knots = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 1.0], [4.0, 4.0]])
+    curve = spline(knots)
+    for knot in knots:
+        assert np.min(np.hypot(*(curve - knot).T)) < 1e-9

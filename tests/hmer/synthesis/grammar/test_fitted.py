@@ -1,0 +1,112 @@
+import pickle
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from hmer.errors import HmerError
+from hmer.latex.parse import parse
+from hmer.latex.serialise import serialise
+from hmer.latex.tree import expression_depth
+from hmer.synthesis.grammar.fitted import FittedConfig, FittedGrammar, rare_weights
+from hmer.synthesis.grammar.grammar import Grammar, GrammarConfig
+from hmer.synthesis.layout.brackets import bracket_pairs
+
+
+@pytest.fixture(scope="module")
+def corpus() -> list[list[str]]:
+    grammar = Grammar(GrammarConfig(symbols="full", max_tokens=30, max_depth=3))
+    return [serialise(grammar.sample(np.random.default_rng(n))) for n in range(800)]
+
+
+@pytest.mark.parametrize("renamed", [0.0, 0.5, 1.0])
+def test_samples_parse_keep_the_limits_and_are_mostly_new(
+    corpus: list[list[str]], renamed: float
+) -> None:
+    config = FittedConfig(min_tokens=3, max_tokens=25, max_depth=2, renamed=renamed)
+    fitted = FittedGrammar(corpus, config)
+    rng = np.random.default_rng(0)
+    known = {tuple(caption) for caption in corpus}
+    symbols = {token for caption in corpus for token in caption}
+    samples = [serialise(fitted.sample(rng)) for _ in range(300)]
+    for tokens in samples:
+        assert serialise(parse(tokens)) == tokens
+        assert 3 <= len(tokens) <= 25 and expression_depth(parse(tokens)) <= 2
+        assert set(tokens) <= symbols
+    assert np.mean([tuple(tokens) not in known for tokens in samples]) > 0.6
+    assert len({tuple(tokens) for tokens in samples}) > 200
+
+
+def test_lengths_resemble_the_corpus(corpus: list[list[str]]) -> None:
+    fitted = FittedGrammar(corpus, FittedConfig(max_depth=4))
+    rng = np.random.default_rng(0)
+    lengths = [len(serialise(fitted.sample(rng))) for _ in range(1500)]
+    usual = [len(caption) for caption in corpus]
+    assert np.mean(lengths) == pytest.approx(np.mean(usual), rel=0.2)
+    assert np.quantile(lengths, 0.9) == pytest.approx(np.quantile(usual, 0.9), rel=0.3)
+
+
+def test_brackets_balance_in_every_row(corpus: list[list[str]]) -> None:
+    fitted = FittedGrammar(corpus, FittedConfig(renamed=0.0, max_depth=4))
+    rng = np.random.default_rng(1)
+    bracketed = 0
+    for _ in range(400):
+        row = [node.token for node in fitted.sample(rng)]
+        round_ones = [place for place, token in enumerate(row) if token in ("(", ")")]
+        matched = {place for pair in bracket_pairs(row) for place in pair}
+        assert set(round_ones) <= matched, row
+        bracketed += bool(round_ones)
+    assert bracketed > 20
+
+
+def test_the_same_state_gives_the_same_expression_also_after_pickling(
+    corpus: list[list[str]],
+) -> None:
+    fitted = FittedGrammar(corpus)
+    again = pickle.loads(pickle.dumps(fitted))
+    for seed in range(20):
+        one, two = (g.sample(np.random.default_rng(seed)) for g in (fitted, again))
+        assert one == two
+
+
+def test_the_fit_does_not_depend_on_the_hash_seed(corpus: list[list[str]]) -> None:
+    """Options are sorted before weights are summed."""
+    shuffled = [corpus[i] for i in np.random.default_rng(0).permutation(len(corpus))]
+    config = FittedConfig(renamed=0.0)
+    one, two = FittedGrammar(corpus, config), FittedGrammar(shuffled, config)
+    for seed in range(20):
+        assert one.sample(np.random.default_rng(seed)) == two.sample(np.random.default_rng(seed))
+
+
+def test_rare_tokens_are_drawn_more_often(corpus: list[list[str]]) -> None:
+    def share(boost: float) -> float:
+        fitted = FittedGrammar(corpus, FittedConfig(rare_boost=boost, max_depth=4))
+        counts = fitted.tokens
+        median = float(np.median(list(counts.values())))
+        rare = {token for token, count in counts.items() if count < median / 3}
+        assert rare
+        rng = np.random.default_rng(0)
+        drawn = Counter(t for _ in range(800) for t in serialise(fitted.sample(rng)))
+        return sum(drawn[token] for token in rare) / drawn.total()
+
+    assert share(0.8) > 1.3 * share(0.0)
+
+
+def test_weights_are_one_for_common_tokens_and_bounded() -> None:
+    weights = rare_weights(Counter({"x": 10_000, "y": 100, "z": 4, "q": 1}), 1.0)
+    assert weights == {"q": 20.0, "x": 1.0, "y": 1.0, "z": pytest.approx(13.0)}
+    assert set(rare_weights(Counter({"x": 9, "y": 1}), 0.0).values()) == {1.0}
+
+
+def test_captions_that_do_not_parse_are_counted() -> None:
+    fitted = FittedGrammar([["a"], ["{"], ["b", "}"]], FittedConfig(min_tokens=1))
+    assert fitted.skipped == 2
+    with pytest.raises(HmerError, match="no caption that parses"):
+        FittedGrammar([["{"]])
+
+
+def test_impossible_limits_are_told(corpus: list[list[str]]) -> None:
+    with pytest.raises(HmerError, match="widen the limits"):
+        FittedGrammar([["a"]], FittedConfig(min_tokens=50)).sample(np.random.default_rng(0))
+    with pytest.raises(ValueError, match="min_tokens"):
+        FittedConfig(min_tokens=9, max_tokens=3)

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from hmer.ink.strokes import Ink, Symbol
+from hmer.synthesis.hands.measurements import measure_ink
+
+EXTENTS = {"a": (-0.8, 0.0), "b": (-1.2, 0.0), "2": (-1.2, 0.0)}
+
+
+def ink(tokens: list[str], boxes: dict[int, tuple[float, float, float, float]]) -> Ink:
+    """A diagonal from corner to corner for the token at each place."""
+    strokes = tuple(np.array([box[:2], box[2:]], np.float32) for box in boxes.values())
+    symbols = tuple(Symbol(tokens[place], (n,), place) for n, place in enumerate(boxes))
+    return Ink(strokes, symbols)
+
+
+def measured(caption: str, boxes: dict[int, tuple[float, float, float, float]]) -> dict[str, float]:
+    tokens = caption.split()
+    return {m.name: m.value for m in measure_ink(ink(tokens, boxes), tokens, EXTENTS)}
+
+
+def test_gaps_are_in_units_of_the_row() -> None:
+    """Two letters, 1.6 high where 0.8 is usual: 0.6 apart is 0.3 units."""
+    found = measured("a a", {0: (0, 0, 1, 1.6), 1: (1.6, 0, 2.6, 1.6)})
+    assert found == {"gap ordinary ordinary": pytest.approx(0.3)}
+
+
+def test_a_superscript() -> None:
+    found = measured("a ^ { 2 }", {0: (0, -0.8, 0.8, 0), 3: (1, -1.3, 1.3, -0.7)})
+    assert found["sup scale"] == pytest.approx(0.5) and found["sup gap"] == pytest.approx(0.2)
+    # Its baseline is at -0.7, the middle of its line 0.42 * 0.5 higher; 0.55 of the base's height.
+    assert found["sup raise"] == pytest.approx(0.7 + 0.21 - 0.55 * 0.8, abs=1e-5)
+
+
+def test_a_subscript() -> None:
+    found = measured("a _ { 2 }", {0: (0, -0.8, 0.8, 0), 3: (0.7, -0.2, 1.3, 0.4)})
+    assert found["sub scale"] == pytest.approx(0.5) and found["sub gap"] == pytest.approx(-0.1)
+    assert found["sub drop"] == pytest.approx(0.4 - 0.21, abs=1e-5)
+
+
+def test_a_fraction_beside_a_letter() -> None:
+    boxes = {0: (0, -0.8, 0.8, 0), 1: (1, -0.45, 3, -0.4), 3: (1.5, -1.45, 2.5, -0.65)}
+    found = measured(r"a \frac { a } { b }", boxes | {6: (1.4, -0.1, 2.4, 1.1)})
+    assert found["gap ordinary built"] == pytest.approx(0.2)
+    assert found["numerator gap"] == pytest.approx(0.2, abs=1e-5)
+    assert found["denominator gap"] == pytest.approx(0.3, abs=1e-5)
+    assert found["bar overshoot"] == pytest.approx(0.5, abs=1e-5)
+    assert found["part shift"] == pytest.approx(-0.1, abs=1e-5)
+    assert found["fraction scale"] == pytest.approx(1.0)
+
+
+def test_limits_over_and_beside() -> None:
+    """The sign is alone in its row: a letter beside it gives the row its size."""
+    boxes = {0: (0, -1.3, 1, 0.3), 7: (1.5, -0.8, 2.3, 0)}
+    over = measured(
+        r"\sum _ { 2 } ^ { b } a".replace(" ^ { b }", ""),
+        {0: boxes[0], 3: (0.2, 0.5, 0.6, 1.1), 5: boxes[7]},
+    )
+    assert over[r"\sum scripts beside"] == 0.0
+    assert over[r"\sum lower gap"] == pytest.approx(0.2, abs=1e-5)
+    assert over[r"\sum limit shift"] == pytest.approx(-0.1, abs=1e-5)
+    assert over["limit scale"] == pytest.approx(0.5)
+    beside = measured(r"\int _ { 2 } a", {0: boxes[0], 3: (1.1, 0.0, 1.3, 0.6), 5: boxes[7]})
+    assert beside[r"\int scripts beside"] == 1.0
+    assert beside[r"\int lower beside gap"] == pytest.approx(0.1, abs=1e-5)
+    assert beside[r"\int lower beside end"] == pytest.approx(0.3, abs=1e-5)
+
+
+def test_brackets_around_tall_content() -> None:
+    boxes = {
+        0: (0, -1.5, 0.2, 0.9),
+        1: (0.5, -0.45, 1.5, -0.4),
+        3: (0.7, -1.4, 1.2, -0.6),
+        6: (0.7, -0.1, 1.2, 1.1),
+        8: (1.8, -1.6, 2.0, 1.0),
+        9: (2.4, -0.8, 3.0, 0.0),
+    }
+    tokens = r"( \frac { a } { b } ) a".split()
+    found = [m for m in measure_ink(ink(tokens, boxes), tokens, EXTENTS) if "bracket" in m.name]
+    assert [m.value for m in found if m.name == "bracket top"] == pytest.approx(
+        [0.1, 0.2], abs=1e-5
+    )
+    assert [m.value for m in found if m.name == "bracket bottom"] == pytest.approx(
+        [-0.2, -0.1], abs=1e-5
+    )
+
+
+def test_ink_without_places_measures_nothing() -> None:
+    bare = Ink((np.zeros((2, 2), np.float32),), (Symbol("a", (0,)),))
+    assert list(measure_ink(bare, ["a"], EXTENTS)) == []

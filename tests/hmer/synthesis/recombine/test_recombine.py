@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hmer.data.dataset import Expressions, load_expressions
+from hmer.latex.parse import parse
+from hmer.latex.serialise import serialise
+from hmer.latex.tree import expression_depth
+from hmer.latex.vocabulary import vocabulary
+from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
+from hmer.synthesis.leakage import Leakage
+from hmer.synthesis.recombine.recombine import RecombineConfig, Recombiner, legible
+from hmer.synthesis.structure.faults import faults
+from hmer.synthesis.structure.parts import Part, depth, parts_of
+from hmer.synthesis.structure.pieces import stroke_places
+from hmer.synthesis.written import Written
+
+
+@pytest.fixture(scope="module")
+def expressions(small_dataset: Path) -> Expressions:
+    return load_expressions(small_dataset / "train.parquet")
+
+
+@pytest.fixture(scope="module")
+def bank(small_dataset: Path) -> GlyphBank:
+    return cut_bank(read_training_inks(small_dataset / "train.parquet"))[0]
+
+
+@pytest.fixture(scope="module")
+def recombiner(expressions: Expressions, bank: GlyphBank) -> Recombiner:
+    return Recombiner(expressions, bank)
+
+
+def some(recombiner: Recombiner, count: int, seed: int = 0) -> list[Written]:
+    rng = np.random.default_rng(seed)
+    made = [recombiner(rng) for _ in range(count)]
+    return [written for written in made if written is not None]
+
+
+def test_captions_and_ink_agree(recombiner: Recombiner) -> None:
+    made = some(recombiner, 200)
+    assert len(made) > 150
+    for written in made:
+        assert serialise(parse(written.tokens)) == written.tokens
+        assert not vocabulary("wap").unknown(written.tokens)
+        assert stroke_places(written.ink, written.tokens) is not None
+        row = parts_of(written.ink, written.tokens)
+        assert not list(faults(row))
+        left, top, right, bottom = written.ink.bounds()
+        assert (left, top) == pytest.approx((0, 0), abs=1e-4)
+        assert max(right, bottom) < 100
+
+
+def test_most_captions_are_new(recombiner: Recombiner, expressions: Expressions) -> None:
+    made = {" ".join(written.tokens) for written in some(recombiner, 200)}
+    known = {" ".join(tokens) for tokens in expressions.tokens}
+    assert len(made - known) > 120
+
+
+def test_deterministic_and_picklable(recombiner: Recombiner) -> None:
+    other = pickle.loads(pickle.dumps(recombiner))
+    for first, second in zip(some(recombiner, 20, 5), some(other, 20, 5), strict=True):
+        assert first.tokens == second.tokens
+        for a, b in zip(first.ink.strokes, second.ink.strokes, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_nothing_to_change_gives_nothing(expressions: Expressions, bank: GlyphBank) -> None:
+    still = Recombiner(expressions, bank, RecombineConfig(groups=0, same=0.5, other=0))
+    assert not some(still, 20)
+
+
+def test_other_symbols_only(expressions: Expressions, bank: GlyphBank) -> None:
+    config = RecombineConfig(groups=0, same=0, other=1, whole=1)
+    shapes = {len(tokens) for tokens in expressions.tokens}
+    made = some(Recombiner(expressions, bank, config), 40)
+    assert made
+    assert {len(written.tokens) for written in made} <= shapes
+
+
+def test_held_out_captions_do_not_come_out(expressions: Expressions, bank: GlyphBank) -> None:
+    free = Recombiner(expressions, bank)
+    held = [written.tokens for written in some(free, 100) if len(written.tokens) > 3]
+    kept = Recombiner(expressions, bank, leakage=Leakage.of(held))
+    assert not [written for written in some(kept, 100) if written.tokens in held]
+    assert kept.leakage.excluded
+
+
+def test_longest(expressions: Expressions, bank: GlyphBank) -> None:
+    short = Recombiner(expressions, bank, RecombineConfig(longest=8))
+    assert max(len(written.tokens) for written in some(short, 60)) <= 8
+
+
+def test_deepest(expressions: Expressions, bank: GlyphBank) -> None:
+    flat = Recombiner(expressions, bank, RecombineConfig(deepest=0))
+    made = some(flat, 60)
+    assert made
+    assert max(expression_depth(parse(written.tokens)) for written in made) == 0
+    deep = some(Recombiner(expressions, bank), 60)
+    assert max(expression_depth(parse(written.tokens)) for written in deep) > 0
+    for written in deep:
+        row = parts_of(written.ink, written.tokens)
+        assert depth(row) == expression_depth(parse(written.tokens))
+
+
+def test_rare_tokens_come_more_often(expressions: Expressions, bank: GlyphBank) -> None:
+    """With everything else turned off: how often a whole expression is started from."""
+    counts = Counter(token for tokens in expressions.tokens for token in set(tokens))
+    rare = {token for token, count in counts.items() if count == 1}
+
+    def share(strength: float) -> float:
+        config = RecombineConfig(whole=1, rare=strength)
+        bases = [written.base for written in some(Recombiner(expressions, bank, config), 300)]
+        return float(
+            np.mean(
+                [bool(rare & set(expressions.tokens[base])) for base in bases if base is not None]
+            )
+        )
+
+    assert share(1.0) > 1.2 * share(0.0)
+
+
+def square(left: float, top: float, size: float) -> Part:
+    return Part(
+        "x", (np.array([[0, 0], [1, 1]], np.float32) * size + np.array([left, top], np.float32),)
+    )
+
+
+def test_legible() -> None:
+    assert legible([square(0, 0, 1), square(1.1, 0, 1)])
+    assert legible([square(0, 0, 1), square(0.8, 0, 1)])
+    assert not legible([square(0, 0, 1), square(0.3, 0, 1)])
+    assert not legible([square(0, 0, 1), square(0.5, 0.5, 0)])  # a dot in a letter
+    assert not legible([square(np.nan, 0, 1)])
