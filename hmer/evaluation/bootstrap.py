@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hmer.evaluation.images import BoolArray
+from hmer.evaluation.images import BoolArray, FloatArray
 
 RESAMPLES = 10_000
 LEVEL = 0.95
+
+_AT_ONCE = 2**21  # draws, bounding memory
 
 
 class Interval(NamedTuple):
@@ -66,6 +68,38 @@ def paired_difference(
     differences = (counts[:, 0] - counts[:, 1]) * (100.0 / size)
     low, high = np.quantile(differences, _tails(level))
     return Interval(100.0 * (better - worse) / size, float(low), float(high))
+
+
+def paired_ratio(
+    difference: FloatArray, weight: FloatArray, seed: int, n: int = RESAMPLES, level: float = LEVEL
+) -> Interval:
+    """Summed `difference` over summed `weight` in percent, with its paired bootstrap interval.
+
+    With differences in edits and lengths of truths this is the difference of two error rates;
+    with weights of 1, a mean difference.
+
+    Args:
+        difference: one recogniser minus the other, per expression, shape (expressions,).
+        weight: positive, shape (expressions,).
+        seed: of the resampling.
+        n: resamples.
+        level: confidence level of the interval.
+
+    Raises:
+        ValueError: different lengths, nothing to resample, a weight that is not positive, or
+            senseless `n` or `level`.
+    """
+    if difference.ndim != 1 or difference.shape != weight.shape or not bool((weight > 0).all()):
+        raise ValueError(f"expected rows of one length: {difference.shape} and {weight.shape}")
+    _check(np.ones(len(weight), dtype=np.bool_), n, level)
+    rng, size = np.random.default_rng(seed), len(weight)
+    chunk = max(1, _AT_ONCE // size)
+    ratios = []
+    for start in range(0, n, chunk):
+        picks = rng.integers(size, size=(min(chunk, n - start), size))
+        ratios.append(difference[picks].sum(axis=1) / weight[picks].sum(axis=1))
+    low, high = 100.0 * np.quantile(np.concatenate(ratios), _tails(level))
+    return Interval(100.0 * float(difference.sum() / weight.sum()), float(low), float(high))
 
 
 def _tails(level: float) -> tuple[float, float]:

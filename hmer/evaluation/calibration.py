@@ -11,6 +11,12 @@ import numpy as np
 
 from hmer.evaluation.images import BoolArray, FloatArray
 
+TRUSTED_RISK = 0.05
+"""Reports tell how much can be kept when this share of it may be wrong."""
+
+KEPT = 0.8
+"""Reports tell how much is right when this share is kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
@@ -56,6 +62,13 @@ class RiskCoverage:
         Chosen on the data it is measured on, so it is optimistic for new data.
         """
         return next((point for point in reversed(self.points) if point.risk <= risk), None)
+
+    def at_coverage(self, coverage: float) -> RiskPoint:
+        """The first point that keeps at least `coverage`, which is in [0, 1].
+
+        Equal confidences are kept or left together, so it may keep more.
+        """
+        return next(p for p in self.points if p.coverage >= coverage - 1e-9)
 
 
 def reliability(confidence: FloatArray, correct: BoolArray, bins: int = 10) -> Reliability:

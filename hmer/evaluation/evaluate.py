@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from hmer.data.buckets import BatchConfig, choose_buckets
+from hmer.data.buckets import BatchConfig
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.schema import read_quarantine
 from hmer.decoding.bidirectional import DecodingConfig
+from hmer.evaluation.cross_attention import judge_cross_attention
+from hmer.evaluation.degraded import OCCLUSION, Series, all_series
 from hmer.evaluation.index import index_page
-from hmer.evaluation.occlusion import OcclusionTrial, hide_blocks, occlusion_curve
+from hmer.evaluation.localisation import localise
+from hmer.evaluation.localisation_findings import LocalisationConfig
+from hmer.evaluation.occlusion_config import OcclusionConfig
 from hmer.evaluation.prediction import Prediction
+from hmer.evaluation.reading import read_all
 from hmer.evaluation.report import write_report
 from hmer.evaluation.result import EvaluationResult, ReportConfig
-from hmer.recognizer import Recognition, Recognizer
+from hmer.evaluation.retrieval import retrieve
+from hmer.evaluation.retrieval_scores import RetrievalConfig
+from hmer.evaluation.robustness import robustness_curves
+from hmer.evaluation.robustness_section import robustness_sections
+from hmer.evaluation.robustness_trials import read_series, readings_at_most
+from hmer.evaluation.section import Section
+from hmer.recognizer import Recognizer
 
 UNREADABLE = "<unreadable>"
 """Stands for the truth of an expression whose file could not be read."""
 
 Progress = Callable[[int, int | None], None]
-
-
-class OcclusionConfig(BaseModel):
-    """Hiding ink to see what is still read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    levels: tuple[float, ...] = Field((0.1, 0.3, 0.5), description="shares of the ink to hide")
-    limit: int = Field(100, ge=0, description="expressions per test set; 0: none")
-    block: float = Field(0.6, gt=0, le=8, description="side of a block in symbol units")
-    decoding: DecodingConfig = DecodingConfig(beam=1, both_directions=False)
+Tell = Callable[[int], None]
 
 
 class EvaluateConfig(BaseModel):
@@ -49,8 +50,20 @@ class EvaluateConfig(BaseModel):
         None, ge=1, description="expressions per set at most, for trying things out"
     )
     occlusion: OcclusionConfig = OcclusionConfig()
+    localisation: LocalisationConfig = LocalisationConfig(limit=30)
+    retrieval: RetrievalConfig = RetrievalConfig(limit=30)
     report: ReportConfig = ReportConfig()
     seed: int = Field(0, ge=0)
+
+    def for_comparison(self) -> Self:
+        """The same without what the comparison of two recognisers does not need."""
+        return self.model_copy(
+            update={
+                "occlusion": self.occlusion.model_copy(update={"strokes": (), "symbols": ()}),
+                "localisation": self.localisation.model_copy(update={"limit": 0}),
+                "retrieval": self.retrieval.model_copy(update={"limit": 0}),
+            }
+        )
 
 
 def evaluate(
@@ -78,30 +91,24 @@ def evaluate(
     sets = {
         name: load_expressions(dataset / f"{name}.parquet").head(config.limit) for name in names
     }
-    levels = (0.0, *config.occlusion.levels) if config.occlusion.limit else ()
-    total = sum(
-        len(found) + len(levels) * min(config.occlusion.limit, len(found))
-        for found in sets.values()
-    )
+    series = {
+        name: all_series(found, config.occlusion, recognizer.render, config.seed)
+        for name, found in sets.items()
+    }
+    total = sum(len(found) + readings_at_most(series[name]) for name, found in sets.items())
     done = 0
 
     def tell(count: int) -> None:
         nonlocal done
         done += count
-        if progress is not None:
+        if progress is not None and count:
             progress(done, total)
 
     metrics: dict[str, dict[str, float]] = {}
     for name, expressions in sets.items():
-        predictions = list(_predictions(recognizer, expressions, config, tell))
-        predictions += _unreadable(dataset, name)
-        trials = list(_occluded(recognizer, expressions, levels, config, tell))
-        result = EvaluationResult(
-            name=name,
-            predictions=predictions,
-            occlusion={"blocks": occlusion_curve(trials)} if trials else {},
-            facts=_facts(recognizer, config),
-        )
+        result = _measure(recognizer, name, expressions, series[name], config, tell)
+        refused = _unreadable(dataset, name)
+        result = replace(result, predictions=[*result.predictions, *refused])
         report = out / name
         write_report(report, result, config.report)
         metrics[name] = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
@@ -111,39 +118,45 @@ def evaluate(
     return metrics
 
 
-def read_all(
+def _measure(
     recognizer: Recognizer,
-    images: Sequence[NDArray[np.uint8]],
-    decoding: DecodingConfig,
-    batch: BatchConfig,
-    tell: Callable[[int], None],
-    *,
-    attention: bool = False,
-) -> list[Recognition]:
-    """Read many images in batches of similar size; the answers are in the order of `images`."""
-    sizes = np.array([image.shape for image in images], dtype=np.int64)
-    buckets = choose_buckets(sizes, batch.buckets, recognizer.model.stride)
-    home = (buckets[None] >= sizes[:, None]).all(axis=2).argmax(axis=1)
-    answers: dict[int, Recognition] = {}
-    for number, shape in enumerate(buckets):
-        members = np.flatnonzero(home == number)
-        count = max(1, min(batch.max_count, int(batch.max_pixels // shape.prod())))
-        for start in range(0, len(members), count):
-            part = members[start : start + count]
-            read = recognizer.read(
-                [images[i] for i in part], decoding, attention=attention,
-                shape=(int(shape[0]), int(shape[1])),
-            )  # fmt: skip
-            answers.update(zip(part.tolist(), read, strict=True))
-            tell(len(part))
-    return [answers[index] for index in range(len(images))]
+    name: str,
+    expressions: Expressions,
+    series: Sequence[Series],
+    config: EvaluateConfig,
+    tell: Tell,
+) -> EvaluationResult:
+    """Everything about one set, but for what could not be read."""
+    occlusion, report = config.occlusion, config.report
+    predictions = list(_predictions(recognizer, expressions, config, tell))
+    trials = read_series(recognizer, expressions, series, occlusion.decoding, config.batch, tell)
+    curves = robustness_curves(trials, report.seed, report.resamples)
+    return EvaluationResult(
+        name=name,
+        predictions=predictions,
+        trials=trials,
+        occlusion=curves.get(OCCLUSION, ()),
+        facts=_facts(recognizer, config),
+        sections=[
+            *robustness_sections(series, curves, trials, expressions, occlusion, report.seed),
+            *_attention_and_features(recognizer, expressions, config),
+        ],
+    )
+
+
+def _attention_and_features(
+    recognizer: Recognizer, expressions: Expressions, config: EvaluateConfig
+) -> Iterator[Section]:
+    """What is looked at, and what the frozen features tell apart."""
+    if config.localisation.limit:
+        yield localise(recognizer, expressions, config.localisation, config.seed)
+        yield judge_cross_attention(recognizer, expressions, config.localisation, config.seed)
+    if config.retrieval.limit:
+        yield retrieve(recognizer, expressions, config.retrieval, config.seed)
 
 
 def _predictions(
-    recognizer: Recognizer,
-    expressions: Expressions,
-    config: EvaluateConfig,
-    tell: Callable[[int], None],
+    recognizer: Recognizer, expressions: Expressions, config: EvaluateConfig, tell: Tell
 ) -> Iterator[Prediction]:
     """The recogniser's reading of every expression."""
     images = [expressions.image(index) for index in range(len(expressions))]
@@ -171,31 +184,6 @@ def _unreadable(dataset: Path, name: str) -> list[Prediction]:
         )
         for number, entry in enumerate(refused, start=1)
     ]
-
-
-def _occluded(
-    recognizer: Recognizer,
-    expressions: Expressions,
-    levels: Sequence[float],
-    config: EvaluateConfig,
-    tell: Callable[[int], None],
-) -> Iterator[OcclusionTrial]:
-    """Readings of the first expressions with growing parts of their ink hidden."""
-    occlusion = config.occlusion
-    count = min(occlusion.limit, len(expressions))
-    block = max(1, round(occlusion.block * recognizer.render.unit))
-    for level in levels:
-        hidden = [
-            hide_blocks(expressions.image(i), level, block, np.random.default_rng([config.seed, i]))
-            for i in range(count)
-        ]
-        images = [part.image for part in hidden]
-        answers = read_all(recognizer, images, occlusion.decoding, config.batch, tell)
-        for index, answer in enumerate(answers):
-            yield OcclusionTrial(
-                level, hidden[index].share, expressions.ids[index], expressions.tokens[index],
-                list(answer.tokens),
-            )  # fmt: skip
 
 
 def _facts(recognizer: Recognizer, config: EvaluateConfig) -> dict[str, str]:

@@ -1,16 +1,12 @@
-"""Robustness: hide part of the ink, and see how much is still read."""
+"""Hiding part of the ink of a picture."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from hmer.evaluation.images import Image, ink_mask
-from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary
 
 
 class Hidden(NamedTuple):
@@ -53,36 +49,3 @@ def hide_blocks(image: Image, share: float, block: int, rng: np.random.Generator
         ink[window] = False
         image[window] = 0
     return Hidden(image, (total - left) / total if total else 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class OcclusionTrial:
-    """One expression read at one level: `level` was asked for, `hidden` was achieved, in [0, 1]."""
-
-    level: float
-    hidden: float
-    id: str
-    truth: Sequence[str]
-    tokens: Sequence[str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class OcclusionPoint:
-    """The scores at one level; `hidden` is the mean share of ink that was hidden, in [0, 1]."""
-
-    level: float
-    hidden: float
-    scores: MetricsSummary
-
-
-def occlusion_curve(trials: Iterable[OcclusionTrial]) -> list[OcclusionPoint]:
-    """Scores per level, lightest level first; every level may score an id once."""
-    metrics: dict[float, ExpressionMetrics] = defaultdict(ExpressionMetrics)
-    hidden: dict[float, list[float]] = defaultdict(list)
-    for trial in trials:
-        metrics[trial.level].update(trial.id, trial.truth, trial.tokens)
-        hidden[trial.level].append(trial.hidden)
-    return [
-        OcclusionPoint(level, float(np.mean(hidden[level])), metrics[level].summary())
-        for level in sorted(metrics)
-    ]

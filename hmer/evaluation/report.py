@@ -13,20 +13,20 @@ from typing import get_args
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hmer.evaluation.breakdown import Confusion, ConfusionKind
+from hmer.evaluation.calibration import KEPT, TRUSTED_RISK
 from hmer.evaluation.diff import mark
 from hmer.evaluation.figures.attention import spatial_sheet, token_sheet
-from hmer.evaluation.figures.bars import bucket_bars, occlusion_plot
+from hmer.evaluation.figures.bars import bucket_bars
 from hmer.evaluation.figures.calibration import calibration_plot
+from hmer.evaluation.figures.canvas import to_png
 from hmer.evaluation.figures.samples import sample_sheet
 from hmer.evaluation.metrics import MetricsSummary
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.result import EvaluationResult, Findings, ReportConfig, draw_samples, find
 from hmer.evaluation.tables import worst_first, write_tables
+from hmer.evaluation.trials import TRIALS
 
-TRUSTED_RISK = 0.05
-"""The page tells how much can be kept when this share of it may be wrong."""
-
-OPTIONAL = ("samples_good.png", "samples_bad.png", "attention_*.png", "occlusion.*")
+OPTIONAL = ("samples_*.png", "attention_*.png", "occlusion.*", TRIALS, "*-*.csv", "*-*.png")
 """Files that a report has only where there is something to show."""
 
 
@@ -36,8 +36,8 @@ def write_report(
     """Write the whole report into `out_dir`, which is created if need be.
 
     Files: index.html, metrics.json, predictions.parquet, errors.csv, by_length.csv, by_depth.csv,
-    confusions.csv, calibration.csv, risk_coverage.csv, occlusion.csv (if measured), and PNG
-    figures.
+    confusions.csv, calibration.csv, risk_coverage.csv, PNG figures, occlusion.csv and
+    trials.parquet (if measured), and the tables and figures of all sections.
 
     Raises:
         ValueError: there are no predictions, or an id comes twice.
@@ -80,8 +80,9 @@ def _figures(
     ][: config.attention]
     if spatial:
         figures["attention_spatial.png"] = spatial_sheet(spatial, "Mask & Match attention")
-    if result.occlusion:
-        figures["occlusion.png"] = occlusion_plot(result.occlusion)
+    for section in result.sections:
+        for name, figure in section.figure_files().items():
+            figures[name] = to_png(figure.draw())
     return figures
 
 
@@ -124,4 +125,5 @@ def render_page(
         confusions=_by_kind(findings.confusions, config.confusions),
         trusted=findings.risk.at_risk(TRUSTED_RISK),
         trusted_risk=TRUSTED_RISK,
+        kept=findings.risk.at_coverage(KEPT),
     )

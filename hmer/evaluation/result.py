@@ -10,10 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.evaluation.bootstrap import Interval, rate_interval
 from hmer.evaluation.breakdown import Bucket, Confusion, by_depth, by_length, confusions
-from hmer.evaluation.calibration import Reliability, RiskCoverage, reliability, risk_coverage
+from hmer.evaluation.calibration import (
+    KEPT,
+    TRUSTED_RISK,
+    Reliability,
+    RiskCoverage,
+    reliability,
+    risk_coverage,
+)
 from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary
-from hmer.evaluation.occlusion import OcclusionPoint
 from hmer.evaluation.prediction import Prediction, confidences, correctness
+from hmer.evaluation.robustness import RobustnessPoint
+from hmer.evaluation.section import Section
+from hmer.evaluation.trials import Trial
 
 
 class ReportConfig(BaseModel):
@@ -36,17 +45,24 @@ class ReportConfig(BaseModel):
 class EvaluationResult:
     """What `hmer.evaluation.report.write_report` turns into files.
 
-    `predictions` are all truths of one test set, read or not, each id once. `occlusion` holds a
-    curve per named series. `facts` are shown as they are (recogniser, dialect, decoding); keep
-    dates and paths out of them, or equal evaluations give unequal reports. `numbers` are further
-    headline metrics for metrics.json.
+    `predictions` are all truths of one test set, read or not, each id once. `trials` are readings
+    of expressions that have lost something, `occlusion` is the curve of those with ink hidden.
+    `facts` are shown as they are (recogniser, dialect, decoding); keep dates and paths out of
+    them, or equal evaluations give unequal reports. `numbers` are further headline metrics for
+    metrics.json. `sections` are further measurements, each with a name of its own.
     """
 
     name: str
     predictions: Sequence[Prediction]
-    occlusion: Mapping[str, Sequence[OcclusionPoint]] = field(default_factory=dict)
+    trials: Sequence[Trial] = ()
+    occlusion: Sequence[RobustnessPoint] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
+    sections: Sequence[Section] = ()
+
+    def __post_init__(self) -> None:
+        if len({section.name for section in self.sections}) != len(self.sections):
+            raise ValueError(f"{self.name}: two sections have the same name")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,13 +78,20 @@ class Findings:
     risk: RiskCoverage
 
     def numbers(self) -> dict[str, float]:
-        """The headline numbers by name: rates in percent, `ece` and `aurc` as fractions."""
+        """The headline numbers by name: rates in percent, `ece` and `aurc` as fractions.
+
+        `coverage_at_precision_95` is the share that can be kept, most confident first, with 95 in
+        100 right; `accuracy_at_coverage_80` is how many of the most confident 80 in 100 are right.
+        """
+        trusted = self.risk.at_risk(TRUSTED_RISK)
         return {
             **self.metrics.flat(),
             "exprate_low": self.exprate.low,
             "exprate_high": self.exprate.high,
             "ece": self.reliability.ece,
             "aurc": self.risk.aurc,
+            "coverage_at_precision_95": 100.0 * trusted.coverage if trusted else 0.0,
+            "accuracy_at_coverage_80": 100.0 - 100.0 * self.risk.at_coverage(KEPT).risk,
         }
 
 

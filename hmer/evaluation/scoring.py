@@ -14,9 +14,10 @@ from rapidfuzz.distance import Levenshtein
 from hmer.data.buckets import BatchConfig
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.bootstrap import rate_interval
-from hmer.evaluation.evaluate import UNREADABLE, read_all
+from hmer.evaluation.evaluate import UNREADABLE
 from hmer.evaluation.labelled import LabelledSet
 from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary
+from hmer.evaluation.reading import read_all
 from hmer.recognizer import Recognizer
 
 BATCH = BatchConfig(max_pixels=400_000, max_count=32)

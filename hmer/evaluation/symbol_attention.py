@@ -1,27 +1,38 @@
-"""How attention on ink is shared among the kinds of symbols that the ink forms."""
+"""How attention on ink is shared among the classes of symbols that the ink forms."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from hmer.evaluation.annotated import NOBODY, Annotated, WrittenSymbol
 from hmer.evaluation.attention import Attention, upsample
-from hmer.evaluation.images import Image, ink_mask
-from hmer.ink.boxes import SymbolBox
+from hmer.evaluation.bootstrap import Interval
+from hmer.evaluation.images import FloatArray, ink_mask
+from hmer.evaluation.localisation_intervals import RESAMPLES, ratio_interval
 
 _KINDS = {
+    "operator": r"+ - \times \div \pm \cdot / ! \prime '",
+    "relation": r"= < > \lt \gt \leq \geq \neq \approx \in \rightarrow \forall \exists",
+    "large operator": r"\sum \int \prod \lim",
     "fraction bar": r"\frac",
     "radical": r"\sqrt",
-    "large operator": r"\sum \int \prod \lim",
-    "operator": r"+ - \times \div \pm \cdot / ! \prime",
-    "relation": r"= < > \lt \gt \leq \geq \neq \approx \in \rightarrow \forall \exists",
     "bracket": r"( ) [ ] \{ \} |",
     "dots": r". , \ldots \cdots",
 }
 _KIND_OF = {token: kind for kind, tokens in _KINDS.items() for token in tokens.split()}
+
+SCRIPT = "script"
+CLASSES = (
+    *("operator", "relation", "large operator", "fraction bar", "radical"),
+    *(SCRIPT, "digit", "letter", "bracket", "dots", "other"),
+)
+"""All classes. Each symbol has one kind; a symbol in a script belongs to `SCRIPT` as well."""
+
+INFORMATIVE = frozenset(CLASSES[: CLASSES.index(SCRIPT) + 1])
+"""What carries the structure of an expression."""
 
 
 def symbol_kind(token: str) -> str:
@@ -33,70 +44,75 @@ def symbol_kind(token: str) -> str:
     return "letter" if len(token) == 1 and token.isalpha() else "other"
 
 
+def symbol_classes(symbol: WrittenSymbol) -> tuple[str, ...]:
+    """Its kind, and `SCRIPT` if it stands in one."""
+    kind = symbol_kind(symbol.token)
+    return (kind, SCRIPT) if symbol.script else (kind,)
+
+
+def is_informative(symbol: WrittenSymbol) -> bool:
+    """Whether one of its classes is in `INFORMATIVE`."""
+    return not INFORMATIVE.isdisjoint(symbol_classes(symbol))
+
+
+def membership(symbols: Sequence[WrittenSymbol]) -> FloatArray:
+    """Which symbol is of which class: 0 or 1, shape (symbols, classes)."""
+    table = np.zeros((len(symbols), len(CLASSES)))
+    for row, symbol in enumerate(symbols):
+        table[row, [CLASSES.index(name) for name in symbol_classes(symbol)]] = 1.0
+    return table
+
+
+def class_shares(attention: Attention, shown: Annotated, stride: float | None) -> FloatArray:
+    """Shares of one map's attention on ink, and of the ink, per class: shape (2, classes).
+
+    Each pixel of ink counts for the symbol whose stroke it is, so what stands under a radical is
+    not the radical's. Where no attention falls on ink, no class has any.
+    """
+    spread = upsample(attention, (shown.image.shape[0], shown.image.shape[1]), stride)
+    ink = ink_mask(shown.image)
+    on_ink = spread[ink]
+    owners = shown.owners[ink] - NOBODY  # the first bin holds ink that belongs to no symbol
+    size = len(shown.symbols) + 1
+    looked = np.bincount(owners, on_ink, size)[1:] / max(float(on_ink.sum()), 1e-300)
+    written = np.bincount(owners, minlength=size)[1:] / max(len(owners), 1)
+    shares: FloatArray = np.stack([looked, written]) @ membership(shown.symbols)
+    return shares
+
+
 @dataclass(frozen=True, slots=True)
 class SymbolAttention:
-    """The attention that one kind of symbol gets, against its share of ink.
+    """The attention that one class of symbols gets, against its share of ink.
 
     `attention` and `ink` are shares of all attention on ink and of all ink, each the mean over
-    the expressions; `lift` is their ratio.
+    the expressions; `lift` is their ratio with its bootstrap interval: above 1, this class gets
+    more attention than its ink.
     """
 
     kind: str
     symbols: int
     attention: float
     ink: float
-
-    @property
-    def lift(self) -> float:
-        """Above 1: this kind gets more attention than its ink."""
-        return self.attention / self.ink
+    lift: Interval
 
 
-class AttentionOnSymbols:
-    """Accumulates, over expressions, how attention on ink is shared among kinds of symbols."""
+def attention_by_class(
+    shares: FloatArray, symbols: FloatArray, seed: int, resamples: int = RESAMPLES
+) -> list[SymbolAttention]:
+    """Classes with any ink, in the order of `CLASSES`.
 
-    def __init__(self, kind: Callable[[str], str] = symbol_kind) -> None:
-        self._kind = kind
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self._attention: dict[str, float] = defaultdict(float)
-        self._ink: dict[str, float] = defaultdict(float)
-        self._symbols: dict[str, int] = defaultdict(int)
-        self._expressions = 0
-
-    def update(
-        self,
-        attention: Attention,
-        image: Image,
-        boxes: Sequence[SymbolBox],
-        stride: float | None = None,
-    ) -> None:
-        """Add one map (h, w) over one picture (H, W); ink pixels in two boxes count in both.
-
-        Raises:
-            ValueError: no ink, or no attention on it.
-        """
-        ink = ink_mask(image)
-        on_ink = upsample(attention, (ink.shape[0], ink.shape[1]), stride) * ink
-        if not on_ink.sum() > 0.0:
-            raise ValueError("no attention on ink")
-        self._expressions += 1
-        for box in boxes:
-            rows = slice(max(0, int(np.floor(box.top))), max(0, int(np.ceil(box.bottom))))
-            columns = slice(max(0, int(np.floor(box.left))), max(0, int(np.ceil(box.right))))
-            kind = self._kind(box.token)
-            self._symbols[kind] += 1
-            self._attention[kind] += float(on_ink[rows, columns].sum() / on_ink.sum())
-            self._ink[kind] += float(ink[rows, columns].sum() / ink.sum())
-
-    def summary(self) -> list[SymbolAttention]:
-        """Kinds with any ink, most lifted first."""
-        n = max(1, self._expressions)
-        rows = [
-            SymbolAttention(kind, count, self._attention[kind] / n, self._ink[kind] / n)
-            for kind, count in self._symbols.items()
-            if self._ink[kind] > 0.0
-        ]
-        return sorted(rows, key=lambda row: (-row.lift, row.kind))
+    Args:
+        shares: from `class_shares`, shape (expressions, 2, classes).
+        symbols: how many of each class there are, shape (classes,).
+        seed: of the bootstrap.
+        resamples: of the bootstrap.
+    """
+    rows = []
+    for number, kind in enumerate(CLASSES):
+        looked, written = shares[:, 0, number], shares[:, 1, number]
+        if written.sum() > 0.0:
+            lift = ratio_interval(looked, written, seed, resamples)
+            count = int(symbols[number])
+            shares_of = float(looked.mean()), float(written.mean())
+            rows.append(SymbolAttention(kind, count, *shares_of, lift))
+    return rows

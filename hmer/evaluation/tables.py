@@ -12,8 +12,13 @@ import pyarrow.parquet as pq
 
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.result import EvaluationResult, Findings
+from hmer.evaluation.trials import PREDICTIONS as PREDICTIONS_FILE
+from hmer.evaluation.trials import TRIALS, write_trials
 
 DIGITS = 4
+
+BLOCKS = "blocks"
+"""What hid the ink in occlusion.csv."""
 
 PREDICTIONS = pa.schema(
     [
@@ -31,8 +36,12 @@ PREDICTIONS = pa.schema(
 def write_tables(out_dir: Path, result: EvaluationResult, findings: Findings) -> None:
     """Write metrics.json, predictions.parquet and all CSV files into the existing folder."""
     numbers = {**findings.numbers(), **result.numbers}
+    for section in result.sections:
+        numbers |= section.flat()
+        for name, table in section.table_files().items():
+            _write_rows(out_dir / name, table.header, table.rows)
     write_json(out_dir / "metrics.json", numbers)
-    write_predictions(out_dir / "predictions.parquet", result.predictions)
+    write_predictions(out_dir / PREDICTIONS_FILE, result.predictions)
     _write_errors(out_dir / "errors.csv", result.predictions)
     buckets = ("name", "n", "exprate", "le1", "le2", "le3", "ter")
     write_csv(out_dir / "by_length.csv", ("length", *buckets[1:]), findings.lengths, buckets)
@@ -50,6 +59,8 @@ def write_tables(out_dir: Path, result: EvaluationResult, findings: Findings) ->
     )
     if result.occlusion:
         _write_occlusion(out_dir / "occlusion.csv", result)
+    if result.trials:
+        write_trials(out_dir / TRIALS, result.trials)
 
 
 def write_json(path: Path, numbers: Mapping[str, float]) -> None:
@@ -97,9 +108,8 @@ def _write_errors(path: Path, predictions: Sequence[Prediction]) -> None:
 def _write_occlusion(path: Path, result: EvaluationResult) -> None:
     scores = ("exprate", "le1", "le2", "le3", "ter", "structure_rate")
     rows = (
-        (name, point.level, point.hidden, *(getattr(point.scores, score) for score in scores))
-        for name, points in result.occlusion.items()
-        for point in points
+        (BLOCKS, point.level, point.share, *(getattr(point.scores, score) for score in scores))
+        for point in result.occlusion
     )
     _write_rows(path, ("series", "level", "hidden", *scores), rows)
 

@@ -1,22 +1,19 @@
-"""Scores by bucket, and by share of hidden ink."""
+"""Scores by bucket."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from hmer.evaluation.breakdown import Bucket
 from hmer.evaluation.figures.canvas import (
     BLUE,
     MUTED,
     SANS,
-    SERIES,
     TEXT,
-    legend,
     new_figure,
     style,
     to_png,
 )
-from hmer.evaluation.occlusion import OcclusionPoint
 
 
 def bucket_bars(buckets: Sequence[Bucket], title: str, x: str) -> bytes:
@@ -59,23 +56,4 @@ def bucket_bars(buckets: Sequence[Bucket], title: str, x: str) -> bytes:
         handlelength=1.2,
         columnspacing=1.2,
     )
-    return to_png(figure)
-
-
-def occlusion_plot(series: Mapping[str, Sequence[OcclusionPoint]]) -> bytes:
-    """A PNG with ExpRate (full) and at most one edit (dashed) by the share of ink hidden."""
-    figure = new_figure(6.4, 4.0)
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
-    axes = figure.add_subplot()
-    for index, (name, points) in enumerate(series.items()):
-        hidden = [100.0 * point.hidden for point in points]
-        color = SERIES[index % len(SERIES)]
-        exact = [point.scores.exprate for point in points]
-        close = [point.scores.le1 for point in points]
-        axes.plot(hidden, exact, "o-", color=color, markersize=4, linewidth=1.8, label=name)
-        axes.plot(hidden, close, color=color, linewidth=1.0, linestyle=(0, (4, 3)))
-    axes.plot([], [], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), label="at most 1 edit")
-    style(axes, "Reading with ink hidden", "ink hidden, %", "expressions, %")
-    axes.set_ylim(bottom=0)
-    legend(axes)
     return to_png(figure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from hmer.evaluation.calibration import Reliability, RiskCoverage
+from hmer.evaluation.calibration import KEPT, TRUSTED_RISK, Reliability, RiskCoverage
 from hmer.evaluation.figures.canvas import (
     BLUE,
     MUTED,
@@ -75,6 +75,14 @@ def _risk(axes: Axes, curve: RiskCoverage) -> None:
         label="best possible order",
     )
     axes.axhline(base, color=WRONG, linewidth=1.0, label="no order")
+    trusted, kept = curve.at_risk(TRUSTED_RISK), curve.at_coverage(KEPT)
+    if trusted is not None:
+        at = (100.0 * trusted.coverage, 100.0 * trusted.risk)
+        label = f"{at[0]:.0f} % kept: {100.0 * (1.0 - TRUSTED_RISK):.0f} in 100 right"
+        axes.plot(*at, "o", color=BLUE, markersize=7, label=label, clip_on=False, zorder=4)
+    at = (100.0 * kept.coverage, 100.0 * kept.risk)
+    label = f"{100.0 * KEPT:.0f} % kept: {100.0 - at[1]:.1f} in 100 right"
+    axes.plot(*at, "D", color="white", markeredgecolor=BLUE, markersize=6, label=label, zorder=4)
     title = f"Wrong among what is kept   AURC {100.0 * curve.aurc:.1f} %"
     style(axes, title, "most confident share kept, %", "wrong, %")
     axes.set(xlim=(0, 100), ylim=(0, max(5.0, 1.08 * float(risk.max()))))

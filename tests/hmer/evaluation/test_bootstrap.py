@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hmer.evaluation.bootstrap import paired_difference, rate_interval
+from hmer.evaluation import bootstrap
+from hmer.evaluation.bootstrap import paired_difference, paired_ratio, rate_interval
 
 
 def test_counts_are_the_bootstrap() -> None:
@@ -39,6 +40,33 @@ def test_equal_results_differ_by_nothing() -> None:
     assert rate_interval(np.ones(5, np.bool_), seed=0) == (100.0, 100.0, 100.0)
 
 
+def test_ratio_with_weights_of_one_is_the_difference_of_rates() -> None:
+    rng = np.random.default_rng(5)
+    a, b = rng.random(150) < 0.6, rng.random(150) < 0.4
+    counted = paired_difference(a, b, seed=1, n=20_000)
+    drawn = paired_ratio(a.astype(float) - b, np.ones(150), seed=2, n=20_000)
+    assert drawn.mean == pytest.approx(counted.mean)
+    assert drawn[1:] == pytest.approx(counted[1:], abs=0.9)
+
+
+def test_ratio_against_the_delta_method() -> None:
+    rng = np.random.default_rng(6)
+    weight = rng.integers(1, 20, 400).astype(float)
+    difference = rng.normal(0.1 * weight, 1.0)
+    mean, low, high = paired_ratio(difference, weight, seed=0)
+    ratio = difference.sum() / weight.sum()
+    error = 100 * np.sqrt(((difference - ratio * weight) ** 2).sum()) / weight.sum()
+    assert mean == pytest.approx(100 * ratio)
+    assert (low, high) == pytest.approx((mean - 1.96 * error, mean + 1.96 * error), abs=0.1 * error)
+
+
+def test_ratio_in_pieces_is_the_ratio_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    difference, weight = np.arange(10.0), np.arange(1.0, 11.0)
+    at_once = paired_ratio(difference, weight, seed=4, n=101)
+    monkeypatch.setattr(bootstrap, "_AT_ONCE", 70)
+    assert paired_ratio(difference, weight, seed=4, n=101) == at_once
+
+
 def test_seeded() -> None:
     a = np.random.default_rng(0).random(200) < 0.5
     assert rate_interval(a, seed=1, n=500) == rate_interval(a, seed=1, n=500)
@@ -53,5 +81,8 @@ def test_misuse_is_refused() -> None:
         rate_interval(a[:0], seed=0)
     with pytest.raises(ValueError, match="bool"):
         rate_interval(a.astype(int), seed=0)
+    for difference, weight in (([1.0], [1.0, 1.0]), ([1.0], [0.0]), ([], [])):
+        with pytest.raises(ValueError, match="expected"):
+            paired_ratio(np.array(difference), np.array(weight), seed=0)
     with pytest.raises(ValueError, match="level"):
         rate_interval(a, seed=0, level=1.0)

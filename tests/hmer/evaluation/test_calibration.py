@@ -48,6 +48,20 @@ def test_risk_coverage_by_hand() -> None:
     assert best.threshold == 0.4
 
 
+def test_risk_at_a_coverage() -> None:
+    found = risk_coverage(np.array([0.9, 0.5, 0.5, 0.5, 0.1]), np.array([1, 0, 1, 1, 0], bool))
+    for coverage, kept, risk in ((0.0, 0.2, 0), (0.2, 0.2, 0), (0.3, 0.8, 1 / 4), (1, 1, 2 / 5)):
+        point = found.at_coverage(coverage)
+        assert (point.coverage, point.risk) == pytest.approx((kept, risk))
+
+
+def test_coverages_are_met_in_spite_of_rounding() -> None:
+    confidence = np.linspace(0.0, 1.0, 10)
+    found = risk_coverage(confidence, confidence > 0.5)
+    for count in range(1, 11):
+        assert found.at_coverage(0.1 * count).coverage == pytest.approx(count / 10)
+
+
 def test_no_threshold_is_good_enough() -> None:
     assert risk_coverage(np.array([0.5]), np.array([False])).at_risk(0.1) is None
 

@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -25,14 +24,13 @@ from hmer.data.schema import (
 from hmer.data.sources.synthetic import SyntheticConfig
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
-from hmer.evaluation.evaluate import (
-    UNREADABLE,
-    EvaluateConfig,
-    OcclusionConfig,
-    evaluate,
-    read_all,
-)
+from hmer.evaluation.evaluate import UNREADABLE, EvaluateConfig, evaluate
+from hmer.evaluation.localisation_findings import LocalisationConfig
+from hmer.evaluation.occlusion_config import OcclusionConfig
+from hmer.evaluation.reading import read_all
 from hmer.evaluation.result import ReportConfig
+from hmer.evaluation.retrieval_scores import RetrievalConfig
+from hmer.evaluation.trials import read_trials
 from hmer.recognizer import Recognizer
 
 TEST = "test-synthetic"
@@ -41,7 +39,11 @@ GREEDY = DecodingConfig(beam=1, both_directions=False, max_length=8)
 CONFIG = EvaluateConfig(
     decoding=DECODING,
     batch=BatchConfig(max_pixels=40_000, max_count=3, buckets=2),
-    occlusion=OcclusionConfig(levels=(0.3, 0.6), limit=3, decoding=GREEDY),
+    occlusion=OcclusionConfig(
+        levels=(0.3, 0.6), limit=3, strokes=(0.5,), symbols=(1,), missing_limit=2, decoding=GREEDY
+    ),
+    localisation=LocalisationConfig(limit=3, pictures=1, untrained=1, resamples=100),
+    retrieval=RetrievalConfig(limit=3, pictures=1, resamples=100),
     report=ReportConfig(samples=2, attention=1, errors=3, resamples=100),
 )
 REFUSED = [
@@ -143,10 +145,51 @@ def test_occlusion_is_measured_at_every_level(done: Done) -> None:
             assert level <= share <= 1.0
 
 
+def test_robustness_is_a_metric_and_on_the_page(done: Done) -> None:
+    out, metrics, _ = done
+    for name, numbers in metrics.items():
+        assert {f"occlusion.{n}" for n in ("n", "exprate_0", "cer_60", "loss_30")} <= set(numbers)
+        assert {"strokes.exprate_50", "strokes.loss_50", "symbols.exprate_1"} <= set(numbers)
+        assert numbers["occlusion.n"] == 3 and numbers["strokes.n"] == 2
+        page = (out / name / "index.html").read_text(encoding="utf-8")
+        for section in ("occlusion", "strokes", "symbols"):
+            assert f'id="{section}"' in page and f'src="{section}-curve.png"' in page
+            assert (out / name / f"{section}-sheet.png").is_file()
+            assert (out / name / f"{section}-1.csv").is_file()
+
+
+def test_attention_and_features_are_judged(done: Done) -> None:
+    numbers = done[1]["val"]
+    assert {"localisation.lift", "cross_attention.pointing", "retrieval.same_expression"} <= set(
+        numbers
+    )
+    page = (done[0] / "val" / "index.html").read_text(encoding="utf-8")
+    for section in ("localisation", "cross_attention", "retrieval"):
+        assert f'id="{section}"' in page
+
+
+def test_trials_are_kept(done: Done, dataset: Path) -> None:
+    trials = read_trials(done[0] / "val")
+    expressions = load_expressions(dataset / "val.parquet")
+    plain = [trial for trial in trials if trial.series == "plain"]
+    assert [trial.id for trial in plain] == expressions.ids
+    assert sum(trial.correct for trial in plain) == 1
+    hidden = [trial for trial in trials if trial.series == "occlusion"]
+    assert [trial.level for trial in hidden] == [0.0] * 3 + [0.3] * 3 + [0.6] * 3
+    assert [trial.id for trial in hidden[:3]] == [expressions.ids[index] for index in (0, 1, 2)]
+    with (done[0] / "val" / "occlusion.csv").open(newline="") as file:
+        rows = {float(row["level"]): float(row["exprate"]) for row in csv.DictReader(file)}
+    for level in (0.0, 0.3, 0.6):
+        right = [trial.correct for trial in hidden if trial.level == level]
+        assert rows[level] == pytest.approx(100 * sum(right) / 3, abs=1e-3)
+
+
 def test_progress_counts_every_reading(done: Done) -> None:
     counts, totals = zip(*done[2], strict=True)
-    assert set(totals) == {2 * (4 + 3 * 3)}
-    assert list(counts) == sorted(set(counts))
+    # Everything; three as they are, and at two levels; two without strokes, and two without a
+    # symbol.
+    assert set(totals) == {2 * (4 + 3 * 3 + 2 + 2)}
+    assert list(counts) == sorted(set(counts))  # nothing is told twice
     assert counts[-1] == totals[-1]
 
 
@@ -162,28 +205,26 @@ def test_the_same_evaluation_gives_the_same_bytes(
 
 
 def test_limits(dataset: Path, model_folder: Path, tmp_path: Path) -> None:
-    config = CONFIG.model_copy(update={"limit": 2, "occlusion": OcclusionConfig(limit=0)})
+    nothing = {
+        "occlusion": OcclusionConfig(limit=0),
+        "localisation": LocalisationConfig(limit=0),
+        "retrieval": RetrievalConfig(limit=0),
+    }
+    config = CONFIG.model_copy(update={"limit": 2, **nothing})
     metrics = evaluate(config, model_folder, dataset, tmp_path)
     assert metrics["val"]["n"] == 2
     assert metrics[TEST]["n"] == 2 + 3
     assert not (tmp_path / "val" / "occlusion.csv").exists()
+    assert not (tmp_path / "val" / "trials.parquet").exists()
+    assert not [name for name in metrics["val"] if "." in name]
 
 
-def test_answers_are_in_the_order_of_the_images(dataset: Path, model_folder: Path) -> None:
-    recognizer = Recognizer.load(model_folder)
-    expressions = load_expressions(dataset / "train.parquet")
-    # More paper than the convolutions reach: they notice where a canvas ends.
-    images = [np.pad(expressions.image(index), ((0, 40), (0, 40))) for index in range(12)]
-    counted: list[int] = []
-    batch = BatchConfig(max_pixels=150_000, max_count=3, buckets=2)
-    answers = read_all(recognizer, images, GREEDY, batch, counted.append)
-    assert sum(counted) == 12 and 1 < len(counted) <= 12
-    assert max(counted) > 1
-    for image, answer in zip(images, answers, strict=True):
-        assert np.array_equal(answer.image, image)
-        (alone,) = recognizer.read([image], GREEDY)
-        assert answer.tokens == alone.tokens
-        assert answer.confidence == pytest.approx(alone.confidence, rel=1e-3)
+def test_a_comparison_measures_less(dataset: Path, model_folder: Path, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"limit": 2}).for_comparison()
+    metrics = evaluate(config, model_folder, dataset, tmp_path)
+    assert "occlusion.exprate_30" in metrics["val"]
+    assert {name.split(".")[0] for name in metrics["val"] if "." in name} == {"occlusion"}
+    assert (tmp_path / "val" / "occlusion.csv").is_file()
 
 
 def test_what_is_missing_is_named(dataset: Path, model_folder: Path, tmp_path: Path) -> None:

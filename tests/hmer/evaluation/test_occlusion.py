@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmer.evaluation.occlusion import OcclusionTrial, hide_blocks, occlusion_curve
+from hmer.evaluation.occlusion import hide_blocks
 
 
 def drawing(seed: int) -> np.ndarray:
@@ -68,16 +68,3 @@ def test_refuses() -> None:
     for share, block in ((1.5, 3), (0.5, 0)):
         with pytest.raises(ValueError, match="expected"):
             hide_blocks(drawing(0), share, block, np.random.default_rng(0))
-
-
-def test_curve() -> None:
-    trials = [
-        OcclusionTrial(0.5, 0.6, "a", ["x"], ["y"]),
-        OcclusionTrial(0.5, 0.5, "b", ["x"], None),
-        OcclusionTrial(0.0, 0.0, "a", ["x"], ["x"]),
-        OcclusionTrial(0.0, 0.0, "b", ["x"], ["y"]),
-    ]
-    light, heavy = occlusion_curve(trials)
-    assert (light.level, light.hidden, light.scores.exprate) == (0.0, 0.0, 50.0)
-    assert (heavy.level, heavy.hidden, heavy.scores.exprate) == pytest.approx((0.5, 0.55, 0.0))
-    assert heavy.scores.unreadable == ("b",)

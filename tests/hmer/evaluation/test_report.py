@@ -10,10 +10,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from hmer.evaluation.occlusion import OcclusionTrial, occlusion_curve
+from hmer.evaluation.figures.canvas import new_figure
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.report import write_report
 from hmer.evaluation.result import EvaluationResult, ReportConfig
+from hmer.evaluation.robustness import robustness_curve
+from hmer.evaluation.section import Figure, Section, Table
+from hmer.evaluation.trials import Trial, read_trials
 
 
 def predictions() -> list[Prediction]:
@@ -29,15 +32,32 @@ def predictions() -> list[Prediction]:
     ]
 
 
+def section() -> Section:
+    return Section(
+        "gaze",
+        "Gaze & more",
+        "What <i>is</i> looked at.",
+        {"lift": 2.123456},
+        [Table(("kind", "lift"), [("<bar>", 1.23456), ("dot", 3)], "By kind.")],
+        [Figure("bars", lambda: new_figure(2.0, 1.0), "Lift.")],
+    )
+
+
 def result() -> EvaluationResult:
     found = predictions()
-    trials = [OcclusionTrial(0.1, 0.12, p.id, p.truth, p.tokens) for p in found]
+    trials = [
+        Trial("occlusion", level, 1.2 * level, p.id, p.truth, p.tokens)
+        for level in (0.0, 0.1)
+        for p in found
+    ]
     return EvaluationResult(
         "test <x>",
         found,
-        {"m": occlusion_curve(trials)},
+        trials,
+        robustness_curve(trials, seed=0, resamples=100),
         facts={"recogniser": "<script>"},
         numbers={"ink_lift": 1.23456789},
+        sections=[section()],
     )
 
 
@@ -81,7 +101,25 @@ def test_tables(folder: Path) -> None:
     assert lengths == [("1-5", "1"), ("6-10", "3")]
     assert sum(int(row["n"]) for row in table(folder / "calibration.csv")) == 4
     assert table(folder / "risk_coverage.csv")[-1]["coverage"] == "1.0"
-    assert table(folder / "occlusion.csv")[0]["hidden"] == "0.12"
+    assert [row["hidden"] for row in table(folder / "occlusion.csv")] == ["0.0", "0.12"]
+    assert len(read_trials(folder)) == 4 + 8
+
+
+def test_sections(folder: Path) -> None:
+    assert json.loads((folder / "metrics.json").read_text())["gaze.lift"] == 2.1235
+    assert table(folder / "gaze-1.csv") == [
+        {"kind": "<bar>", "lift": "1.2346"},
+        {"kind": "dot", "lift": "3"},
+    ]
+    assert (folder / "gaze-bars.png").read_bytes().startswith(b"\x89PNG")
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert '<h2 id="gaze">Gaze &amp; more</h2>' in page and 'href="#gaze"' in page
+    assert "&lt;bar&gt;" in page and ">1.235<" in page and "By kind." in page
+
+
+def test_a_section_comes_once() -> None:
+    with pytest.raises(ValueError, match="two sections"):
+        EvaluationResult("t", predictions(), sections=[section(), section()])
 
 
 def test_page_is_self_contained_and_escaped(folder: Path) -> None:
@@ -113,7 +151,8 @@ def test_old_pictures_go(tmp_path: Path) -> None:
         "by_length.png",
         "calibration.png",
     ]
-    assert not (tmp_path / "occlusion.csv").exists()
+    for gone in ("occlusion.csv", "trials.parquet", "gaze-1.csv"):
+        assert not (tmp_path / gone).exists()
     assert "None." in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 

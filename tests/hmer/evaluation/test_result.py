@@ -15,6 +15,10 @@ def test_findings_count_every_truth() -> None:
     numbers = find(pool, ReportConfig()).numbers()
     assert (numbers["n"], numbers["exprate"], numbers["ece"]) == (2, 50.0, 0.0)
     assert numbers["aurc"] == pytest.approx((0.0 + 0.5) / 2)
+    assert numbers["coverage_at_precision_95"] == 50.0
+    assert numbers["accuracy_at_coverage_80"] == 50.0
+    wrong = [Prediction("a", ["x"], ["y"], 1.0)]
+    assert find(wrong, ReportConfig()).numbers()["coverage_at_precision_95"] == 0.0
     with pytest.raises(ValueError, match="twice"):
         find([*pool, pool[0]], ReportConfig())
 

@@ -12,11 +12,10 @@ from PIL import Image as PillowImage
 from hmer.evaluation.breakdown import Bucket
 from hmer.evaluation.calibration import reliability, risk_coverage
 from hmer.evaluation.figures.attention import spatial_sheet, token_sheet
-from hmer.evaluation.figures.bars import bucket_bars, occlusion_plot
+from hmer.evaluation.figures.bars import bucket_bars
 from hmer.evaluation.figures.calibration import calibration_plot
 from hmer.evaluation.figures.curves import CurveRow, curves
 from hmer.evaluation.figures.samples import sample_sheet
-from hmer.evaluation.occlusion import OcclusionTrial, occlusion_curve
 from hmer.evaluation.prediction import Prediction
 
 
@@ -73,8 +72,8 @@ FIGURES: dict[str, Callable[[], bytes]] = {
         reliability(CONFIDENCE, CORRECT | True), risk_coverage(CONFIDENCE, CORRECT | True)
     ),
     "bars": lambda: bucket_bars([Bucket("1-5", 3, 5.0, 50, 60, 70, 9.0)], "T", "x"),
-    "occlusion": lambda: occlusion_plot(
-        {"a": occlusion_curve([OcclusionTrial(0.0, 0.0, "a", ["x"], ["x"])])}
+    "nothing to trust": lambda: calibration_plot(
+        reliability(CONFIDENCE, CORRECT & False), risk_coverage(CONFIDENCE, CORRECT & False)
     ),
 }
 

@@ -1,0 +1,112 @@
+"""Two runs on the same expressions, under every condition that both were read under."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hmer.errors import HmerError
+from hmer.evaluation.bootstrap import RESAMPLES, Interval, paired_difference, paired_ratio
+from hmer.evaluation.trials import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """One run minus the other at one level of one series, over `n` expressions of both.
+
+    `exprate`, `cer`: points of ExpRate and of CER, each with its paired bootstrap interval; the
+    run is better where `exprate` lies above 0, and where `cer` lies below. `loss`: the points of
+    ExpRate that the run loses from level 0 to this one, minus what the other loses; below 0, the
+    run is the more robust, whatever its rate (None where level 0 was not read by both). `alike`
+    tells whether both have lost the same share of every expression: under another
+    `evaluate.seed`, block or scale the pairs are still of the same expressions, but no longer of
+    the same pictures.
+    """
+
+    series: str
+    level: float
+    n: int
+    exprate: Interval
+    cer: Interval
+    loss: Interval | None
+    alike: bool
+
+
+def compare_trials(
+    mine: Iterable[Trial], other: Iterable[Trial], seed: int = 0, resamples: int = RESAMPLES
+) -> list[PairedDifference]:
+    """Pair the trials of two runs by series, level and id; see `hmer.evaluation.trials`.
+
+    Trials that only one run has are left out.
+
+    Raises:
+        HmerError: the runs share no trial, or disagree on a truth.
+    """
+    ours, theirs = _by_key(mine), _by_key(other)
+    both = [key for key in ours if key in theirs]
+    if not both:
+        raise HmerError("the two runs have read no expression under the same condition")
+    conditions: dict[tuple[str, float], list[str]] = defaultdict(list)
+    for key in both:
+        if list(ours[key].truth) != list(theirs[key].truth):
+            raise HmerError(f"{key[2]}: the two runs have different truths; compare one data set")
+        conditions[key[0], key[1]].append(key[2])
+    return [
+        _difference(series, level, ids, (ours, theirs), seed, resamples)
+        for (series, level), ids in conditions.items()
+    ]
+
+
+_SAME = 1e-9
+_Key = tuple[str, float, str]
+
+
+def _by_key(trials: Iterable[Trial]) -> dict[_Key, Trial]:
+    return {(trial.series, trial.level, trial.id): trial for trial in trials}
+
+
+def _difference(
+    series: str,
+    level: float,
+    ids: list[str],
+    runs: tuple[dict[_Key, Trial], dict[_Key, Trial]],
+    seed: int,
+    resamples: int,
+) -> PairedDifference:
+    a, b = ([run[series, level, id] for id in ids] for run in runs)
+    right, others = (np.array([t.correct for t in found], dtype=np.bool_) for found in (a, b))
+    edits = [x.character_edits - y.character_edits for x, y in zip(a, b, strict=True)]
+    length = np.array([trial.characters for trial in a], dtype=np.float64)
+    return PairedDifference(
+        series=series,
+        level=level,
+        n=len(ids),
+        exprate=paired_difference(right, others, seed, resamples),
+        cer=paired_ratio(np.array(edits, dtype=np.float64), length, seed, resamples),
+        loss=_loss(series, level, ids, runs, seed, resamples),
+        alike=all(abs(x.share - y.share) < _SAME for x, y in zip(a, b, strict=True)),
+    )
+
+
+def _loss(
+    series: str,
+    level: float,
+    ids: list[str],
+    runs: tuple[dict[_Key, Trial], dict[_Key, Trial]],
+    seed: int,
+    resamples: int,
+) -> Interval | None:
+    """What the first loses from level 0 to `level`, less what the second loses."""
+    known = [id for id in ids if all((series, 0.0, id) in run for run in runs)]
+    if not known or level == 0.0:
+        return None
+    lost = [
+        np.array(
+            [float(run[series, 0.0, id].correct) - run[series, level, id].correct for id in known]
+        )
+        for run in runs
+    ]
+    return paired_ratio(lost[0] - lost[1], np.ones(len(known)), seed, resamples)
