@@ -17,13 +17,14 @@ from torch import Tensor
 
 from benchmarks.material import FIELD_UNIT, OUR_UNIT, canvas, expressions, fresh
 from benchmarks.output import publish
-from benchmarks.references import biased, field_decoding
+from benchmarks.references import PlainCoverage, biased, field_decoding
 from benchmarks.timing import Comparison, compare
 from hmer.decoding.beam import Direction, search_directions
 from hmer.decoding.bidirectional import DecodingConfig, search
 from hmer.decoding.linear import use_fast_linear
 from hmer.decoding.step import MemoryStep
 from hmer.latex.vocabulary import Vocabulary
+from hmer.models.attention_coverage import AttentionCoverage
 from hmer.models.catalog import RECOGNISERS
 from hmer.models.interface import Recogniser
 
@@ -41,8 +42,13 @@ def pictures(name: str, stride: int, count: int = IMAGES) -> Tensor:
 
 def ours(model: Recogniser, words: Vocabulary, images: Tensor, config: DecodingConfig) -> list[Any]:
     """Encode and search."""
-    step = biased(MemoryStep(model.step, model.encode(images)), (words.sos, words.eos), NO_STOP)
-    found = search(step, len(images), config, sos=words.sos, eos=words.eos, pad=words.pad)
+    return found_by(MemoryStep(model.step, model.encode(images)), words, len(images), config)
+
+
+def found_by(step: object, words: Vocabulary, inputs: int, config: DecodingConfig) -> list[Any]:
+    """Search with a step that would rather not stop."""
+    stubborn = biased(step, (words.sos, words.eos), NO_STOP)
+    found = search(stubborn, inputs, config, sos=words.sos, eos=words.eos, pad=words.pad)
     assert all(len(reading.tokens) == LENGTH for row in found for reading in row)
     return found
 
@@ -64,9 +70,9 @@ def measure_one(name: str) -> list[Comparison]:
     greedy = DecodingConfig(beam=1, max_length=LENGTH, both_directions=False)
 
     def reference() -> None:
-        if name == "attention-coverage":  # it has a state, and the field reads image by image
+        if isinstance(plain, AttentionCoverage):  # has a state; the field reads image by image
             for image in images:
-                ours(plain, words, image[None], beam)
+                found_by(PlainCoverage(plain, image[None]), words, 1, beam)
         else:
             field_decoding(
                 plain, images, sos=words.sos, eos=words.eos, pad=words.pad, beam=BEAM,

@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -34,11 +35,16 @@ TARGETS = {"flow": ("-m", "pipeline", "run"), "dvc": ("-m", "dvc"), "stage": ("p
 
 @dataclass
 class Kill:
-    """One of them: whom it hit, where, and what was wrong afterwards."""
+    """One of them: whom it hit, after how many seconds, where, and what was left behind.
+
+    `checkpoints` counts the states that a training can go on from, `orphans` the processes that
+    were still there a minute later.
+    """
 
     target: str
     after: float
     stage: str
+    checkpoints: int
     orphans: int
 
 
@@ -49,6 +55,7 @@ class Outcome:
     kills: list[Kill] = field(default_factory=list)
     completions: int = 0
     undisturbed_seconds: float = 0.0
+    seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -88,14 +95,17 @@ def of_kind(processes: list[psutil.Process], kind: str) -> list[psutil.Process]:
     return found
 
 
-def kill_one(root: Path, rng: random.Random) -> tuple[str, str]:
-    """SIGKILL to one of the flow, DVC and the stage; which, and the stage that was at work."""
+def kill_one(root: Path, rng: random.Random) -> tuple[str, str] | None:
+    """SIGKILL to one of the flow, DVC and the stage; which, and the stage that was at work.
+
+    None where there was nobody to kill.
+    """
     processes = family(root)
     stages = of_kind(processes, "stage")
     at_work = stages[0].cmdline()[-1].rpartition(".")[2] if stages else "-"
     kinds = [kind for kind in sorted(TARGETS) if of_kind(processes, kind)]
     if not kinds:
-        return "nobody", at_work
+        return None
     kind = rng.choice(kinds)
     for process in of_kind(processes, kind):
         try:
@@ -142,7 +152,14 @@ def wait_until_alone(root: Path, seconds: float) -> int:
     return len(left)
 
 
-def measure(root: Path, kills: int, seed: int, prefect: bool, log: Path) -> Outcome:
+def measure(
+    root: Path,
+    kills: int,
+    seed: int,
+    prefect: bool,
+    log: Path,
+    tell: Callable[[Outcome], None] = lambda outcome: None,
+) -> Outcome:
     """Carry it out in an empty folder.
 
     Args:
@@ -151,6 +168,7 @@ def measure(root: Path, kills: int, seed: int, prefect: bool, log: Path) -> Outc
         seed: of moments and targets.
         prefect: as a flow, or as plain `dvc repro`.
         log: gets what the runs print.
+        tell: told what has been found so far, after every run.
 
     Raises:
         RuntimeError: the undisturbed run fails.
@@ -165,31 +183,52 @@ def measure(root: Path, kills: int, seed: int, prefect: bool, log: Path) -> Outc
     wait_until_alone(root, ORPHANS_END_WITHIN)
     wanted = digest(root)
     wipe(root)
-    while len(outcome.kills) < kills or outcome.completions == 0:
+    while (len(outcome.kills) < kills or outcome.completions == 0) and not outcome.wrong:
         run = start(root, prefect, log)
-        if len(outcome.kills) < kills:
-            # Half an undisturbed run at most: the next one is to get somewhere as well.
-            moment = rng.uniform(0, outcome.undisturbed_seconds / 2)
-            try:
-                run.wait(moment)
-            except subprocess.TimeoutExpired:
-                target, at_work = kill_one(root, rng)
-                run.wait()
-                orphans = wait_until_alone(root, ORPHANS_END_WITHIN)
-                outcome.kills.append(Kill(target, round(moment, 1), at_work, orphans))
-                sys.stderr.write(f"{outcome.kills[-1]}\n")
-                continue
-        if code := run.wait():
-            outcome.wrong.append(f"a run that nobody disturbed ended with {code}")
-        wait_until_alone(root, ORPHANS_END_WITHIN)
-        outcome.completions += 1
-        outcome.wrong += troubles(root, wanted)
-        if outcome.wrong:
-            break
-        if len(outcome.kills) < kills:
-            wipe(root)
-    outcome.wrong += [f"{k.orphans} left after {k}" for k in outcome.kills if k.orphans]
+        killed = disturb(root, run, outcome, rng) if len(outcome.kills) < kills else None
+        code = run.wait()
+        left = wait_until_alone(root, ORPHANS_END_WITHIN)
+        if killed is not None:
+            outcome.kills.append(replace(killed, orphans=left))
+            if left:
+                outcome.wrong.append(f"{left} processes left after {killed}")
+        else:
+            outcome.completions += 1
+            if code:
+                outcome.wrong.append(f"a run that nobody disturbed ended with {code}")
+            outcome.wrong += troubles(root, wanted)
+            if len(outcome.kills) < kills and not outcome.wrong:
+                wipe(root)
+        outcome.seconds = round(time.monotonic() - began, 1)
+        tell(outcome)
     return outcome
+
+
+def disturb(
+    root: Path, run: subprocess.Popen[bytes], outcome: Outcome, rng: random.Random
+) -> Kill | None:
+    """Kill somebody at a random moment of a run; None where it was faster.
+
+    Half an undisturbed run at most: the next one is to get somewhere as well.
+    """
+    moment = rng.uniform(0, outcome.undisturbed_seconds / 2)
+    try:
+        run.wait(moment)
+        return None
+    except subprocess.TimeoutExpired:
+        pass
+    if (hit := kill_one(root, rng)) is None:
+        return None
+    kept = len(list((root / ".resume").rglob("*.ckpt")))
+    return Kill(hit[0], round(moment, 1), hit[1], kept, 0)
+
+
+def publish(outcome: Outcome, file: Path | None) -> None:
+    """Tell how far it is, and keep what has been found."""
+    last = outcome.kills[-1] if outcome.kills else None
+    sys.stderr.write(f"{len(outcome.kills)} kills, {outcome.completions} completions; {last}\n")
+    if file is not None:
+        file.write_text(json.dumps(asdict(outcome), indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -198,13 +237,17 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-prefect", action="store_true", help="kill plain `dvc repro`")
+    parser.add_argument("--out", type=Path, help="file for the JSON, written after every run")
     parser.add_argument("--keep", type=Path, help="empty folder to work in, kept")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = options.keep or Path(folder) / "project"
         root.mkdir(parents=True, exist_ok=True)
         log = root.parent / f"{root.name}.log"
-        outcome = measure(root.resolve(), options.kills, options.seed, not options.no_prefect, log)
+        outcome = measure(
+            root.resolve(), options.kills, options.seed, not options.no_prefect, log,
+            lambda found: publish(found, options.out),
+        )  # fmt: skip
     sys.stdout.write(json.dumps(asdict(outcome), indent=2) + "\n")
     sys.exit(1 if outcome.wrong else 0)
 

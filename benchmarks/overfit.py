@@ -3,7 +3,7 @@
     python -m benchmarks.overfit DATASET [NAME ...] [--encoder densenet] [--json]
 
 A check of the whole chain, from ink to greedy decoding: a recogniser that cannot learn 64
-expressions has a mistake somewhere. Small sizes, no dropout, one thread.
+expressions has a mistake somewhere. Small sizes, no dropout, one thread. Progress goes to stderr.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ def overfit(name: str, encoder: str, expressions: Expressions, words: Vocabulary
         step += CHECK_EVERY
         seconds += time.process_time() - began
         exprate = _greedy_exprate(model, batches, truths, words)
+        mean = float(torch.stack(list(losses.values())).sum().detach())
+        sys.stderr.write(f"{name}: step {step}, loss {mean:.3f}, ExpRate {exprate} %\n")
     return Overfit(name, encoder, exprate, step, round(seconds, 1))
 
 

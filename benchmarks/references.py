@@ -15,10 +15,13 @@ from torch import Tensor, nn
 
 from hmer.decoding.beam import Direction, search_directions
 from hmer.models.area import written_area
+from hmer.models.attention_coverage import AttentionCoverage
 from hmer.models.decoders.transformer import CrossMemory
+from hmer.models.encoders.base import Encoder
+from hmer.models.encoders.densenet import Bottleneck, DenseNet
 from hmer.models.grid import GridRecogniser
 from hmer.models.ical import ICAL
-from hmer.models.interface import Recogniser
+from hmer.models.interface import Encoded, Recogniser
 from hmer.models.mask_match import MaskMatch, Memory
 
 
@@ -33,19 +36,53 @@ class Copied(NamedTuple):
     """Mask & Match: keys, values and bias."""
 
 
+def plain_features(encoder: Encoder, images: Tensor) -> Tensor:
+    """Of the whole canvas, layer by layer, each joined to those before by a copy."""
+    if not isinstance(encoder, DenseNet):
+        return cast(Tensor, encoder(images))
+    x = encoder.stem(images)
+    for part in encoder.blocks:
+        if isinstance(part, Bottleneck):
+            x = torch.cat([x, part.grow(part.narrow(x))], dim=1)
+        else:
+            x = part(x)
+    return cast(Tensor, encoder.norm(x))
+
+
+class PlainCoverage:
+    """Attention with coverage as its formulas are written, one image at a time; a `Step`.
+
+    With gradients enabled, though none are wanted, the model does nothing in a faster way.
+    """
+
+    def __init__(self, model: AttentionCoverage, image: Tensor) -> None:
+        self.model = model.requires_grad_(False)
+        features = plain_features(model.encoder, image)
+        memory = model.decoder.remember(features, written_area(image, model.stride))
+        self.encoded = Encoded(memory, None, features)
+
+    def __call__(
+        self, tokens: Tensor, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """See `Step`."""
+        with torch.inference_mode(False), torch.enable_grad():
+            return self.model.step(tokens, self.encoded, past)
+
+
 class FieldDecoder:
     """A recogniser decoded as the field does; `Step` for the search."""
 
     def __init__(self, model: Recogniser, images: Tensor) -> None:
         self.model = model
         self.images = images
-        encoded = model.encode(images)
         empty = torch.zeros(len(images), 1, 1)
         if isinstance(model, GridRecogniser):
             valid = written_area(images, model.stride)
-            self.memory = Copied(model.adapt(encoded.features, valid), valid, None)
+            features = plain_features(model.encoder, images)
+            self.memory = Copied(model.adapt(features, valid), valid, None)
         else:
-            self.memory = Copied(empty, empty.bool(), cast(Memory, encoded.memory).cross)
+            cross = cast(Memory, model.encode(images).memory).cross
+            self.memory = Copied(empty, empty.bool(), cross)
 
     def __call__(
         self, tokens: Tensor, past: tuple[Tensor, ...]

@@ -117,7 +117,7 @@ class Recognizer:
                 f"({_reason(error)}); train the model again"
             ) from None
         load_weights(model, weights)
-        return cls(model, vocabulary, render)
+        return cls(model.for_reading(), vocabulary, render)
 
     def prepare(self, source: Source) -> NDArray[np.uint8]:
         """The source as an image at the recogniser's scale: (H, W), ink 255 on 0.

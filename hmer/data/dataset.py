@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +45,33 @@ class Expressions:
 
     def head(self, count: int | None) -> Expressions:
         """The first `count` expressions; all for None."""
+        return self.take(range(len(self))[:count])
+
+    def share(self, share: float, seed: int) -> Expressions:
+        """A random share of the expressions, at least one, in their order.
+
+        Which ones depends on their ids and the seed alone, and a smaller share is part of a
+        larger one: what a label adds can be told from which labels they are.
+        """
+        if not 0 < share <= 1:
+            raise ValueError(f"expected a share in (0, 1], not {share}")
+        drawn = sorted(range(len(self)), key=lambda i: _order(f"{seed}/{self.ids[i]}"))
+        return self.take(sorted(drawn[: max(1, round(share * len(self)))]))
+
+    def take(self, rows: Sequence[int]) -> Expressions:
+        """The expressions with these indices, in that order."""
         return Expressions(
-            self.ids[:count],
-            self.tokens[:count],
-            self.images[:count],
-            self.inks[:count],
-            self.sizes[:count],
+            [self.ids[i] for i in rows],
+            [self.tokens[i] for i in rows],
+            [self.images[i] for i in rows],
+            [self.inks[i] for i in rows],
+            self.sizes[list(rows)],
         )
+
+
+def _order(text: str) -> bytes:
+    """A key that orders texts at random, the same on every machine."""
+    return blake2b(text.encode("utf-8"), digest_size=8).digest()
 
 
 def load_expressions(path: Path) -> Expressions:

@@ -43,6 +43,7 @@ class SupervisedMaker:
         images, captions = [], []
         shape = (plan.height // self.stride, plan.width // self.stride)
         symbols = np.full((len(plan.samples), *shape), UNKNOWN, dtype=np.int64)
+        places = np.full_like(symbols, UNKNOWN)
         for row, (index, scale) in enumerate(zip(plan.samples, plan.scales, strict=True)):
             drawn, ink = draw(
                 expressions, int(index), self.render, self.augment, rng,
@@ -51,22 +52,31 @@ class SupervisedMaker:
             images.append(drawn.image)
             captions.append(self.vocabulary.encode(expressions.tokens[int(index)]))
             if ink is not None:
-                self._mark(symbols[row], ink, drawn.points)
+                self._mark(symbols[row], places[row], ink, drawn.points)
         inputs, targets = both_directions(captions)
         return Batch(
-            stack(images, plan.height, plan.width), inputs, targets, torch.from_numpy(symbols)
-        )
+            stack(images, plan.height, plan.width), inputs, targets,
+            torch.from_numpy(symbols), torch.from_numpy(places),
+        )  # fmt: skip
 
-    def _mark(self, cells: NDArray[np.int64], ink: Ink, points: NDArray[np.float32]) -> None:
-        """Write each symbol's class into the cells in which points of its strokes lie."""
+    def _mark(
+        self,
+        classes: NDArray[np.int64],
+        places: NDArray[np.int64],
+        ink: Ink,
+        points: NDArray[np.float32],
+    ) -> None:
+        """Write each symbol's class and place into the cells in which its points lie."""
         starts = np.cumsum([0, *(len(stroke) for stroke in ink.strokes)])
-        places = np.floor(points / self.stride).astype(np.int64)
-        columns = places[:, 0].clip(0, cells.shape[1] - 1)
-        rows = places[:, 1].clip(0, cells.shape[0] - 1)
+        cells = np.floor(points / self.stride).astype(np.int64)
+        columns = cells[:, 0].clip(0, classes.shape[1] - 1)
+        rows = cells[:, 1].clip(0, classes.shape[0] - 1)
         for symbol in ink.symbols:
             if symbol.token not in self.vocabulary:
                 continue
             (number,) = self.vocabulary.encode([symbol.token])
             for stroke in symbol.strokes:
                 part = slice(starts[stroke], starts[stroke + 1])
-                cells[rows[part], columns[part]] = number
+                classes[rows[part], columns[part]] = number
+                if symbol.place is not None:
+                    places[rows[part], columns[part]] = symbol.place

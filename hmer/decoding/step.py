@@ -10,15 +10,30 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 import torch
 from torch import Tensor
 
-Caches = tuple[Tensor, ...]
+Caches = tuple[Any, ...]
+"""Tensors whose first two sides are inputs and hypotheses, or any `SharedCache`."""
 Tree = TypeVar("Tree")
+
+
+@runtime_checkable
+class SharedCache(Protocol):
+    """A cache that hypotheses share, and that knows how others are chosen."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Inputs, hypotheses, and whatever else."""
+        ...
+
+    def reorder(self, inputs: Tensor, origin: Tensor) -> SharedCache:
+        """See `reorder`."""
+        ...
 
 
 class Step(Protocol):
     """Continues K hypotheses of each of B inputs by one token."""
 
     def __call__(self, tokens: Tensor, past: Caches) -> tuple[Tensor, Caches]:
-        """Tokens (B, K) and caches (B, K, ...) to logits (B, K, V) and the grown caches."""
+        """Tokens (B, K) and caches to logits (B, K, V) and the grown caches."""
         ...
 
 
@@ -75,12 +90,12 @@ def reorder(past: Caches, inputs: Tensor, origin: Tensor) -> Caches:
     """Caches of other hypotheses, and of fewer inputs.
 
     Args:
-        past: each (B, K, ...).
+        past: each (B, K, ...), or shared.
         inputs: int64 (B',), which inputs stay.
         origin: int64 (B', K'), which of its input's hypotheses each new one continues.
 
     Returns:
-        Each (B', K', ...); the same tensors where nothing moves.
+        Each (B', K', ...), or shared; the same where nothing moves.
     """
     if not past:
         return past
@@ -91,5 +106,7 @@ def reorder(past: Caches, inputs: Tensor, origin: Tensor) -> Caches:
     # Whole rows are copied; `gather` would look up an index for every number.
     return tuple(
         cache.flatten(0, 1).index_select(0, flat).view(*origin.shape, *cache.shape[2:])
+        if isinstance(cache, Tensor)
+        else cache.reorder(inputs, origin)
         for cache in past
     )

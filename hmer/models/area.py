@@ -28,6 +28,20 @@ def written_area(images: Tensor, stride: int) -> Tensor:
     return area | ~area.flatten(1).any(dim=1)[:, None, None]
 
 
+def extents(valid: Tensor) -> list[tuple[int, int]]:
+    """Rows and columns, each at least 1, that hold all valid cells of each image.
+
+    Args:
+        valid: bool (B, h, w).
+    """
+    sides = []
+    for side in (2, 1):
+        marked = valid.any(dim=side)
+        places = torch.arange(1, marked.shape[1] + 1, device=marked.device)
+        sides.append((marked * places).amax(dim=1).clamp(min=1).tolist())
+    return list(zip(*sides, strict=True))
+
+
 def _up_to_last(marked: Tensor) -> Tensor:
     """bool (B, n): True up to the last True of each row."""
     return marked.flip(1).to(torch.uint8).cummax(dim=1).values.flip(1).bool()

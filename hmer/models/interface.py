@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import BaseModel
@@ -30,11 +31,18 @@ class Batch:
     """int64 (2B, T): the caption, then the stop token; 0 is padding."""
     symbols: Tensor
     """int64 (B, h, w): token id of the symbol written in each cell; -100 where unknown."""
+    places: Tensor | None = None
+    """int64 (B, h, w): which token of the caption, counted from 0, is written in each cell; -100
+    where unknown. None: unknown everywhere."""
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         return Batch(
-            *(x.to(device) for x in (self.images, self.inputs, self.targets, self.symbols))
+            self.images.to(device),
+            self.inputs.to(device),
+            self.targets.to(device),
+            self.symbols.to(device),
+            None if self.places is None else self.places.to(device),
         )
 
 
@@ -63,6 +71,31 @@ class Recogniser(nn.Module, ABC):
     """Of the images; held still at the beginning of a training that asks for it."""
     training_only: ClassVar[tuple[str, ...]] = ()
     """Names of the parts that reading does not need."""
+
+    def for_reading(self) -> Self:
+        """The same recogniser, with the same weights, without what only training needs.
+
+        Its `losses` are not defined; save this one to ship a recogniser.
+        """
+        found = copy.copy(self)
+        found._modules = {k: v for k, v in self._modules.items() if k not in self.training_only}
+        return found
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """See `nn.Module.load_state_dict`.
+
+        Where the weights are those of a recogniser for reading, this becomes one, too; where this
+        is one, weights of parts that it lacks are passed over.
+        """
+        for name in self.training_only:
+            known = any(key.startswith(f"{name}.") for key in state_dict)
+            if name in self._modules and not known:
+                delattr(self, name)
+            elif name not in self._modules and known:
+                state_dict = {k: v for k, v in state_dict.items() if not k.startswith(f"{name}.")}
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     @abstractmethod
     def encode(self, images: Tensor) -> Encoded:

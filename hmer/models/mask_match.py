@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hmer.models.alignment import UNKNOWN, alignment_loss
 from hmer.models.attention import AttentionConfig, AttentionNetwork
 from hmer.models.cells import Cells, ink_cells
 from hmer.models.decoders.transformer import CrossMemory, DecoderConfig, TransformerDecoder
@@ -28,6 +29,9 @@ class MaskMatchConfig(BaseModel):
     decoder: DecoderConfig = DecoderConfig()
     symbol_weight: float = Field(
         0.5, ge=0, le=10, description="weight of the symbol-per-cell loss; needs symbol boxes"
+    )
+    alignment_weight: float = Field(
+        0.5, ge=0, le=10, description="weight of the guided attention; needs symbols with places"
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
 
@@ -81,15 +85,22 @@ class MaskMatch(Recogniser):
         return Encoded(Memory(memory, cells), shown, features)
 
     def losses(self, batch: Batch) -> tuple[Mapping[str, Tensor], Tensor]:
-        """See `Recogniser.losses`: `word` (both directions) and `symbol` (class of ink cells)."""
+        """See `Recogniser.losses`.
+
+        `word` (both directions), `symbol` (class of ink cells), `alignment` (guided attention).
+        """
         encoded = self.encode(batch.images)
-        memory = cast(Memory, encoded.memory).cross
+        memory, cells = cast(Memory, encoded.memory)
         both = CrossMemory(
             tuple(torch.cat([x, x]) for x in memory.keys),
             tuple(torch.cat([x, x]) for x in memory.values),
             torch.cat([memory.bias, memory.bias]),
         )
-        logits = self.decoder(batch.inputs, both)
+        places = batch.places if self.config.alignment_weight else None
+        if places is not None:
+            logits, looked = self.decoder.watched(batch.inputs, both)
+        else:
+            logits = self.decoder(batch.inputs, both)
         losses = {
             "word": functional.cross_entropy(
                 logits.float().flatten(0, 1),
@@ -105,6 +116,11 @@ class MaskMatch(Recogniser):
             )
             known = (batch.symbols != -100).sum().clamp(min=1)
             losses["symbol"] = self.config.symbol_weight * total / known
+        if places is not None:
+            written = places.flatten(1).gather(1, cells.index).masked_fill(~cells.valid, UNKNOWN)
+            losses["alignment"] = self.config.alignment_weight * alignment_loss(
+                looked, written, batch.targets
+            )
         return losses, logits
 
     def step(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,15 @@ from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import split_scale
 from hmer.data.stream import BatchStream
 from hmer.data.supervised import SupervisedMaker
+from hmer.errors import HmerError
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
+from hmer.masking.blocks import hide_ink
+from hmer.masking.curriculum import Curriculum
 from hmer.models.choice import ModelConfig
 from hmer.models.interface import Batch, Recogniser
 from hmer.models.store import save_module
-from hmer.selfsup.curriculum import Curriculum
-from hmer.selfsup.masking import hide_ink
 from hmer.training.fit import fit
 from hmer.training.initial import Init, initial
 from hmer.training.module import SteppedModule
@@ -50,6 +52,7 @@ class FinetuneConfig(BaseModel):
         description="start from nothing, from the encoder, or from encoder and attention; auto: "
         "from all that the recogniser has a place for",
     )
+    labels: float = Field(1.0, gt=0, le=1, description="share of the training captions used")
     optimisation: OptimisationConfig
     batch: BatchConfig = BatchConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -93,9 +96,7 @@ class Finetune(SteppedModule):
             masked, _ = hide_ink(images, share, self.block)
             chosen = torch.rand(len(images), device=images.device) < self.config.masked
             images = torch.where(chosen[:, None, None, None], masked, images)
-        losses, logits = self.model.losses(
-            Batch(images, batch.inputs, batch.targets, batch.symbols)
-        )
+        losses, logits = self.model.losses(replace(batch, images=images))
         known = batch.targets != Vocabulary.pad
         right = (logits.argmax(dim=-1) == batch.targets) & known
         return losses, {"token_accuracy": right.sum() / known.sum()}
@@ -138,7 +139,12 @@ def finetune(
         seed: of everything random.
     """
     vocabulary = Vocabulary.from_json((dataset / "vocabulary.json").read_text(encoding="utf-8"))
-    train: Expressions = load_expressions(dataset / "train.parquet")
+    if config.labels < 1 and config.synthesis.wanted:
+        raise HmerError(
+            "finetune.labels: written expressions are made of all training captions; set "
+            "finetune.synthesis.mixing.share and .first to 0, or finetune.labels to 1"
+        )
+    train: Expressions = load_expressions(dataset / "train.parquet").share(config.labels, seed)
     val = load_expressions(dataset / "val.parquet").head(config.validate_on)
     torch.manual_seed(seed)
     model = initial(choice, config.init, vocabulary, encoder, attention)
@@ -164,7 +170,7 @@ def finetune(
         "render": render.model_dump(mode="json"),
         "vocabulary": json.loads(vocabulary.to_json()),
     }
-    save_module(best, out / "model.safetensors", about)
+    save_module(best.for_reading(), out / "model.safetensors", about)
     module.curves.write(out / "curves.csv")
     names = ("loss", "token_accuracy", "val_loss", "val_exprate_forced")
     metrics = {name: round(module.curves.last(name), 4) for name in names}

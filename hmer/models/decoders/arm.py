@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hmer.models.area import extents
+
 
 class ArmConfig(BaseModel):
     """What attention is refined by; the defaults are CoMER's Fusion."""
@@ -19,6 +21,10 @@ class ArmConfig(BaseModel):
     cross_coverage: bool = Field(True, description="use where the layer below has looked")
     channels: int = Field(32, ge=1, le=256)
     side: int = Field(5, ge=1, le=15, description="of the convolution, odd")
+
+
+_SMALL = 1 << 16
+"""Numbers of coverage below which it takes longer to cut images apart than it saves."""
 
 
 class MaskedBatchNorm(nn.Module):
@@ -47,9 +53,13 @@ class MaskedBatchNorm(nn.Module):
             mean, var = self._statistics(x, valid[:, None, None].float())
         else:
             mean, var = self.running_mean, self.running_var
-        scale = self.weight * (var + self.eps).rsqrt()
-        shift = self.bias - mean * scale
+        scale, shift = self.affine(mean, var)
         return x * scale[:, None, None] + shift[:, None, None]
+
+    def affine(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """What channels of these statistics are multiplied by, and what is added: (channels,)."""
+        scale = self.weight * (var + self.eps).rsqrt()
+        return scale, self.bias - mean * scale
 
     def _statistics(self, x: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of this batch; the running ones follow."""
@@ -104,6 +114,8 @@ class AttentionRefinement(nn.Module):
         Returns:
             (B, S, heads, h, w), to be subtracted from the attention logits.
         """
+        if not (self.training or torch.is_grad_enabled() or coverage.device.type != "cpu"):
+            return self._by_image(coverage, valid)
         steps = coverage.shape[1]
         hidden = functional.relu(self.conv(coverage.flatten(0, 1)))
         hidden = hidden.view(-1, steps, *hidden.shape[1:]) * valid[:, None, None].to(hidden.dtype)
@@ -111,3 +123,23 @@ class AttentionRefinement(nn.Module):
             hidden = cast(Tensor, self.gate(hidden, valid))
         refined = self.project(hidden.flatten(0, 1))
         return cast(Tensor, self.norm(refined.view(-1, steps, *refined.shape[1:]), valid))
+
+    def _by_image(self, coverage: Tensor, valid: Tensor) -> Tensor:
+        """The same for reading on a CPU: each image's own cells only, and within the cache.
+
+        The normalisation is folded into the projection before it.
+        """
+        scale, shift = self.norm.affine(self.norm.running_mean, self.norm.running_var)
+        weight = self.project.weight * scale[:, None, None, None]
+        if coverage.numel() < _SMALL and self.gate is None:
+            hidden = self.conv(coverage.flatten(0, 1)).relu_()
+            small = functional.conv2d(hidden, weight, shift)
+            return small.view(*coverage.shape[:2], *small.shape[1:])
+        found = coverage.new_zeros(*coverage.shape[:2], len(weight), *coverage.shape[3:])
+        for image, (rows, columns) in enumerate(extents(valid)):
+            hidden = self.conv(coverage[image, ..., :rows, :columns]).relu_()
+            if self.gate is not None:
+                inside = valid[image : image + 1, :rows, :columns]
+                hidden = self.gate(hidden.unsqueeze(0) * inside[:, None, None], inside).squeeze(0)
+            found[image, ..., :rows, :columns] = functional.conv2d(hidden, weight, shift)
+        return found

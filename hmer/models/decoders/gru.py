@@ -15,6 +15,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
+from hmer.models.area import extents
+
 
 class GruConfig(BaseModel):
     """Size of the recurrent decoder."""
@@ -73,12 +75,47 @@ class CoverageAttention(nn.Module):
 
     def forward(self, hidden: Tensor, coverage: Tensor, memory: CoverageMemory) -> Tensor:
         """Weights (B, K, N) that sum to 1 over the valid cells, for states (B, K, width)."""
+        query = cast(Tensor, self.query(hidden))
+        if torch.is_grad_enabled() or query.device.type != "cpu":
+            logits = self._logits(query, coverage, memory)
+        else:
+            logits = self._logits_in_parts(query, coverage, memory)
+        return logits.float().masked_fill(~memory.valid.unsqueeze(1), -torch.inf).softmax(dim=-1)
+
+    def _logits(self, query: Tensor, coverage: Tensor, memory: CoverageMemory) -> Tensor:
+        """Logits (B, K, N) for queries (B, K, attention)."""
         batch, count, cells = coverage.shape
         seen = self.cover(coverage.view(batch * count, 1, *memory.grid))
-        query = cast(Tensor, self.query(hidden)).unsqueeze(-1)
-        compared = seen.view(batch, count, -1, cells) + memory.keys.unsqueeze(1) + query
-        logits = torch.matmul(self.energy.weight, compared.tanh()).squeeze(2)
-        return logits.float().masked_fill(~memory.valid.unsqueeze(1), -torch.inf).softmax(dim=-1)
+        compared = seen.view(batch, count, -1, cells) + memory.keys.unsqueeze(1)
+        compared = compared + query.unsqueeze(-1)
+        return torch.matmul(self.energy.weight, compared.tanh()).squeeze(2)
+
+    def _logits_in_parts(self, query: Tensor, coverage: Tensor, memory: CoverageMemory) -> Tensor:
+        """The same without gradients, -inf around what is valid.
+
+        What is compared is `attention` times as large as the coverage. Done for all hypotheses
+        at once it goes through main memory, in fresh pages, four times in every step; in parts
+        that are worked on in place it stays in the cache. Each image is cut to its own extent.
+        """
+        valid = memory.valid.view(-1, *memory.grid)
+        grid = coverage.reshape(*coverage.shape[:2], *memory.grid)
+        logits = torch.full_like(grid, -torch.inf)
+        for image, (rows, columns) in enumerate(extents(valid)):
+            own = grid[image, :, None, :rows, :columns]
+            keys = memory.keys[image].view(-1, *memory.grid)[:, :rows, :columns].contiguous()
+            part = max(1, _PART // keys.numel())
+            for start in range(0, len(own), part):
+                compared = self.cover(own[start : start + part]).add_(keys)
+                compared.add_(query[image, start : start + part, :, None, None]).tanh_()
+                said = torch.matmul(self.energy.weight, compared.flatten(2))
+                logits[image, start : start + part, :rows, :columns] = said.view_as(
+                    own[start : start + part, 0]
+                )
+        return logits.flatten(2)
+
+
+_PART = 1 << 18
+"""Numbers that are compared at a time: a mebibyte, about what a core keeps to itself."""
 
 
 class GruDecoder(nn.Module):

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hmer.models.decoders.history import History
+
 
 class ImplicitModule(nn.Module):
     """A causal transformer encoder layer (post-norm: Vaswani et al., 2017), whole or stepwise."""
@@ -38,23 +40,22 @@ class ImplicitModule(nn.Module):
         )
         return self._finish(explicit, said.transpose(1, 2).flatten(2))
 
-    def step(self, explicit: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+    def step(self, explicit: Tensor, past: History | None) -> tuple[Tensor, History]:
         """One token further for K hypotheses of each of B images.
 
         Args:
             explicit: (B, K, width), the decoder's newest output.
-            past: (B, K, 2, t, width), keys and values so far; None at the start.
+            past: keys and values so far; None at the start.
 
         Returns:
             Implicit features (B, K, width) and the new `past`.
         """
-        query, key, value = cast(Tensor, self.project(explicit)).unsqueeze(2).chunk(3, dim=-1)
-        entry = torch.stack([key, value], dim=2)
-        grown = entry if past is None else torch.cat([past, entry], dim=3)
-        said = functional.scaled_dot_product_attention(
-            self._split(query), self._split(grown[:, :, 0]), self._split(grown[:, :, 1])
-        )
-        return self._finish(explicit, said.flatten(2)), grown
+        projected = cast(Tensor, self.project(explicit)).unsqueeze(2)
+        width = explicit.shape[-1]
+        grown = History.grown(past, 1, projected[..., :width])
+        grown.write(0, projected[..., width:])
+        said = grown.attend(0, projected[..., :width], self.heads)
+        return self._finish(explicit, said.squeeze(2)), grown
 
     def _split(self, x: Tensor) -> Tensor:
         """(..., T, width) to (..., heads, T, width / heads)."""

@@ -7,7 +7,7 @@ teacher-forced pass with one token and caches, by the same code.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from pydantic import Field
@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hmer.models.decoders.arm import ArmConfig, AttentionRefinement, Gate
+from hmer.models.decoders.history import History
 from hmer.models.decoders.transformer import DecoderConfig
+from hmer.models.dropout import Dropout
 from hmer.models.positions import sinusoid
 
-Past = tuple[Tensor, ...]
-"""Caches, each (B, K, ...): per layer (B, K, 2, t, width) keys and values, then per refined layer
-(B, K, maps, N) where all steps before have looked."""
+Past = tuple[Any, ...]
+"""Caches: the `History` of keys and values, then per refined layer (B, K, maps, N) where all steps
+before have looked."""
 
 
 class RefinedDecoderConfig(DecoderConfig):
@@ -77,7 +79,7 @@ class RefinedLayer(nn.Module):
         self.forward_in = nn.Linear(width, config.feedforward)
         self.forward_out = nn.Linear(config.feedforward, width)
         self.norm_self, self.norm_cross, self.norm_forward = (nn.LayerNorm(width) for _ in range(3))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         for part in (self.self_project, self.cross_query, self.cross_project):
             nn.init.xavier_uniform_(part.weight)
             nn.init.zeros_(part.bias)
@@ -88,32 +90,26 @@ class RefinedLayer(nn.Module):
         """(..., T, width) to (..., heads, T, width / heads)."""
         return x.view(*x.shape[:-1], self.heads, -1).transpose(-3, -2)
 
-    def talk(self, x: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Self-attention of x (B, K, T, width) after `past` (B, K, 2, t, width).
+    def talk(self, x: Tensor, history: History | None, index: int) -> Tensor:
+        """Self-attention of x (B, K, T, width), and the normalisation after it.
 
-        Returns:
-            x after the normalisation, and the keys and values of all T + t tokens.
+        Args:
+            x: of the newest tokens.
+            history: with room for them; None: x is all there is.
+            index: of this layer.
         """
-        query, key, value = self.self_project(x).chunk(3, dim=-1)
-        entry = torch.stack([key, value], dim=2)
-        before = 0 if past is None else past.shape[3]
-        if past is not None:
-            entry = torch.cat([past, entry], dim=3)
-        length = x.shape[2]
-        mask = None
-        if before and length > 1:
-            everything = torch.ones(length, before + length, dtype=torch.bool, device=x.device)
-            mask = everything.tril(before)
-        said = functional.scaled_dot_product_attention(
-            self.split(query),
-            self.split(entry[:, :, 0]),
-            self.split(entry[:, :, 1]),
-            attn_mask=mask,
-            is_causal=not before and length > 1,
-            dropout_p=self.rate if self.training else 0.0,
-        )
-        merged = self.self_merge(said.transpose(-3, -2).flatten(-2))
-        return cast(Tensor, self.norm_self(x + self.dropout(merged))), entry
+        projected = self.self_project(x)
+        if history is None:
+            # Fused attention takes four sides: the rows of an image are rows of the batch here.
+            query, key, value = map(self.split, projected.flatten(0, 1).chunk(3, dim=-1))
+            said = functional.scaled_dot_product_attention(
+                query, key, value, is_causal=True, dropout_p=self.rate if self.training else 0.0
+            )
+            said = said.transpose(-3, -2).flatten(-2).view_as(x)
+        else:
+            history.write(index, projected[..., x.shape[-1] :])
+            said = history.attend(index, projected[..., : x.shape[-1]], self.heads)
+        return cast(Tensor, self.norm_self(x + self.dropout(self.self_merge(said))))
 
     def query(self, x: Tensor) -> Tensor:
         """x (B, K, T, width) as cross-attention queries (B, heads, K T, width / heads)."""
@@ -122,7 +118,7 @@ class RefinedLayer(nn.Module):
     def logits(self, x: Tensor, keys: Tensor) -> Tensor:
         """Scaled cross-attention logits (B, K, T, heads, N)."""
         query = self.query(x)
-        found: Tensor = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5
+        found: Tensor = (query * query.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
         batch, rows, length, _ = x.shape
         found = found.view(batch, self.heads, rows, length, -1)
         return found.permute(0, 2, 3, 1, 4).contiguous()
@@ -158,7 +154,7 @@ class RefinedDecoder(nn.Module):
         self.arm: AttentionRefinement | None = None
         if arm is not None and covers and config.layers > 1:
             self.arm = AttentionRefinement(config.heads, arm, gate)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def remember(self, features: Tensor, valid: Tensor) -> GridMemory:
         """Project features (B, N, width) once for all layers, rows and steps."""
@@ -183,7 +179,7 @@ class RefinedDecoder(nn.Module):
         Args:
             x: (B, K, T, width), embedded.
             memory: of the B images.
-            past: caches of the tokens before; () at the start.
+            past: caches of the tokens before; () at the start. They need `cache`.
             cache: also return the grown caches.
             contributes: bool (B, K, T), the tokens whose attention counts as coverage (PosFormer's
                 implicit attention correction); None: all.
@@ -214,12 +210,13 @@ class RefinedDecoder(nn.Module):
     ) -> tuple[Tensor, Past, Tensor | None]:
         """See `forward`; also the last layer's attention (B, K, T, heads, N), if it was made."""
         layers = self._layers()
-        entries: list[Tensor] = []
         sums: list[Tensor] = []
+        history: History | None = None
+        if cache:
+            history = History.grown(past[0] if past else None, len(layers), x)
         attention: Tensor | None = None
         for index, layer in enumerate(layers):
-            x, entry = layer.talk(x, past[index] if past else None)
-            entries.append(entry)
+            x = layer.talk(x, history, index)
             keys, values = memory.keys[index], memory.values[index]
             if self.arm is None and not shown:
                 x = layer.merge(x, self._look(layer.query(x), keys, values, memory))
@@ -231,15 +228,16 @@ class RefinedDecoder(nn.Module):
                 maps = self.arm.stack(below, attention)
                 if contributes is not None:
                     maps = maps * contributes[..., None, None]
-                so_far = past[len(layers) + len(sums)] if past else None
+                so_far = past[index] if past else None
                 coverage = _before(maps, so_far)
-                sums.append(coverage[:, :, -1] + maps[:, :, -1])
+                if cache:
+                    sums.append(coverage[:, :, -1] + maps[:, :, -1])
                 grid = coverage.reshape(len(x), -1, maps.shape[3], *memory.valid.shape[1:])
                 refinement = self.arm(grid, memory.valid).flatten(-2).view_as(logits)
                 attention = self.dropout((logits - refinement).softmax(dim=-1))
             weights = attention.flatten(1, 2).transpose(1, 2).to(values.dtype)
             x = layer.merge(x, weights @ values)
-        return x, (*entries, *sums) if cache else (), attention
+        return x, () if history is None else (history, *sums), attention
 
     def _look(self, query: Tensor, keys: Tensor, values: Tensor, memory: GridMemory) -> Tensor:
         """Plain cross-attention in one fused operation."""

@@ -75,6 +75,17 @@ class DecoderLayer(nn.Module):
         )
         return x + cast(Tensor, self.dropout(self.cross_merge(seen.transpose(1, 2).flatten(2))))
 
+    def look_openly(
+        self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`look` with its attention weights (B, heads, T, N), in fp32: not fused, so slower."""
+        query = self.split(self.cross_query(self.norm_cross(x)))
+        logits = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5
+        weights = (logits.float() + bias).softmax(dim=-1)
+        seen = weights.to(values.dtype) @ values
+        merged = cast(Tensor, self.dropout(self.cross_merge(seen.transpose(1, 2).flatten(2))))
+        return x + merged, weights
+
     def think(self, x: Tensor) -> Tensor:
         """Add the feed-forward network's answer to x (B, T, width)."""
         hidden = functional.gelu(self.forward_in(self.norm_forward(x)))
@@ -82,10 +93,13 @@ class DecoderLayer(nn.Module):
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
         """Teacher-forced pass over (B, T, width), causal in T."""
+        return self.think(self.look(self.listen(x), keys, values, bias))
+
+    def listen(self, x: Tensor) -> Tensor:
+        """Add what self-attention, causal in T, says to x (B, T, width)."""
         query, key, value = (self.split(y) for y in self.project(x))
         said = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        x = x + cast(Tensor, self.dropout(self.self_merge(said.transpose(1, 2).flatten(2))))
-        return self.think(self.look(x, keys, values, bias))
+        return x + cast(Tensor, self.dropout(self.self_merge(said.transpose(1, 2).flatten(2))))
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Query, key and value of self-attention, each of x's shape."""
@@ -159,19 +173,24 @@ class TransformerDecoder(nn.Module):
             x = layer.think(layer.look(x, memory.keys[index], memory.values[index], memory.bias))
         return cast(Tensor, self.head(self.norm(x))), tuple(grown)
 
-    def cross_attention(self, tokens: Tensor, memory: CrossMemory) -> Tensor:
-        """Cross-attention of the last layer, mean over heads: (B, T, N) for tokens (B, T)."""
+    def watched(self, tokens: Tensor, memory: CrossMemory) -> tuple[Tensor, Tensor]:
+        """`forward`, and where the last layer looked.
+
+        Returns:
+            Logits (B, T, vocabulary) for tokens (B, T), and the cross-attention (B, T, N) of the
+            last layer, mean over heads, in fp32.
+        """
         x = self._read(tokens, 0)
         *others, last = list(zip(self._layers(), memory.keys, memory.values, strict=True))
         for layer, keys, values in others:
             x = layer(x, keys, values, memory.bias)
-        layer, keys, _ = last
-        query, key, value = (layer.split(y) for y in layer.project(x))
-        said = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        x = x + layer.self_merge(said.transpose(1, 2).flatten(2))
-        query = layer.split(layer.cross_query(layer.norm_cross(x)))
-        logits = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5 + memory.bias
-        return cast(Tensor, logits.softmax(dim=-1).mean(dim=1))
+        layer, keys, values = last
+        x, weights = layer.look_openly(layer.listen(x), keys, values, memory.bias)
+        return cast(Tensor, self.head(self.norm(layer.think(x)))), weights.mean(dim=1)
+
+    def cross_attention(self, tokens: Tensor, memory: CrossMemory) -> Tensor:
+        """Cross-attention of the last layer, mean over heads: (B, T, N) for tokens (B, T)."""
+        return self.watched(tokens, memory)[1]
 
     def _layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.layers))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from hmer.decoding.linear import FastLinear, use_fast_linear
+from hmer.decoding.linear import FastGRUCell, FastLinear, use_fast_linear
 
 
 def layers() -> tuple[nn.Linear, nn.Sequential]:
@@ -57,3 +57,19 @@ def test_gradients_and_other_precisions() -> None:
         assert model[0](x).dtype == torch.bfloat16
     with torch.inference_mode():
         assert model.double()(x.double()).dtype == torch.float64
+
+
+def test_a_recurrent_cell() -> None:
+    torch.manual_seed(1)
+    plain = nn.GRUCell(9, 6)
+    model = nn.Sequential(plain)
+    use_fast_linear(model)
+    fast = model[0]
+    assert type(fast) is FastGRUCell and fast.weight_ih is plain.weight_ih
+    x, state = torch.randn(5, 9), torch.randn(5, 6)
+    with torch.inference_mode():
+        torch.testing.assert_close(fast(x, state), plain(x, state), rtol=1e-5, atol=1e-6)
+        assert torch.equal(fast(x), plain(x))
+    assert torch.equal(fast(x, state), plain(x, state))
+    fast(x, state).sum().backward()
+    assert plain.weight_hh.grad is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -84,6 +85,25 @@ def test_losses_by_hand() -> None:
         for b, row, column, token in ((0, 1, 2, 5), (1, 1, 2, 5), (0, 2, 3, 7))
     ]
     assert float(losses["symbol"]) == pytest.approx(0.5 * sum(symbols) / 3, rel=1e-4)
+
+
+def test_guided_attention_by_hand() -> None:
+    batch = some_batch()
+    places = torch.full_like(batch.symbols, -100)
+    places[:, 1, 2] = 0
+    batch = replace(batch, places=places)
+    plain, logits = recogniser().losses(batch)
+    guided = recogniser(config=CONFIG.model_copy(update={"alignment_weight": 2.0}))
+    losses, same = guided.losses(batch)
+    assert torch.allclose(logits, same, atol=1e-5)
+    assert set(losses) - set(plain) == {"alignment"}
+    encoded = guided.encode(batch.images)
+    forth, back = (guided.attention_maps(x, encoded) for x in batch.inputs.chunk(2))
+    ends = (batch.targets[:2] != 0).sum(dim=1) - 2  # read from the right, the first comes last
+    shares = [float(forth[row, 0, 1, 2]) for row in range(2)]
+    shares += [float(back[row, int(ends[row]), 1, 2]) for row in range(2)]
+    wanted = -2.0 * sum(math.log(share) for share in shares) / 4
+    assert float(losses["alignment"]) == pytest.approx(wanted, rel=1e-4)
 
 
 def test_no_symbol_is_known() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,14 +14,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from hmer.data.dataset import load_expressions
+from hmer.data.mixing import MixingConfig
+from hmer.data.schema import read_samples, write_samples
 from hmer.errors import HmerError
 from hmer.latex.vocabulary import vocabulary
+from hmer.masking.blocks import hide_ink
+from hmer.masking.curriculum import Curriculum
 from hmer.models.comer import CoMER
 from hmer.recognizer import Recognizer
-from hmer.selfsup.curriculum import Curriculum
-from hmer.selfsup.masking import hide_ink
 from hmer.training.finetune import Finetune
 from hmer.training.optimisation import OptimisationConfig
+from hmer.training.synthesis import SynthesisConfig
 
 Train = Callable[..., dict[str, float]]
 OUTPUTS = ("model.safetensors", "model.json", "curves.csv", "metrics.json")
@@ -67,6 +73,32 @@ def test_training_again_gives_the_same_bytes(train: Train, finished: Path, tmp_p
     train("finetune", tmp_path)
     for name in OUTPUTS:
         assert (tmp_path / name).read_bytes() == (finished / "finetune" / name).read_bytes()
+
+
+def test_only_the_wanted_share_of_the_captions_is_used(
+    train: Train, small_dataset: Path, tmp_path: Path
+) -> None:
+    used = set(load_expressions(small_dataset / "train.parquet").share(0.25, seed=3).ids)
+    spoilt = tmp_path / "spoilt"
+    spoilt.mkdir()
+    for name in ("val.parquet", "vocabulary.json"):
+        shutil.copyfile(small_dataset / name, spoilt / name)
+    samples = list(read_samples(small_dataset / "train.parquet"))
+    write_samples(
+        spoilt / "train.parquet",
+        [s if s.id in used else replace(s, tokens=("x",)) for s in samples],
+    )
+    few = {"labels": 0.25, "optimisation": FOUR_STEPS}
+    train("finetune", tmp_path / "whole", **few)
+    train("finetune", tmp_path / "rest", data=spoilt, **few)
+    for name in OUTPUTS:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "rest" / name).read_bytes()
+
+
+def test_a_share_of_the_captions_does_not_go_with_written_ink(train: Train, tmp_path: Path) -> None:
+    written = SynthesisConfig(mixing=MixingConfig(share=0.5))
+    with pytest.raises(HmerError, match=r"finetune\.labels: .* set .*share"):
+        train("finetune", tmp_path, labels=0.5, synthesis=written)
 
 
 def test_images_alone(train: Train, picture_dataset: Path, tmp_path: Path) -> None:

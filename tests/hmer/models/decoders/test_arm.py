@@ -91,7 +91,11 @@ def trained(heads: int, config: ArmConfig) -> AttentionRefinement:
 @pytest.mark.parametrize(
     ("own", "below", "maps"), [(True, True, 4), (True, False, 2), (False, True, 2)]
 )
-def test_refinement(own: bool, below: bool, maps: int) -> None:
+@pytest.mark.parametrize("small", [0, 1 << 16])
+def test_refinement(
+    own: bool, below: bool, maps: int, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hmer.models.decoders.arm._SMALL", small)
     config = ArmConfig(self_coverage=own, cross_coverage=below, channels=3, side=5)
     arm = trained(2, config)
     assert arm.maps == maps
@@ -100,12 +104,15 @@ def test_refinement(own: bool, below: bool, maps: int) -> None:
     with torch.no_grad():
         found = arm(coverage, valid)
     assert found.shape == (2, 3, 2, 4, 6)
+    by_training = arm(coverage, valid).detach()
+    inside = valid[:, None, None].expand_as(found)
+    torch.testing.assert_close(found[inside], by_training[inside], rtol=1e-5, atol=1e-6)
     for b in range(2):
         for step in range(3):
             wanted = reference(arm, coverage[b, step].double().numpy(), valid[b].numpy())
-            inside = valid[b].numpy()
+            cells = valid[b].numpy()
             np.testing.assert_allclose(
-                found[b, step].numpy()[:, inside], wanted[:, inside], rtol=1e-5, atol=1e-5
+                found[b, step].numpy()[:, cells], wanted[:, cells], rtol=1e-5, atol=1e-5
             )
 
 

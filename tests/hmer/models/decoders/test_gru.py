@@ -155,6 +155,22 @@ def test_padding_does_not_matter() -> None:
     torch.testing.assert_close(made(tokens[1:], own)[0], logits[1:], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("part", [1, 100, 1 << 18])
+def test_in_parts_as_at_once(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading compares few hypotheses at a time, on the valid part of the grid."""
+    monkeypatch.setattr("hmer.models.decoders.gru._PART", part)
+    made = decoder()
+    memory = made.remember(*grid())
+    hidden = torch.randn(2, 5, 8)
+    coverage = torch.rand(2, 5, 12) * memory.valid.unsqueeze(1)
+    at_once = made.attend(hidden, coverage, memory)
+    assert at_once.requires_grad
+    with torch.no_grad():
+        found = made.attend(hidden, coverage, memory)
+    torch.testing.assert_close(found, at_once.detach(), rtol=1e-5, atol=1e-6)
+    assert found.sum(dim=2).flatten().tolist() == pytest.approx([1.0] * 10)
+
+
 @torch.no_grad()
 def test_memory() -> None:
     made = decoder()

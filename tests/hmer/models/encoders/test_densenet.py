@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hmer.models.area import written_area
 from hmer.models.encoders.densenet import DenseNet, DenseNetConfig
 
 
@@ -83,3 +84,67 @@ def test_dropout_acts_in_training_only() -> None:
     assert not torch.equal(made(images), made(images))
     made.eval()
     assert torch.equal(made(images), made(images))
+
+
+def drawing() -> Tensor:
+    """Three images on one canvas: with paper around, full, and blank."""
+    images = torch.zeros(3, 1, 64, 96)
+    images[0, :, 5:20, 3:40] = torch.rand(15, 37, generator=torch.Generator().manual_seed(1))
+    images[1] = torch.rand(64, 96, generator=torch.Generator().manual_seed(2))
+    images[0, :, 30, 60] = 0.05  # too faint to be ink
+    return images
+
+
+def test_the_fast_way_is_the_slow_way() -> None:
+    made = trained(DenseNetConfig(growth=6, layers=3))
+    images = drawing()
+    slow = made(images)
+    assert slow.requires_grad
+    for mode in (torch.no_grad(), torch.inference_mode()):
+        with mode:
+            assert made._foldable(images)
+            torch.testing.assert_close(made(images), slow.detach(), rtol=1e-4, atol=1e-5)
+    area = written_area(images, 16)
+    assert area.flatten(1).sum(dim=1).tolist() == [6, 24, 24]
+    assert not slow.detach().masked_select(~area.unsqueeze(1)).any()
+
+
+@torch.no_grad()
+def test_the_fast_way_follows_the_weights() -> None:
+    made = trained(DenseNetConfig(growth=4, layers=1))
+    images = drawing()
+    before = made(images)
+    assert made._fold() is made._fold()
+    made.blocks[0].grow.conv.weight.mul_(0.5)  # type: ignore[operator,union-attr]
+    halved = made(images)
+    assert (halved - before).abs().max() > 1e-3
+    made.norm.running_mean.add_(1.0)  # type: ignore[union-attr]
+    assert (made(images) - halved).abs().max() > 1e-3
+    made.load_state_dict(trained(DenseNetConfig(growth=4, layers=1)).state_dict())
+    torch.testing.assert_close(made(images), before)
+    twice = made.double()
+    torch.testing.assert_close(twice(images.double()).float(), before, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_padding_does_not_matter(fast: bool) -> None:
+    made = trained(DenseNetConfig(growth=4, layers=8))
+    images = drawing()[:1]
+    wide = functional.pad(images, (0, 320, 0, 160))
+    with torch.set_grad_enabled(not fast):
+        alone = made(images).detach()
+        together = made(torch.cat([wide, torch.ones_like(wide)])).detach()
+    torch.testing.assert_close(together[:1, :, :4, :6], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_in_either_layout() -> None:
+    images, found = drawing().double(), []
+    weights = torch.randn(1, 16, 4, 6, dtype=torch.float64)
+    for layout in (torch.channels_last, torch.contiguous_format):
+        made = trained(DenseNetConfig(growth=4, layers=2, dropout=0.0)).double().train()
+        made.layout = layout
+        (made(images) * weights).sum().backward()
+        found.append([p.grad.clone() for p in made.parameters() if p.grad is not None])
+    assert len(found[0]) == len(list(made.parameters()))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
