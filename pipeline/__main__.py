@@ -15,6 +15,7 @@ from pipeline.commands.reproduce import reproduce
 from pipeline.commands.run import run
 from pipeline.commands.serve import serve
 from pipeline.commands.ship import ship
+from pipeline.commands.study import study
 from pipeline.commands.summary import summary
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -27,6 +28,7 @@ app.command()(command(summary))
 app.command()(command(champion))
 app.command()(command(deps))
 app.command()(command(ship))
+app.command()(command(study))
 for act in (report, promote, rollback, audit, reproduce, relocate):
     app.command()(command(act))
 

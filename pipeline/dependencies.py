@@ -23,6 +23,7 @@ WITNESSES = frozenset(
                 "declaration",
                 "environment",
                 "interruption",
+                "launch",
                 "locks",
                 "outputs",
                 "resume",

@@ -22,8 +22,9 @@ PRIVACY = {
 
 BEHAVIOUR = {
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-    # A cold start with a new data base takes 12 s on two busy cores; Prefect gives up after 20.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # A cold start with a new data base takes 12 s on two busy cores, where eight processes want
+    # them minutes; Prefect gives up after 20 s.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
     # Nothing listens beyond this machine unless a person says so.
     "PREFECT_SERVER_API_HOST": "127.0.0.1",
     # A lease on the one place for trainings must survive the server that gave it.

@@ -93,7 +93,8 @@ def beside(file: Path, module: str) -> tuple[list[Path], list[str]]:
             text = node.value
         else:
             continue
-        if not text or "/" in text or "\n" in text or text.startswith("."):
+        # Sentences are no file names; the longest name that file systems take has 255 bytes.
+        if not text or "/" in text or "\n" in text or text.startswith(".") or len(text) > 60:
             continue
         path = file.parent / text
         if path.suffix == ".py" and path.is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,7 @@ def modules(package: str) -> list[Path]:
 
 
 def tops(file: Path) -> set[str]:
-    relative = file.relative_to(ROOT).with_suffix("")
-    name = ".".join(relative.parts).removesuffix(".__init__")
-    return {imported_name.split(".")[0] for imported_name in imported(file, name)}
+    return {name.split(".")[0] for name in imported(file, dotted(file))}
 
 
 def test_the_library_knows_nothing_of_the_pipeline() -> None:
@@ -52,10 +51,25 @@ def test_each_tool_has_one_home(tool: str, homes: set[str]) -> None:
     assert users <= homes
 
 
+@pytest.mark.parametrize("package", ["hmer", "pipeline"])
+def test_no_module_needs_itself(package: str) -> None:
+    """By way of others; imports inside functions count."""
+    files = {dotted(file): file for file in modules(package)}
+    graph = {
+        name: {other for other in imported(file, name) if other in files} - {name, package}
+        for name, file in files.items()
+    }
+    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names them
+
+
+def dotted(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
 def test_importing_the_pipeline_loads_no_heavy_tool() -> None:
     code = (
         "import sys\n"
-        "import pipeline.__main__, pipeline.stage\n"
+        "import pipeline.__main__, pipeline.launch\n"
         "import pipeline.tracking.runs, pipeline.registry.versions\n"
         f"heavy = {sorted(TOOLS | {'torch', 'lightning', 'pandas'})!r}\n"
         "print([name for name in heavy if name in sys.modules])"

@@ -1,8 +1,9 @@
 """Phase 3, *Mask & Match*: supervised training of the whole recogniser.
 
 *From the abstract* (arXiv 2508.06107): fine-tuning with a transformer decoder that emits LaTeX.
-*Our design*: both reading directions share one decoder (BTTR), a symbol-per-cell loss where the
-segmentation is known, masking goes on at a low rate, the weights are averaged over time.
+*Our design*: both reading directions share one decoder (BTTR), a symbol-per-cell loss and
+guided attention where the segmentation is known, masking goes on, at a growing rate, the weights
+are averaged over time.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class FinetuneConfig(BaseModel):
     batch: BatchConfig = BatchConfig()
     augment: AugmentConfig = AugmentConfig()
     frozen: float = Field(0.0, ge=0, le=1, description="share of the steps with a frozen encoder")
-    masking: Curriculum = Curriculum(start=0.0, end=0.1)
-    masked: float = Field(0.25, ge=0, le=1, description="share of expressions that are masked")
+    masking: Curriculum = Curriculum(start=0.0, end=0.4)
+    masked: float = Field(0.5, ge=0, le=1, description="share of expressions that are masked")
     block: float = Field(0.6, gt=0, le=8, description="side of a hidden block in symbol units")
     average: float = Field(0.99, ge=0, lt=1, description="decay of the weight average; 0: none")
     synthesis: SynthesisConfig = SynthesisConfig()

@@ -36,11 +36,18 @@ def monitor(
 
         run()
     elif retrain:
+        from pipeline.flow.graph import look
         from pipeline.flow.schedule import trigger
 
         try:
+            idle = not look(root).to_do
             trigger()
             sys.stdout.write("retraining has been asked for\n")
+            if idle:
+                sys.stdout.write(
+                    "neither data nor parameters have changed since the last run, so it will find "
+                    "nothing to do: put captioned examples of such input into the raw data\n"
+                )
         except HmerError as error:
             sys.stderr.write(f"warning: not retrained: {error}\n")
     return DRIFTED

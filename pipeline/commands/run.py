@@ -73,7 +73,7 @@ def as_repro(config: str | None, settings: tuple[str, ...]) -> int:
     Raises:
         ReproFailed: it did not end well.
     """
-    from pipeline.flow.graph import DVC, anything_to_do
+    from pipeline.flow.graph import DVC, look
     from pipeline.flow.guard import guard
     from pipeline.flow.notify import notifying
     from pipeline.flow.process import run_group
@@ -86,7 +86,7 @@ def as_repro(config: str | None, settings: tuple[str, ...]) -> int:
     with hold(root / RESUME / "flow.lock", "the pipeline"), notifying(root):
         prepare(root, config, settings)
         guard()
-        changed = anything_to_do(root)
+        changed = bool(look(root).to_do)
         with parent_run(root, {"stage": "pipeline"}) if changed else nullcontext():
             if code := run_group([*DVC, "--wait-for-lock", "repro"], root):
                 raise ReproFailed(code)

@@ -21,16 +21,17 @@ from prefect.states import Completed
 
 from hmer.errors import HmerError
 from pipeline.environment import apply_environment, project_root
-from pipeline.flow.graph import DVC, anything_to_do, running_order, stage_graph
+from pipeline.flow.graph import DVC, look, running_order
 from pipeline.flow.notify import notifying
 from pipeline.flow.orchestration import FlowConfig, flow_config, is_training
 from pipeline.flow.process import run_group
+from pipeline.flow.record import wait_until_recorded
 from pipeline.flow.turn import one_training
 from pipeline.interruption import OWNER_LOCK
+from pipeline.launch import TRANSIENT
 from pipeline.locks import hold
 from pipeline.preparation import prepare
 from pipeline.resume import RESUME
-from pipeline.stage import TRANSIENT
 
 RAN, CACHED = "Ran", "Cached"
 RUNNING = re.compile(r"^Running stage '")
@@ -130,12 +131,18 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
         prepare(root, config, settings)
         around = flow_config(root)
         outcomes: dict[str, str] = {}
-        changed = anything_to_do(root)
-        told["quiet"] = not changed
-        with _tracked(root, changed):
-            for stage in running_order(stage_graph(root)):
-                with one_training(changed and is_training(root, stage)):
-                    outcomes[stage] = _stage(stage, root, changed, around)
+        seen = look(root)
+        told["quiet"] = not seen.to_do
+        try:
+            with _tracked(root, bool(seen.to_do)):
+                for stage in running_order(seen.graph):
+                    changed = stage in seen.to_do
+                    with one_training(changed and is_training(root, stage)):
+                        outcomes[stage] = _stage(stage, root, changed, around)
+        except StageFailed:
+            wait_until_recorded(len(outcomes) + 1)
+            raise
+        wait_until_recorded(len(outcomes))
         message = ", ".join(f"{stage} {name.lower()}" for stage, name in outcomes.items())
         told["message"] = message
     return Completed(message=message, data=outcomes)

@@ -2,48 +2,87 @@
 
 from __future__ import annotations
 
-import re
+import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 from hmer.errors import HmerError
 
 DVC = (sys.executable, "-m", "dvc")
-NODE = re.compile(r'^"([^"]+)";$')
-EDGE = re.compile(r'^"([^"]+)" -> "([^"]+)";$')
+
+LOOK = """
+import json, sys
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+repo = Repo(sys.argv[1])
+graph = repo.index.graph
+found = {"needs": {s.addressing: [n.addressing for n in graph[s]] for s in graph}}
+try:
+    found["changed"] = list(repo.status())
+except DvcException:
+    found["changed"] = None
+json.dump(found, sys.stdout)
+"""
+"""Graph and state of all stages from one process: DVC's imports cost more than its answers."""
 
 
-def stage_graph(root: Path) -> dict[str, set[str]]:
-    """Stages and, for each, the stages it needs, from `dvc dag`.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What DVC says of the pipeline.
+
+    Attributes:
+        graph: stages and, for each, the stages it needs.
+        to_do: those that may have to run: changed themselves, or standing on one that is.
+    """
+
+    graph: Mapping[str, set[str]]
+    to_do: frozenset[str]
+
+
+def look(root: Path) -> Look:
+    """Ask DVC for the graph and, once for all stages, for what has changed.
 
     Raises:
         HmerError: DVC cannot read the project; its own words are in the message.
     """
     done = subprocess.run(
-        [*DVC, "dag", "--dot"], cwd=root, capture_output=True, text=True, check=False
+        [sys.executable, "-c", LOOK, str(root)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        told = " ".join(done.stderr.split()).removeprefix("ERROR: ")
-        raise HmerError(f"dvc cannot read the pipeline: {told}")
-    return parse_dot(done.stdout)
+        raise HmerError(f"dvc cannot read the pipeline: {_complaint(root) or done.stderr[-500:]}")
+    found = json.loads(done.stdout)
+    graph = {stage: set(needs) for stage, needs in found["needs"].items()}
+    # Where DVC cannot tell, for instance because another DVC is at work, each stage is asked.
+    changed = graph if found["changed"] is None else found["changed"]
+    return Look(graph, frozenset(downstream(graph, set(changed))))
 
 
-def parse_dot(dot: str) -> dict[str, set[str]]:
-    """Nodes and edges (needed -> needing) of `dvc dag --dot`."""
-    graph: dict[str, set[str]] = {}
-    for line in map(str.strip, dot.splitlines()):
-        if edge := EDGE.match(line):
-            graph.setdefault(edge[1], set())
-            graph.setdefault(edge[2], set()).add(edge[1])
-        elif node := NODE.match(line):
-            graph.setdefault(node[1], set())
-    return graph
+def _complaint(root: Path) -> str:
+    """What is wrong, as DVC's own command line explains it."""
+    done = subprocess.run(
+        [*DVC, "dag", "--dot"], cwd=root, capture_output=True, text=True, check=False
+    )
+    return " ".join(done.stderr.split()).removeprefix("ERROR: ") if done.returncode else ""
 
 
-def running_order(graph: Mapping[str, set[str]]) -> list[str]:
+def downstream(graph: Mapping[str, Set[str]], changed: Set[str]) -> set[str]:
+    """`changed`, and all that stands on it."""
+    found: set[str] = set()
+    for stage in running_order(graph):
+        if stage in changed or graph[stage] & found:
+            found.add(stage)
+    return found
+
+
+def running_order(graph: Mapping[str, Set[str]]) -> list[str]:
     """Every stage after all that it needs; among equals, by name."""
     sorter = TopologicalSorter(graph)
     sorter.prepare()
@@ -53,11 +92,3 @@ def running_order(graph: Mapping[str, set[str]]) -> list[str]:
         order += ready
         sorter.done(*ready)
     return order
-
-
-def anything_to_do(root: Path) -> bool:
-    """Whether `dvc repro` would run a stage."""
-    done = subprocess.run(
-        [*DVC, "status", "--json"], cwd=root, capture_output=True, text=True, check=False
-    )
-    return done.returncode != 0 or done.stdout.strip() != "{}"

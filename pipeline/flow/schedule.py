@@ -17,6 +17,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
+
 from hmer.errors import HmerError
 from pipeline.environment import project_root
 from pipeline.flow.guard import guard
@@ -28,7 +30,7 @@ SERVED = ".prefect/serving"
 """File with the address of the server, while we serve."""
 HOST = "127.0.0.1"
 PORT = 4200
-START_SECONDS = 300
+START_SECONDS = 600
 
 
 def serve_on(
@@ -128,10 +130,43 @@ def server() -> Iterator[str]:
             raise HmerError(f"the Prefect server {named} (PREFECT_API_URL) does not answer")
         yield named
         return
-    port = free_port(PORT)
-    url = f"http://{HOST}:{port}/api"
+    child, url = started()
+    try:
+        yield url
+    finally:
+        end_group(child)
+
+
+def started() -> tuple[subprocess.Popen[bytes], str]:
+    """A server of our own that answers, and its URL.
+
+    Between looking for a free port and listening on it lie seconds, in which somebody else may take
+    it: then ours ends, and another port is tried. That something answers there is not enough, it
+    must be our server: the other one may be another project's, and end with it.
+
+    Raises:
+        HmerError: it did not start.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    for wanted in (PORT, 0, 0):
+        port = free_port(wanted)
+        url = f"http://{HOST}:{port}/api"
+        child = _start(port)
+        try:
+            while child.poll() is None and time.monotonic() < deadline:
+                if listens(child.pid, port) and answers(url):
+                    return child, url
+                time.sleep(0.5)
+        except BaseException:
+            end_group(child)
+            raise
+        end_group(child)
+    raise HmerError("the Prefect server did not start; `prefect server start` tells why")
+
+
+def _start(port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "prefect", "server", "start"]
-    child = subprocess.Popen(
+    return subprocess.Popen(
         [*command, "--host", HOST, "--port", str(port)],
         cwd=project_root(),
         stdin=subprocess.DEVNULL,
@@ -139,17 +174,19 @@ def server() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def listens(process: int, port: int) -> bool:
+    """Whether a process, or one that it has started, is the one that listens on a port."""
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not answers(url):
-            if child.poll() is not None or time.monotonic() > deadline:
-                raise HmerError(
-                    "the Prefect server did not start; `prefect server start` tells why"
-                )
-            time.sleep(0.5)
-        yield url
-    finally:
-        end_group(child)
+        above = psutil.Process(process)
+        return any(
+            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            for one in (above, *above.children(recursive=True))
+            for connection in one.net_connections("inet")
+        )
+    except psutil.Error:
+        return False
 
 
 def answers(url: str) -> bool:

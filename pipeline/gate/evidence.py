@@ -85,7 +85,7 @@ def split_frame(
     """One line per split that is there or must be: counts, overlap with and drift from train."""
     groups = {str(name): group for name, group in samples.groupby("file", sort=False)}
     names = sorted({"train", "val", *groups}, key=split_order)
-    if not any(name.startswith("test") for name in names):
+    if config.needs_test and not any(name.startswith("test") for name in names):
         names.append("test")
     train = groups.get("train", samples.iloc[:0])
     lines = []

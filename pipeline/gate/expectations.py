@@ -26,6 +26,7 @@ class ValidateConfig(BaseModel):
     workers: int = Field(default=2, ge=1, description="processes that read the dataset")
     min_train_rows: int = Field(default=100, ge=1)
     min_rows: int = Field(default=10, ge=1, description="in each other split")
+    needs_test: bool = Field(default=True, description="refuse a dataset without a test set")
     max_quarantine_share: Share = 0.02
     min_side: int = Field(default=4, ge=1, description="pixels, height and width")
     max_height: int = Field(default=1024, ge=1, description="pixels")

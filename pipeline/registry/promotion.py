@@ -39,7 +39,8 @@ class RegisterConfig(BaseModel):
         default=5.0,
         ge=0,
         le=100,
-        description="refuse a loss of more points of ExpRate than this where ink is hidden",
+        description="refuse a loss of more points of ExpRate than this where ink is hidden, if the "
+        "whole interval lies below zero; if not, do not promote",
     )
     rescore: bool = Field(
         default=True,
@@ -56,8 +57,9 @@ class Comparison:
     """Challenger against champion on the same expressions.
 
     `gain` is challenger minus champion in points of ExpRate, with its paired bootstrap interval;
-    `occluded_gain` the same, without an interval, as a mean over the levels of hidden ink (None
-    where the two were not measured alike). `only_challenger` and `only_champion` count the
+    `occluded_gain` the same as a mean over the levels of hidden ink (None where the two were not
+    measured alike), and `occluded` that with its interval (None where the single readings of one of
+    them were not kept). `only_challenger` and `only_champion` count the
     expressions that one alone reads right, of `n`.
     """
 
@@ -66,6 +68,11 @@ class Comparison:
     only_challenger: int
     only_champion: int
     occluded_gain: float | None
+    occluded: Interval | None = None
+
+    def worse_occluded(self, limit: float) -> bool:
+        """Whether the challenger loses more than `limit` points where ink is hidden."""
+        return self.occluded_gain is not None and self.occluded_gain < -limit
 
 
 def decide(
@@ -87,17 +94,22 @@ def decide(
             "challenger",
             f"not comparable: {obstacle} (promote by hand, or register.across_data)",
         )
-    gain, occluded = comparison.gain, comparison.occluded_gain
+    gain, hidden = comparison.gain, comparison.occluded
     told = (
         f"{gain.mean:+.2f} points of ExpRate, {config.level:.0%} interval {gain.low:+.2f} to "
         f"{gain.high:+.2f}"
     )
     if gain.mean < -config.worse:
         return "refused", f"worse by more than {config.worse:g} (register.worse): {told}"
-    if occluded is not None and occluded < -config.worse_occluded:
+    frail = comparison.worse_occluded(config.worse_occluded)
+    if frail and (hidden is None or hidden.high < 0):
         return "refused", (
-            f"worse where ink is hidden, {occluded:+.2f} points, by more than "
+            f"worse where ink is hidden, {_told_hidden(comparison)}, by more than "
             f"{config.worse_occluded:g} (register.worse_occluded); unhidden {told}"
+        )
+    if frail:
+        return "challenger", (
+            f"perhaps worse where ink is hidden, {_told_hidden(comparison)}; unhidden {told}"
         )
     if gain.low > config.margin:
         above = f"the margin {config.margin:g}" if config.margin else "noise"
@@ -105,3 +117,10 @@ def decide(
     if gain.mean > 0:
         return "challenger", f"better, but not beyond doubt: {told}"
     return "challenger", f"not better: {told}"
+
+
+def _told_hidden(comparison: Comparison) -> str:
+    text = f"{comparison.occluded_gain:+.2f} points"
+    if comparison.occluded is None:
+        return text
+    return f"{text} ({comparison.occluded.low:+.2f} to {comparison.occluded.high:+.2f})"

@@ -192,7 +192,7 @@ def _told_rival(rival: Rival | None) -> dict[str, Any] | None:
 def _told_comparison(found: Comparison | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    gain = found.occluded_gain
+    gain, hidden = found.occluded_gain, found.occluded
     return {
         "n": found.n,
         "gain": round(found.gain.mean, 4),
@@ -201,6 +201,8 @@ def _told_comparison(found: Comparison | None) -> dict[str, Any] | None:
         "only_challenger": found.only_challenger,
         "only_champion": found.only_champion,
         "occluded_gain": None if gain is None else round(gain, 4),
+        "occluded_low": None if hidden is None else round(hidden.low, 4),
+        "occluded_high": None if hidden is None else round(hidden.high, 4),
     }
 
 

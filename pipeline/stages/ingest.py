@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.stage import Stage, run_stage
+from pipeline.launch import run_stage
+from pipeline.stage import Stage
 
 
 def main(stage: Stage) -> None:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.stage import Stage, run_stage
+from pipeline.launch import run_stage
+from pipeline.stage import Stage
 
 if TYPE_CHECKING:
     from pipeline.registry.candidate import Candidate

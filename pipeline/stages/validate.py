@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from threading import Thread
 
-from pipeline.stage import Stage, run_stage
+from pipeline.launch import run_stage
+from pipeline.stage import Stage
 
 # Heavy imports are in `main`: the processes that read the dataset import this module again.
 

@@ -6,11 +6,12 @@ import math
 import time
 from argparse import Namespace
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import Logger
 
-from pipeline.tracking.runs import Tracker
+if TYPE_CHECKING:
+    from pipeline.tracking.runs import Tracker
 
 SECONDS = 10.0
 POINTS = 1000

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from hmer.errors import HmerError
 from pipeline.tracking.relocation import relocate
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 EXPERIMENT = "hmer"
 ARTIFACTS = "mlruns"
 """Folder of a project-local store's artifacts."""
+SERVERS = ("http:", "https:", "databricks")
+"""How the addresses of servers begin; all others are data bases that this process opens."""
 
 
 class TrackingError(HmerError):
@@ -44,8 +47,17 @@ def connect(root: Path) -> tuple[MlflowClient, str]:
         found = client.get_experiment_by_name(name)
         if found is not None:
             return client, str(found.experiment_id)
-        place = (root / ARTIFACTS).as_uri() if uri.startswith("sqlite:") else None
+        place = artifact_location(uri, root)
         return client, str(client.create_experiment(name, artifact_location=place))
+
+
+def artifact_location(uri: str, root: Path) -> str | None:
+    """Where a new experiment keeps its artifacts; None where a server decides that by itself.
+
+    A data base, in this project or not, would otherwise put them into whatever folder happens to be
+    the working directory.
+    """
+    return None if uri.startswith(SERVERS) else (root / ARTIFACTS).as_uri()
 
 
 @contextmanager
@@ -58,9 +70,18 @@ def answered() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # network, data base, credentials: one remedy for all
-        uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+        uri = without_password(os.environ.get("MLFLOW_TRACKING_URI", ""))
         first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise TrackingError(
             f"the MLflow tracking store {uri} does not answer ({first}); start it, or unset "
             "MLFLOW_TRACKING_URI to track in the project"
         ) from error
+
+
+def without_password(uri: str) -> str:
+    """An address that may be shown: `postgresql://me:secret@host/db` without the secret."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    user, _, place = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}:***@{place}").geturl()

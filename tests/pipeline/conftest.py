@@ -43,7 +43,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
-from pipeline.stage import Stage, run_stage
+from pipeline.launch import run_stage
+from pipeline.stage import Stage
 
 
 class ToyConfig(BaseModel):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.declaration import declaration
+from pipeline.launch import RANKS, is_helper
 from pipeline.scale import HelperStage
-from pipeline.stage import RANKS, is_helper
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy

@@ -13,7 +13,7 @@ import pytest
 
 from hmer.errors import HmerError
 from pipeline.interruption import Interruption
-from pipeline.stage import TRANSIENT, USER_ERROR, verdict
+from pipeline.launch import TRANSIENT, USER_ERROR, verdict
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy

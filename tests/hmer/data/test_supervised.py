@@ -85,7 +85,7 @@ def test_images_alone_have_no_symbols(picture_dataset: Path) -> None:
     maker = SupervisedMaker(expressions, WORDS, RENDER, AugmentConfig(), 8)
     batch = maker(plan(2, 104, 400), np.random.default_rng(0))
     assert (batch.symbols == UNKNOWN).all()
-    assert batch.images.amax() == 1.0
+    assert batch.images.amax() > 0.5  # thin lines, distorted
 
 
 def test_unknown_tokens_in_captions() -> None:

@@ -25,6 +25,8 @@ def contrast(**changes: Any) -> Contrast:
         "encoder": {"width": 16, "blocks": [1, 1]},
         "optimisation": OptimisationConfig(steps=4),
         "projection": 8,
+        "temperature": 0.2,
+        "global_weight": 1.0,
         **changes,
     })  # fmt: skip
     return Contrast(config, 0)

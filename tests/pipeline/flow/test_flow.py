@@ -267,3 +267,56 @@ def test_a_taken_port_is_avoided() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert free_port(port) != port
+
+
+def test_who_listens_on_a_port() -> None:
+    import socket
+    import subprocess
+    import sys
+
+    from pipeline.flow.schedule import listens
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert listens(os.getpid(), port)
+        assert not listens(os.getpid(), port + 1)
+        other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        try:
+            assert not listens(other.pid, port), "a port of somebody else"
+        finally:
+            other.communicate()
+    assert not listens(other.pid, port), "it is gone"
+
+
+def test_a_port_that_is_lost_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else was faster: our server ends, although something answers at the address."""
+    import subprocess
+    import sys
+
+    from pipeline.flow import schedule
+    from pipeline.flow.process import end_group
+
+    ports: list[int] = []
+
+    def start(port: int) -> subprocess.Popen[bytes]:
+        ports.append(port)
+        code = "raise SystemExit(1)" if len(ports) == 1 else LISTEN.format(port)
+        return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+
+    monkeypatch.setattr(schedule, "_start", start)
+    monkeypatch.setattr(schedule, "answers", lambda url: True)
+    child, url = schedule.started()
+    end_group(child)
+    assert len(ports) == 2 and url == f"http://127.0.0.1:{ports[1]}/api"
+
+
+LISTEN = """
+import socket, time
+here = socket.socket()
+here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+here.bind(("127.0.0.1", {}))
+here.listen()
+time.sleep(60)
+"""

@@ -234,6 +234,9 @@ def test_split_frame_counts_what_must_be_there() -> None:
     assert frame.loc["val", "unknown_writers"] == 0.5
     assert frame.loc["train", "writers"] == 1
     assert frame["symbol_drift"].isna().all()  # two rows are too few to judge
+    untested = ValidateConfig(needs_test=False)
+    frame = split_frame(pd.DataFrame(rows, columns=columns), tokens, untested)
+    assert list(frame["id"]) == ["train", "val"]
 
 
 def test_drift_is_judged_on_enough_rows() -> None:

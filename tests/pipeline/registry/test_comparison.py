@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.registry.comparison import Evidence, compare, read_evidence
+from pipeline.registry.comparison import EVIDENCE, HIDDEN, Evidence, compare, read_evidence
 from pipeline.registry.promotion import RegisterConfig
 
 OCCLUSION = """series,level,hidden,exprate,le1
@@ -49,6 +49,72 @@ def test_other_levels_are_not_compared() -> None:
     assert compare(mine, other, RegisterConfig()).occluded_gain is None
 
 
+def test_hidden_ink_is_paired_by_expression_and_level(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["a"], "correct": [True]}), tmp_path / "predictions.parquet")
+    rows = [
+        ("occlusion", 0.0, "a", True),
+        ("occlusion", 0.1, "a", True),
+        ("strokes", 0.1, "a", False),
+    ]
+    columns = dict(
+        zip(("series", "level", "id", "correct"), map(list, zip(*rows, strict=True)), strict=True)
+    )
+    pq.write_table(pa.table(columns), tmp_path / "trials.parquet")
+    assert read_evidence(tmp_path).hidden == {("a", 0.1): True}
+    (tmp_path / "trials.parquet").write_bytes(b"x")
+    with pytest.raises(HmerError, match="no readings to compare"):
+        read_evidence(tmp_path)
+
+
+def evidence(*right: tuple[bool, bool]) -> Evidence:
+    """Expressions read at two levels of hidden ink; all of them right as they are."""
+    names = [f"e{number}" for number in range(len(right))]
+    hidden = {
+        (name, level): one
+        for name, both in zip(names, right, strict=True)
+        for level, one in zip((0.1, 0.2), both, strict=True)
+    }
+    return Evidence(dict.fromkeys(names, True), ((0.1, 99.0), (0.2, 1.0)), hidden)
+
+
+def test_the_gain_where_ink_is_hidden_has_an_interval() -> None:
+    mine = evidence(*[(True, False)] * 10, *[(False, False)] * 90)
+    theirs = evidence(*[(False, False)] * 10, *[(True, True)] * 30, *[(False, False)] * 60)
+    found = compare(mine, theirs, RegisterConfig())
+    # Ten expressions gain a level of two, thirty lose both: (10 / 2 - 30) / 100.
+    assert found.occluded is not None
+    assert found.occluded_gain == found.occluded.mean == pytest.approx(-25.0)
+    assert -36 < found.occluded.low < -25 < found.occluded.high < -14
+    assert compare(mine, mine, RegisterConfig()).occluded == (0.0, 0.0, 0.0)
+
+
+def test_levels_of_an_expression_are_no_independent_draws() -> None:
+    """The interval of few expressions with many levels is as wide as of few expressions."""
+    few = compare(
+        evidence(*[(True, True)] * 5),
+        evidence(*[(False, False), (True, True)] * 2, (True, True)),
+        RegisterConfig(),
+    )
+    assert few.occluded is not None
+    assert few.occluded.mean == pytest.approx(40.0)
+    assert few.occluded.high - few.occluded.low == pytest.approx(80.0)
+
+
+def test_readings_of_other_pictures_are_not_paired() -> None:
+    mine, theirs = evidence((True, True), (True, False)), evidence((True, True), (False, False))
+    one_less = Evidence(theirs.correct, theirs.occluded, dict(list(theirs.hidden.items())[1:]))
+    found = compare(mine, one_less, RegisterConfig())
+    assert found.occluded is None
+    assert found.occluded_gain == 0.0, "the means are compared, as where no readings were kept"
+
+
 def test_other_expressions_are_refused() -> None:
     with pytest.raises(HmerError, match="other expressions"):
         compare(Evidence({"a": True}, ()), Evidence({"b": True}, ()), RegisterConfig())
+
+
+def test_names_are_those_of_the_evaluation() -> None:
+    from hmer.evaluation.degraded import OCCLUSION
+    from hmer.evaluation.trials import PREDICTIONS, TRIALS
+
+    assert (EVIDENCE[0], EVIDENCE[2], HIDDEN) == (PREDICTIONS, TRIALS, OCCLUSION)

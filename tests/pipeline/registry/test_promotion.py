@@ -6,8 +6,15 @@ from hmer.evaluation.bootstrap import Interval
 from pipeline.registry.promotion import Comparison, Decision, RegisterConfig, decide
 
 
-def met(mean: float, low: float, high: float, occluded: float | None = None) -> Comparison:
-    return Comparison(Interval(mean, low, high), 500, 9, 4, occluded)
+def met(
+    mean: float,
+    low: float,
+    high: float,
+    occluded: float | None = None,
+    interval: tuple[float, float] | None = None,
+) -> Comparison:
+    hidden = Interval(occluded, *interval) if occluded is not None and interval else None
+    return Comparison(Interval(mean, low, high), 500, 9, 4, occluded, hidden)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +33,16 @@ def met(mean: float, low: float, high: float, occluded: float | None = None) -> 
         (met(-1.1, -2.0, 0.0), "", {"worse": 2}, "challenger", "not better"),
         (met(3.0, 1.0, 5.0, -5.1), "", {}, "refused", "worse where ink is hidden, -5.10 points"),
         (met(3.0, 1.0, 5.0, -5.0), "", {}, "champion", "better beyond noise"),
+        (
+            met(3.0, 1.0, 5.0, -6.0, (-9.0, -2.0)),
+            "",
+            {},
+            "refused",
+            "-6.00 points (-9.00 to -2.00)",
+        ),
+        (met(3.0, 1.0, 5.0, -6.0, (-13.0, 1.0)), "", {}, "challenger", "perhaps worse where ink"),
+        (met(-2.0, -3.0, -1.0, -6.0, (-13.0, 1.0)), "", {}, "refused", "register.worse)"),
+        (met(3.0, 1.0, 5.0, -4.0, (-6.0, -2.0)), "", {}, "champion", "better beyond noise"),
     ],
 )
 def test_decisions(

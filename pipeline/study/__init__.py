@@ -1,0 +1,1 @@
+"""Ablations as DVC experiments: variants of one configuration, over seeds, in one table."""
