@@ -16,7 +16,7 @@ export DVC_NO_ANALYTICS := 1
 export GX_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro test bench ui crohme summary lock deps clean
+.PHONY: help setup repro test bench ui crohme study summary lock deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ crohme: $(STAMP) ## the pipeline on CROHME: make crohme DATA=folder [CONFIG=croh
 	$(BIN)/python -m pipeline run --no-prefect --config $(CONFIG) --set raw="$$data" \
 	  --set ingest.crohme.train="$$data/train.tar.xz" \
 	  --set ingest.crohme.tests.2014="$$data/test2014.tar.xz"
+
+study: $(STAMP) ## an ablation as DVC experiments: make study NAME=mask-match
+	@$(BIN)/python -m pipeline study $(NAME)
 
 summary: $(STAMP) ## what came out of the last run
 	@$(BIN)/python -m pipeline summary
