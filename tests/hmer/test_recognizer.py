@@ -77,7 +77,8 @@ def refusal(recognizer: Recognizer, source: Path | bytes | Grey | Ink) -> str:
 def said(recognizer: Recognizer, image: Tensor, caption: list[int]) -> float:
     """Log probability of a caption after its first token, token by token."""
     model = recognizer.model
-    encoded, past, total = model.encode(image), (), 0.0
+    encoded, total = model.encode(image), 0.0
+    past: tuple[Tensor, ...] = ()
     for before, after in pairwise(caption):
         logits, past = model.step(torch.tensor([[before]]), encoded, past)
         total += float(logits[0, 0].log_softmax(-1)[after])
