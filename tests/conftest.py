@@ -5,12 +5,17 @@ What is heavy is imported where it is used: most tests need none of it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# There are as many test processes as cores: threads within them would wait for each other, which
+# makes small operations many times slower. Before torch is imported, and inherited by stages.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PHASES = ("pretrain", "attend", "finetune")
 Train = Callable[..., dict[str, float]]
