@@ -104,7 +104,7 @@ def test_guided_attention_by_hand() -> None:
     shares = [forth[row, 0, 1, 2].item() for row in range(2)]
     shares += [back[row, int(ends[row]), 1, 2].item() for row in range(2)]
     wanted = -2.0 * sum(math.log(share) for share in shares) / 4
-    assert float(losses["alignment"]) == pytest.approx(wanted, rel=1e-4)
+    assert losses["alignment"].item() == pytest.approx(wanted, rel=1e-4)
 
 
 def test_no_symbol_is_known() -> None:
