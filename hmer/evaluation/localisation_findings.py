@@ -13,7 +13,12 @@ from hmer.evaluation.bootstrap import Interval, rate_interval
 from hmer.evaluation.images import BoolArray, FloatArray
 from hmer.evaluation.localisation_focus import Chance, Focus, chance, even_map, focus
 from hmer.evaluation.localisation_intervals import ratio_interval
-from hmer.evaluation.symbol_attention import SymbolAttention, attention_by_class, membership
+from hmer.evaluation.symbol_attention import (
+    SymbolAttention,
+    attention_by_class,
+    lifts,
+    membership,
+)
 
 
 class LocalisationConfig(BaseModel):
@@ -95,8 +100,5 @@ def _pointing(hits: BoolArray, judged: BoolArray) -> float:
 
 def _lifts(shares: Sequence[FloatArray], classes: Sequence[SymbolAttention]) -> Sequence[float]:
     """Lifts of other maps (n, 2, classes each) for the same classes, the mean over the maps."""
-    found = [
-        {row.kind: row.lift.mean for row in attention_by_class(one, np.zeros(one.shape[2]), 0, 1)}
-        for one in shares
-    ]
-    return [float(np.mean([lifts[one.kind] for lifts in found])) for one in classes]
+    found = [lifts(one) for one in shares]
+    return [float(np.mean([lift[one.kind] for lift in found])) for one in classes]

@@ -96,6 +96,20 @@ class SymbolAttention:
     lift: Interval
 
 
+def lifts(shares: FloatArray) -> dict[str, float]:
+    """Share of the attention over share of the ink, of each class with any ink.
+
+    Args:
+        shares: from `class_shares`, shape (expressions, 2, classes).
+    """
+    looked, written = shares.sum(axis=0)
+    return {
+        kind: float(looked[number] / written[number])
+        for number, kind in enumerate(CLASSES)
+        if written[number] > 0.0
+    }
+
+
 def attention_by_class(
     shares: FloatArray, symbols: FloatArray, seed: int, resamples: int = RESAMPLES
 ) -> list[SymbolAttention]:

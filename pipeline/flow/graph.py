@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Mapping, Set
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from hmer.errors import HmerError
+from pipeline.flow.ask import ask
 
 DVC = (sys.executable, "-m", "dvc")
 
@@ -49,16 +48,9 @@ def look(root: Path) -> Look:
     Raises:
         HmerError: DVC cannot read the project; its own words are in the message.
     """
-    done = subprocess.run(
-        [sys.executable, "-c", LOOK, str(root)],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
+    found = ask(
+        root, LOOK, lambda said: f"dvc cannot read the pipeline: {_complaint(root) or said[-500:]}"
     )
-    if done.returncode:
-        raise HmerError(f"dvc cannot read the pipeline: {_complaint(root) or done.stderr[-500:]}")
-    found = json.loads(done.stdout)
     graph = {stage: set(needs) for stage, needs in found["needs"].items()}
     # Where DVC cannot tell, for instance because another DVC is at work, each stage is asked.
     changed = graph if found["changed"] is None else found["changed"]

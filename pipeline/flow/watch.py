@@ -6,8 +6,6 @@ look is a process of its own (half a second): DVC stays out of the process that 
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import threading
 import time
@@ -16,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hmer.errors import HmerError
 from pipeline.dependencies import is_code
+from pipeline.flow.ask import ask
 from pipeline.sections import lookup, read_yaml
 
 LOCK = "dvc.lock"
@@ -47,18 +45,13 @@ def raw_hashes(root: Path) -> Hashes:
     Raises:
         HmerError: DVC cannot read the project; its own words are in the message.
     """
-    done = subprocess.run(
-        [sys.executable, "-c", LOOK, str(root)],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        last = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise HmerError(f"dvc cannot look at the raw data: {last}")
-    found = json.loads(done.stdout)
+    found = ask(root, LOOK, lambda said: f"dvc cannot look at the raw data: {_last_line(said)}")
     return {path: value for path, value in found.items() if not is_code(path)}
+
+
+def _last_line(said: str) -> str:
+    """Where Python puts the reason."""
+    return (said.strip() or "no message").splitlines()[-1]
 
 
 def last_hashes(root: Path, paths: Mapping[str, Any]) -> dict[str, str | None]:

@@ -11,6 +11,7 @@ from hmer.evaluation.symbol_attention import (
     attention_by_class,
     class_shares,
     is_informative,
+    lifts,
     membership,
     symbol_kind,
 )
@@ -73,6 +74,14 @@ def test_lift_is_the_ratio_of_the_mean_shares() -> None:
     assert (first.attention, first.ink, first.lift.mean) == pytest.approx((0.4, 0.2, 2.0))
     assert (first.lift.low, first.lift.high) == pytest.approx((1.0, 3.0))
     assert second.lift.mean == pytest.approx(0.25)
+    assert lifts(shares) == pytest.approx({"digit": 2.0, "letter": 0.25})
+
+
+def test_the_lift_of_a_class_that_hardly_any_expression_has() -> None:
+    """Most resamples do not hold it; the ratio itself needs none."""
+    shares = np.zeros((400, 2, len(CLASSES)))
+    shares[7, :, CLASSES.index("letter")] = 0.3, 0.1
+    assert lifts(shares) == pytest.approx({"letter": 3.0})
 
 
 def test_attention_beside_the_ink_is_no_classes() -> None:
