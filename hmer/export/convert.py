@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from hmer.export.extra import require
 from hmer.export.graphs import EncoderGraph, StepGraph
+from hmer.models.decoders.layer import DecoderLayer
 from hmer.models.mask_match import MaskMatch
 
 OPSET = 20
@@ -25,6 +26,18 @@ def encoder_names(layers: int) -> list[str]:
     """Outputs of the encoder in the order of `EncoderGraph`; all but the last go into a step."""
     parts = [f"{part}_{layer}" for part in ("keys", "values") for layer in range(layers)]
     return [*parts, "bias", "attention"]
+
+
+def cache_shapes(model: MaskMatch) -> list[list[int | str]]:
+    """Shape of every cache of a step, in order; names are sizes that vary."""
+    decoder = model.decoder
+    layers = cast(list[DecoderLayer], list(decoder.layers))
+    written: list[list[int | str]] = [
+        ["batch", "hypotheses", 2, "length", decoder.width] for _ in layers
+    ]
+    return written + [
+        ["batch", "hypotheses", layer.heads, "cells"] for layer in layers if layer.coverage
+    ]
 
 
 def convert_encoder(model: MaskMatch) -> Any:
@@ -48,10 +61,13 @@ def convert_step(model: MaskMatch) -> Any:
     batch, hypotheses, length, cells = map(
         torch.export.Dim, ("batch", "hypotheses", "length", "cells")
     )
-    layers, width = len(model.decoder.layers), model.decoder.width
+    layers = len(model.decoder.layers)
     images = torch.ones(3, 1, 3 * model.stride, 4 * model.stride)
     memory = list(EncoderGraph(model)(images)[:-1])
-    past = [torch.zeros(3, 5, 2, 7, width) for _ in range(layers)]
+    shapes = cache_shapes(model)
+    sizes = {"batch": 3, "hypotheses": 5, "length": 7, "cells": memory[-1].shape[-1]}
+    sides = {"batch": batch, "hypotheses": hypotheses, "length": length, "cells": cells}
+    past = [torch.zeros([n if isinstance(n, int) else sizes[n] for n in s]) for s in shapes]
     projected = {0: batch, 2: cells}
     return _convert(
         StepGraph(model),
@@ -59,10 +75,10 @@ def convert_step(model: MaskMatch) -> Any:
         (
             {0: batch, 1: hypotheses},
             [projected] * (2 * layers) + [{0: batch, 3: cells}],
-            [{0: batch, 1: hypotheses, 3: length}] * layers,
+            [{i: sides[n] for i, n in enumerate(s) if isinstance(n, str)} for s in shapes],
         ),
-        ["tokens", *encoder_names(layers)[:-1], *(f"past_{i}" for i in range(layers))],
-        ["logits", *(f"grown_{i}" for i in range(layers))],
+        ["tokens", *encoder_names(layers)[:-1], *(f"past_{i}" for i in range(len(shapes)))],
+        ["logits", *(f"grown_{i}" for i in range(len(shapes)))],
         {"tokens": {0: "batch", 1: "hypotheses"}, "bias": {3: "cells"}, "past_0": {3: "length"}},
     )
 

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from hmer.errors import HmerError
-from hmer.export.convert import OPSET, convert_encoder, convert_step, encoder_names, quantise
+from hmer.export.convert import (
+    OPSET,
+    cache_shapes,
+    convert_encoder,
+    convert_step,
+    encoder_names,
+    quantise,
+)
 from hmer.export.extra import require
 from hmer.export.graphs import exportable
 from hmer.export.runtime import ABOUT, ENCODER, KIND, STEP
@@ -84,8 +91,8 @@ def describe(
     model: MaskMatch, vocabulary: Vocabulary, render: RenderConfig, folder: Path, int8: bool
 ) -> dict[str, Any]:
     """What a program must know to read with the graphs in `folder`."""
-    layers, width = len(model.decoder.layers), model.decoder.width
-    memory = encoder_names(layers)[:-1]
+    memory = encoder_names(len(model.decoder.layers))[:-1]
+    past = cache_shapes(model)
     return {
         "kind": KIND,
         "name": RECOGNISER,
@@ -97,10 +104,10 @@ def describe(
         "sha256": {name: digest(folder / name) for name in (ENCODER, STEP)},
         "encoder": {"inputs": ["images"], "outputs": [*memory, "attention"]},
         "step": {
-            "inputs": ["tokens", *memory, *(f"past_{i}" for i in range(layers))],
-            "outputs": ["logits", *(f"grown_{i}" for i in range(layers))],
+            "inputs": ["tokens", *memory, *(f"past_{i}" for i in range(len(past)))],
+            "outputs": ["logits", *(f"grown_{i}" for i in range(len(past)))],
         },
-        "past": ["batch", "hypotheses", 2, "length", width],
+        "past": past,
     }
 
 

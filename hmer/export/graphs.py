@@ -97,12 +97,12 @@ class StepGraph(nn.Module):
         Args:
             tokens: int64 (B, K), the newest of each of K hypotheses.
             memory: from `EncoderGraph`, without the map.
-            past: per layer (B, K, 2, t, width), keys and values of the t tokens before.
+            past: see `TransformerDecoder.step`; never empty.
 
         Returns:
-            Logits (B, K, vocabulary), then per layer the grown `past`.
+            Logits (B, K, vocabulary), then the grown `past`.
         """
-        layers = len(past)
+        layers = len(self.decoder.layers)
         cross = CrossMemory(tuple(memory[:layers]), tuple(memory[layers:-1]), memory[-1])
         logits, grown = self.decoder.step(tokens, cross, tuple(past))
         return [logits, *grown]

@@ -45,8 +45,8 @@ class About(BaseModel):
     sha256: dict[str, str]
     encoder: Graph
     step: Graph
-    past: tuple[int | str, ...]
-    """Shape of every cache; names are sizes that vary, and `length` is 0 at the start."""
+    past: tuple[tuple[int | str, ...], ...]
+    """Shapes of the caches; names are sizes that vary, and `length` is 0 at the start."""
 
 
 class OnnxRecogniser(Recogniser):
@@ -70,9 +70,13 @@ class OnnxRecogniser(Recogniser):
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """See `Recogniser.step`."""
         if not past:
-            sizes = {"batch": tokens.shape[0], "hypotheses": tokens.shape[1], "length": 0}
-            shape = [sizes[n] if isinstance(n, str) else n for n in self.about.past]
-            past = tuple(torch.zeros(shape) for _ in self.about.step.outputs[1:])
+            batch, hypotheses = tokens.shape
+            cells = encoded.memory[-1].shape[-1]
+            sizes = {"batch": batch, "hypotheses": hypotheses, "length": 0, "cells": cells}
+            past = tuple(
+                torch.zeros([sizes[n] if isinstance(n, str) else n for n in shape])
+                for shape in self.about.past
+            )
         logits, *grown = _run(self._step, self.about.step, [tokens, *encoded.memory, *past])
         return logits, tuple(grown)
 

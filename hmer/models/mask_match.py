@@ -13,7 +13,8 @@ from torch.nn import functional
 from hmer.models.alignment import UNKNOWN, alignment_loss
 from hmer.models.attention import AttentionConfig, AttentionNetwork
 from hmer.models.cells import Cells, ink_cells
-from hmer.models.decoders.transformer import CrossMemory, DecoderConfig, TransformerDecoder
+from hmer.models.decoders.layer import DecoderConfig
+from hmer.models.decoders.transformer import CrossMemory, TransformerDecoder
 from hmer.models.encoders.catalog import EncoderConfig, build_encoder
 from hmer.models.encoders.compact import CompactConfig
 from hmer.models.interface import Batch, Encoded, Recogniser

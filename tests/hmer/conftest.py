@@ -17,7 +17,7 @@ from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
 from hmer.models.attention import AttentionConfig
 from hmer.models.cells import Cells, ink_cells
-from hmer.models.decoders.transformer import DecoderConfig, DecoderLayer
+from hmer.models.decoders.layer import DecoderConfig, DecoderLayer
 from hmer.models.encoders.compact import CompactConfig
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
 from hmer.models.store import save_module

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from hmer.models.decoders.arm import ArmConfig, AttentionRefinement, Gate
 from hmer.models.decoders.history import History
-from hmer.models.decoders.transformer import DecoderConfig
+from hmer.models.decoders.size import DecoderSize
 from hmer.models.dropout import Dropout
 from hmer.models.positions import sinusoid
 
@@ -25,7 +25,7 @@ Past = tuple[Any, ...]
 before have looked."""
 
 
-class RefinedDecoderConfig(DecoderConfig):
+class RefinedDecoderConfig(DecoderSize):
     """The same with the field's size."""
 
     layers: int = Field(3, ge=1, le=12)
@@ -66,7 +66,7 @@ class WordEmbedding(nn.Module):
 class RefinedLayer(nn.Module):
     """Post-norm self-attention, cross-attention and feed-forward (Vaswani et al., 2017)."""
 
-    def __init__(self, config: DecoderConfig) -> None:
+    def __init__(self, config: DecoderSize) -> None:
         super().__init__()
         width = config.width
         self.heads = config.heads
@@ -145,7 +145,7 @@ class RefinedDecoder(nn.Module):
     """
 
     def __init__(
-        self, config: DecoderConfig, arm: ArmConfig | None, gate: Gate | None = None
+        self, config: DecoderSize, arm: ArmConfig | None, gate: Gate | None = None
     ) -> None:
         super().__init__()
         self.width = config.width

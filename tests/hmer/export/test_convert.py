@@ -35,8 +35,10 @@ def test_sides_that_vary_have_names(exported: Path) -> None:
         "values_0": ["batch", 2, "cells", 8],
         "bias": ["batch", 1, 1, "cells"],
         "past_0": ["batch", "hypotheses", 2, "length", 16],
+        "past_1": ["batch", "hypotheses", 2, "cells"],
         "logits": ["batch", "hypotheses", 113],
         "grown_0": ["batch", "hypotheses", 2, "length + 1", 16],
+        "grown_1": ["batch", "hypotheses", 2, "cells"],
     }
 
 

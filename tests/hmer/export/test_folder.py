@@ -46,10 +46,12 @@ def test_what_is_written(stand_ins: None, model_folder: Path, tmp_path: Path) ->
     source = json.loads((model_folder / "model.json").read_text(encoding="utf-8"))
     for name in ("name", "render", "vocabulary"):
         assert about[name] == source[name]
-    assert about["step"]["inputs"] == ["tokens", "keys_0", "values_0", "bias", "past_0"]
-    assert about["step"]["outputs"] == ["logits", "grown_0"]
+    assert about["step"]["inputs"] == ["tokens", "keys_0", "values_0", "bias", "past_0", "past_1"]
+    assert about["step"]["outputs"] == ["logits", "grown_0", "grown_1"]
     assert about["encoder"]["outputs"] == ["keys_0", "values_0", "bias", "attention"]
-    assert about["past"] == ["batch", "hypotheses", 2, "length", 16]
+    written, covered = about["past"]
+    assert written == ["batch", "hypotheses", 2, "length", 16]
+    assert covered == ["batch", "hypotheses", 2, "cells"]
     assert (about["stride"], about["opset"], about["int8"]) == (8, 20, False)
     assert about["sha256"] == {n: digest(out / n) for n in ("encoder.onnx", "step.onnx")}
 

@@ -56,7 +56,7 @@ def test_the_graphs_compute_what_the_recogniser_does(model: MaskMatch) -> None:
     # Not padded to a multiple of 32 (75 cells are all of the map here).
     assert memory[-1].shape == (3, 1, 1, 75)
     past: tuple[torch.Tensor, ...] = ()
-    grown = [torch.zeros(3, 4, 2, 0, 16)]
+    grown = [torch.zeros(3, 4, 2, 0, 16), torch.zeros(3, 4, 2, 75)]
     rng = torch.Generator().manual_seed(1)
     for _ in range(5):
         tokens = torch.randint(3, 100, (3, 4), generator=rng)
@@ -64,6 +64,8 @@ def test_the_graphs_compute_what_the_recogniser_does(model: MaskMatch) -> None:
         mine, *grown = cast(list[torch.Tensor], StepGraph(model)(tokens, memory, grown))
         torch.testing.assert_close(mine, logits, rtol=0, atol=1e-4)
         torch.testing.assert_close(grown[0], past[0], rtol=0, atol=1e-4)
+        cells = past[1].shape[-1]  # padded to a multiple of 32, or not
+        torch.testing.assert_close(grown[1][..., :cells], past[1], rtol=0, atol=1e-4)
 
 
 def test_others_are_named() -> None:

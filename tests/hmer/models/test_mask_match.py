@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from hmer.models.attention import AttentionConfig
 from hmer.models.cells import Cells, ink_cells
-from hmer.models.decoders.transformer import DecoderConfig
+from hmer.models.decoders.layer import DecoderConfig
 from hmer.models.encoders.compact import CompactConfig
 from hmer.models.interface import Batch
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig

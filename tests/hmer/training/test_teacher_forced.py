@@ -19,7 +19,7 @@ from hmer.decoding.beam import beam_search
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.attention import AttentionConfig
-from hmer.models.decoders.transformer import DecoderConfig
+from hmer.models.decoders.layer import DecoderConfig
 from hmer.models.encoders.compact import CompactConfig
 from hmer.models.interface import Batch, Encoded, Recogniser
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig

@@ -14,7 +14,7 @@ from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.latex.vocabulary import vocabulary
 from hmer.models.attention import AttentionConfig
-from hmer.models.decoders.transformer import DecoderConfig
+from hmer.models.decoders.layer import DecoderConfig
 from hmer.models.encoders.compact import CompactConfig
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
 from hmer.models.store import save_module

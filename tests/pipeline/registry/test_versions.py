@@ -63,7 +63,7 @@ def tiny_model(folder: Path, seed: int) -> None:
     from hmer.latex.vocabulary import vocabulary
     from hmer.models.attention import AttentionConfig
     from hmer.models.catalog import build_recogniser
-    from hmer.models.decoders.transformer import DecoderConfig
+    from hmer.models.decoders.layer import DecoderConfig
     from hmer.models.encoders.compact import CompactConfig
     from hmer.models.mask_match import MaskMatchConfig
     from hmer.models.store import save_module

@@ -11,24 +11,26 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
 
-from hmer.models.decoders.transformer import (
-    CrossMemory,
-    DecoderConfig,
-    DecoderLayer,
-    TransformerDecoder,
-)
+from hmer.models.decoders.layer import DecoderConfig, DecoderLayer
+from hmer.models.decoders.transformer import CrossMemory, TransformerDecoder
 
 WIDTH, HEADS, CLASSES = 16, 2, 7
-CONFIG = DecoderConfig(layers=2, width=WIDTH, heads=HEADS, feedforward=24, dropout=0.1)
+CHANNELS = 5
+CONFIG = DecoderConfig(
+    layers=2, width=WIDTH, heads=HEADS, feedforward=24, dropout=0.1, coverage=CHANNELS
+)
+PLAIN = CONFIG.model_copy(update={"coverage": 0})
 
 
-def decoder(seed: int = 0) -> TransformerDecoder:
+def decoder(seed: int = 0, config: DecoderConfig = CONFIG) -> TransformerDecoder:
     torch.manual_seed(seed)
-    made = TransformerDecoder(CONFIG, CLASSES)
+    made = TransformerDecoder(config, CLASSES)
     with torch.no_grad():
         for name, parameter in made.named_parameters():
             if name.endswith("bias"):
                 parameter.normal_(std=0.3)
+            elif "coverage" in name:  # so that it moves the attention by much
+                parameter.normal_(std=1.0)
     return made.eval()
 
 
@@ -46,19 +48,35 @@ def some_tokens(batch: int, length: int, seed: int = 0) -> Tensor:
     return torch.randint(CLASSES, (batch, length), generator=torch.Generator().manual_seed(seed))
 
 
-def mix(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """One query (width,) over n keys and values, all heads; the answer and the mean weights."""
-    size, answers, mean = WIDTH // HEADS, [], torch.zeros(len(keys))
+def mix(
+    query: Tensor, keys: Tensor, values: Tensor, bias: Tensor, lower: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """One query (width,) over n keys and values, all heads.
+
+    `lower` (heads, n) is taken from the logits. The answer and the weights (heads, n).
+    """
+    size, answers, looks = WIDTH // HEADS, [], []
     for head in range(HEADS):
         part = slice(head * size, (head + 1) * size)
-        raw = [
-            math.exp(float(query[part] @ key[part]) / math.sqrt(size) + float(b))
-            for key, b in zip(keys, bias, strict=True)
-        ]
+        raw = []
+        for cell, (key, b) in enumerate(zip(keys, bias, strict=True)):
+            logit = float(query[part] @ key[part]) / math.sqrt(size) + float(b)
+            raw.append(math.exp(logit - (0.0 if lower is None else float(lower[head, cell]))))
         weights = torch.tensor(raw) / sum(raw)
         answers.append((weights[:, None] * values[:, part]).sum(0))
-        mean += weights / HEADS
-    return torch.cat(answers), mean
+        looks.append(weights)
+    return torch.cat(answers), torch.stack(looks)
+
+
+def lowered(layer: DecoderLayer, covered: Tensor) -> Tensor | None:
+    """What the logits (heads, n) are lowered by, cell by cell, after a coverage (heads, n)."""
+    if (found := layer.coverage) is None:
+        return None
+    cells = []
+    for cell in range(covered.shape[1]):
+        hidden = found.hidden.weight @ (4.0 * covered[:, cell]) + found.hidden.bias
+        cells.append(found.project.weight @ hidden.clamp(min=0.0))
+    return torch.stack(cells, dim=1)
 
 
 def slow(
@@ -83,11 +101,15 @@ def slow(
         far = layer.cross_project(content + code)[:, :WIDTH]
         seen = layer.cross_project(content)[:, WIDTH:]
         looks, following = [], []
+        covered = torch.zeros(HEADS, len(content))
         for t, x in enumerate(rows):
             said, _ = mix(query[t], key[: t + 1], value[: t + 1], torch.zeros(t + 1))
             x = x + layer.self_merge(said)
-            answer, look = mix(layer.cross_query(layer.norm_cross(x)), far, seen, bias)
-            looks.append(look)
+            question = layer.cross_query(layer.norm_cross(x))
+            _, first = mix(question, far, seen, bias)
+            answer, look = mix(question, far, seen, bias, lowered(layer, covered))
+            covered = covered + first
+            looks.append(look.mean(dim=0))
             x = x + layer.cross_merge(answer)
             hidden = layer.forward_in(layer.norm_forward(x))
             hidden = hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2)))
@@ -96,9 +118,10 @@ def slow(
     return torch.stack([made.head(made.norm(x)) for x in rows]), torch.stack(looks)
 
 
+@pytest.mark.parametrize("config", [CONFIG, PLAIN], ids=["coverage", "plain"])
 @torch.no_grad()
-def test_slow_decoder_agrees() -> None:
-    made, (content, code, bias), tokens = decoder(), grid(), some_tokens(2, 5)
+def test_slow_decoder_agrees(config: DecoderConfig) -> None:
+    made, (content, code, bias), tokens = decoder(config=config), grid(), some_tokens(2, 5)
     memory = made.remember(content, code, bias)
     logits, looks = made(tokens, memory), made.cross_attention(tokens, memory)
     assert looks.shape == (2, 5, 6)
@@ -110,21 +133,38 @@ def test_slow_decoder_agrees() -> None:
         torch.testing.assert_close(looks[b], seen, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("config", [CONFIG, PLAIN], ids=["coverage", "plain"])
 @torch.no_grad()
-def test_step_by_step_is_all_at_once() -> None:
-    made, memory = decoder(), decoder().remember(*grid())
+def test_step_by_step_is_all_at_once(config: DecoderConfig) -> None:
+    made = decoder(config=config)
+    memory = made.remember(*grid())
     tokens = some_tokens(2 * 3, 6).view(2, 3, 6)
     past: tuple[Tensor, ...] = ()
     stepped = []
     for position in range(6):
         logits, past = made.step(tokens[..., position], memory, past)
         assert logits.shape == (2, 3, CLASSES)
-        assert [cache.shape for cache in past] == [(2, 3, 2, position + 1, WIDTH)] * 2
+        written, covered = [(2, 3, 2, position + 1, WIDTH)] * 2, [(2, 3, HEADS, 6)] * 2
+        assert [cache.shape for cache in past] == written + (covered if config.coverage else [])
         stepped.append(logits)
     for hypothesis in range(3):
         forced = made(tokens[:, hypothesis], memory)
         found = torch.stack([logits[:, hypothesis] for logits in stepped], dim=1)
         torch.testing.assert_close(found, forced, rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_coverage_is_what_has_been_read() -> None:
+    """Before the first token nothing has; afterwards the same token finds another page."""
+    plain, made = decoder(config=PLAIN), decoder()
+    assert plain.load_state_dict(made.state_dict(), strict=False).missing_keys == []
+    for layer in cast(list[DecoderLayer], list(made.layers)):
+        assert layer.coverage is not None
+        layer.coverage.hidden.bias.zero_()
+    tokens, memory = torch.full((2, 3), 4), made.remember(*grid())
+    with_coverage, without = made(tokens, memory), plain(tokens, memory)
+    torch.testing.assert_close(with_coverage[:, 0], without[:, 0], rtol=0, atol=1e-5)
+    assert not torch.allclose(with_coverage[:, 1:], without[:, 1:], rtol=0, atol=1e-2)
 
 
 @torch.no_grad()
