@@ -34,6 +34,7 @@ from hmer.latex.grammar import caption_grammar
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.catalog import build_recogniser
 from hmer.models.interface import Encoded, Recogniser
+from hmer.models.older import as_it_was
 from hmer.models.store import load_weights, read_about
 
 Source = str | Path | bytes | NDArray[np.uint8] | Ink
@@ -110,7 +111,8 @@ class Recognizer:
         try:
             vocabulary = Vocabulary.from_json(json.dumps(about["vocabulary"]))
             render = RenderConfig.model_validate(about["render"])
-            model = build_recogniser(about["name"], about["config"], vocabulary)
+            config = as_it_was(about["name"], about["config"])
+            model = build_recogniser(about["name"], config, vocabulary)
         except (KeyError, ValidationError, HmerError) as error:
             raise HmerError(
                 f"{weights.with_suffix('.json')}: does not describe a recogniser of this version "
