@@ -70,7 +70,8 @@ def seconds(model: Recogniser, made: list[Batch], *, plain: bool) -> float:
 
     backends = [SDPBackend.MATH] if plain else [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
     with sdpa_kernel(backends):
-        step(made[0])
+        for one in made:  # oneDNN compiles each new shape; a training sees few, again and again
+            step(one)
         began = time.process_time()
         for one in made:
             step(one)
