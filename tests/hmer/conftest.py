@@ -36,8 +36,11 @@ def drawn_expressions() -> tuple[Ink, ...]:
     return tuple(ink for ink in found if ink is not None)
 
 
-def save_recogniser(folder: Path, stop: float = 3.0) -> Path:
-    """An untrained recogniser that has its opinions, and different ones of different images."""
+def save_recogniser(folder: Path, stop: float = 3.0, *, sure: bool = False) -> Path:
+    """An untrained recogniser that has its opinions, and different ones of different images.
+
+    Its wish to stop is a matter of the image, unless it is `sure`.
+    """
     torch.manual_seed(3)
     words = vocabulary("wap")
     model = MaskMatch(TINY, len(words)).eval()
@@ -54,6 +57,8 @@ def save_recogniser(folder: Path, stop: float = 3.0) -> Path:
         layer.cross_merge.weight.mul_(8.0)
         model.decoder.head.weight.mul_(12.0)
         model.decoder.head.bias[[words.sos, words.eos]] = stop
+        if sure:
+            model.decoder.head.weight[[words.sos, words.eos]] = 0.0
     folder.mkdir(parents=True, exist_ok=True)
     about = {
         "kind": "recogniser",
@@ -75,7 +80,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def terse_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recogniser that would rather write nothing, and is rather sure of it."""
-    return save_recogniser(tmp_path_factory.mktemp("terse"), stop=25.0)
+    return save_recogniser(tmp_path_factory.mktemp("terse"), stop=25.0, sure=True)
 
 
 @pytest.fixture
