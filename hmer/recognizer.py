@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import ValidationError
 
 from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
@@ -32,10 +30,8 @@ from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.grammar import caption_grammar
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.catalog import build_recogniser
 from hmer.models.interface import Encoded, Recogniser
-from hmer.models.older import as_it_was
-from hmer.models.store import load_weights, read_about
+from hmer.models.saved import load_recogniser
 
 Source = str | Path | bytes | NDArray[np.uint8] | Ink
 """A file (picture or InkML), the bytes of a picture, a prepared image, or ink in any unit."""
@@ -100,26 +96,8 @@ class Recognizer:
         weights = Path(path or SHIPPED)
         if is_exported(weights):
             return cls(*load_exported(weights))
-        weights = weights / "model.safetensors" if weights.is_dir() else weights
-        if not weights.is_file():
-            raise HmerError(
-                f"{weights}: no model there; train one (make repro) or name one with --model"
-            )
-        about = read_about(weights)
-        if about.get("kind") != "recogniser":
-            raise HmerError(f"{weights}: is not a recogniser but: {about.get('kind')}")
-        try:
-            vocabulary = Vocabulary.from_json(json.dumps(about["vocabulary"]))
-            render = RenderConfig.model_validate(about["render"])
-            config = as_it_was(about["name"], about["config"])
-            model = build_recogniser(about["name"], config, vocabulary)
-        except (KeyError, ValidationError, HmerError) as error:
-            raise HmerError(
-                f"{weights.with_suffix('.json')}: does not describe a recogniser of this version "
-                f"({_reason(error)}); train the model again"
-            ) from None
-        load_weights(model, weights)
-        return cls(model.for_reading(), vocabulary, render)
+        found = load_recogniser(weights)
+        return cls(found.model.for_reading(), found.vocabulary, found.render)
 
     def prepare(self, source: Source) -> NDArray[np.uint8]:
         """The source as an image at the recogniser's scale: (H, W), ink 255 on 0.
@@ -265,11 +243,3 @@ def is_blank(source: Source) -> bool:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
     return bool(levels.size) and int(np.ptp(levels)) < _EVEN
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong with a model's description, in one line."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return f"no {error}" if isinstance(error, KeyError) else str(error)

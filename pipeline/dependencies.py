@@ -7,11 +7,14 @@ training. So the list is computed, and a test compares.
 from __future__ import annotations
 
 import ast
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipeline.declaration import declarations
 from pipeline.imports import PACKAGES, reach
 from pipeline.outputs import atomic_file
+
+SHIPPED = "hmer/shipped"
+"""The recogniser that comes with the package: weights, not code."""
 
 WITNESSES = frozenset(
     {
@@ -58,8 +61,8 @@ def code_deps(stage: str, root: Path) -> list[str]:
 
 
 def is_code(dep: str) -> bool:
-    """Whether a dependency of `dvc.yaml` is code of this project."""
-    return dep.split("/")[0] in PACKAGES
+    """Whether a dependency of `dvc.yaml` is code of this project; the shipped weights are none."""
+    return dep.split("/")[0] in PACKAGES and not PurePosixPath(dep).is_relative_to(SHIPPED)
 
 
 def outdated_deps(root: Path) -> list[str]:

@@ -119,7 +119,8 @@ def run_phase(
         show = data / "val.parquet"
         return attend(config, render, data / "train.parquet", encoder, folder, run, 3, show)
     choice = ModelConfig.model_validate(model)
-    return finetune(config, choice, render, data, encoder, attention, folder, run, 3)
+    start = Path(config.start) if config.goes_on else None
+    return finetune(config, choice, render, data, encoder, attention, start, folder, run, 3)
 
 
 @pytest.fixture(scope="session")

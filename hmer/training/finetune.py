@@ -12,11 +12,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -35,12 +35,16 @@ from hmer.models.choice import ModelConfig
 from hmer.models.interface import Batch, Recogniser
 from hmer.models.store import save_module
 from hmer.training.fit import fit
+from hmer.training.further import further
 from hmer.training.initial import Init, initial
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.run import RunContext
 from hmer.training.synthesis import SynthesisConfig, mixed
 from hmer.training.teacher_forced import teacher_forced
+
+PHASES = "data/models/attend"
+"""Stands for the weights of both phases before."""
 
 
 class FinetuneConfig(BaseModel):
@@ -53,6 +57,11 @@ class FinetuneConfig(BaseModel):
         description="start from nothing, from the encoder, or from encoder and attention; auto: "
         "from all that the recogniser has a place for",
     )
+    start: str = Field(
+        PHASES,
+        description="folder that it starts from: what the phases before have made, or a trained "
+        "recogniser (hmer/shipped is one) to go on from",
+    )
     labels: float = Field(1.0, gt=0, le=1, description="share of the training captions used")
     optimisation: OptimisationConfig
     batch: BatchConfig = BatchConfig()
@@ -64,6 +73,20 @@ class FinetuneConfig(BaseModel):
     average: float = Field(0.99, ge=0, lt=1, description="decay of the weight average; 0: none")
     synthesis: SynthesisConfig = SynthesisConfig()
     validate_on: int = Field(256, ge=1, description="validation expressions looked at per leg")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it starts from a trained recogniser."""
+        return self.start != PHASES
+
+    @model_validator(mode="after")
+    def _starts_from_one(self) -> Self:
+        if self.goes_on and self.init != "auto":
+            raise ValueError(
+                f"start is {self.start}, so nothing is taken from the phases before; leave init "
+                "at auto"
+            )
+        return self
 
 
 class Finetune(SteppedModule):
@@ -122,6 +145,7 @@ def finetune(
     dataset: Path,
     encoder: Path,
     attention: Path,
+    start: Path | None,
     out: Path,
     run: RunContext,
     seed: int,
@@ -135,6 +159,7 @@ def finetune(
         dataset: folder with train.parquet, val.parquet, vocabulary.json.
         encoder: weights from phase 1.
         attention: weights from phase 2.
+        start: folder of a recogniser to go on from, in place of both.
         out: existing directory; gets model.safetensors, model.json, curves.csv, metrics.json.
         run: surroundings.
         seed: of everything random.
@@ -148,7 +173,8 @@ def finetune(
     train: Expressions = load_expressions(dataset / "train.parquet").share(config.labels, seed)
     val = load_expressions(dataset / "val.parquet").head(config.validate_on)
     torch.manual_seed(seed)
-    model = initial(choice, config.init, vocabulary, encoder, attention)
+    known = further(choice, start, vocabulary, render) if start else None
+    model = known.model if known else initial(choice, config.init, vocabulary, encoder, attention)
     module = Finetune(config, model, max(2, round(config.block * render.unit)), seed)
     augmentation, scales = split_scale(config.augment)
     lengths = np.array([len(tokens) for tokens in train.tokens], dtype=np.int64)
@@ -170,6 +196,7 @@ def finetune(
         "config": best.config.model_dump(mode="json"),
         "render": render.model_dump(mode="json"),
         "vocabulary": json.loads(vocabulary.to_json()),
+        **({"start": known.digest} if known else {}),
     }
     save_module(best.for_reading(), out / "model.safetensors", about)
     module.curves.write(out / "curves.csv")

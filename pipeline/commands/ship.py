@@ -24,11 +24,12 @@ def ship(
     ] = None,
 ) -> None:
     """Put a trained recogniser into the package, for everyone: half precision, with a card."""
-    from pipeline.registry.shipping import FOLDER, ship
+    from pipeline.dependencies import SHIPPED
+    from pipeline.registry.shipping import ship
 
     try:
         text = notes.read_text(encoding="utf-8") if notes else ""
     except OSError as error:
         raise HmerError(f"--notes: {notes} cannot be read ({error.strerror})") from None
     root = project_root()
-    sys.stdout.write(f"{ship(root / model, root / evaluation, root / FOLDER, text)}\n")
+    sys.stdout.write(f"{ship(root / model, root / evaluation, root / SHIPPED, text)}\n")

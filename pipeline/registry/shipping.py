@@ -11,7 +11,6 @@ from hmer.models.store import read_about, save_module
 from hmer.recognizer import Recognizer
 from pipeline.outputs import atomic_outputs
 
-FOLDER = "hmer/shipped"
 CARD = "MODEL_CARD.md"
 LARGEST = 16 * 2**20
 """Bytes that the weights may have."""

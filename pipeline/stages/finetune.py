@@ -1,4 +1,4 @@
-"""Stage `finetune`: the whole recogniser, with labels, from the two trainings before."""
+"""Stage `finetune`: the whole recogniser, with labels, from the phases before or a finished one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ def main(stage: Stage) -> None:
     stage.input("data/dataset/vocabulary.json")
     encoder = stage.input("data/models/pretrain/encoder.safetensors")
     attention = stage.input("data/models/attend/attention.safetensors")
+    start = stage.input(config.start) if config.goes_on else None
     require_passed(stage.input("reports/validation/gate.json"))
     settings = {"model": choice.model_dump(), **config.model_dump(mode="json")}
     with stage.tracked(settings) as tracker, stage.outputs("data/models/finetune") as out:
         run = RunContext(stage.resume, tracker.logger, stage.progress)
-        finetune(config, choice, base.render, dataset, encoder, attention, out, run, base.seed)
+        finetune(
+            config, choice, base.render, dataset, encoder, attention, start, out, run, base.seed
+        )
         tracker.outputs(out)
 
 

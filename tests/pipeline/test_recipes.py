@@ -76,7 +76,7 @@ def test_a_recipe_runs_and_resumes_exactly(name: str, small_dataset: Path, tmp_p
     def third(phase: str, logger: Any = None) -> None:
         finetune(
             cut_short(params.finetune), params.model, render, small_dataset, encoder, attention,
-            folders[phase], run(phase, logger), SEED,
+            None, folders[phase], run(phase, logger), SEED,
         )  # fmt: skip
 
     third("clean")

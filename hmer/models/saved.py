@@ -1,0 +1,72 @@
+"""A trained recogniser on disk: its network, its vocabulary and its scale."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from hmer.errors import HmerError
+from hmer.ink.render import RenderConfig
+from hmer.latex.vocabulary import Vocabulary
+from hmer.models.catalog import build_recogniser
+from hmer.models.interface import Recogniser
+from hmer.models.older import as_it_was
+from hmer.models.store import load_weights, read_about
+
+
+class Saved(NamedTuple):
+    """What one model folder holds."""
+
+    name: str
+    """Of the kind of recogniser: `mask-match`, `comer`, ..."""
+    model: Recogniser
+    """With its weights, ready to be trained on."""
+    vocabulary: Vocabulary
+    render: RenderConfig
+    """How it wants ink to be drawn."""
+    digest: str
+    """SHA-256 of the weights."""
+
+
+def weights_file(path: Path) -> Path:
+    """The weights in a model folder; a file is taken as it is."""
+    return path / "model.safetensors" if path.is_dir() else path
+
+
+def load_recogniser(path: Path) -> Saved:
+    """Load a model folder (model.safetensors with model.json) or its weights file.
+
+    Raises:
+        HmerError: it is missing, damaged, or not a recogniser.
+    """
+    weights = weights_file(path)
+    if not weights.is_file():
+        raise HmerError(
+            f"{weights}: no model there; train one (make repro) or name one with --model"
+        )
+    about = read_about(weights)
+    if about.get("kind") != "recogniser":
+        raise HmerError(f"{weights}: is not a recogniser but: {about.get('kind')}")
+    try:
+        vocabulary = Vocabulary.from_json(json.dumps(about["vocabulary"]))
+        render = RenderConfig.model_validate(about["render"])
+        name = str(about["name"])
+        model = build_recogniser(name, as_it_was(name, about["config"]), vocabulary)
+    except (KeyError, ValidationError, HmerError) as error:
+        raise HmerError(
+            f"{weights.with_suffix('.json')}: does not describe a recogniser of this version "
+            f"({_reason(error)}); train the model again"
+        ) from None
+    load_weights(model, weights)
+    return Saved(name, model, vocabulary, render, str(about["sha256"]))
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a model's description, in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"no {error}" if isinstance(error, KeyError) else str(error)
