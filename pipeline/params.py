@@ -6,10 +6,11 @@ A stage reads its own section only (`Stage.config`), so that it depends on its o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from hmer.data.ingest import IngestConfig
 from hmer.errors import HmerError
@@ -22,6 +23,7 @@ from pipeline.base import BaseConfig
 from pipeline.flow.orchestration import FlowConfig
 from pipeline.gate.expectations import ValidateConfig
 from pipeline.monitor.config import MonitorConfig
+from pipeline.registry.champion import FOLDER as CHAMPION
 from pipeline.registry.promotion import RegisterConfig
 from pipeline.sections import explain, inherit, read_yaml
 
@@ -45,6 +47,18 @@ class Params(BaseModel):
     register_: RegisterConfig = Field(alias="register")
     flow: FlowConfig = Field(default_factory=FlowConfig)
     monitor: MonitorConfig = Field(default_factory=MonitorConfig)
+
+    @field_validator("finetune")
+    @classmethod
+    def _starts_from_what_stays(cls, config: FinetuneConfig) -> FinetuneConfig:
+        if PurePosixPath(config.start).is_relative_to(CHAMPION):
+            raise PydanticCustomError(
+                "start",
+                "start is {folder}, which a run replaces, so that it would be trained anew for "
+                "ever; copy it to a folder of your own and name that",
+                {"folder": config.start},
+            )
+        return config
 
 
 def load_params(path: Path) -> Params:

@@ -23,7 +23,7 @@ class Saved(NamedTuple):
     name: str
     """Of the kind of recogniser: `mask-match`, `comer`, ..."""
     model: Recogniser
-    """With its weights, ready to be trained on."""
+    """With its weights; without what only training needs, if that was left out."""
     vocabulary: Vocabulary
     render: RenderConfig
     """How it wants ink to be drawn."""
@@ -44,9 +44,7 @@ def load_recogniser(path: Path) -> Saved:
     """
     weights = weights_file(path)
     if not weights.is_file():
-        raise HmerError(
-            f"{weights}: no model there; train one (make repro) or name one with --model"
-        )
+        raise HmerError(f"{weights}: no model there; train one (make repro) or name another folder")
     about = read_about(weights)
     if about.get("kind") != "recogniser":
         raise HmerError(f"{weights}: is not a recogniser but: {about.get('kind')}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
+from hmer.models.catalog import recogniser_entry
 from hmer.models.choice import ModelConfig
 from hmer.models.saved import Saved, load_recogniser
 
@@ -15,6 +16,8 @@ def further(
     choice: ModelConfig, start: Path, vocabulary: Vocabulary, render: RenderConfig
 ) -> Saved:
     """The recogniser in the folder `start`, if it is of the kind that is to be trained.
+
+    Parts that only training needs are not in the folder: they have fresh weights.
 
     Args:
         choice: which recogniser; what it says of sizes must be so.
@@ -25,7 +28,10 @@ def further(
     Raises:
         HmerError: it is missing, damaged, or of another kind, size, vocabulary or scale.
     """
-    found = load_recogniser(start)
+    try:
+        found = load_recogniser(start)
+    except HmerError as error:
+        raise HmerError(f"finetune.start: {error}") from None
     if found.name != choice.name:
         raise HmerError(
             f"finetune.start: {start} holds a {found.name}, but model.name is {choice.name}; "
@@ -47,7 +53,10 @@ def further(
         raise HmerError(
             f"finetune.start: {start} has another {other} than model.{other} says; leave that out"
         )
-    return found
+    # A finished recogniser has lost what only training needs; that begins anew.
+    model = recogniser_entry(found.name).build(found.model.config, vocabulary)
+    model.load_state_dict({**model.state_dict(), **found.model.state_dict()})
+    return found._replace(model=model)
 
 
 def _other(trained: object, wanted: object, given: object, place: str = "") -> str:

@@ -35,6 +35,12 @@ def test_no_dependency_is_stale() -> None:
     assert outdated_deps(ROOT) == [], "run `make deps`"
 
 
+def test_a_training_may_start_from_the_shipped_weights_which_are_no_code() -> None:
+    assert "data/models/attend" in STAGES["finetune"].deps
+    assert is_code("hmer/models/store.py")
+    assert not is_code("hmer/shipped") and not is_code("hmer/shipped/model.safetensors")
+
+
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 def test_what_is_declared_exists(stage: Declaration) -> None:
     assert (ROOT / "pipeline/stages" / f"{stage.name}.py").is_file()

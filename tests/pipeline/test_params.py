@@ -69,6 +69,8 @@ def test_settings_go_on_top(project: Path) -> None:
         (None, ["base.seed=[1"], "the value is not valid YAML"),
         (None, ["base..seed=1"], "expected dotted.key=value"),
         (None, ["finetune.init=sometimes"], "finetune.init = 'sometimes'"),
+        (None, ["finetune.start=data/models/champion"], "copy it to a folder of your own"),
+        (None, ["finetune.start=a", "finetune.init=scratch"], "leave init at auto"),
     ],
 )
 def test_nothing_is_written_unless_all_is_valid(
