@@ -14,21 +14,21 @@ from hmer.data.buckets import BatchConfig
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.schema import read_quarantine
 from hmer.decoding.bidirectional import DecodingConfig
-from hmer.evaluation.cross_attention import judge_cross_attention
-from hmer.evaluation.degraded import OCCLUSION, Series, all_series
+from hmer.evaluation.attention.cross_attention import judge_cross_attention
+from hmer.evaluation.attention.findings import LocalisationConfig
+from hmer.evaluation.attention.localisation import localise
 from hmer.evaluation.index import index_page
-from hmer.evaluation.localisation import localise
-from hmer.evaluation.localisation_findings import LocalisationConfig
-from hmer.evaluation.occlusion_config import OcclusionConfig
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.reading import read_all
 from hmer.evaluation.report import write_report
 from hmer.evaluation.result import EvaluationResult, ReportConfig
-from hmer.evaluation.retrieval import retrieve
-from hmer.evaluation.retrieval_scores import RetrievalConfig
-from hmer.evaluation.robustness import robustness_curves
-from hmer.evaluation.robustness_section import robustness_sections
-from hmer.evaluation.robustness_trials import read_series, readings_at_most
+from hmer.evaluation.retrieval.retrieval import retrieve
+from hmer.evaluation.retrieval.scores import RetrievalConfig
+from hmer.evaluation.robustness.config import OcclusionConfig
+from hmer.evaluation.robustness.curves import robustness_curves
+from hmer.evaluation.robustness.degraded import OCCLUSION, Series, all_series
+from hmer.evaluation.robustness.readings import read_series, readings_at_most
+from hmer.evaluation.robustness.section import robustness_sections
 from hmer.evaluation.section import Section
 from hmer.recognizer import Recognizer
 

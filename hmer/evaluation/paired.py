@@ -10,7 +10,7 @@ import numpy as np
 
 from hmer.errors import HmerError
 from hmer.evaluation.bootstrap import RESAMPLES, Interval, paired_difference, paired_ratio
-from hmer.evaluation.trials import Trial
+from hmer.evaluation.robustness.trials import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class PairedDifference:
 def compare_trials(
     mine: Iterable[Trial], other: Iterable[Trial], seed: int = 0, resamples: int = RESAMPLES
 ) -> list[PairedDifference]:
-    """Pair the trials of two runs by series, level and id; see `hmer.evaluation.trials`.
+    """Pair the trials of two runs by series, level and id; see `hmer.evaluation.robustness.trials`.
 
     Trials that only one run has are left out.
 

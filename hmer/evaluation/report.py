@@ -23,8 +23,8 @@ from hmer.evaluation.figures.samples import sample_sheet
 from hmer.evaluation.metrics import MetricsSummary
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.result import EvaluationResult, Findings, ReportConfig, draw_samples, find
+from hmer.evaluation.robustness.trials import TRIALS
 from hmer.evaluation.tables import worst_first, write_tables
-from hmer.evaluation.trials import TRIALS
 
 OPTIONAL = ("samples_*.png", "attention_*.png", "occlusion.*", TRIALS, "*-*.csv", "*-*.png")
 """Files that a report has only where there is something to show."""

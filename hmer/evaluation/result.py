@@ -20,9 +20,9 @@ from hmer.evaluation.calibration import (
 )
 from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary
 from hmer.evaluation.prediction import Prediction, confidences, correctness
-from hmer.evaluation.robustness import RobustnessPoint
+from hmer.evaluation.robustness.curves import RobustnessPoint
+from hmer.evaluation.robustness.trials import Trial
 from hmer.evaluation.section import Section
-from hmer.evaluation.trials import Trial
 
 
 class ReportConfig(BaseModel):

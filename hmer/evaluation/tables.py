@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.result import EvaluationResult, Findings
-from hmer.evaluation.trials import PREDICTIONS as PREDICTIONS_FILE
-from hmer.evaluation.trials import TRIALS, write_trials
+from hmer.evaluation.robustness.trials import PREDICTIONS as PREDICTIONS_FILE
+from hmer.evaluation.robustness.trials import TRIALS, write_trials
 
 DIGITS = 4
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hmer.evaluation.attention import entropy, ink_lift, upsample
+from hmer.evaluation.attention.maps import entropy, ink_lift, upsample
 from hmer.evaluation.diff import Marked, mark
 from hmer.evaluation.figures.canvas import (
     MONO,

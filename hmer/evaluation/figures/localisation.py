@@ -10,9 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
 from hmer.evaluation.annotated import Annotated
-from hmer.evaluation.attention import upsample
+from hmer.evaluation.attention.glances import Looked
+from hmer.evaluation.attention.maps import upsample
+from hmer.evaluation.attention.pointing import peaks
+from hmer.evaluation.attention.symbols import SymbolAttention
 from hmer.evaluation.bootstrap import Interval
-from hmer.evaluation.cross_attention_glances import Looked
 from hmer.evaluation.figures.canvas import (
     BLUE,
     MONO,
@@ -30,8 +32,6 @@ from hmer.evaluation.figures.canvas import (
 )
 from hmer.evaluation.figures.pictures import fitted, on_paper, place
 from hmer.evaluation.images import FloatArray
-from hmer.evaluation.pointing import peaks
-from hmer.evaluation.symbol_attention import SymbolAttention
 
 WIDTH, MARGIN, GAP = 12.6, 0.35, 0.28  # inches
 TALLEST = 1.1

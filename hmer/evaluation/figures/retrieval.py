@@ -24,7 +24,7 @@ from hmer.evaluation.figures.canvas import (
     style,
 )
 from hmer.evaluation.figures.pictures import on_paper
-from hmer.evaluation.retrieval_features import symbol_crop
+from hmer.evaluation.retrieval.features import symbol_crop
 
 WIDTH, MARGIN = 12.6, 0.35  # inches
 COLUMNS = 2

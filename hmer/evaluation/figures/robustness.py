@@ -27,7 +27,7 @@ from hmer.evaluation.figures.canvas import (
 from hmer.evaluation.figures.pictures import fitted, on_paper, place
 from hmer.evaluation.figures.typeset import wrap
 from hmer.evaluation.images import FloatArray, Image
-from hmer.evaluation.robustness import RobustnessPoint
+from hmer.evaluation.robustness.curves import RobustnessPoint
 
 CELL, GAP, MARGIN, LABEL = 3.0, 0.3, 0.35, 0.7  # inches
 TALLEST = 0.9

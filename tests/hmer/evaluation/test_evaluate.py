@@ -24,13 +24,13 @@ from hmer.data.schema import (
 from hmer.data.sources.synthetic import SyntheticConfig
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
+from hmer.evaluation.attention.findings import LocalisationConfig
 from hmer.evaluation.evaluate import UNREADABLE, EvaluateConfig, evaluate
-from hmer.evaluation.localisation_findings import LocalisationConfig
-from hmer.evaluation.occlusion_config import OcclusionConfig
 from hmer.evaluation.reading import read_all
 from hmer.evaluation.result import ReportConfig
-from hmer.evaluation.retrieval_scores import RetrievalConfig
-from hmer.evaluation.trials import read_trials
+from hmer.evaluation.retrieval.scores import RetrievalConfig
+from hmer.evaluation.robustness.config import OcclusionConfig
+from hmer.evaluation.robustness.trials import read_trials
 from hmer.ink.codec import pack, unpack
 from hmer.recognizer import Recognizer
 

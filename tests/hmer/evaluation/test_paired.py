@@ -6,7 +6,7 @@ import pytest
 
 from hmer.errors import HmerError
 from hmer.evaluation.paired import compare_trials
-from hmer.evaluation.trials import Trial
+from hmer.evaluation.robustness.trials import Trial
 
 TRUTHS = {"a": ["1", "+"], "b": ["2"], "c": ["3"], "d": ["4"]}
 

@@ -14,9 +14,9 @@ from hmer.evaluation.figures.canvas import new_figure
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.report import write_report
 from hmer.evaluation.result import EvaluationResult, ReportConfig
-from hmer.evaluation.robustness import robustness_curve
+from hmer.evaluation.robustness.curves import robustness_curve
+from hmer.evaluation.robustness.trials import Trial, read_trials
 from hmer.evaluation.section import Figure, Section, Table
-from hmer.evaluation.trials import Trial, read_trials
 
 
 def predictions() -> list[Prediction]:

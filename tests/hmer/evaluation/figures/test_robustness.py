@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from hmer.evaluation.figures.canvas import to_png
 from hmer.evaluation.figures.robustness import Shown, robustness_plot, robustness_sheet
-from hmer.evaluation.robustness import RobustnessPoint, robustness_curve
-from hmer.evaluation.trials import Trial
+from hmer.evaluation.robustness.curves import RobustnessPoint, robustness_curve
+from hmer.evaluation.robustness.trials import Trial
 
 TRUTH = ["\\frac", "{", "$", "}", "{", "2", "}"]
 

@@ -1,0 +1,1 @@
+"""What frozen features tell apart: nearest neighbours, and a linear probe."""

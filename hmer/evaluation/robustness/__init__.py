@@ -1,0 +1,1 @@
+"""Reading what has lost ink, strokes or symbols."""
