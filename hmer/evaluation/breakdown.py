@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,9 @@ LENGTH_BUCKETS = ((1, 5), (6, 10), (11, 20), (21, 30), (31, 40))
 
 DEEPEST = 4
 """Nesting depths from here on share one bucket."""
+
+OFTEN = 10
+"""Captions that occur so many times share one bucket."""
 
 ConfusionKind = Literal["substitution", "deletion", "insertion"]
 
@@ -57,6 +60,13 @@ def depth_bucket(depth: int) -> str:
     return str(depth) if depth < DEEPEST else f"{DEEPEST}+"
 
 
+def occurrence_bucket(times: int) -> str:
+    """The name of the bucket of captions that occur so many times."""
+    if times < 2:
+        return ("new", "once")[times]
+    return f"2-{OFTEN - 1}" if times < OFTEN else f"{OFTEN}+"
+
+
 def by_length(predictions: Iterable[Prediction]) -> list[Bucket]:
     """Scores by the length of the truth, short first; empty buckets are left out."""
     return _by(predictions, lambda truth: (len(truth), length_bucket(len(truth))))
@@ -65,6 +75,13 @@ def by_length(predictions: Iterable[Prediction]) -> list[Bucket]:
 def by_depth(predictions: Iterable[Prediction]) -> list[Bucket]:
     """Scores by the nesting depth of the truth, plain first; empty buckets are left out."""
     return _by(predictions, lambda t: (depth := nesting_depth(t), depth_bucket(depth)))
+
+
+def by_occurrence(
+    predictions: Iterable[Prediction], known: Mapping[tuple[str, ...], int]
+) -> list[Bucket]:
+    """Scores by how often `known` has the truth, new ones first; empty buckets are left out."""
+    return _by(predictions, lambda t: (times := known.get(tuple(t), 0), occurrence_bucket(times)))
 
 
 def _by(

@@ -18,6 +18,7 @@ from hmer.evaluation.attention.cross_attention import judge_cross_attention
 from hmer.evaluation.attention.findings import LocalisationConfig
 from hmer.evaluation.attention.localisation import localise
 from hmer.evaluation.index import index_page
+from hmer.evaluation.novelty import novelty, read_captions
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.reading import read_all
 from hmer.evaluation.report import write_report
@@ -78,7 +79,8 @@ def evaluate(
     Args:
         config: parameters.
         model: folder of the recogniser.
-        dataset: folder with val.parquet and test*.parquet.
+        dataset: folder with train.parquet (whose captions are known), val.parquet and
+            test*.parquet.
         out: existing directory; gets metrics.json (numbers by set), a report folder per set and
             index.html, which links them.
         progress: told how many images are read, of how many.
@@ -95,6 +97,7 @@ def evaluate(
         name: all_series(found, config.occlusion, recognizer.render, config.seed)
         for name, found in sets.items()
     }
+    known = read_captions(dataset / "train.parquet")
     total = sum(len(found) + readings_at_most(series[name]) for name, found in sets.items())
     done = 0
 
@@ -107,8 +110,9 @@ def evaluate(
     metrics: dict[str, dict[str, float]] = {}
     for name, expressions in sets.items():
         result = _measure(recognizer, name, expressions, series[name], config, tell)
-        refused = _unreadable(dataset, name)
-        result = replace(result, predictions=[*result.predictions, *refused])
+        every = [*result.predictions, *_unreadable(dataset, name)]
+        first = novelty(every, known, config.report.seed, config.report.resamples)
+        result = replace(result, predictions=every, sections=[first, *result.sections])
         report = out / name
         write_report(report, result, config.report)
         metrics[name] = json.loads((report / "metrics.json").read_text(encoding="utf-8"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib.figure import Figure
+
 from hmer.evaluation.breakdown import Bucket
 from hmer.evaluation.figures.canvas import (
     BLUE,
@@ -17,7 +19,12 @@ from hmer.evaluation.figures.canvas import (
 
 
 def bucket_bars(buckets: Sequence[Bucket], title: str, x: str) -> bytes:
-    """A PNG with a bar per bucket: ExpRate, and stacked on it what is 1, 2 and 3 edits away."""
+    """`bucket_figure` as a PNG."""
+    return to_png(bucket_figure(buckets, title, x))
+
+
+def bucket_figure(buckets: Sequence[Bucket], title: str, x: str) -> Figure:
+    """A bar per bucket: ExpRate, and stacked on it what is 1, 2 and 3 edits away."""
     figure = new_figure(max(6.8, 1.1 + 0.95 * len(buckets)), 3.9)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     axes = figure.add_subplot()
@@ -56,4 +63,4 @@ def bucket_bars(buckets: Sequence[Bucket], title: str, x: str) -> bytes:
         handlelength=1.2,
         columnspacing=1.2,
     )
-    return to_png(figure)
+    return figure

@@ -226,16 +226,17 @@ def test_limits(dataset: Path, model_folder: Path, tmp_path: Path) -> None:
     metrics = evaluate(config, model_folder, dataset, tmp_path)
     assert metrics["val"]["n"] == 2
     assert metrics[TEST]["n"] == 2 + 3
+    assert metrics[TEST]["novelty.n_new"] + metrics[TEST]["novelty.n_known"] == 2 + 3
     assert not (tmp_path / "val" / "occlusion.csv").exists()
     assert not (tmp_path / "val" / "trials.parquet").exists()
-    assert not [name for name in metrics["val"] if "." in name]
+    assert {name.split(".")[0] for name in metrics["val"] if "." in name} == {"novelty"}
 
 
 def test_a_comparison_measures_less(dataset: Path, model_folder: Path, tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"limit": 2}).for_comparison()
     metrics = evaluate(config, model_folder, dataset, tmp_path)
     assert "occlusion.exprate_30" in metrics["val"]
-    assert {name.split(".")[0] for name in metrics["val"] if "." in name} == {"occlusion"}
+    assert {name.split(".")[0] for name in metrics["val"] if "." in name} == {"novelty", "occlusion"}
     assert (tmp_path / "val" / "occlusion.csv").is_file()
 
 

@@ -13,9 +13,9 @@ from hmer.data.buckets import BatchConfig
 from hmer.data.dataset import Expressions
 from hmer.data.schema import encode_png
 from hmer.decoding.bidirectional import DecodingConfig
+from hmer.evaluation.robustness import readings
 from hmer.evaluation.robustness.degraded import Series
 from hmer.evaluation.robustness.occlusion import Hidden
-from hmer.evaluation.robustness import readings
 from hmer.evaluation.robustness.readings import read_series, readings_at_most
 from hmer.recognizer import Recognizer
 
