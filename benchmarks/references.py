@@ -18,7 +18,8 @@ from hmer.models.area import written_area
 from hmer.models.attention_coverage import AttentionCoverage
 from hmer.models.decoders.transformer import CrossMemory
 from hmer.models.encoders.base import Encoder
-from hmer.models.encoders.densenet import Bottleneck, DenseNet
+from hmer.models.encoders.bottleneck import Bottleneck
+from hmer.models.encoders.densenet import DenseNet
 from hmer.models.grid import GridRecogniser
 from hmer.models.ical import ICAL
 from hmer.models.interface import Encoded, Recogniser

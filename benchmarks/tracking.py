@@ -28,7 +28,7 @@ from benchmarks.output import publish
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.tracking.curves import CurveLogger
+    from lightning.pytorch.loggers import Logger
 
 ROWS = 16
 """Expressions in a batch: about what the default's 400,000 pixels hold."""
@@ -57,10 +57,9 @@ def training() -> Callable[[], float]:
 
 
 @contextmanager
-def tracker() -> Iterator[CurveLogger]:
+def tracker() -> Iterator[Logger]:
     """The door to MLflow that a training has, on a store of its own."""
     from pipeline.environment import apply_environment
-    from pipeline.tracking.curves import CurveLogger
     from pipeline.tracking.runs import Tracker, connect
 
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +67,7 @@ def tracker() -> Iterator[CurveLogger]:
         apply_environment(Path(folder))
         client, experiment = connect(Path(folder))
         run_id = client.create_run(experiment).info.run_id
-        yield CurveLogger(Tracker(client, run_id, "benchmark", experiment))
+        yield Tracker(client, run_id, "benchmark", experiment).logger
 
 
 def measure(steps: int = STEPS, rounds: int = ROUNDS) -> dict[str, float]:

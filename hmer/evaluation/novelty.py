@@ -23,6 +23,7 @@ from hmer.evaluation.section import Figure, Section, Table
 Captions = Mapping[tuple[str, ...], int]
 """How often a caption occurs, token for token."""
 
+X = "training expressions with the same caption"
 HEADER = ("in training", "n", "ExpRate", "low", "high", "≤ 1", "≤ 2", "CER", "structure")
 
 
@@ -68,7 +69,9 @@ def novelty(
         figures=[
             Figure(
                 "rates",
-                lambda: bucket_figure(buckets, "By how well the caption is known", "in training"),
+                lambda: bucket_figure(
+                    buckets, "By how well the caption is known", "equal captions in training"
+                ),
                 "New captions left; right of them, those that training has once or more often.",
             )
         ],

@@ -5,36 +5,36 @@ from __future__ import annotations
 import math
 import time
 from argparse import Namespace
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-if TYPE_CHECKING:
-    from pipeline.tracking.runs import Tracker
-
 SECONDS = 10.0
 POINTS = 1000
+
+Point = tuple[int, str, float]
+"""Step, name, value."""
 
 
 class CurveLogger(Logger):
     """Collects points and sends them every ten seconds: one request costs what 100 steps do."""
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, stage: str, run: str, send: Callable[[list[Point]], None]) -> None:
         super().__init__()
-        self._tracker = tracker
-        self._points: list[tuple[int, str, float]] = []
+        self._stage, self._run, self._send = stage, run, send
+        self._points: list[Point] = []
         self._sent = time.monotonic()
 
     @property
     def name(self) -> str:
         """The stage."""
-        return self._tracker.name
+        return self._stage
 
     @property
     def version(self) -> str:
         """The MLflow run."""
-        return self._tracker.run_id
+        return self._run
 
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
@@ -51,7 +51,7 @@ class CurveLogger(Logger):
     def save(self) -> None:
         """Send what has been collected."""
         if self._points:
-            self._tracker.curve_points(self._points)
+            self._send(self._points)
             self._points = []
         self._sent = time.monotonic()
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.declaration import PARAMS
 from pipeline.resume import RESUME
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
     from mlflow import MlflowClient
 
-    from pipeline.stage import Stage
+    from pipeline.declaration import Declaration
+    from pipeline.interruption import Interruption
 
 __all__ = ["EXPERIMENT", "PARENT", "Tracker", "TrackingError", "connect", "parent_run", "stage_run"]
 
@@ -125,7 +126,7 @@ class Tracker:
         """For Lightning: curves are batched and cost a step next to nothing."""
         from pipeline.tracking.curves import CurveLogger
 
-        return CurveLogger(self)
+        return CurveLogger(self.name, self.run_id, self.curve_points)
 
     def _witness(self, act: Callable[..., Any], *arguments: Any) -> None:
         try:
@@ -137,8 +138,22 @@ class Tracker:
                 sys.stderr.write(f"warning: {self.name}: not tracked: {first}\n")
 
 
+class Tracked(Protocol):
+    """What a run has to know of the stage it is of (`pipeline.stage.Stage`)."""
+
+    name: str
+    root: Path
+    declared: Declaration
+    interruption: Interruption
+
+    @property
+    def fingerprint(self) -> str:
+        """Of parameters, data and code."""
+        ...
+
+
 @contextmanager
-def stage_run(stage: Stage, params: Mapping[str, Any]) -> Iterator[Tracker]:
+def stage_run(stage: Tracked, params: Mapping[str, Any]) -> Iterator[Tracker]:
     """A run for the block, with its parameters, origin, data, cost and outcome.
 
     A run that a killed process left open is continued if this is the same work (same
@@ -226,7 +241,7 @@ def _tell(tracker: Tracker, root: Path, cost: Cost) -> None:
         sys.stderr.write(f"warning: {tracker.name}: not tracked: {first}\n")
 
 
-def _open(stage: Stage, params: Mapping[str, Any], record: Path) -> Tracker:
+def _open(stage: Tracked, params: Mapping[str, Any], record: Path) -> Tracker:
     client, experiment = connect(stage.root)
     with answered():
         run_id = _left_open(client, record, stage.fingerprint)

@@ -11,7 +11,6 @@ blank padding a batch happens to bring.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Literal, cast
 
 import torch
@@ -20,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hmer.models.area import extents, written_area
-from hmer.models.dropout import Dropout
 from hmer.models.encoders.base import Encoder
+from hmer.models.encoders.bottleneck import Bottleneck, convolution
 from hmer.models.encoders.folded import FoldedDenseNet
 
 _BLOCKS = 3
@@ -36,31 +35,6 @@ class DenseNetConfig(BaseModel):
     growth: int = Field(24, ge=4, le=64, description="channels that a layer adds")
     layers: int = Field(16, ge=1, le=32, description="bottleneck layers per block")
     dropout: float = Field(0.2, ge=0, lt=1)
-
-
-def _convolution(inputs: int, outputs: int, side: int, dropout: float) -> nn.Sequential:
-    """Convolution, batch norm, ReLU, dropout; the resolution stays."""
-    return nn.Sequential(
-        OrderedDict(
-            conv=nn.Conv2d(inputs, outputs, side, padding=side // 2, bias=False),
-            norm=nn.BatchNorm2d(outputs),
-            relu=nn.ReLU(inplace=True),
-            dropout=Dropout(dropout),
-        )
-    )
-
-
-class Bottleneck(nn.Module):
-    """1 x 1 to four times the growth, 3 x 3 to the growth; the result is joined to the input."""
-
-    def __init__(self, inputs: int, growth: int, dropout: float) -> None:
-        super().__init__()
-        self.narrow = _convolution(inputs, 4 * growth, 1, dropout)
-        self.grow = _convolution(4 * growth, growth, 3, dropout)
-
-    def forward(self, x: Tensor, area: Tensor) -> Tensor:
-        """(B, inputs, h, w) to (B, inputs + growth, h, w); `area` (B, 1, h, w) is 0 or 1."""
-        return torch.cat([x, self.grow(self.narrow(x) * area)], dim=1)
 
 
 class DenseNet(Encoder):
@@ -84,7 +58,7 @@ class DenseNet(Encoder):
                 parts.append(Bottleneck(channels, config.growth, config.dropout))
                 channels += config.growth
             if block < _BLOCKS - 1:
-                parts.append(_convolution(channels, channels // 2, 1, config.dropout))
+                parts.append(convolution(channels, channels // 2, 1, config.dropout))
                 parts.append(nn.AvgPool2d(2, ceil_mode=True))
                 channels //= 2
         self.blocks = nn.Sequential(*parts)
@@ -146,10 +120,10 @@ class DenseNet(Encoder):
         """The folded filters, anew where weights have changed."""
         tensors = [*self.parameters(), *self.buffers()]
         if any(tensor.is_inference() for tensor in tensors):  # which do not count their changes
-            return FoldedDenseNet.of(self)
+            return FoldedDenseNet.of(self.stem, self.blocks, self.norm)
         version = [(tensor.data_ptr(), tensor._version) for tensor in tensors]
         if self._folded is None or self._folded[0] != version:
-            self._folded = version, FoldedDenseNet.of(self)
+            self._folded = version, FoldedDenseNet.of(self.stem, self.blocks, self.norm)
         return self._folded[1]
 
 

@@ -8,14 +8,13 @@ computes 1 x 1 convolutions at twice the speed of what PyTorch takes for few ima
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from hmer.models.encoders.densenet import Bottleneck, DenseNet
+from hmer.models.encoders.bottleneck import Bottleneck
 
 
 class Folded(NamedTuple):
@@ -50,17 +49,17 @@ class Block(NamedTuple):
 
     layers: tuple[tuple[Folded, Folded], ...]
     transition: Folded | None
-    growth: int
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, channels, h, w) to the features of the block, or to those of its transition."""
         batch, inputs, height, width = x.shape
-        channels = inputs + self.growth * len(self.layers)
+        growth = len(self.layers[0][1].bias)
+        channels = inputs + growth * len(self.layers)
         buffer = x.new_empty(batch, height, width, channels).permute(0, 3, 1, 2)
         buffer[:, :inputs] = x
         for index, (narrow, grow) in enumerate(self.layers):
-            known = inputs + index * self.growth
-            buffer[:, known : known + self.growth] = grow(narrow(buffer[:, :known]))
+            known = inputs + index * growth
+            buffer[:, known : known + growth] = grow(narrow(buffer[:, :known]))
         return buffer if self.transition is None else self.transition(buffer)
 
 
@@ -74,20 +73,18 @@ class FoldedDenseNet(NamedTuple):
 
     @classmethod
     @torch.no_grad()
-    def of(cls, model: DenseNet) -> FoldedDenseNet:
-        """Fold the weights of a model."""
-        stem = Folded.of(cast(nn.Conv2d, model.stem[0]), cast(nn.BatchNorm2d, model.stem[1]))
-        blocks, layers = [], list[tuple[Folded, Folded]]()
-        growth = model.config.growth
-        for part in model.blocks:
-            if isinstance(part, nn.Sequential):  # a transition; it ends a block
-                blocks.append(Block(tuple(layers), _fold(part), growth))
+    def of(cls, stem: nn.Sequential, blocks: nn.Sequential, norm: nn.BatchNorm2d) -> FoldedDenseNet:
+        """Fold the weights of the parts of a `DenseNet`."""
+        first = Folded.of(cast(nn.Conv2d, stem[0]), cast(nn.BatchNorm2d, stem[1]))
+        found, layers = [], list[tuple[Folded, Folded]]()
+        for part in blocks:
+            if isinstance(part, Bottleneck):
+                layers.append((_fold(part.narrow), _fold(part.grow)))
+            elif isinstance(part, nn.Sequential):  # a transition; it ends a block
+                found.append(Block(tuple(layers), _fold(part)))
                 layers = []
-            elif not isinstance(part, nn.AvgPool2d):
-                bottleneck = cast("Bottleneck", part)
-                layers.append((_fold(bottleneck.narrow), _fold(bottleneck.grow)))
-        blocks.append(Block(tuple(layers), None, growth))
-        return cls(stem, tuple(blocks), *affine(model.norm))
+        found.append(Block(tuple(layers), None))
+        return cls(first, tuple(found), *affine(norm))
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images (B, 1, H, W), sides multiples of 16, to features, in inference mode only."""
@@ -107,5 +104,5 @@ def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def _fold(part: nn.Sequential) -> Folded:
-    """A convolution with its normalisation, as `densenet._convolution` makes them."""
+    """A convolution with its normalisation, as `convolution` makes them."""
     return Folded.of(cast(nn.Conv2d, part.conv), cast(nn.BatchNorm2d, part.norm))

@@ -236,7 +236,10 @@ def test_a_comparison_measures_less(dataset: Path, model_folder: Path, tmp_path:
     config = CONFIG.model_copy(update={"limit": 2}).for_comparison()
     metrics = evaluate(config, model_folder, dataset, tmp_path)
     assert "occlusion.exprate_30" in metrics["val"]
-    assert {name.split(".")[0] for name in metrics["val"] if "." in name} == {"novelty", "occlusion"}
+    assert {name.split(".")[0] for name in metrics["val"] if "." in name} == {
+        "novelty",
+        "occlusion",
+    }
     assert (tmp_path / "val" / "occlusion.csv").is_file()
 
 
