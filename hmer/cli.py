@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from hmer.commands.compare import compare
 from hmer.commands.evaluate import evaluate
 from hmer.commands.export import export
 from hmer.commands.models import models
@@ -27,6 +28,7 @@ def _about() -> None:
 
 
 for command in (
+    compare,
     evaluate,
     export,
     models,

@@ -17,18 +17,19 @@ from hmer.evaluation.robustness.trials import Trial
 class PairedDifference:
     """One run minus the other at one level of one series, over `n` expressions of both.
 
-    `exprate`, `cer`: points of ExpRate and of CER, each with its paired bootstrap interval; the
-    run is better where `exprate` lies above 0, and where `cer` lies below. `loss`: the points of
-    ExpRate that the run loses from level 0 to this one, minus what the other loses; below 0, the
-    run is the more robust, whatever its rate (None where level 0 was not read by both). `alike`
-    tells whether both have lost the same share of every expression: under another
-    `evaluate.seed`, block or scale the pairs are still of the same expressions, but no longer of
-    the same pictures.
+    `rates`: ExpRate of the run and of the other, percent. `exprate`, `cer`: points of ExpRate and
+    of CER, each with its paired bootstrap interval; the run is better where `exprate` lies above 0,
+    and where `cer` lies below. `loss`: the points of ExpRate that the run loses from level 0 to
+    this one, minus what the other loses; below 0, the run is the more robust, whatever its rate
+    (None where level 0 was not read by both). `alike` tells whether both have lost the same share
+    of every expression: under another `evaluate.seed`, block or scale the pairs are still of the
+    same expressions, but no longer of the same pictures.
     """
 
     series: str
     level: float
     n: int
+    rates: tuple[float, float]
     exprate: Interval
     cer: Interval
     loss: Interval | None
@@ -84,6 +85,7 @@ def _difference(
         series=series,
         level=level,
         n=len(ids),
+        rates=(100.0 * float(right.mean()), 100.0 * float(others.mean())),
         exprate=paired_difference(right, others, seed, resamples),
         cer=paired_ratio(np.array(edits, dtype=np.float64), length, seed, resamples),
         loss=_loss(series, level, ids, runs, seed, resamples),

@@ -30,6 +30,8 @@ def test_by_hand() -> None:
     ]
     # Right: mine a b c, theirs d. Edits: mine 0 0 0 1, theirs 1 1 1 0, of 5 characters.
     assert plain.exprate.mean == pytest.approx(50.0)
+    assert plain.rates == pytest.approx((75.0, 25.0))
+    assert hidden.rates == pytest.approx((100 / 3, 0.0))
     assert plain.cer.mean == pytest.approx(-40.0)
     assert plain.exprate.low <= 50.0 <= plain.exprate.high
     assert plain.loss is None and whole.loss is None
