@@ -34,14 +34,19 @@ def extents(valid: Tensor) -> list[tuple[int, int]]:
     Args:
         valid: bool (B, h, w).
     """
-    sides = []
-    for side in (2, 1):
-        marked = valid.any(dim=side)
-        places = torch.arange(1, marked.shape[1] + 1, device=marked.device)
-        sides.append((marked * places).amax(dim=1).clamp(min=1).tolist())
+    sides = (_last(valid.any(dim=side)).clamp(min=1).tolist() for side in (2, 1))
     return list(zip(*sides, strict=True))
 
 
 def _up_to_last(marked: Tensor) -> Tensor:
     """bool (B, n): True up to the last True of each row."""
-    return marked.flip(1).to(torch.uint8).cummax(dim=1).values.flip(1).bool()
+    return _places(marked) <= _last(marked)[:, None]
+
+
+def _last(marked: Tensor) -> Tensor:
+    """int64 (B,): the place of the last True of each row of bool (B, n), from 1; 0 for none."""
+    return (marked * _places(marked)).amax(dim=1)
+
+
+def _places(marked: Tensor) -> Tensor:
+    return torch.arange(1, marked.shape[1] + 1, device=marked.device)

@@ -15,8 +15,12 @@ from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.step import MemoryStep
 from hmer.errors import HmerError
+from hmer.export.folder import export
 from hmer.export.runtime import OnnxRecogniser, is_exported, load_exported
+from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
+from hmer.latex.vocabulary import vocabulary
+from hmer.models.catalog import build_recogniser
 from hmer.models.interface import Batch
 from hmer.recognizer import Recognizer
 
@@ -62,6 +66,26 @@ def test_the_same_n_best(
             assert [r.score for r in mine] == pytest.approx([r.score for r in theirs], abs=1e-4)
             seen.add(mine[0].tokens)
     assert len(seen) > 3
+
+
+def test_with_the_dense_encoder(exported: Path, tmp_path: Path, inks: tuple[Ink, ...]) -> None:
+    assert exported.is_dir()  # the extra is installed
+    words = vocabulary("wap")
+    settings = {
+        "encoder": {"name": "densenet", "growth": 4, "layers": 2},
+        "decoder": {"layers": 1, "width": 16, "heads": 2, "feedforward": 32},
+    }
+    torch.manual_seed(1)
+    model = build_recogniser("mask-match", settings, words).eval()
+    export(model, words, RenderConfig(unit=10), tmp_path / "dense", int8=False)
+    plain = Recognizer(model, words, RenderConfig(unit=10))
+    fast = Recognizer.load(tmp_path / "dense")
+    images = [plain.prepare(ink) for ink in inks[:3]]
+    for mine, theirs in zip(fast.read(images, LEFT), plain.read(images, LEFT), strict=True):
+        assert mine.tokens == theirs.tokens
+        assert mine.confidence == pytest.approx(theirs.confidence, rel=1e-3)
+        assert mine.spatial_attention is not None and theirs.spatial_attention is not None
+        np.testing.assert_allclose(mine.spatial_attention, theirs.spatial_attention, atol=1e-5)
 
 
 def test_what_is_recognised_is_the_same(
