@@ -34,11 +34,13 @@ WITNESSES = frozenset(
                 "stage",
                 "tracking/curves",
                 "tracking/datasets",
+                "tracking/left_open",
                 "tracking/lineage",
                 "tracking/provenance",
                 "tracking/relocation",
                 "tracking/runs",
                 "tracking/store",
+                "tracking/tracker",
             )
         ),
     }

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pipeline.stage import Stage
 
 if TYPE_CHECKING:
-    from pipeline.tracking.runs import Tracker
+    from pipeline.tracking.tracker import Tracker
 
 
 class Silent:

@@ -23,7 +23,7 @@ from pipeline.resume import fingerprint, forget, resume_folder
 from pipeline.sections import BASE, INHERITED, Config, leaves, load_section, read_yaml
 
 if TYPE_CHECKING:
-    from pipeline.tracking.runs import Tracker
+    from pipeline.tracking.tracker import Tracker
 
 
 @dataclass

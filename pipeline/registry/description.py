@@ -16,7 +16,7 @@ from pipeline.tracking.lineage import producers, run_link
 from pipeline.tracking.provenance import ancestors, origin, raw_data
 
 if TYPE_CHECKING:
-    from pipeline.tracking.runs import Tracker
+    from pipeline.tracking.tracker import Tracker
 
 RUN = "run."
 """Prefix of the tags that name the run of a stage."""

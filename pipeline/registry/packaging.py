@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
     from mlflow.models.model import ModelInfo
 
-    from pipeline.tracking.runs import Tracker
+    from pipeline.tracking.tracker import Tracker
 
 SERVING = Path(__file__).with_name("serving_model.py")
 SERVED = "hmer.recognizer"

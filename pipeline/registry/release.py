@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-    from pipeline.tracking.runs import Tracker
+    from pipeline.tracking.tracker import Tracker
 
 REPORT = "registration"
 """Tag with the whole report of a decision."""

@@ -16,8 +16,8 @@ from pipeline.sections import leaves
 from pipeline.study.workspace import Workspace
 from pipeline.tracking.lineage import links, stories
 from pipeline.tracking.provenance import origin
-from pipeline.tracking.runs import Tracker
 from pipeline.tracking.store import EXPERIMENT, TrackingError, answered, connect
+from pipeline.tracking.tracker import Tracker
 
 NAME = "MLFLOW_EXPERIMENT_NAME"
 

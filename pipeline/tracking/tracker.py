@@ -1,0 +1,127 @@
+"""One MLflow run, and what goes into it.
+
+Once work has begun tracking is a witness, not a judge: if the server goes away, a warning is
+printed and the stage goes on, for its outputs are what counts.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.sections import leaves
+from pipeline.tracking.datasets import datasets
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from lightning.pytorch.loggers import Logger
+    from mlflow import MlflowClient
+
+KEPT = {".csv", ".html", ".json", ".png", ".svg"}
+"""Outputs copied to the tracking server; data and weights are DVC's."""
+LARGEST = 4 * 2**20
+PARAM_LENGTH = 6000
+TAG_LENGTH = 4000
+
+
+@dataclass
+class Tracker:
+    """One MLflow run."""
+
+    client: MlflowClient
+    run_id: str
+    name: str
+    experiment: str = ""
+    told: set[str] = field(default_factory=set)
+    """Failures of the server that have been told: once is enough."""
+
+    def metrics(self, values: Mapping[str, Any], step: int = 0) -> None:
+        """Log all numbers of a possibly nested mapping, under dotted names."""
+        numbers = {
+            key: float(value)
+            for key, value in leaves(values)
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        self.curve_points([(step, name, value) for name, value in numbers.items()])
+
+    def curve_points(self, points: list[tuple[int, str, float]]) -> None:
+        """Log (step, name, value) points in as few requests as possible."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        entities = [Metric(clean(name), value, now, step) for step, name, value in points]
+        for start in range(0, len(entities), 1000):
+            part = entities[start : start + 1000]
+            self._witness(self.client.log_batch, self.run_id, part)
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Log parameters."""
+        from mlflow.entities import Param
+
+        entities = [Param(clean(k), str(v)[:PARAM_LENGTH]) for k, v in values.items()]
+        for start in range(0, len(entities), 100):
+            part = entities[start : start + 100]
+            self._witness(self.client.log_batch, self.run_id, (), part)
+
+    def outputs(self, out: Path) -> None:
+        """Log what a stage has written: numbers of `metrics.json`, tables, pages and pictures."""
+        metrics = out / "metrics.json"
+        if metrics.is_file():
+            self.metrics(json.loads(metrics.read_text(encoding="utf-8")))
+        files = [out] if out.is_file() else sorted(p for p in out.rglob("*") if p.is_file())
+        for file in files:
+            if file.suffix in KEPT and file.stat().st_size <= LARGEST:
+                folder = file.parent.relative_to(out if out.is_dir() else out.parent).as_posix()
+                self.artifact(file, None if folder == "." else folder)
+
+    def artifact(self, file: Path, folder: str | None = None) -> None:
+        """Log one file."""
+        self._witness(self.client.log_artifact, self.run_id, str(file), folder)
+
+    def table(self, frame: pd.DataFrame, file: str) -> None:
+        """Log a table that the user interface shows and compares between runs."""
+        self._witness(self.client.log_table, self.run_id, frame, file)
+
+    def data(self, paths: list[str], root: Path, context: str) -> None:
+        """Log the Parquet files among `paths` (or in folders of them) as datasets of the run."""
+        found = datasets(paths, root, context)
+        if found:
+            self._witness(self.client.log_inputs, self.run_id, found)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags."""
+        from mlflow.entities import RunTag
+
+        tags = [RunTag(key, value[:TAG_LENGTH]) for key, value in values.items()]
+        self._witness(self.client.log_batch, self.run_id, (), (), tags)
+
+    def end(self, status: str) -> None:
+        """Close the run: FINISHED, FAILED or KILLED."""
+        self._witness(self.client.set_terminated, self.run_id, status)
+
+    @cached_property
+    def logger(self) -> Logger:
+        """For Lightning: curves are batched and cost a step next to nothing."""
+        from pipeline.tracking.curves import CurveLogger
+
+        return CurveLogger(self.name, self.run_id, self.curve_points)
+
+    def _witness(self, act: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            act(*arguments)
+        except Exception as error:  # any failure of the server; the work must go on
+            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if first not in self.told:
+                self.told.add(first)
+                sys.stderr.write(f"warning: {self.name}: not tracked: {first}\n")
+
+
+def clean(name: str) -> str:
+    """A metric name that MLflow takes."""
+    return "".join(c if c.isalnum() or c in "_-. /" else "_" for c in name)
