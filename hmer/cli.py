@@ -45,3 +45,7 @@ def main() -> None:
     except HmerError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
+    except OSError as error:  # a file to write whose folder is not there, a full disk
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"error: {where}{error.strerror or error}\n")
+        sys.exit(2)

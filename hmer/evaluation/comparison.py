@@ -50,13 +50,15 @@ def compare_evaluations(old: Path, new: Path, seed: int = 0) -> list[SetComparis
         HmerError: a folder is no evaluation, or they have no set or no expression in common.
     """
     first, second = _sets(old), _sets(new)
+    if [old] == [*first.values()] and [new] == [*second.values()]:  # whatever they are called
+        return [_compared(old, new, seed)]
     names = sorted(first.keys() & second.keys())
     if not names:
         raise HmerError(
             f"{old} and {new} have no set in common ({', '.join(sorted(first))}; "
             f"{', '.join(sorted(second))}); name the folders of two sets to compare those"
         )
-    return [_compared(name, first[name], second[name], seed) for name in names]
+    return [_compared(first[name], second[name], seed) for name in names]
 
 
 def write_changed(path: Path, found: Sequence[SetComparison]) -> None:
@@ -77,9 +79,9 @@ def _reading(trial: Trial) -> tuple[str, int]:
 
 
 def _sets(folder: Path) -> dict[str, Path]:
-    """Folders of evaluated sets by name; a folder that is one itself is called "" ."""
+    """Folders of evaluated sets by name."""
     if (folder / PREDICTIONS).is_file():
-        return {"": folder}
+        return {folder.name: folder}
     found = {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{PREDICTIONS}"))}
     if not found:
         what = "no evaluation there" if folder.is_dir() else "no such folder"
@@ -90,7 +92,7 @@ def _sets(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _compared(name: str, old: Path, new: Path, seed: int) -> SetComparison:
+def _compared(old: Path, new: Path, seed: int) -> SetComparison:
     trials = read_trials(old), read_trials(new)
     try:
         differences = compare_trials(trials[1], trials[0], seed)
@@ -99,7 +101,7 @@ def _compared(name: str, old: Path, new: Path, seed: int) -> SetComparison:
     plain = [{t.id: t for t in run if t.series == PLAIN} for run in trials]
     both = [id for id in plain[0] if id in plain[1]]
     return SetComparison(
-        name=name or new.name,
+        name=new.name,
         differences=differences,
         changed=[
             (plain[0][id], plain[1][id])

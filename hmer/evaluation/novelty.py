@@ -23,7 +23,6 @@ from hmer.evaluation.section import Figure, Section, Table
 Captions = Mapping[tuple[str, ...], int]
 """How often a caption occurs, token for token."""
 
-X = "training expressions with the same caption"
 HEADER = ("in training", "n", "ExpRate", "low", "high", "≤ 1", "≤ 2", "CER", "structure")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hmer.cli import app
+from hmer.cli import app, main
 from hmer.errors import HmerError
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.robustness.trials import TRIALS, Trial, write_trials
@@ -51,6 +51,20 @@ def test_one_json_object_and_a_file(folders: tuple[str, str], tmp_path: Path) ->
     assert hidden["level"] == 0.1 and hidden["loss"] == [0.0, 0.0, 0.0]
     assert hidden["same_pictures"] is True
     assert len(out.read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_a_file_that_cannot_be_written_is_one_line(
+    folders: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "none" / "changed.csv"
+    monkeypatch.setattr("sys.argv", ["hmer", "compare", *folders, "--out", str(out)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"error: {out}: No such file or directory\n"
 
 
 def test_refuses_in_one_line(folders: tuple[str, str], tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def test_by_hand(old: Path, new: Path) -> None:
 def test_single_sets_may_have_any_name(old: Path, new: Path) -> None:
     (found,) = compare_evaluations(old / "val", new / "test")
     assert found.name == "test" and found.differences[0].n == 3
+    (found,) = compare_evaluations(old / "val", new)
+    assert found.name == "val" and found.won == 2
 
 
 def test_what_changed_as_a_table(old: Path, new: Path, tmp_path: Path) -> None:
