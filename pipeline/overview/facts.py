@@ -20,7 +20,7 @@ from pipeline.tracking.lineage import StageStory, newest_execution, output_diges
 from pipeline.tracking.provenance import upstream
 
 EVALUATION = "reports/evaluation"
-SHOWN = ("exprate", "le1", "le2", "cer", "structure_rate", "ece", "n")
+SHOWN = ("exprate", "novelty.exprate_new", "le1", "le2", "cer", "structure_rate", "ece", "n")
 LARGEST = 3 * 2**20
 """A picture larger than this stays outside the page."""
 CURVES = (

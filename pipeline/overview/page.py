@@ -18,6 +18,7 @@ NARROW = 360
 """Width of the charts that stand three in a row."""
 LABELS = {
     "exprate": "ExpRate, %",
+    "novelty.exprate_new": "ExpRate on new captions, %",
     "le1": "at most 1 edit, %",
     "le2": "at most 2 edits, %",
     "cer": "character errors, %",

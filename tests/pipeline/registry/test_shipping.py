@@ -26,6 +26,11 @@ METRICS = {
         "n": 986, "exprate": 45.6, "le1": 60.0, "le2": 66.0, "le3": 70.0, "cer": 15.0,
         "structure_rate": 62.0, "exprate_canonical": 46.0,
     },
+    "val": {
+        "n": 488, "exprate": 75.0, "le1": 80.0, "le2": 86.0, "le3": 90.0, "cer": 5.0,
+        "structure_rate": 82.0, "exprate_canonical": 75.0,
+        "novelty.n_new": 242.0, "novelty.exprate_new": 64.05,
+    },
     "note": {"text": 1},
 }  # fmt: skip
 
@@ -72,7 +77,12 @@ def test_the_card_has_the_numbers(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "shipped"
     ship(trained, tmp_path / "evaluation.json", out, "Trained in no time.")
     text = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "| test-2014 | 986 | 45.60 | 60.00 | 66.00 | 70.00 | 15.00 | 62.00 | 46.00 |" in text
+    assert (
+        "| test-2014 | 986 | 45.60 | 60.00 | 66.00 | 70.00 | 15.00 | 62.00 | 46.00 | – | – |"
+        in text
+    )
+    assert "| 75.00 | 242 | 64.05 |" in text
+    assert text.count("## Licence") == 1
     assert "Trained in no time." in text
     assert "12 pixels" in text
     assert "note" not in text.split("## Measured")[1].split("Percent")[0]
