@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,25 @@ def test_a_recipe_runs_and_resumes_exactly(name: str, small_dataset: Path, tmp_p
     third("resumed")
     weights = [(folders[p] / "model.safetensors").read_bytes() for p in ("clean", "resumed")]
     assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("name", ["adapt", "crohme-further"])
+def test_a_recipe_goes_on_from_the_shipped_recogniser(
+    name: str, small_dataset: Path, tmp_path: Path
+) -> None:
+    params = recipe(name, tmp_path)
+    start = ROOT / params.finetune.start
+    config = cut_short(params.finetune)
+    weights = []
+    for phase, stops in (("clean", 0), ("resumed", 2)):
+        folder = tmp_path / phase
+        folder.mkdir()
+        for logger in (StopAt(stops), None) if stops else (None,):
+            run = RunContext(tmp_path / f"{phase}-resume", logger, progress=False)  # type: ignore[arg-type]
+            with pytest.raises(Stopped) if logger else nullcontext():
+                finetune(
+                    config, params.model, params.base.render, small_dataset, tmp_path, tmp_path,
+                    start, folder, run, SEED,
+                )  # fmt: skip
+        weights.append((folder / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1] != (start / "model.safetensors").read_bytes()
