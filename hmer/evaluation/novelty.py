@@ -61,8 +61,8 @@ def novelty(
         name="novelty",
         title="New and known captions",
         text="Scores by how many training expressions have the very same caption, token for token. "
-        "Known captions can be remembered, new ones must be read; a test set is mostly one or the "
-        f"other. Here {len(halves['new'])} of {len(predictions)} are new.",
+        "Known captions can be remembered, new ones must be read. Here "
+        f"{len(halves['new'])} of {len(predictions)} are new.",
         numbers=numbers,
         tables=[table],
         figures=[
