@@ -40,7 +40,7 @@ from hmer.selfsup.match import AttendConfig, Match
 from hmer.selfsup.pooling import ink_mean
 from hmer.selfsup.views import ViewBatch, ViewMaker
 from hmer.training.module import SteppedModule
-from hmer.training.optimisation import OptimisationConfig
+from hmer.training.optimisation import OptimisationConfig, has_native_bf16
 
 COUNT, HEIGHT, WIDTH = 12, 96, 384
 """Expressions in a batch, and the canvas they share."""
@@ -92,7 +92,7 @@ def step(parameters: list[nn.Parameter], losses: Callable[[], list[Tensor]]) -> 
 
     def run() -> None:
         optimiser.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_native_bf16()):
             found = losses()
         torch.stack(found).sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()

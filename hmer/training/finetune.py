@@ -185,7 +185,7 @@ def finetune(
     check = SupervisedMaker(val, vocabulary, render, None, model.stride)
 
     def measure() -> dict[str, float]:
-        return teacher_forced(module.best(), check, config.batch, config.optimisation.precision)
+        return teacher_forced(module.best(), check, config.batch, config.optimisation.arithmetic)
 
     fit(module, stream, maker, run, measure=measure, title="finetune")
 

@@ -108,7 +108,7 @@ def fit(
         num_nodes=config.nodes,
         strategy=_strategy(config),
         accumulate_grad_batches=config.batches // config.processes,
-        precision=config.precision,  # type: ignore[arg-type]  # checked by a pattern
+        precision=config.arithmetic,
         max_steps=config.steps,
         max_epochs=-1,
         gradient_clip_val=config.clip,

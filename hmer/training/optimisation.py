@@ -23,7 +23,9 @@ class OptimisationConfig(BaseModel):
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps")
     weight_decay: float = Field(0.01, ge=0, le=1)
     clip: float = Field(1.0, gt=0, description="gradient norm, at most")
-    precision: str = Field("bf16-mixed", pattern="^(bf16-mixed|32-true)$")
+    precision: Literal["auto", "bf16-mixed", "32-true"] = Field(
+        "auto", description="auto: bf16 autocast where the processor multiplies in it, else fp32"
+    )
     workers: int = Field(1, ge=0, le=64, description="processes that make batches; 0: none")
     batches: int = Field(1, ge=1, le=4096, description="batches averaged in a step, over all")
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -32,6 +34,15 @@ class OptimisationConfig(BaseModel):
     strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = Field(
         "auto", description="how processes work together; auto allows for frozen parts"
     )
+
+    @property
+    def arithmetic(self) -> Literal["bf16-mixed", "32-true"]:
+        """The precision that this machine trains in."""
+        if self.precision != "auto":
+            return self.precision
+        on_gpu = self.accelerator != "cpu" and torch.cuda.is_available()
+        fast = torch.cuda.is_bf16_supported() if on_gpu else has_native_bf16()
+        return "bf16-mixed" if fast else "32-true"
 
     @property
     def processes(self) -> int:
@@ -46,6 +57,15 @@ class OptimisationConfig(BaseModel):
                 "(devices x nodes): make it a multiple"
             )
         return self
+
+
+def has_native_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 by itself.
+
+    Emulated (AVX2 alone, say), it is 10 to 50 times slower than fp32.
+    """
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def adamw(

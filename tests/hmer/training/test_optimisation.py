@@ -52,6 +52,23 @@ def test_the_rate_follows_the_schedule() -> None:
     assert optimiser.param_groups[1]["lr"] == pytest.approx(0.0)
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "arithmetic"),
+    [
+        ({"avx2": True, "avx512_bf16": False}, "32-true"),
+        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"amx_bf16": True, "avx512_bf16": False}, "bf16-mixed"),
+        ({"neon": True, "bf16": True}, "bf16-mixed"),
+    ],
+)
+def test_bf16_only_where_the_processor_has_it(
+    capabilities: dict[str, bool], arithmetic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities)
+    assert OptimisationConfig(steps=1, accelerator="cpu").arithmetic == arithmetic
+    assert OptimisationConfig(steps=1, precision="32-true").arithmetic == "32-true"
+
+
 @pytest.mark.parametrize("change", [{"precision": "16"}, {"steps": 0}, {"leg": 0}, {"rate": 1}])
 def test_refuses(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
