@@ -91,6 +91,9 @@ def plan_epoch(
 ) -> Iterator[PlannedBatch]:
     """Every sample once, in batches of a fixed size per bucket and in random order.
 
+    What is left over in a bucket goes to the next larger one that holds it; only where there is
+    none the last batch is filled with repeats, drawn at random.
+
     Args:
         sizes: of the samples at scale 1.
         buckets: from `choose_buckets`.
@@ -119,19 +122,25 @@ def plan_epoch(
 
     planned = []
     for index, shape in enumerate(buckets):
-        members = np.flatnonzero(home == index)
+        members = rng.permutation(np.flatnonzero(home == index))
+        count = batch_size(shape, config, least)
+        larger = np.flatnonzero((buckets[index + 1 :] >= shape).all(axis=1))
+        if rest := len(members) % count:
+            if len(larger):
+                home[members[:rest]] = index + 1 + larger[0]
+                members = members[rest:]
+            else:
+                others = np.setdiff1d(members, members[:rest])
+                pool = rng.permutation(others if len(others) else members)
+                members = np.concatenate([members, np.resize(pool, count - rest)])
         if not len(members):
             continue
-        rng.shuffle(members)
         if lengths is not None:
             # Not strictly sorted: who is in a batch with whom changes from epoch to epoch.
             noise = np.exp(rng.normal(0.0, LENGTH_NOISE, len(members)))
             members = members[np.argsort(lengths[members] * noise, kind="stable")]
-        count = batch_size(shape, config, least)
-        missing = -len(members) % count
-        filled = np.concatenate([members, np.resize(members[::-1], missing)])
         planned += [
             PlannedBatch(part, scales[part], int(shape[0]), int(shape[1]))
-            for part in filled.reshape(-1, count)
+            for part in members.reshape(-1, count)
         ]
     yield from (planned[i] for i in rng.permutation(len(planned)))

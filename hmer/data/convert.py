@@ -28,11 +28,13 @@ class Converted:
         result: the row.
         unplaced: why the symbols of a sample could not be matched with the tokens of its caption;
             None if they were, or if no segmentation is known.
+        further: as in `SourceItem`.
     """
 
     file: str
     result: Sample | Quarantined
     unplaced: str | None = None
+    further: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Converter:
         try:
             tokens = self._tokens(item)
             item, unplaced = _placed(item, tokens)
-            return Converted(item.file, self._sample(item, tokens), unplaced)
+            return Converted(item.file, self._sample(item, tokens), unplaced, item.further)
         except (LatexError, InkError) as error:
             return _refused(item, str(error))
 

@@ -7,7 +7,7 @@ the same bytes, whatever the number of workers.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +25,7 @@ from hmer.data.schema import (
     Sample,
     sample_row,
 )
-from hmer.data.sources.base import Setting, Source, SourceConfig
+from hmer.data.sources.base import LEFT_OUT, Setting, Source, SourceConfig
 from hmer.data.sources.comer import ComerConfig
 from hmer.data.sources.crohme import CrohmeConfig
 from hmer.data.sources.images import ImagesConfig
@@ -170,7 +170,7 @@ def ingest_source(
             quarantined=sum(tally.refused.values()),
             quarantined_by_folder=tally.refused,
             left_out=dict(source.left_out) if isinstance(source, MixedSource) else {},
-            excluded=dict(getattr(source, "excluded", {})),
+            excluded={**getattr(source, "excluded", {}), **tally.excluded},
             too_long=tally.too_long,
         )
         _check(summary, config)
@@ -205,6 +205,8 @@ def _write(
         The captions outside the training split.
     """
     held_out: set[tuple[str, ...]] = set()
+    judged: set[tuple[str, ...]] = set()  # captions of development and test sets
+    inks: dict[bytes, Sample] = {}
     with ExitStack() as stack:
 
         def opened(name: str) -> RowWriter:
@@ -217,6 +219,11 @@ def _write(
         )
         for converted in results:
             result = converted.result
+            if isinstance(result, Sample) and (
+                reason := _excluded(result, converted.further, inks, judged)
+            ):
+                tally.excluded[reason] += 1
+                continue
             if isinstance(result, Sample) and tally.seen(result):
                 reason = f"{result.id}: {result.split} already has an expression of this id"
                 result = Quarantined(result.id, converted.file, reason, result.split)
@@ -227,6 +234,8 @@ def _write(
             if longest and len(result.tokens) > longest and result.split in (TRAIN, VALIDATION):
                 tally.too_long += 1
                 continue
+            if result.ink is not None:
+                inks.setdefault(result.ink, result)
             tally.add(result, noisy=converted.unplaced is not None)
             if converted.unplaced is not None:
                 noise.add(
@@ -237,13 +246,44 @@ def _write(
             writers[result.split].add(sample_row(result))
             if result.split != TRAIN:
                 held_out.add(tuple(result.tokens))
+                if result.split != VALIDATION:
+                    judged.add(tuple(result.tokens))
     return held_out
+
+
+def _excluded(
+    sample: Sample, further: bool, inks: Mapping[bytes, Sample], judged: set[tuple[str, ...]]
+) -> str:
+    """Why a sample is passed over; "" if it is not.
+
+    Raises:
+        HmerError: a development set has ink of the training data.
+    """
+    if sample.split == LEFT_OUT:
+        return "other half of a development set"
+    same = None if sample.ink is None else inks.get(sample.ink)
+    if sample.split.startswith("dev") and same is not None and same.split == TRAIN:
+        raise HmerError(
+            f"{sample.split}: {sample.id} is the ink of {same.id}, which is trained on; a "
+            "development set shares no ink with train: name another one"
+        )
+    if further and same is not None:
+        return "further ink that is there already"
+    if further and tuple(sample.tokens) in judged:
+        return "further captions of a development or test set"
+    return ""
 
 
 def _check(summary: IngestSummary, config: IngestConfig) -> None:
     refused = f"{summary.quarantined} expressions were refused"
     if not summary.splits[TRAIN].samples:
         raise HmerError(f"{summary.source}: no training data; {refused}; check the source's path")
+    for name, split in summary.splits.items():
+        if name.startswith("dev") and split.writers_in_train:
+            raise HmerError(
+                f"{summary.source}: {split.writers_in_train} writers of {name} also wrote training "
+                "data; a development set shares no writer with train: name another one"
+            )
     if config.val_share and not summary.splits[VALIDATION].samples:
         raise HmerError(
             f"{summary.source}: no writer fell to validation at val_share {config.val_share} of "

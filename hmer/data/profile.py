@@ -80,8 +80,8 @@ def dataset_files(dataset: Path) -> list[Path]:
 
 
 def split_order(split: str) -> tuple[int, str]:
-    """Sort key: train, val, then the test sets by name."""
-    return {"train": 0, "val": 1}.get(split, 2), split
+    """Sort key: train, val, the development sets by name, then the test sets."""
+    return {"train": 0, "val": 1}.get(split, 2 if split.startswith("dev-") else 3), split
 
 
 def profile(

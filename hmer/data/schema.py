@@ -58,7 +58,7 @@ class Sample:
     Attributes:
         id: unique within the split.
         source: the collection it comes from.
-        split: the file it is in: "train", "val" or "test-<name>".
+        split: the file it is in: "train", "val", "dev-<name>" or "test-<name>".
         writer: who wrote it.
         latex: the truth as found.
         tokens: the truth as normalised tokens.

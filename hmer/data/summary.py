@@ -35,6 +35,8 @@ class IngestSummary(BaseModel):
     """A whole dataset: its splits by name, and how much was refused, by folder of the file.
 
     `left_out` counts, by source, training expressions that the weights of a mixture passed over;
+    `excluded` counts expressions that were passed over to keep held-out data out of training, by
+    reason;
     `too_long` expressions of train and val with more tokens than wanted.
     """
 
@@ -67,6 +69,8 @@ class Tally:
     def __init__(self) -> None:
         self._splits: dict[str, _Split] = {}
         self._refused: Counter[str] = Counter()
+        self.excluded: Counter[str] = Counter()
+        """Samples that were passed over to keep held-out data out of training, by reason."""
         self.too_long = 0
         """Samples that were passed over for their length."""
 

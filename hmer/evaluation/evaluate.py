@@ -74,7 +74,7 @@ def evaluate(
     out: Path,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Score `model` on the validation split and on every test set of `dataset`.
+    """Score `model` on the validation split, and on every development and test set of `dataset`.
 
     Args:
         config: parameters.
@@ -89,7 +89,8 @@ def evaluate(
         The content of metrics.json.
     """
     recognizer = Recognizer.load(model)
-    names = ["val", *sorted(path.stem for path in dataset.glob("test*.parquet"))]
+    held_out = (dataset.glob(f"{kind}*.parquet") for kind in ("dev-", "test"))
+    names = ["val", *(path.stem for paths in held_out for path in sorted(paths))]
     sets = {
         name: load_expressions(dataset / f"{name}.parquet").head(config.limit) for name in names
     }

@@ -26,7 +26,7 @@ _MAX_SIDE = 2560  # larger pictures are shrunk: handwriting on them is still sha
 _UNEVEN = 10.0  # grey levels between parts of the paper, above which light is levelled
 _FAINT = 0.12  # contrast below which there is no ink, only noise
 _CROWDED = 0.6  # share of "ink" above which it is texture
-_BLOB_TO_STROKE = 1.13  # blobs are whole symbols, with the pen's width: median on CROHME renderings
+_BLOB_TO_STROKE = 1.17  # blobs are whole symbols, with the pen's width: median on CROHME renderings
 _SPECK = 0.12  # share of the symbol size below which a blob is dirt
 
 

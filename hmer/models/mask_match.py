@@ -72,6 +72,10 @@ class MaskMatch(Recogniser):
 
     def encode(self, images: Tensor) -> Encoded:
         """See `Recogniser.encode`."""
+        return self._encoded(images)[0]
+
+    def _encoded(self, images: Tensor) -> tuple[Encoded, Tensor]:
+        """The encoded images, and the features of their ink cells in context (B, M, channels)."""
         features = cast(Tensor, self.encoder(images))
         cells = Cells.where(ink_cells(images, self.stride))
         attended = self.attention(features, cells, cells.valid)
@@ -83,14 +87,14 @@ class MaskMatch(Recogniser):
         memory = self.decoder.remember(content, code, bias)
         with torch.no_grad():
             shown = cells.scatter(attended.log_map.exp())
-        return Encoded(Memory(memory, cells), shown, features)
+        return Encoded(Memory(memory, cells), shown, features), attended.features
 
     def losses(self, batch: Batch) -> tuple[Mapping[str, Tensor], Tensor]:
         """See `Recogniser.losses`.
 
         `word` (both directions), `symbol` (class of ink cells), `alignment` (guided attention).
         """
-        encoded = self.encode(batch.images)
+        encoded, attended = self._encoded(batch.images)
         memory, cells = cast(Memory, encoded.memory)
         both = CrossMemory(
             tuple(torch.cat([x, x]) for x in memory.keys),
@@ -111,11 +115,13 @@ class MaskMatch(Recogniser):
             )
         }
         if self.config.symbol_weight:
-            seen = self.symbol_head(encoded.features.flatten(2).transpose(1, 2)).float()
+            seen = self.symbol_head(attended).float()
+            written = batch.symbols.flatten(1).gather(1, cells.index)
+            written = written.masked_fill(~cells.valid, UNKNOWN)
             total = functional.cross_entropy(
-                seen.flatten(0, 1), batch.symbols.flatten(), ignore_index=-100, reduction="sum"
+                seen.flatten(0, 1), written.flatten(), ignore_index=UNKNOWN, reduction="sum"
             )
-            known = (batch.symbols != -100).sum().clamp(min=1)
+            known = (written != UNKNOWN).sum().clamp(min=1)
             losses["symbol"] = self.config.symbol_weight * total / known
         if places is not None:
             written = places.flatten(1).gather(1, cells.index).masked_fill(~cells.valid, UNKNOWN)

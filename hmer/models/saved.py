@@ -25,8 +25,10 @@ class Saved(NamedTuple):
     model: Recogniser
     """With its weights; without what only training needs, if that was left out."""
     vocabulary: Vocabulary
+    trained: RenderConfig
+    """How ink was drawn in its training."""
     render: RenderConfig
-    """How it wants ink to be drawn."""
+    """How it reads: the same, but for the scale if it reads better at another."""
     digest: str
     """SHA-256 of the weights."""
 
@@ -50,7 +52,9 @@ def load_recogniser(path: Path) -> Saved:
         raise HmerError(f"{weights}: is not a recogniser but: {about.get('kind')}")
     try:
         vocabulary = Vocabulary.from_json(json.dumps(about["vocabulary"]))
-        render = RenderConfig.model_validate(about["render"])
+        trained = RenderConfig.model_validate(about["render"])
+        unit = about.get("reading_unit", trained.unit)
+        render = RenderConfig.model_validate({**trained.model_dump(), "unit": unit})
         name = str(about["name"])
         model = build_recogniser(name, as_it_was(name, about["config"]), vocabulary)
     except (KeyError, ValidationError, HmerError) as error:
@@ -59,7 +63,7 @@ def load_recogniser(path: Path) -> Saved:
             f"({_reason(error)}); train the model again"
         ) from None
     load_weights(model, weights)
-    return Saved(name, model, vocabulary, render, str(about["sha256"]))
+    return Saved(name, model, vocabulary, trained, render, str(about["sha256"]))
 
 
 def _reason(error: Exception) -> str:

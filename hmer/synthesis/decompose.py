@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hmer.errors import HmerError
 from hmer.ink.scale import typical_size
 from hmer.ink.strokes import Ink
+from hmer.latex.commands import PARTS
 from hmer.latex.parse import parse
 from hmer.synthesis.leakage import Leakage
 from hmer.synthesis.structure.pieces import InkedCaptions, Material, RowSpan, row_spans, symbols_of
@@ -51,6 +52,9 @@ class DecomposeConfig(BaseModel):
 
     own_scale: float = Field(
         0.5, ge=0, le=1, description="probability that a piece is brought to its own symbol unit"
+    )
+    single: float = Field(
+        0.1, ge=0, le=1, description="share of single symbols, every token as often: signs, too"
     )
     longest: int = Field(60, ge=1, description="tokens of a piece, at most")
     tempering: float = Field(
@@ -109,6 +113,7 @@ class Decomposer:
                 "placed in its caption; ingest a source with trace groups again"
             )
         self.excluded = leakage.excluded - refused
+        self._singles = _single_symbols(self.material) if self.config.single else []
         self.distinct = len(set(captions))
         self._rows = np.array(rows, np.int32)
         chances = self._chances(np.array(weights), captions)
@@ -119,7 +124,14 @@ class Decomposer:
         return len(self._rows)
 
     def __call__(self, rng: np.random.Generator) -> Written:
-        """A piece, its ink as it was written, at its own scale or at that of its expression."""
+        """A piece, its ink as it was written, at its own scale or at that of its expression.
+
+        A single symbol is at its own, as it would be if nothing else had been written.
+        """
+        if self._singles and rng.random() < self.config.single:
+            places = self._singles[int(rng.integers(len(self._singles)))]
+            expression, place = places[int(rng.integers(len(places)))]
+            return self.cut(expression, place, place + 1, own_scale=True)
         expression, start, stop = self.draw(rng)
         return self.cut(expression, start, stop, rng.random() < self.config.own_scale)
 
@@ -169,6 +181,17 @@ def rare_boost(captions: Sequence[Sequence[str]], strength: float) -> dict[str, 
         token: min(_MOST_RARE, max(1.0, (usual / number) ** strength))
         for token, number in seen.items()
     }
+
+
+def _single_symbols(material: Material) -> list[list[tuple[int, int]]]:
+    """For every token that is a symbol with ink: the expressions and places at which it stands."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for number, tokens in enumerate(material.tokens):
+        strokes = slice(*material.first_stroke[number : number + 2].tolist())
+        for place in np.unique(material.places[strokes]).tolist():
+            if tokens[place] not in PARTS:
+                found.setdefault(tokens[place], []).append((number, place))
+    return [found[token] for token in sorted(found)]
 
 
 def pieces(tokens: list[str], longest: int) -> list[Piece]:

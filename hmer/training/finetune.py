@@ -59,8 +59,9 @@ class FinetuneConfig(BaseModel):
     )
     start: str = Field(
         PHASES,
-        description="folder that it starts from: what the phases before have made, or a trained "
-        "recogniser (hmer/shipped is one) to go on from",
+        description="folder that it starts from: what the phases before have made, a trained "
+        "recogniser (hmer/shipped is one) to go on from, with larger sizes if `model` says so, or "
+        "the whole state of a training (last.ckpt)",
     )
     labels: float = Field(1.0, gt=0, le=1, description="share of the training captions used")
     optimisation: OptimisationConfig
@@ -70,6 +71,12 @@ class FinetuneConfig(BaseModel):
     masking: Curriculum = Curriculum(start=0.0, end=0.4)
     masked: float = Field(0.5, ge=0, le=1, description="share of expressions that are masked")
     block: float = Field(0.6, gt=0, le=8, description="side of a hidden block in symbol units")
+    rescaled: bool = Field(
+        False, description="train at base.render.unit although `start` has another scale"
+    )
+    reading_unit: float | None = Field(
+        None, ge=4, le=64, description="pixels per symbol at which it reads; as in training if None"
+    )
     average: float = Field(0.99, ge=0, lt=1, description="decay of the weight average; 0: none")
     synthesis: SynthesisConfig = SynthesisConfig()
     validate_on: int = Field(256, ge=1, description="validation expressions looked at per leg")
@@ -97,6 +104,7 @@ class Finetune(SteppedModule):
         self.config = config
         self.block = block
         self.model = model
+        self.about: dict[str, Any] = {}
         self.average = AveragedModel(
             self.model,
             multi_avg_fn=get_ema_multi_avg_fn(config.average),  # type: ignore[no-untyped-call]
@@ -124,6 +132,11 @@ class Finetune(SteppedModule):
         known = batch.targets != Vocabulary.pad
         right = (logits.argmax(dim=-1) == batch.targets) & known
         return losses, {"token_accuracy": right.sum() / known.sum()}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what the state is of: a training that goes on from it checks."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["about"] = self.about
 
     def after_step(self) -> None:
         """Follow the weights."""
@@ -171,23 +184,42 @@ def finetune(
             "finetune.synthesis.mixing.share and .first to 0, or finetune.labels to 1"
         )
     train: Expressions = load_expressions(dataset / "train.parquet").share(config.labels, seed)
-    val = load_expressions(dataset / "val.parquet").head(config.validate_on)
     torch.manual_seed(seed)
-    known = further(choice, start, vocabulary, render) if start else None
+    known = None
+    if start:
+        known = further(choice, start, vocabulary, render, rescaled=config.rescaled)
     model = known.model if known else initial(choice, config.init, vocabulary, encoder, attention)
     module = Finetune(config, model, max(2, round(config.block * render.unit)), seed)
+    module.about = {
+        "name": choice.name,
+        "config": model.config.model_dump(mode="json"),
+        "render": render.model_dump(mode="json"),
+        "vocabulary": vocabulary.to_json(),
+    }
     augmentation, scales = split_scale(config.augment)
     lengths = np.array([len(tokens) for tokens in train.tokens], dtype=np.int64)
     real = BatchStream(train.sizes, config.batch, model.stride, seed, scales, lengths=lengths)
     drawn = SupervisedMaker(train, vocabulary, render, augmentation, model.stride)
     steps = config.optimisation.steps
     stream, maker = mixed(config.synthesis, dataset, train, real, drawn, steps)
-    check = SupervisedMaker(val, vocabulary, render, None, model.stride)
+    captions = {tuple(tokens) for tokens in train.tokens}
+    checks = {}
+    for path in (dataset / "val.parquet", *sorted(dataset.glob("dev-*.parquet"))):
+        held_out = load_expressions(path)
+        chosen = held_out.share(min(1.0, config.validate_on / len(held_out)), seed)
+        new = np.array([tuple(tokens) not in captions for tokens in chosen.tokens])
+        checks[path.stem] = SupervisedMaker(chosen, vocabulary, render, None, model.stride), new
 
     def measure() -> dict[str, float]:
-        return teacher_forced(module.best(), check, config.batch, config.optimisation.arithmetic)
+        best, arithmetic = module.best(), config.optimisation.arithmetic
+        found: dict[str, float] = {}
+        for name, (check, new) in checks.items():
+            key = name.replace("-", "_")
+            found |= teacher_forced(best, check, new, config.batch, arithmetic, key)
+        return found
 
-    fit(module, stream, maker, run, measure=measure, title="finetune")
+    state = known.state if known else None
+    fit(module, stream, maker, run, measure=measure, title="finetune", state=state)
 
     best = module.best()
     about = {
@@ -195,8 +227,9 @@ def finetune(
         "name": choice.name,
         "config": best.config.model_dump(mode="json"),
         "render": render.model_dump(mode="json"),
+        **({"reading_unit": config.reading_unit} if config.reading_unit else {}),
         "vocabulary": json.loads(vocabulary.to_json()),
-        **({"start": known.digest} if known else {}),
+        **({"start": known.digest} if known and known.digest else {}),
     }
     save_module(best.for_reading(), out / "model.safetensors", about)
     module.curves.write(out / "curves.csv")

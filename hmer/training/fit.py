@@ -88,6 +88,7 @@ def fit(
     *,
     measure: Callable[[], dict[str, float]] | None = None,
     title: str,
+    state: Path | None = None,
 ) -> None:
     """Train `module` to its last step, from the checkpoint in `run.resume` if there is one.
 
@@ -98,6 +99,7 @@ def fit(
         run: surroundings.
         measure: called after each leg for validation figures.
         title: for the progress bar.
+        state: checkpoint of another training to go on from where `run.resume` has none yet.
     """
     torch.use_deterministic_algorithms(True, warn_only=True)
     config = module.optimisation
@@ -121,7 +123,7 @@ def fit(
         callbacks=[EndOfLeg(run, measure), StepProgress(title, run.progress)],
     )
     data = LegData(stream, maker, config)
-    checkpoint: Path | None = run.resume / CHECKPOINT
+    checkpoint = run.resume / CHECKPOINT
     with warnings.catch_warnings():
         # Batches come from our own processes, in a number that suits this training.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
@@ -135,7 +137,8 @@ def fit(
         trainer.fit(
             module,
             datamodule=data,
-            ckpt_path=checkpoint if checkpoint and checkpoint.is_file() else None,
+            ckpt_path=checkpoint if checkpoint.is_file() else state,
+            weights_only=True,
         )
 
 

@@ -91,5 +91,12 @@ class SteppedModule(L.LightningModule):
         checkpoint["curves"] = self.curves.rows
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the curves of the interrupted training."""
+        """Go on with the curves of the interrupted training, at the rate of the parameters."""
+        rate, decay = self.optimisation.learning_rate, self.optimisation.weight_decay
+        for schedule in checkpoint["lr_schedulers"]:
+            schedule["base_lrs"] = [rate] * len(schedule["base_lrs"])
+        for optimiser in checkpoint["optimizer_states"]:
+            for group in optimiser["param_groups"]:
+                group["initial_lr"] = rate
+                group["weight_decay"] = decay if group["weight_decay"] else 0.0
         self.curves.rows = [tuple(row) for row in checkpoint["curves"]]

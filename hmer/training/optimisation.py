@@ -9,18 +9,20 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
-from hmer.training.schedule import warmup_cosine
+from hmer.training.schedule import warmup_cosine, warmup_stable_decay
 
 
 class OptimisationConfig(BaseModel):
-    """AdamW with linear warm-up and a cosine to zero inside the budget of steps."""
+    """AdamW with linear warm-up and a decay of the rate to zero inside the budget of steps."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(gt=0, description="optimiser steps in all")
     leg: int = Field(100, gt=0, description="steps between checkpoints")
     learning_rate: float = Field(1e-3, gt=0, le=1)
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps")
+    schedule: Literal["cosine", "warmup-stable-decay"] = "cosine"
+    warmup: float = Field(0.05, ge=0, description="share of the steps; from 1 on: steps")
+    decay: int = Field(0, ge=0, description="last steps, in which warmup-stable-decay decays")
     weight_decay: float = Field(0.01, ge=0, le=1)
     clip: float = Field(1.0, gt=0, description="gradient norm, at most")
     precision: Literal["auto", "bf16-mixed", "32-true"] = Field(
@@ -48,6 +50,14 @@ class OptimisationConfig(BaseModel):
     def processes(self) -> int:
         """Processes that train, on all machines."""
         return self.devices * self.nodes
+
+    @model_validator(mode="after")
+    def _decays_within(self) -> OptimisationConfig:
+        if self.decay > self.steps:
+            raise ValueError(f"decay = {self.decay} steps are more than the {self.steps} in all")
+        if self.decay and self.schedule == "cosine":
+            raise ValueError("decay belongs to schedule: warmup-stable-decay")
+        return self
 
     @model_validator(mode="after")
     def _shared_evenly(self) -> OptimisationConfig:
@@ -81,8 +91,11 @@ def adamw(
         lr=config.learning_rate,
         betas=(0.9, 0.98),
     )
-    warmup = round(config.warmup * config.steps)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: warmup_cosine(step, config.steps, warmup)
-    )
-    return optimiser, schedule
+    warmup = round(config.warmup * (config.steps if config.warmup < 1 else 1))
+
+    def factor(step: int) -> float:
+        if config.schedule == "cosine":
+            return warmup_cosine(step, config.steps, warmup)
+        return warmup_stable_decay(step, config.steps, warmup, config.decay)
+
+    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)

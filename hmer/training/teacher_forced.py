@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from hmer.data.buckets import BatchConfig
@@ -15,15 +16,30 @@ from hmer.models.interface import Recogniser
 
 @torch.inference_mode()
 def teacher_forced(
-    model: Recogniser, maker: SupervisedMaker, batch: BatchConfig, precision: str
+    model: Recogniser,
+    maker: SupervisedMaker,
+    new: NDArray[np.bool_],
+    batch: BatchConfig,
+    precision: str,
+    name: str = "val",
 ) -> dict[str, float]:
     """Loss and ExpRate on a validation set.
 
+    Args:
+        model: in evaluation mode.
+        maker: of the expressions.
+        new: (n,), whether the caption of each expression is none of the training captions.
+        batch: limits.
+        precision: of the training.
+        name: in front of the names of the measurements.
+
     `val_exprate_forced`: percent of captions (read from left to right) of which every token is
     the likeliest one given the true tokens before it. Greedy decoding gives exactly these
-    captions, so this is the greedy ExpRate, without running a decoder.
+    captions, so this is the greedy ExpRate, without running a decoder. `val_exprate_new`: the same
+    of the new captions, if there are any.
     """
-    total = right = tokens = 0.0
+    total = tokens = 0.0
+    right = np.zeros(len(maker.expressions), dtype=bool)
     device = next(model.parameters()).device
     enabled = precision == "bf16-mixed"
     for _, plan in fixed_plans(maker.expressions.sizes, batch, model.stride):
@@ -40,8 +56,8 @@ def teacher_forced(
         # What the search never writes is no rival of the true token either.
         logits[..., [Vocabulary.pad, Vocabulary.sos]] = -torch.inf
         hit = (logits[forth].argmax(dim=-1) == made.targets[forth]) | ~known[forth]
-        right += float(hit.all(dim=1).sum())
-    return {
-        "val_loss": total / tokens,
-        "val_exprate_forced": 100 * right / len(maker.expressions),
-    }
+        right[plan.samples] = hit.all(dim=1).cpu().numpy()
+    found = {f"{name}_loss": total / tokens, f"{name}_exprate_forced": 100 * float(right.mean())}
+    if new.any():
+        found[f"{name}_exprate_new"] = 100 * float(right[new].mean())
+    return found

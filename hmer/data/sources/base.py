@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 
+LEFT_OUT = "left-out"
+"""Split of an item that belongs to no split: it is counted and passed over."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceItem:
@@ -27,7 +30,10 @@ class SourceItem:
         source: collection it comes from, for per-source counts ("HAMEX", "synthetic", ...).
         writer: who wrote it; no writer is ever on both sides of the train/val cut.
         latex: the truth as found; `tokens` overrides it where the source knows the tokens.
-        split: "train", "val", "test-<name>", or None: train or val, cut by writer.
+        split: "train", "val", "dev-<name>", "test-<name>", `LEFT_OUT`, or None: train or val,
+            cut by writer.
+        further: additional training data, left out where train, val or a development set has the
+            same ink, or a test or development set the same caption.
         ink: the strokes, in device units unless `normalised`; None for image-only sources.
         normalised: `ink` is already in symbol units (see `hmer.ink.scale`).
         image: uint8 (H, W), ink bright on 0, at the dataset's scale; used where `ink` is None.
@@ -42,6 +48,7 @@ class SourceItem:
     latex: str
     tokens: tuple[str, ...] | None = None
     split: str | None = None
+    further: bool = False
     ink: Ink | None = None
     normalised: bool = False
     image: NDArray[np.uint8] | None = None

@@ -14,13 +14,16 @@ from pathlib import Path, PurePosixPath
 from pydantic import Field, field_validator, model_validator
 
 from hmer.data.archive import check_path, count_members
-from hmer.data.sources.base import Rejected, Setting, SourceConfig, SourceItem
+from hmer.data.sources.base import LEFT_OUT, Rejected, Setting, SourceConfig, SourceItem
+from hmer.data.splits import position
 from hmer.data.spread import spread
 from hmer.errors import HmerError, InkError
 from hmer.ink.inkml import read_inkml
 
 _SUFFIX = ".inkml"
 _TRAIN = "train"
+_CROHME = "crohme"
+_DEVELOPMENT_SHARE = 0.5
 _TEST_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -34,6 +37,16 @@ class CrohmeConfig(SourceConfig):
     tests: dict[str, str] = Field(
         default_factory=dict, description='test sets by name: "2014" becomes the split "test-2014"'
     )
+    development: dict[str, str] = Field(
+        default_factory=dict,
+        description='sets whose writers are halved: "2013" gives the split "dev-2013", on which '
+        "choices are made; the other half is trained on if `further` names the set, too",
+    )
+    further: dict[str, str] = Field(
+        default_factory=dict,
+        description="more training data by name, without the ink that train has and without the "
+        "captions of the test sets",
+    )
     captions: dict[str, str] = Field(
         default_factory=dict,
         description='files of "id<TAB>tokens" that override truths, for "train" or a test\'s name',
@@ -42,16 +55,19 @@ class CrohmeConfig(SourceConfig):
         default=None, ge=1, description="take only so many files of each, spread evenly"
     )
 
-    @field_validator("tests")
+    @field_validator("tests", "development", "further")
     @classmethod
     def _plain_names(cls, tests: dict[str, str]) -> dict[str, str]:
         for name in tests:
             if name == _TRAIN or not _TEST_NAME.fullmatch(name):
-                raise ValueError(f"test name {name!r}: use lower-case letters, digits and hyphens")
+                raise ValueError(f"name {name!r}: use lower-case letters, digits and hyphens")
         return tests
 
     @model_validator(mode="after")
     def _captions_of_something(self) -> CrohmeConfig:
+        for name, path in self.development.items():
+            if self.further.get(name, path) != path:
+                raise ValueError(f"{name!r} is one path in development and another in further")
         for name in self.captions:
             if name != _TRAIN and name not in self.tests:
                 raise ValueError(f"captions for {name!r}, which is neither 'train' nor in tests")
@@ -63,7 +79,9 @@ class CrohmeConfig(SourceConfig):
 
     def paths(self) -> Iterator[str]:
         """Training data, test sets and captions."""
-        yield from (self.train, *self.tests.values(), *self.captions.values())
+        yield from (self.train, *self.tests.values(), *self.development.values())
+        yield from (p for name, p in self.further.items() if name not in self.development)
+        yield from self.captions.values()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +92,10 @@ class ReadInkml:
     data: bytes
     split: str | None
     caption: tuple[str, ...] | None = None
+    development: str = ""
+    """Name of the development set that half of the writers make up."""
+    further: str = ""
+    """Name of the further training data that it belongs to."""
 
     @property
     def key(self) -> str:
@@ -83,7 +105,7 @@ class ReadInkml:
     def __call__(self) -> SourceItem | Rejected:
         """The labelled ink, or why it was refused."""
         path = PurePosixPath(self.file)
-        collection = path.parent.name or "crohme"
+        collection = path.parent.name or _CROHME
         try:
             document = read_inkml(self.data, path.name)
         except InkError as error:
@@ -92,13 +114,21 @@ class ReadInkml:
             return Rejected(
                 path.stem, self.file, f"{path.name}: there is no truth annotation", self.split
             )
+        writer, split = document.writer or writer_of(path.stem, collection), self.split
+        held_out = bool(self.development) and position(writer) < _DEVELOPMENT_SHARE
+        if held_out:
+            split = f"dev-{self.development}"
+        elif self.development and not self.further:
+            split = LEFT_OUT
+        added = bool(self.further) and not held_out
         return SourceItem(
-            id=path.stem,
-            source=collection,
-            writer=document.writer or writer_of(path.stem, collection),
+            id=f"{self.further}/{path.stem}" if added else path.stem,
+            source=f"{_CROHME}-{self.further}" if added else collection,
+            writer=writer,
             latex=document.latex,
             tokens=self.caption,
-            split=self.split,
+            split=split,
+            further=added,
             ink=document.ink,
             file=self.file,
             mathml=document.mathml,
@@ -123,7 +153,9 @@ class CrohmeSource:
     @property
     def total(self) -> int | None:
         """How many files there are, if no package has to be read to the end to know."""
-        counts = [count_members(path, _SUFFIX) for path, _ in self._parts()]
+        paths = [path for path, _ in self._parts()]
+        paths += [path for path, _, _ in self._halved_and_further()]
+        counts = [count_members(path, _SUFFIX) for path in paths]
         if None in counts:
             return None
         limit = self.config.limit
@@ -139,12 +171,22 @@ class CrohmeSource:
         parts = [(*part, self._captions(part[1])) for part in self._parts()]
         for path, name, _ in parts:
             check_path(path, self._parameter(name))
+        for path, section, name in self._halved_and_further():
+            check_path(path, self._parameter(name, section))
         for path, name, captions in parts:
             split = None if name == _TRAIN else f"test-{name}"
             parameter = self._parameter(name)
             for member in spread(path, _SUFFIX, parameter, self.config.limit):
                 caption = captions.get(PurePosixPath(member.name).stem)
                 yield ReadInkml(member.name, member.data, split, caption)
+        # Last: what they share with the sets before is left out of them.
+        for path, section, name in self._halved_and_further():
+            both = name if name in self.config.further else ""
+            development = name if section == "development" else ""
+            for member in spread(path, _SUFFIX, self._parameter(name, section), self.config.limit):
+                yield ReadInkml(
+                    member.name, member.data, None, development=development, further=both
+                )
 
     def _parts(self) -> list[tuple[Path, str]]:
         """Path and name of each part: "train", then the tests."""
@@ -152,8 +194,19 @@ class CrohmeSource:
         parts += [(path, name) for name, path in sorted(self.config.tests.items())]
         return [(Path(path), name) for path, name in parts]
 
-    def _parameter(self, name: str) -> str:
-        return f"{self.parameter}.train" if name == _TRAIN else f"{self.parameter}.tests.{name}"
+    def _halved_and_further(self) -> list[tuple[Path, str, str]]:
+        """Path, section and name of the development sets, then of other further data."""
+        config = self.config
+        found = [(Path(p), "development", name) for name, p in sorted(config.development.items())]
+        found += [
+            (Path(path), "further", name)
+            for name, path in sorted(config.further.items())
+            if name not in config.development
+        ]
+        return found
+
+    def _parameter(self, name: str, section: str = "tests") -> str:
+        return f"{self.parameter}.{name if name == _TRAIN else f'{section}.{name}'}"
 
     def _captions(self, name: str) -> dict[str, tuple[str, ...]]:
         path = self.config.captions.get(name)

@@ -127,7 +127,7 @@ class WrittenSource:
         if not split.is_file():
             raise HmerError(f"ingest.written.path: {split}: no such data set split")
         for file in sorted(split.parent.glob("*.parquet")):
-            held_out = file.stem == "val" or file.stem.startswith("test-")
+            held_out = file.stem == "val" or file.stem.startswith(("dev-", "test-"))
             if not held_out and not (self.config.real == "all" and file == split):
                 continue
             for sample in read_samples(file):
