@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional
 
 from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
@@ -30,6 +33,7 @@ from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.grammar import caption_grammar
 from hmer.latex.vocabulary import Vocabulary
+from hmer.models.cells import INK_THRESHOLD
 from hmer.models.interface import Encoded, Recogniser
 from hmer.models.saved import load_recogniser
 
@@ -45,6 +49,14 @@ sees. With less, the reading would depend on what else is in the batch."""
 
 _EVEN = 8
 """Grey levels by which blank paper may differ, from its compression say."""
+
+_INK_CELL = 8
+"""Pixels: the length of ink is measured by the cells of this side that it passes."""
+
+FEWEST, PER_UNIT = 8, 1.0
+"""Tokens that a reading may have: so many, and more for every symbol unit of ink. No training
+expression of CROHME has more than 4 and 1.0 per unit (of 3099 looked at); without a bound, repeated
+strokes end in hundreds of tokens."""
 
 MAX_PIXELS = 2_000_000
 """Images larger than this after rescaling are refused."""
@@ -178,6 +190,7 @@ class Recognizer:
         found = search(
             MemoryStep(self.model.step, encoded), len(images), config,
             sos=words.sos, eos=words.eos, pad=words.pad, device=batch.device,
+            limits=self._limits(batch),
             constraints=caption_grammar(words) if config.grammar else None,
         )  # fmt: skip
         maps = self._attention(encoded, [row[0] for row in found]) if attention else None
@@ -185,6 +198,12 @@ class Recognizer:
             self._recognition(image, row, encoded, maps, index)
             for index, (image, row) in enumerate(zip(images, found, strict=True))
         ]
+
+    def _limits(self, batch: Tensor) -> list[int]:
+        """Tokens that each of the images (B, 1, H, W) can hold: bounded by its length of ink."""
+        cells = functional.max_pool2d(batch, _INK_CELL).gt(INK_THRESHOLD).flatten(1).sum(dim=1)
+        units = cells.cpu().double() * _INK_CELL / self.render.unit
+        return [FEWEST + math.ceil(PER_UNIT * unit) for unit in units.tolist()]
 
     def _attention(self, encoded: Encoded, best: Sequence[Reading]) -> NDArray[np.float32]:
         """Decoder attention (B, T, h, w) for the best readings, from left to right."""

@@ -50,7 +50,7 @@ def beam_search(
     stop: int,
     banned: tuple[int, ...],
     beam: int,
-    max_length: int,
+    max_length: int | Sequence[int],
     alpha: float = 1.0,
     device: torch.device | None = None,
 ) -> list[list[Hypothesis]]:
@@ -69,7 +69,7 @@ def search_directions(
     directions: Sequence[Direction],
     *,
     beam: int,
-    max_length: int,
+    max_length: int | Sequence[int],
     alpha: float = 1.0,
     device: torch.device | None = None,
 ) -> list[list[list[Hypothesis]]]:
@@ -79,15 +79,16 @@ def search_directions(
     `alpha`. An input is done with a direction when `beam` hypotheses are finished and the best
     one alive, judged by its length so far, is behind them (CoMER's rule; not a bound: by growing
     much longer it might yet overtake, which happens to repetitions rather than to expressions).
-    Inputs that are done leave the batch if the step lets them. The search ends when all are, or
-    at the length limit, where the living end as they are.
+    Inputs that are done leave the batch if the step lets them. The search ends when all are; at
+    an input's length limit the living end as they are.
 
     Args:
         step: the model; the hypotheses of all directions are its K.
         inputs: B.
         directions: the D ways to write; searched as if each were alone.
         beam: hypotheses per direction; 1 is greedy search.
-        max_length: tokens of a hypothesis at most, without start and stop.
+        max_length: tokens of a hypothesis at most, without start and stop; of each input, or of
+            all.
         alpha: power of the length that divides the log-probability.
         device: where the model is.
 
@@ -95,14 +96,17 @@ def search_directions(
         For each input and direction up to `beam` different hypotheses; none only if no sequence
         is possible.
     """
-    if beam < 1 or max_length < 1:
+    limits = [max_length] * inputs if isinstance(max_length, int) else list(max_length)
+    if beam < 1 or any(limit < 1 for limit in limits):
         raise ValueError(f"beam and max_length must be at least 1, not {beam} and {max_length}")
+    if len(limits) != inputs:
+        raise ValueError(f"{len(limits)} lengths for {inputs} inputs")
     if inputs == 0:
         return []
-    found = [[_Found(beam, alpha) for _ in directions] for _ in range(inputs)]
+    found = [[_Found(beam, alpha, limit) for _ in directions] for limit in limits]
     state = _State.initial(step, found, directions, device)
-    for length in range(max_length + 1):
-        if not state.advance(beam, length, max_length):
+    for length in range(max(limits) + 1):
+        if not state.advance(beam, length):
             break
     return [[one.best() for one in row] for row in found]
 
@@ -110,9 +114,10 @@ def search_directions(
 class _Found:
     """The finished hypotheses of one input in one direction."""
 
-    def __init__(self, beam: int, alpha: float) -> None:
+    def __init__(self, beam: int, alpha: float, limit: int) -> None:
         self.beam = beam
         self.alpha = alpha
+        self.limit = limit
         self.hypotheses: list[Hypothesis] = []
         self.done = False
 
@@ -169,12 +174,12 @@ class _State:
             automata=[[[c.start()] for c in constraints] for _ in found] if constraints else None,
         )
 
-    def advance(self, beam: int, length: int, limit: int) -> bool:
+    def advance(self, beam: int, length: int) -> bool:
         """Write one more token after `length`; False when the search is over."""
         inputs, slots, width = self.scores.shape
         logits, self.past = self.step(self.written[..., -1].flatten(1), self.past)
         steps = logits.float().log_softmax(dim=-1).view(inputs, slots, width, -1)
-        steps = steps.masked_fill(self._forbidden(steps, limit - length), -torch.inf)
+        steps = steps.masked_fill(self._forbidden(steps, length), -torch.inf)
         total = self.scores.unsqueeze(-1) + steps
         classes = total.shape[-1]
         best, index = total.flatten(2).topk(min(2 * beam, width * classes), dim=2)
@@ -182,29 +187,29 @@ class _State:
         stops = torch.tensor([[d.stop for d in row] for row in self.directions])
         ended = token == stops.to(token.device).unsqueeze(-1)
         self._collect(best, origin, ended, beam, length)
-        if length == limit:
-            self._cut_off(total)
-            return False
+        self._cut_off(total, length)
         # Few tokens may leave fewer than `beam` to live on; what has ended must not be among them.
         best = best.masked_fill(ended, -torch.inf)
         alive = ended.to(torch.uint8).argsort(dim=2, stable=True)[:, :, :beam]
         return self._continue(*(x.gather(2, alive) for x in (best, origin, token)))
 
-    def _forbidden(self, steps: Tensor, left: int) -> Tensor:
-        """What may not be written: bool, of a shape that goes with `steps` (B', S, K, V)."""
+    def _forbidden(self, steps: Tensor, length: int) -> Tensor:
+        """What may not follow `length` tokens: bool, of a shape that goes with (B', S, K, V)."""
         ban = torch.zeros(*steps.shape[:2], 1, steps.shape[-1], dtype=torch.bool)
         for row, directions in enumerate(self.directions):
             for slot, direction in enumerate(directions):
                 ban[row, slot, 0, list(direction.banned)] = True
         if self.automata is not None:
-            pairs = [
-                (direction.constraint, state)
-                for row, states in zip(self.directions, self.automata, strict=True)
-                for direction, line in zip(row, states, strict=True)
+            every = [
+                (direction.constraint, state, max(0, one.limit - length))
+                for row, states, found in zip(
+                    self.directions, self.automata, self.found, strict=True
+                )
+                for direction, line, one in zip(row, states, found, strict=True)
                 for state in line
                 if direction.constraint is not None
             ]
-            masks = stack_allowed([c for c, _ in pairs], [s for _, s in pairs], left)
+            masks = stack_allowed(*(list(column) for column in zip(*every, strict=True)))
             ban = ban | ~masks.view(steps.shape)
         return ban.to(steps.device)
 
@@ -226,16 +231,19 @@ class _State:
                 living = (score for score, end in zip(line, over, strict=True) if not end)
                 found.judge(next(living, -math.inf), length + 1)
 
-    def _cut_off(self, total: Tensor) -> None:
-        """File the living that did not choose to stop, with their score if they do.
+    def _cut_off(self, total: Tensor, length: int) -> None:
+        """File the living of limit `length` that did not choose to stop, scored as if they did.
 
         Args:
             total: (B', S, K, V), scores of the living and each token.
+            length: tokens that all of them have.
         """
+        if not any(one.limit == length for row in self.found for one in row):
+            return
         scores, written = self.scores.tolist(), self.written[..., 1:].tolist()
         for row, slots in enumerate(self.found):
             for slot, found in enumerate(slots):
-                if found.done:
+                if found.done or found.limit != length:
                     continue
                 whole = {h.tokens for h in found.hypotheses}
                 stopped = total[row, slot, :, self.directions[row][slot].stop].tolist()

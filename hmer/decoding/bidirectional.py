@@ -52,6 +52,7 @@ def search(
     sos: int,
     eos: int,
     pad: int,
+    limits: Sequence[int] | None = None,
     constraints: tuple[Constraint, Constraint] | None = None,
     device: torch.device | None = None,
 ) -> list[list[Reading]]:
@@ -68,6 +69,7 @@ def search(
         sos: first token of a sequence, last of a reversed one.
         eos: last token of a sequence, first of a reversed one.
         pad: never written.
+        limits: tokens of each input at most, if that is less than `config.max_length`.
         constraints: what may be written from left to right and from right to left.
         device: where the model is.
     """
@@ -78,7 +80,9 @@ def search(
         inputs,
         [Direction(start, stop, (pad, start), automata[i]) for i, (start, stop) in enumerate(ways)],
         beam=config.beam,
-        max_length=config.max_length,
+        max_length=[min(config.max_length, limit) for limit in limits]
+        if limits is not None
+        else config.max_length,
         alpha=config.alpha,
         device=device,
     )

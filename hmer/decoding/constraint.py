@@ -33,14 +33,14 @@ class Constraint(Protocol):
 
 
 def stack_allowed(
-    constraints: Sequence[Constraint], states: Sequence[Hashable], left: int
+    constraints: Sequence[Constraint], states: Sequence[Hashable], left: Sequence[int]
 ) -> Tensor:
-    """What each of N hypotheses may write next: bool (N, V)."""
+    """What each of N hypotheses, with so many tokens left, may write next: bool (N, V)."""
     masks: dict[int, int] = {}
     distinct: list[Tensor] = []
     index = []
-    for constraint, state in zip(constraints, states, strict=True):
-        mask = constraint.allowed(state, left)
+    for constraint, state, rest in zip(constraints, states, left, strict=True):
+        mask = constraint.allowed(state, rest)
         number = masks.setdefault(id(mask), len(distinct))
         if number == len(distinct):
             distinct.append(mask)

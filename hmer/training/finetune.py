@@ -215,7 +215,7 @@ def finetune(
         found: dict[str, float] = {}
         for name, (check, new) in checks.items():
             key = name.replace("-", "_")
-            found |= teacher_forced(best, check, new, config.batch, arithmetic, key)
+            found |= teacher_forced(best, check, config.batch, arithmetic, key, new)
         return found
 
     state = known.state if known else None

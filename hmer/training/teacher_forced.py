@@ -18,20 +18,20 @@ from hmer.models.interface import Recogniser
 def teacher_forced(
     model: Recogniser,
     maker: SupervisedMaker,
-    new: NDArray[np.bool_],
     batch: BatchConfig,
     precision: str,
     name: str = "val",
+    new: NDArray[np.bool_] | None = None,
 ) -> dict[str, float]:
     """Loss and ExpRate on a validation set.
 
     Args:
         model: in evaluation mode.
         maker: of the expressions.
-        new: (n,), whether the caption of each expression is none of the training captions.
         batch: limits.
         precision: of the training.
         name: in front of the names of the measurements.
+        new: (n,), whether the caption of each expression is none of the training captions.
 
     `val_exprate_forced`: percent of captions (read from left to right) of which every token is
     the likeliest one given the true tokens before it. Greedy decoding gives exactly these
@@ -58,6 +58,6 @@ def teacher_forced(
         hit = (logits[forth].argmax(dim=-1) == made.targets[forth]) | ~known[forth]
         right[plan.samples] = hit.all(dim=1).cpu().numpy()
     found = {f"{name}_loss": total / tokens, f"{name}_exprate_forced": 100 * float(right.mean())}
-    if new.any():
+    if new is not None and new.any():
         found[f"{name}_exprate_new"] = 100 * float(right[new].mean())
     return found

@@ -90,9 +90,26 @@ def test_an_epoch(
         assert (plan.scales > 0).all()
         assert (plan.scales <= scales[1] + 1e-9).all()
     assert (seen >= 1).all()
-    # Repeats fill no more than the last batch of a bucket.
+    # Repeats fill no more than the last batch of a bucket that no other one holds.
     rest = sum(len(plan.samples) for plan in plans) - len(sizes)
-    assert rest <= sum(count - 1 for count in shapes.values())
+    largest = [
+        count
+        for shape, count in shapes.items()
+        if sum((other >= np.array(shape)).all() for other in buckets) == 1
+    ]
+    assert rest <= sum(count - 1 for count in largest)
+
+
+def test_an_epoch_of_many_shapes_shows_hardly_anything_twice() -> None:
+    rng = np.random.default_rng(0)
+    sizes = np.exp(rng.normal([4.0, 5.2], [0.4, 0.6], (2000, 2))).astype(np.int64) + 8
+    config = BatchConfig(max_pixels=250_000, buckets=32)
+    lengths = rng.integers(1, 60, len(sizes))
+    buckets = choose_buckets(sizes, config.buckets, 8)
+    plans = plan_epoch(sizes, buckets, config, rng, (0.8, 1.25), lengths=lengths)
+    seen = np.bincount(np.concatenate([plan.samples for plan in plans]), minlength=len(sizes))
+    assert seen.min() == 1
+    assert seen.mean() < 1.02
 
 
 def test_one_sample() -> None:

@@ -316,3 +316,87 @@ def test_contradicting_annotations_are_listed_and_kept(tmp_path: Path) -> None:
     assert sorted(int(entry.id) for entry in noise) == [0, 4, 8, 12, 16]
     assert sum(split.label_noise for split in summary.splits.values()) == 5
     assert sum(split.samples for split in summary.splits.values()) == 20
+
+
+def crohme_file(path: Path, writer: str, latex: str, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stroke = np.random.default_rng(seed).random((5, 2)).astype(np.float32) * 50
+    path.write_bytes(write_inkml(InkDocument(Ink((stroke,)), latex, writer)))
+
+
+@pytest.fixture
+def competition(tmp_path: Path) -> Path:
+    """Training data, a test set, a set to halve, and more data with ink and captions of both."""
+    for n in range(12):
+        crohme_file(tmp_path / f"train/t{n}.inkml", f"trainer{n}", f"x + {n}", n)
+        crohme_file(tmp_path / f"other/o{n}.inkml", f"other{n}", f"y - {n}", 100 + n)
+    crohme_file(tmp_path / "test/e.inkml", "examinee", "z = 1", 50)
+    crohme_file(tmp_path / "more/again.inkml", "trainer3", "x + 3", 3)
+    crohme_file(tmp_path / "more/t4.inkml", "newcomer", "a b", 200)
+    crohme_file(tmp_path / "more/leak.inkml", "newcomer", "z = 1", 201)
+    return tmp_path
+
+
+def crohme(folder: Path, **further: str) -> IngestConfig:
+    return IngestConfig(
+        source="crohme",
+        workers=1,
+        val_share=0.2,
+        crohme=CrohmeConfig(
+            train=str(folder / "train"),
+            tests={"2014": str(folder / "test")},
+            development={"2013": str(folder / "other")},
+            further={name: str(folder / path) for name, path in further.items()},
+        ),
+    )
+
+
+def test_a_development_set_takes_half_of_the_writers(competition: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    summary = ingest(crohme(competition), out)
+    dev = list(read_samples(out / "dev-2013.parquet"))
+    assert 2 <= len(dev) <= 10
+    assert summary.excluded == {"other half of a development set": 12 - len(dev)}
+    both = ingest(crohme(competition, **{"2013": "other"}), out)
+    assert both.splits["dev-2013"] == summary.splits["dev-2013"]
+    added = [
+        s
+        for split in ("train", "val")
+        for s in read_samples(out / f"{split}.parquet")
+        if s.source == "crohme-2013"
+    ]
+    assert len(added) == 12 - len(dev)
+    assert not {s.writer for s in dev} & {s.writer for s in added}
+    assert all(s.id.startswith("2013/o") for s in added)
+
+
+def test_further_data_bring_no_ink_twice_and_no_test_caption(
+    competition: Path, tmp_path: Path
+) -> None:
+    summary = ingest(crohme(competition, more="more"), tmp_path / "out")
+    assert summary.excluded["further ink that is there already"] == 1
+    assert summary.excluded["further captions of a development or test set"] == 1
+    kept = [
+        s.id
+        for split in ("train", "val")
+        for s in read_samples(tmp_path / "out" / f"{split}.parquet")
+        if s.source == "crohme-more"
+    ]
+    assert kept == ["more/t4"]  # t4 of the training data is another file
+
+
+def test_a_development_set_of_trainers_is_refused(competition: Path, tmp_path: Path) -> None:
+    for n in range(12):
+        crohme_file(competition / f"other/w{n}.inkml", f"trainer{n}", "b", 300 + n)
+    with pytest.raises(HmerError, match=r"writers of dev-2013 also wrote training data"):
+        ingest(crohme(competition), tmp_path / "out")
+    for n in range(12):
+        crohme_file(competition / f"other/w{n}.inkml", f"stranger{n}", f"x + {n}", n)
+    with pytest.raises(HmerError, match=r"dev-2013: w\d+ is the ink of t\d+, which is trained on"):
+        ingest(crohme(competition), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_name_has_one_path() -> None:
+    with pytest.raises(ValidationError, match="one path in development and another in further"):
+        CrohmeConfig(development={"2013": "a"}, further={"2013": "b"})

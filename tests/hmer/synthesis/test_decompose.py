@@ -51,6 +51,22 @@ def test_numerators_scripts_and_radicands_come_out() -> None:
     assert r"\frac { a ^ { n } } { \sqrt { b c } }" in found
 
 
+def test_single_symbols_come_alike_often_and_at_their_own_scale(expressions: Expressions) -> None:
+    alone = Decomposer(expressions, DecomposeConfig(single=1.0))
+    rng = np.random.default_rng(0)
+    written = [alone(rng) for _ in range(3000)]
+    tokens = {w.tokens[0] for w in written}
+    assert all(len(w.tokens) == 1 for w in written)
+    seen = {token for caption in alone.material.tokens for token in caption}
+    assert {"+", "-", "=", "("} & seen <= tokens
+    assert not tokens & {"\\frac", "\\sqrt", "^", "_", "{", "}"}
+    often = [sum(w.tokens[0] == token for w in written) for token in tokens]
+    assert min(often) > 0.5 * 3000 / len(tokens)
+    for w in written[:50]:
+        if w.ink.bounds()[2:] != (0.0, 0.0):
+            assert symbol_unit(w.ink) == pytest.approx(1.0, abs=0.02)
+
+
 def test_length_is_bounded_and_bars_are_paired() -> None:
     assert max(len(run.split()) for run in captions("a b c d e f", longest=3)) == 3
     found = captions("| a | b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.choice import ModelConfig
+from hmer.models.saved import load_recogniser
 from hmer.training.further import further
 from hmer.training.optimisation import OptimisationConfig
 
@@ -42,8 +44,8 @@ def test_has_the_weights_and_the_sizes_of_the_other(finished: Path, given: Any) 
     ("given", "words", "render", "wanted"),
     [
         ({"name": "comer"}, WORDS, RENDER, "holds a mask-match, but model.name is comer"),
-        ({"decoder": {"width": 32}}, WORDS, RENDER, r"another decoder\.width than model\.decoder"),
-        ({"encoder": {"width": 24}}, WORDS, RENDER, r"another encoder\.width than"),
+        ({"decoder": {"feedforward": 16}}, WORDS, RENDER, "larger than the parameters of `model`"),
+        ({"encoder": {"width": 8}}, WORDS, RENDER, r"encoder\.stem\S+ is 16x1x5x5, not 8x1x5x5"),
         ({}, vocabulary("comer"), RENDER, r"dialect wap, the captions have .* of comer"),
         ({}, Vocabulary("wap", ["x", "y"]), RENDER, "the captions have 5 of wap"),
         ({}, WORDS, RenderConfig(unit=12), r"unit 10; set base\.render\.unit .*\(it is 12\)"),
@@ -55,6 +57,122 @@ def test_a_recogniser_that_does_not_fit(
     with pytest.raises(HmerError, match=wanted) as caught:
         further(choice(**given), finished / "finetune", words, render)
     assert "finetune.start" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"encoder": {"blocks": [1, 1, 3]}},
+        {"attention": {"layers": 2, "width": 16}},
+        {"decoder": {"feedforward": 48}},
+    ],
+)
+def test_a_grown_recogniser_computes_the_same(finished: Path, given: Any) -> None:
+    folder = finished / "finetune"
+    small = load_recogniser(folder).model.eval()
+    grown = further(choice(**given), folder, WORDS, RENDER).model.eval()
+    assert sum(p.numel() for p in grown.parameters()) > sum(p.numel() for p in small.parameters())
+    images = torch.zeros(2, 1, 64, 96)
+    images[0, 0, 20:24, 10:80] = images[1, 0, 8:50, 30:33] = 1.0
+    tokens = torch.tensor([[1, 5, 9]])
+    with torch.no_grad():
+        wanted, got = (model.encode(images) for model in (small, grown))
+        torch.testing.assert_close(got.features, wanted.features)
+        first, second = (
+            model.step(tokens[:, :1].expand(2, 1), encoded, ())[0]
+            for model, encoded in ((small, wanted), (grown, got))
+        )
+    torch.testing.assert_close(second, first)
+
+
+def test_growing_wider_leaves_old_channels_as_they_are(finished: Path) -> None:
+    small = load_recogniser(finished / "finetune").model.eval()
+    grown = further(
+        choice(encoder={"width": 24}), finished / "finetune", WORDS, RENDER
+    ).model.eval()
+    image = torch.zeros(1, 1, 32, 64)
+    image[0, 0, 10:13, 5:50] = 1.0
+    with torch.no_grad():
+        narrow, wide = small.encoder(image), grown.encoder(image)
+    assert wide.shape[1] == 96
+    torch.testing.assert_close(wide[:, :64], narrow)
+    assert wide[:, 64:].any()
+
+
+def test_another_scale_has_to_be_wanted(finished: Path) -> None:
+    folder, other = finished / "finetune", RenderConfig(unit=12)
+    with pytest.raises(HmerError, match=r"or finetune\.rescaled to true"):
+        further(choice(), folder, WORDS, other)
+    assert further(choice(), folder, WORDS, other, rescaled=True).digest
+    with pytest.raises(HmerError, match=r"base\.render\.pen"):
+        further(choice(), folder, WORDS, RenderConfig(unit=12, pen=0.2), rescaled=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "words", "wanted"),
+    [
+        ({"attention": {"layers": 1}}, WORDS, r"another attention\.layers than model\.attention"),
+        ({"decoder": {"width": 32}}, WORDS, r"another decoder\.width than"),
+        ({}, vocabulary("comer"), "dialect wap"),
+    ],
+)
+def test_a_state_of_another_recipe(
+    finished: Path, given: Any, words: Vocabulary, wanted: str
+) -> None:
+    with pytest.raises(HmerError, match=wanted):
+        further(choice(**given), finished / "finetune" / "resume", words, RENDER)
+
+
+def test_no_state(finished: Path, tmp_path: Path) -> None:
+    for content in (
+        b"",
+        b"PK\x03\x04 damaged",
+        (finished / "attend/resume/last.ckpt").read_bytes(),
+    ):
+        (tmp_path / "last.ckpt").write_bytes(content)
+        with pytest.raises(HmerError, match=r"last\.ckpt is no training state of this version"):
+            further(choice(), tmp_path, WORDS, RENDER)
+
+
+PLATEAU = OptimisationConfig(
+    steps=6, leg=2, learning_rate=1e-3, schedule="warmup-stable-decay", warmup=2,
+    precision="32-true", workers=0,
+)  # fmt: skip
+
+
+def test_a_branch_from_a_state_is_the_training_that_never_stopped(
+    train: Callable[..., dict[str, float]], tmp_path: Path
+) -> None:
+    """Four steps of the plateau and a branch of two more: as six with a decay of two."""
+    whole = PLATEAU.model_copy(update={"decay": 2})
+    # Masking would follow the progress, which depends on the number of steps.
+    train("finetune", tmp_path / "whole", optimisation=whole, masked=0.0)
+    stable = PLATEAU.model_copy(update={"steps": 4})
+    train("finetune", tmp_path / "stable", optimisation=stable, masked=0.0)
+    state = str(tmp_path / "stable" / "resume")
+    changes = {"optimisation": whole, "masked": 0.0, "start": state, "model": {}}
+    train("finetune", tmp_path / "branch", **changes)
+    for name in ("model.safetensors", "curves.csv"):
+        assert (tmp_path / "branch" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    rates = [row["learning_rate"] for row in curve(tmp_path / "branch")]
+    assert rates == pytest.approx([1e-3, 1e-3, 0.0])
+
+
+def test_a_state_goes_on_at_another_rate(
+    train: Callable[..., dict[str, float]], tmp_path: Path
+) -> None:
+    train("finetune", tmp_path / "stable", optimisation=PLATEAU.model_copy(update={"steps": 4}))
+    slower = PLATEAU.model_copy(update={"learning_rate": 1e-4})
+    state = str(tmp_path / "stable" / "resume")
+    train("finetune", tmp_path / "on", optimisation=slower, start=state, model={})
+    assert [row["learning_rate"] for row in curve(tmp_path / "on")] == pytest.approx(
+        [1e-3, 1e-3, 1e-4]
+    )
+
+
+def curve(folder: Path) -> list[dict[str, float]]:
+    with (folder / "curves.csv").open() as file:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
 
 
 def test_no_recogniser(finished: Path, tmp_path: Path) -> None:

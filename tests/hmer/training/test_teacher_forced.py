@@ -85,8 +85,11 @@ def test_counts_what_greedy_decoding_gets_right(small_dataset: Path) -> None:
     written = greedy(model, truth, 12)
     right = sum(written.get(n) == truth.tokens[n] for n in range(11))
     assert 0 < right < 11, "nothing to tell apart: change the training"
-    measured = teacher_forced(model, maker(truth), BATCH, "32-true")
-    assert measured["val_exprate_forced"] == pytest.approx(100 * right / 11)
+    new = np.arange(11) < 4
+    measured = teacher_forced(model, maker(truth), BATCH, "32-true", "dev", new)
+    assert measured["dev_exprate_forced"] == pytest.approx(100 * right / 11)
+    right_of_new = sum(written.get(n) == truth.tokens[n] for n in range(4))
+    assert measured["dev_exprate_new"] == pytest.approx(100 * right_of_new / 4)
 
 
 def test_a_model_with_a_taste_for_padding(small_dataset: Path) -> None:
