@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import math
 from collections.abc import Sequence
@@ -88,19 +89,23 @@ class Recognizer:
     """A trained model, its vocabulary and its scale."""
 
     def __init__(self, model: Recogniser, vocabulary: Vocabulary, render: RenderConfig) -> None:
-        self.model = model.eval()
+        # A copy that shares the weights: the caller's module stays as it is.
+        shared: dict[int, object] = {id(t): t for t in (*model.parameters(), *model.buffers())}
+        self.model = (copy.deepcopy(model, shared) if shared else model).eval()
         use_fast_linear(self.model)
         self.vocabulary = vocabulary
         self.render = render
 
     @classmethod
-    def load(cls, path: str | Path | None = None) -> Recognizer:
+    def load(cls, path: str | Path | None = None, device: str = "auto") -> Recognizer:
         """Load a model folder (model.safetensors with model.json) or its weights file.
 
         Also a folder that `hmer export` has written.
 
         Args:
             path: by default the recogniser that comes with the package.
+            device: where it computes, as PyTorch names it; auto: on a GPU if there is one. What
+                has been exported computes on the CPU.
 
         Raises:
             HmerError: it is missing, damaged, or not a recogniser.
@@ -109,7 +114,9 @@ class Recognizer:
         if is_exported(weights):
             return cls(*load_exported(weights))
         found = load_recogniser(weights)
-        return cls(found.model.for_reading(), found.vocabulary, found.render)
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        return cls(found.model.for_reading().to(device), found.vocabulary, found.render)
 
     def prepare(self, source: Source) -> NDArray[np.uint8]:
         """The source as an image at the recogniser's scale: (H, W), ink 255 on 0.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,6 @@ def fit(
         title: for the progress bar.
         state: checkpoint of another training to go on from where `run.resume` has none yet.
     """
-    torch.use_deterministic_algorithms(True, warn_only=True)
     config = module.optimisation
     quiet_lightning()
     trainer = L.Trainer(
@@ -124,7 +124,7 @@ def fit(
     )
     data = LegData(stream, maker, config)
     checkpoint = run.resume / CHECKPOINT
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), deterministic():
         # Batches come from our own processes, in a number that suits this training.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*number of training batches.*")
@@ -140,6 +140,18 @@ def fit(
             ckpt_path=checkpoint if checkpoint.is_file() else state,
             weights_only=True,
         )
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Deterministic algorithms where there are any, and afterwards what was set before."""
+    before = torch.are_deterministic_algorithms_enabled()
+    lenient = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=lenient)
 
 
 def _strategy(config: OptimisationConfig) -> str:

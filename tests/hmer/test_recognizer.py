@@ -25,6 +25,7 @@ from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.parse import parse
+from hmer.models.saved import load_recogniser
 from hmer.models.store import save_module
 from hmer.recognizer import PAPER, Recognition, Recognizer
 
@@ -305,3 +306,39 @@ def test_a_recognition_cannot_be_changed(recognizer: Recognizer, inks: tuple[Ink
     found = recognizer.recognize(inks[0], QUICK)
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.confidence = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("count", [8, 60])
+def test_a_reading_is_no_longer_than_its_ink_can_hold(
+    own_model: Path, recognizer: Recognizer, count: int
+) -> None:
+    """A model that never stops by itself, on a row of bars."""
+    endless = Recognizer.load(own_model)
+    last = [m for m in endless.model.modules() if isinstance(m, torch.nn.Linear)]
+    heads = [m for m in last if m.out_features == len(endless.vocabulary)]
+    for head in heads:
+        with torch.no_grad():
+            head.bias[[endless.vocabulary.sos, endless.vocabulary.eos]] -= 1e4
+    bars = tuple(np.array([[n, 0], [n, 1.0]], np.float32) for n in range(count))
+    for config in (DecodingConfig(beam=1, both_directions=False), DecodingConfig(beam=2)):
+        found = endless.recognize(Ink(bars), config)
+        assert count // 2 <= len(found.tokens) <= 8 + 3 * count < 200
+
+
+def test_the_callers_module_stays_as_it_is(recognizer: Recognizer, model_folder: Path) -> None:
+    module = load_recogniser(model_folder).model.train()
+    kinds = [type(part) for part in module.modules()]
+    made = Recognizer(module, recognizer.vocabulary, recognizer.render)
+    assert module.training and [type(part) for part in module.modules()] == kinds
+    assert all(a is b for a, b in zip(module.parameters(), made.model.parameters(), strict=True))
+
+
+def test_a_scale_for_reading_of_its_own(own_model: Path, inks: tuple[Ink, ...]) -> None:
+    describe(own_model, reading_unit=30.0)
+    made = Recognizer.load(own_model)
+    assert made.render == RenderConfig(unit=30.0)
+    trained = load_recogniser(own_model).trained
+    assert trained == RenderConfig()
+    assert made.prepare(inks[0]).shape[0] > render(normalise(inks[0]), 20.0).image.shape[0]
+    describe(own_model, reading_unit="large")
+    assert "reading_unit" in load_refusal(own_model) or "unit" in load_refusal(own_model)

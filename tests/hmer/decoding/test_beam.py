@@ -238,3 +238,13 @@ def test_what_the_model_returns_is_not_written_to() -> None:
 def test_refuses(toy: Make, wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         search(toy(0), **wrong)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_each_input_has_its_own_limit(toy: Make, beam: int) -> None:
+    limits = [2, 5, 1, 4]
+    model = toy(7, inputs=4, length=6)
+    for row, found in enumerate(search(model, 4, beam=beam, max_length=limits)):
+        same(found, slow_beam(model, row, beam, limits[row], 1.0))
+    with pytest.raises(ValueError, match="3 lengths for 4 inputs"):
+        search(model, 4, max_length=[1, 2, 3])
