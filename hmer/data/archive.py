@@ -97,7 +97,7 @@ def check_path(path: Path, parameter: str) -> None:
     Raises:
         ArchiveError: the path is missing, or neither a folder nor a known package.
     """
-    if not os.path.exists(path):  # also False where the path is too long, or a loop of links
+    if _mode(path) is None:
         raise ArchiveError(
             f"{parameter}: {path} does not exist; set it to the folder or package of the data"
         )
@@ -108,7 +108,8 @@ def check_path(path: Path, parameter: str) -> None:
 
 def count_members(path: Path, suffix: Suffix) -> int | None:
     """How many files `read_members` will give, or None where only reading them all would tell."""
-    if os.path.isdir(path):  # also False where there can be no such path
+    mode = _mode(path)
+    if mode is not None and stat.S_ISDIR(mode):
         return sum(1 for _ in _walk(path, suffix))
     if not path.name.lower().endswith(".zip"):
         return None
@@ -116,6 +117,14 @@ def count_members(path: Path, suffix: Suffix) -> int | None:
         with zipfile.ZipFile(path) as package:
             return sum(_wanted(_slashed(name), suffix) for name in package.namelist())
     except _DAMAGE:  # reading it will tell
+        return None
+
+
+def _mode(path: Path) -> int | None:
+    """What lies at a path; None where nothing does, or can: too long a name, a loop of links."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
         return None
 
 

@@ -53,7 +53,8 @@ class IngestSummary(BaseModel):
     """A whole dataset: its splits by name, and how much was refused, by folder of the file.
 
     `reasons` of the refusals come most frequent first; `unknown_tokens` are those that the
-    vocabulary lacks, with the number of refused expressions that have them. `left_out` counts, by source, training expressions that the weights of a mixture passed over;
+    vocabulary lacks, with the number of refused expressions that have them. `left_out` counts, by
+    source, training expressions that the weights of a mixture passed over;
     `too_long` expressions of train and val with more tokens than wanted.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from os.path import expanduser
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -132,8 +132,11 @@ class SourceConfig(BaseModel):
 
 def _expanded(value: Any) -> Any:
     """The value with `~` expanded wherever a text in it begins so: such texts are paths."""
-    if isinstance(value, str):
-        return expanduser(value)
+    if isinstance(value, str) and value.startswith("~"):
+        try:
+            return str(Path(value).expanduser())
+        except RuntimeError:  # nobody's home: it will be told that it does not exist
+            return value
     if isinstance(value, dict):
         return {key: _expanded(inner) for key, inner in value.items()}
     return value
