@@ -65,7 +65,8 @@ def parse_yaml(yaml: YAML, text: str, name: str) -> Any:
     except RecursionError:
         raise HmerError(f"{name} is not valid YAML: nested too deep") from None
     except Exception as error:  # of the parser, or of the number or date it takes a value for
-        raise HmerError(f"{name} is not valid YAML: {_one_line(error)}") from None
+        reason = _one_line(error).partition("; use sys.")[0]  # a hint for programmers
+        raise HmerError(f"{name} is not valid YAML: {reason}") from None
     level: list[Any] = [loaded]
     count = 0
     for _ in range(_DEEPEST):
