@@ -62,7 +62,8 @@ WORDING: dict[str, Wording] = {
     ),
     "vocabulary": Wording(
         "Tokens are in the vocabulary",
-        "Correct these labels, or ingest with a dialect whose vocabulary has the tokens named.",
+        "Correct these labels or leave them out; another dialect (ingest.dialect) helps only where "
+        "its vocabulary has the tokens named.",
     ),
     "label_parses": Wording(
         "Labels parse",

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from hmer.data.dataset import load_expressions
@@ -97,7 +98,7 @@ def test_only_the_wanted_share_of_the_captions_is_used(
 
 def test_a_share_of_the_captions_does_not_go_with_written_ink(train: Train, tmp_path: Path) -> None:
     written = SynthesisConfig(mixing=MixingConfig(share=0.5))
-    with pytest.raises(HmerError, match=r"finetune\.labels: .* set .*share"):
+    with pytest.raises(ValidationError, match=r"labels: .* set .*share"):
         train("finetune", tmp_path, labels=0.5, synthesis=written)
 
 
