@@ -15,10 +15,13 @@ from hmer.data.schema import Quarantined, Sample
 from hmer.data.splits import TRAIN, VALIDATION
 from hmer.latex.vocabulary import remedy_for
 
-_VARIES = re.compile(r"""(?:(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\d.]*\d)\s*)+""")
+_VARYING = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\d.]*\d)"""
+_VARIES = re.compile(rf"{_VARYING}(?:\s+{_VARYING})*")
 """What differs between reasons of one kind: quoted text and numbers."""
+_LACKING = "the vocabulary lacks tokens of the caption"
 _KINDS = 1000
 _TOLD = 5
+_TOKENS = 20
 
 
 class SplitSummary(BaseModel):
@@ -76,18 +79,19 @@ class IngestSummary(BaseModel):
         """How many expressions were refused, and why, in one line; "" where none was."""
         if not self.quarantined:
             return ""
-        told = [f"{reason.count} as: {reason.example}" for reason in self.reasons[:_TOLD]]
+        told = [f"{reason.count} as: {self._told(reason)}" for reason in self.reasons[:_TOLD]]
         if others := sum(reason.count for reason in self.reasons[_TOLD:]):
             told.append(f"{others} for other reasons")
-        if names := [f"{token} ({count})" for token, count in self.unknown_tokens.items()]:
-            more = ", ..." if len(names) > 4 * _TOLD else ""
-            told.append(
-                f"unknown to the vocabulary are {', '.join(names[: 4 * _TOLD])}{more}: "
-                f"{remedy_for(self.unknown_tokens)}"
-            )
         count = self.quarantined
         were = "expression was" if count == 1 else "expressions were"
         return f"{count} {were} refused: {'; '.join(told)}"
+
+    def _told(self, reason: Reason) -> str:
+        if reason.example != _LACKING:
+            return reason.example
+        tokens = [f"{token} ({count})" for token, count in self.unknown_tokens.items()]
+        shown = ", ".join(tokens[:_TOKENS]) + (", ..." if len(tokens) > _TOKENS else "")
+        return f"{_LACKING}: {shown}; {remedy_for(self.unknown_tokens)}"
 
     def lack(self, val_share: float, paths: Sequence[str]) -> str:
         """What there is too little of to train anything, in one line; "" where there is enough.
@@ -153,10 +157,11 @@ class Tally:
         """Count a sample that was refused, `unknown` being tokens the vocabulary lacks."""
         self._refused[PurePosixPath(entry.file).parent.name] += 1
         self._unknown.update(unknown)
-        kind = _kind(entry)
+        example = _LACKING if unknown else " ".join(entry.reason.split())[:300]
+        kind = example if unknown else _kind(entry)
         if kind not in self._examples and len(self._examples) >= _KINDS:
             kind = ""  # more kinds than anybody reads
-        self._examples.setdefault(kind, " ".join(entry.reason.split())[:300])
+        self._examples.setdefault(kind, example)
         self._kinds[kind] += 1
 
     def splits(self, *expected: str) -> dict[str, SplitSummary]:

@@ -111,8 +111,7 @@ class ImagesSource:
         file = PurePosixPath(part.captions).name
         labels = _Labels()
         for label in read_labels(Path(part.captions), f"{self.parameter}.{name}.captions"):
-            problem = label.problem or labels.add(label)
-            if problem:
+            if problem := labels.add(label):
                 yield Rejected(label.file or file, file, f"{file}: {problem}", split)
         labels.drop_common_folders()
         parameter = f"{self.parameter}.{name}.images"
@@ -120,7 +119,7 @@ class ImagesSource:
             inner = PurePosixPath(member.name)
             inner = inner.relative_to(inner.parts[0]) if len(inner.parts) > 1 else inner
             label, problem = labels.take(member.name)
-            if label is None:
+            if label is None or problem:
                 yield Rejected(str(inner), member.name, f"{member.name}: {file}: {problem}", split)
                 continue
             writer = label.writer or f"{self.name}/{inner.with_suffix('')}"
@@ -137,7 +136,10 @@ class ImagesSource:
             )
         if self.config.limit is None:
             for label in labels.left():
-                reason = f"{label.file}: there is no such picture, but a line of {file} names it"
+                problem = (
+                    label.problem or f"a line of {file} names it, but there is no such picture"
+                )
+                reason = f"{label.file}: {problem}"
                 yield Rejected(label.file, file, reason, split)
 
     def _split(self, name: str) -> str | None:
@@ -172,7 +174,9 @@ class _Labels:
     _common: int = 0
 
     def add(self, label: Label) -> str:
-        """Take a label; the problem where its picture is named already, else ""."""
+        """Take a label; the problem where it names no picture, or one again, else ""."""
+        if not label.file:
+            return label.problem
         key = _name(label.file)
         if key in self._by_name:
             return f"{label.file} is named again"
@@ -194,7 +198,7 @@ class _Labels:
         self._by_stem = dict(by_stem)
 
     def take(self, picture: str) -> tuple[Label | None, str]:
-        """The label of a picture that has none yet, or None with the reason."""
+        """The label of a picture that has none yet, and what is wrong with it or its name."""
         parts, ending = _name(picture)
         fits: dict[tuple[int, bool], list[tuple[_Parts, str]]] = defaultdict(list)
         for key in self._by_stem.get(parts[-1], ()):
@@ -209,7 +213,8 @@ class _Labels:
             return None, f"{len(best)} lines may name this picture, in different folders"
         if best[0] not in self._by_name:
             return None, "its line names another picture of this name, too; write the folders"
-        return self._by_name.pop(best[0]), ""
+        label = self._by_name.pop(best[0])
+        return label, label.problem
 
     def left(self) -> list[Label]:
         """The labels that no picture took."""

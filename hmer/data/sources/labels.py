@@ -127,9 +127,9 @@ def _delimiter(first: str, delimiters: str) -> str:
 def _cells(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     if delimiter == " ":
         return (line.strip().split(None, 1) for line in lines)
-    # Tab-separated files are written without quoting: a quote in them is a prime.
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-    return csv.reader(lines, delimiter=delimiter, quoting=quoting)
+    if delimiter == "\t":  # such files are written without quoting: a quote in them is a prime
+        return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    return csv.reader(lines, delimiter=delimiter)
 
 
 def _named(names: Sequence[str], piece: str) -> bool:

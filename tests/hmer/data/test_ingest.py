@@ -203,10 +203,10 @@ def test_what_was_refused_is_kept_where_nothing_is_left(tmp_path: Path) -> None:
         ingest(config, tmp_path / "out", refused=kept)
     told = str(caught.value)
     assert "\n" not in told
-    assert "images: no training data is left. 12 expressions were refused: 9 as: vocabulary" in told
-    assert "2 as: gone.png: there is no such picture" in told
+    assert "no training data is left. 12 expressions were refused: 9 as: the vocabulary" in told
+    assert "2 as: gone.png: a line of c.csv names it, but there is no such picture" in told
     assert "1 as: p/9.png: c.csv: no line names this picture" in told
-    assert "\\Omega (9), D (6), K (3): no dialect has them all" in told
+    assert "\\Omega (9), D (6), K (3); no dialect has them all" in told
     assert "check the source's path" not in told and "another dialect" not in told
     assert told.endswith(f"All of them are in {kept}")
     assert len(list(read_quarantine(kept))) == 12

@@ -63,7 +63,7 @@ def test_reasons_of_one_kind_are_counted_together() -> None:
     reasons = [(reason.count, reason.example) for reason in tally.reasons]
     assert reasons == [
         (3, "p/a.png: 97 pixels, at least 4 wanted"),
-        (2, "vocabulary 'wap' lacks 'D'; spell it"),
+        (2, "the vocabulary lacks tokens of the caption"),
     ]
     tally.refuse(Quarantined("", "", "torn"))
     tally.refuse(Quarantined("", "", "broken"))

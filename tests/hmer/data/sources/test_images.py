@@ -103,7 +103,7 @@ def test_everything_is_accounted_for(own: Path, put: Put) -> None:
     }  # fmt: skip
     assert "a.png is named again" in refused["a.png"]
     assert refused["text"].startswith("pictures/text.png: not a readable picture")
-    assert "there is no such picture, but a line of captions.csv" in refused["gone.png"]
+    assert refused["gone.png"].endswith("captions.csv names it, but there is no such picture")
     assert "captions.csv: no line names this picture" in refused["nameless.png"]
 
 
@@ -178,6 +178,17 @@ def test_a_test_set_is_cut_by_writer_where_none_is_given(
     assert "test-own" not in {
         i.split for i in walk(train=part(tmp_path, "p", "c.csv"), tests=given)
     }
+
+
+def test_a_picture_whose_line_is_of_no_use_is_refused_once(own: Path, put: Put) -> None:
+    put(own, {"captions.csv": b"file,latex\na.png,f(x,y)\nb,\ngone,f(x,y)\nmore/a,z\nc,u\n"})
+    refused = [item for item in walk(train=part(own)) if isinstance(item, Rejected)]
+    assert [(item.id, item.reason.partition("captions.csv: ")[2][:9]) for item in refused] == [
+        ("a.png", "line 2 ha"),
+        ("b.jpg", "line 3 la"),
+        ("gone", ""),
+    ]
+    assert refused[2].reason.startswith("gone: line 4 has 3 cells")
 
 
 def test_captions_never_open_a_file(own: Path, put: Put) -> None:
