@@ -79,7 +79,7 @@ def beside_start(
         [Trial(PLAIN, 0.0, 0.0, found.id, found.truth, found.tokens) for found in run]
         for run in (after, before)
     ]
-    (found,) = compare_trials(*trials, seed, resamples)
+    (found,) = compare_trials(trials[0], trials[1], seed, resamples)
     characters = max(1, sum(trial.characters for trial in trials[0]))
     cers = [100.0 * sum(t.character_edits for t in run) / characters for run in trials]
     gain = found.exprate

@@ -38,10 +38,9 @@ class UnknownTokens(LatexError):
         tokens: each once, in order of appearance.
     """
 
-    def __init__(self, vocabulary: str, tokens: Sequence[str]) -> None:
+    def __init__(self, message: str, tokens: Iterable[str] = ()) -> None:
+        super().__init__(message)
         self.tokens = tuple(tokens)
-        names = " ".join(map(repr, tokens))
-        super().__init__(f"vocabulary {vocabulary!r} lacks {names}; {remedy_for(tokens)}")
 
 
 def remedy_for(unknown: Iterable[str]) -> str:
@@ -112,7 +111,9 @@ class Vocabulary:
         """
         tokens = list(tokens)
         if missing := self.unknown(tokens):
-            raise UnknownTokens(self.name, missing)
+            names = " ".join(map(repr, missing))
+            reason = f"vocabulary {self.name!r} lacks {names}; {remedy_for(missing)}"
+            raise UnknownTokens(reason, missing)
         return [self._numbers[token] for token in tokens]
 
     def decode(self, numbers: Sequence[int]) -> list[str]:
@@ -144,7 +145,7 @@ class Vocabulary:
         """
         try:
             found = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise LatexError(f"vocabulary: not JSON ({error}); write it with to_json") from error
         if not isinstance(found, dict) or found.keys() != {"name", "tokens"}:
             raise LatexError("vocabulary: needs exactly the keys 'name' and 'tokens'")
