@@ -56,11 +56,10 @@ def test_the_remedy_for_an_unknown_token_is_one_that_can_work() -> None:
     with pytest.raises(UnknownTokens, match="the dialect 'comer' has them") as caught:
         vocabulary("wap").encode(["x", "\\Pi"])
     assert caught.value.tokens == ("\\Pi",)
-    for tokens in (["\\Omega"], ["\\Pi", "'"]):
-        with pytest.raises(UnknownTokens, match="no dialect has them all") as caught:
-            vocabulary("can" if "'" in tokens else "wap").encode(tokens + ["\\vec"])
-        again = pickle.loads(pickle.dumps(caught.value))  # as from a worker process
-        assert (str(again), again.tokens) == (str(caught.value), caught.value.tokens)
+    with pytest.raises(UnknownTokens, match="no dialect has them all") as caught:
+        vocabulary("wap").encode(["\\Pi", "\\vec"])
+    again = pickle.loads(pickle.dumps(caught.value))  # as from a worker process
+    assert (str(again), again.tokens) == (str(caught.value), ("\\Pi", "\\vec"))
 
 
 @pytest.mark.parametrize("number", [-1, 113])
