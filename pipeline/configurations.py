@@ -49,7 +49,8 @@ def check_configuration(root: Path, name: str | None, settings: Sequence[str] = 
 
 def _composed(root: Path, name: str | None, settings: Sequence[str]) -> tuple[YAML, Any]:
     """What `configure` writes, checked, and the writer that keeps its comments."""
-    from ruamel.yaml import YAML, CommentedMap
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
 
     start = PARAMS if name is None else f"{FOLDER}/{DEFAULT}.yaml"
     yaml = YAML()

@@ -198,8 +198,8 @@ class TestVerdict:
 
         for file in ("/data/raw/a/b.png", str(tmp_path / "ink/mine/1.png"), "/data/raw"):
             assert told(file) == f"{file}: No such file or directory; params.yaml names it"
-        for file in (tmp_path / "data/dataset/train.parquet", tmp_path / "ink", "/data/x", "y"):
-            assert told(str(file)) is None
+        for other in (tmp_path / "data/dataset/train.parquet", tmp_path / "ink", "/data/x", "y"):
+            assert told(str(other)) is None
         (tmp_path / "params.yaml").write_text("a: [")
         assert told("/data/raw") is None
 

@@ -118,16 +118,16 @@ class ImagesSource:
         for member in spread(Path(part.images), PICTURES, parameter, self.config.limit):
             inner = PurePosixPath(member.name)
             inner = inner.relative_to(inner.parts[0]) if len(inner.parts) > 1 else inner
-            label, problem = labels.take(member.name)
-            if label is None or problem:
+            taken, problem = labels.take(member.name)
+            if taken is None or problem:
                 yield Rejected(str(inner), member.name, f"{member.name}: {file}: {problem}", split)
                 continue
-            writer = label.writer or f"{self.name}/{inner.with_suffix('')}"
+            writer = taken.writer or f"{self.name}/{inner.with_suffix('')}"
             yield ReadPicture(
                 id=str(inner.with_suffix("")),
                 source=self.name,
                 writer=writer,
-                latex=label.latex,
+                latex=taken.latex,
                 split=self._cut(writer) if name == "train" else split,
                 file=member.name,
                 data=member.data,

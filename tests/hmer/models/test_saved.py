@@ -72,7 +72,7 @@ def test_a_description_of_any_kind_is_a_model_or_one_line(
     folder = tmp_path_factory.mktemp("changed")
     (folder / "model.safetensors").symlink_to(model_folder / "model.safetensors")
     about = json.loads((model_folder / "model.json").read_text())
-    found, path = about, []
+    found, path = about, list[str]()
     while isinstance(found, dict) and found and (not path or data.draw(st.booleans())):
         path.append(data.draw(st.sampled_from(sorted(found))))
         owner, found = found, found[path[-1]]
