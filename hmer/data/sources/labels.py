@@ -10,7 +10,7 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -107,14 +107,14 @@ def _table(lines: Iterator[str], delimiters: str) -> Iterator[Label]:
             if _named(names, "file") and _named(names, "latex"):
                 continue
             names = ("file", "latex")
+        label = _label(dict(zip(names, cells, strict=False)), number)
         if any(cell.strip() for cell in cells[len(names) :]):
             problem = (
                 f"line {number} has {len(cells)} cells separated by {delimiter!r}, not "
                 f"{len(names)}; put a caption that has a {delimiter!r} in it into quotes"
             )
-            yield Label(cells[0].strip(), "", problem=problem)
-            continue
-        yield _label(dict(zip(names, cells, strict=False)), number)
+            label = replace(label, latex="", problem=problem)
+        yield label
 
 
 def _delimiter(first: str, delimiters: str) -> str:

@@ -76,6 +76,8 @@ def test_captions_that_are_cut_by_a_separator_are_told(tmp_path: Path) -> None:
     found = read(tmp_path / "c.csv", "file,latex\na.png,f(x,y)\nb.png,z,,\n")
     assert [(label.file, label.latex) for label in found] == [("a.png", ""), ("b.png", "z")]
     assert "line 2 has 3 cells separated by ',', not 2; put a caption" in found[0].problem
+    (label,) = read(tmp_path / "d.csv", "latex,file\nx,a.png,y\n")
+    assert label.file == "a.png" and label.problem
 
 
 @pytest.mark.parametrize(
