@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hmer.errors import HmerError
 from pipeline.outputs import atomic_file
 from pipeline.params import check_params
-from pipeline.sections import closest, read_yaml
+from pipeline.sections import closest, parse_yaml, read_yaml
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
@@ -50,12 +50,13 @@ def check_configuration(root: Path, name: str | None, settings: Sequence[str] = 
 def _composed(root: Path, name: str | None, settings: Sequence[str]) -> tuple[YAML, Any]:
     """What `configure` writes, checked, and the writer that keeps its comments."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
 
     start = PARAMS if name is None else f"{FOLDER}/{DEFAULT}.yaml"
     yaml = YAML()
     yaml.width = 100
     read_yaml(root / start)  # for its error messages
-    document = yaml.load((root / start).read_text(encoding="utf-8"))
+    document = parse_yaml(yaml, (root / start).read_text(encoding="utf-8"), start) or CommentedMap()
     if name is not None and name != DEFAULT:
         merge(document, _patch(root, name))
     for setting in settings:
@@ -83,15 +84,12 @@ def _patch(root: Path, name: str) -> dict[str, Any]:
 
 
 def _setting(setting: str) -> dict[str, Any]:
-    from ruamel.yaml import YAML, error
+    from ruamel.yaml import YAML
 
     key, equals, text = setting.partition("=")
     if not equals or not all(key.split(".")):
         raise HmerError(f"{setting!r}: expected dotted.key=value")
-    try:
-        value = YAML(typ="safe").load(text)
-    except error.YAMLError:
-        raise HmerError(f"{setting!r}: the value is not valid YAML") from None
+    value = parse_yaml(YAML(typ="safe"), text, f"{setting[:80]!r}: the value")
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)

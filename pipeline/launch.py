@@ -5,7 +5,8 @@ A stage module holds a function of one argument and ends with
     if __name__ == "__main__":
         run_stage("pretrain", main)
 
-Every foreseeable failure becomes one line and an exit code.
+Every foreseeable failure becomes one line and an exit code; of any other the traceback is shown,
+with a note that the fault is not the user's.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 from hmer.errors import HmerError
-from pipeline.declaration import declaration
+from pipeline.declaration import PARAMS, declaration
 from pipeline.environment import apply_environment, project_root
 from pipeline.interruption import Interruption, end_with_owner
 from pipeline.locks import hold
 from pipeline.resume import RESUME
 from pipeline.scale import HelperStage
+from pipeline.sections import read_yaml
 from pipeline.stage import Stage
 
 FAILED = 1
@@ -33,6 +37,12 @@ RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 """Set by torchrun, Lightning and Slurm for the processes they start."""
 TRANSIENT = 75
 """Exit code for what may be better in a minute (EX_TEMPFAIL): a server that does not answer."""
+OURS = "This is a bug in the pipeline, not a mistake of yours: please report it with these lines."
+_MACHINE = {
+    getattr(errno, name)
+    for name in "EACCES EPERM EROFS EIO EMFILE ENFILE ESTALE ENODEV ENXIO ETXTBSY EBUSY".split()
+}
+"""What a machine answers, whatever the program: no right to a file, a disk that fails."""
 
 
 def run_stage(name: str, body: Callable[[Stage], None]) -> None:
@@ -56,8 +66,10 @@ def run_stage(name: str, body: Callable[[Stage], None]) -> None:
             body(stage)
             stage.end()
     except BaseException as error:
-        code, message = verdict(error, interruption)
+        code, message = verdict(error, interruption, root)
         if message is None:
+            if isinstance(error, Exception) and not isinstance(error, MemoryError):
+                error.add_note(OURS)
             raise
         sys.stderr.write(f"error: {name}: {message}\n")
         sys.stderr.flush()
@@ -69,8 +81,11 @@ def is_helper() -> bool:
     return any(os.environ.get(name, "0") not in {"", "0"} for name in RANKS)
 
 
-def verdict(error: BaseException, interruption: Interruption) -> tuple[int, str | None]:
-    """Exit code and the line for a person; no line where a traceback says more."""
+def verdict(error: BaseException, interruption: Interruption, root: Path) -> tuple[int, str | None]:
+    """Exit code and the line for a person; no line where a traceback says more.
+
+    A file that is missing is the user's mistake only where the parameters in `root` name it.
+    """
     if interruption.exit_code is not None:
         again = "run `dvc repro` to go on from where it was"
         return interruption.exit_code, f"stopped by a signal; {again}"
@@ -84,11 +99,33 @@ def verdict(error: BaseException, interruption: Interruption) -> tuple[int, str 
     if isinstance(error, HmerError):
         code = getattr(error, "exit_code", USER_ERROR)
         return int(code), str(error)
-    if isinstance(error, FileNotFoundError):
-        return USER_ERROR, f"{error.filename} is missing: run `dvc repro`, which makes it"
     if isinstance(error, OSError) and error.filename is not None:
-        return USER_ERROR, f"{error.filename}: {error.strerror}"
+        if _is_named(error.filename, root):
+            return USER_ERROR, f"{error.filename}: {error.strerror}; {PARAMS} names it"
+        if error.errno in _MACHINE:
+            return USER_ERROR, f"{error.filename}: {error.strerror}"
     return FAILED, None
+
+
+def _is_named(file: Any, root: Path) -> bool:
+    """Whether the parameters name a file, or a folder that it is in."""
+    try:
+        path = Path(os.path.realpath(os.fsdecode(file)))
+        named = [Path(os.path.realpath(root / text)) for text in _texts(read_yaml(root / PARAMS))]
+    except (HmerError, TypeError, ValueError, RuntimeError):
+        return False
+    # Not the project itself, or a folder around it: it would name everything.
+    home = Path(os.path.realpath(root))
+    return any(path.is_relative_to(it) and not home.is_relative_to(it) for it in named)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts among parameters."""
+    if isinstance(value, str):
+        yield str(Path(value).expanduser())
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
 
 
 def _disk_is_full(error: BaseException) -> bool:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from pkgutil import iter_modules
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
+import pipeline.stages
 from hmer.data.ingest import IngestConfig
 from hmer.errors import HmerError
 from hmer.evaluation.evaluate import EvaluateConfig
@@ -25,7 +27,7 @@ from pipeline.gate.expectations import ValidateConfig
 from pipeline.monitor.config import MonitorConfig
 from pipeline.registry.champion import FOLDER as CHAMPION
 from pipeline.registry.promotion import RegisterConfig
-from pipeline.sections import explain, inherit, read_yaml
+from pipeline.sections import closest, explain, inherit, read_yaml
 
 
 class Params(BaseModel):
@@ -48,9 +50,32 @@ class Params(BaseModel):
     flow: FlowConfig = Field(default_factory=FlowConfig)
     monitor: MonitorConfig = Field(default_factory=MonitorConfig)
 
+    @field_validator("raw")
+    @classmethod
+    def _written_out(cls, folder: str) -> str:
+        return _without_home(folder)
+
+    @field_validator("flow")
+    @classmethod
+    def _limits_of_stages(cls, config: FlowConfig) -> FlowConfig:
+        stages = [module.name for module in iter_modules(pipeline.stages.__path__)]
+        for name in config.limits:
+            if name not in stages:
+                meant = closest(name, stages)
+                raise PydanticCustomError(
+                    "stage",
+                    "limits: there is no stage {name}{hint}",
+                    {
+                        "name": repr(name),
+                        "hint": f"; did you mean {meant}?" if meant else f" ({', '.join(stages)})",
+                    },
+                )
+        return config
+
     @field_validator("finetune")
     @classmethod
     def _starts_from_what_stays(cls, config: FinetuneConfig) -> FinetuneConfig:
+        _without_home(config.start)
         if PurePosixPath(config.start).is_relative_to(CHAMPION):
             raise PydanticCustomError(
                 "start",
@@ -59,6 +84,15 @@ class Params(BaseModel):
                 {"folder": config.start},
             )
         return config
+
+
+def _without_home(path: str) -> str:
+    """A path that DVC watches: it does not know `~`."""
+    if path.startswith("~"):
+        raise PydanticCustomError(
+            "home", "{path} begins with ~, which DVC does not know; write it out", {"path": path}
+        )
+    return path
 
 
 def load_params(path: Path) -> Params:

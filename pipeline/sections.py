@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from hmer.errors import HmerError
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -16,28 +19,70 @@ BASE = "base"
 """The section that others inherit from, described in `pipeline.base`."""
 INHERITED = frozenset({"seed", "render"})
 """Its keys: a section that does not set one of them, and could, takes it from there."""
+_DEEPEST = 64
+"""Levels of a YAML file."""
+_MOST = 500_000
+"""Values of a YAML file, aliases followed."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML 1.2 file (as DVC reads it: `1e-3` is a number, `on` is a word).
 
     Raises:
-        HmerError: missing, not YAML, a key given twice, or not a mapping.
+        HmerError: missing, unreadable, not YAML, a key given twice, too deep, or not a mapping.
     """
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
     try:
-        loaded = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise HmerError(f"{path.name} is missing: run from the project's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise HmerError(f"{path.name} is not valid YAML: {_one_line(error)}") from None
+    except UnicodeDecodeError as error:
+        raise HmerError(f"{path.name} is not valid YAML: {error}; save it as UTF-8") from None
+    except OSError as error:
+        raise HmerError(f"{path.name} cannot be read ({error.strerror})") from None
+    loaded = parse_yaml(YAML(typ="safe"), text, path.name)
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
         raise HmerError(f"{path.name} must hold names and values, not a {type(loaded).__name__}")
     return loaded
+
+
+def parse_yaml(yaml: YAML, text: str, name: str) -> Any:
+    """What `yaml` makes of a text.
+
+    Args:
+        yaml: the parser.
+        text: of a file, or of a value.
+        name: what to call it in an error.
+
+    Raises:
+        HmerError: it is not YAML, nested beyond reason, or swells by aliases.
+    """
+    try:
+        loaded = yaml.load(text)
+    except RecursionError:
+        raise HmerError(f"{name} is not valid YAML: nested too deep") from None
+    except Exception as error:  # of the parser, or of the number or date it takes a value for
+        reason = _one_line(error).partition("; use sys.")[0]  # a hint for programmers
+        raise HmerError(f"{name} is not valid YAML: {reason}") from None
+    level: list[Any] = [loaded]
+    count = 0
+    for _ in range(_DEEPEST):
+        inner = [
+            value
+            for found in level
+            if isinstance(found, dict | list)
+            for value in (found.values() if isinstance(found, dict) else found)
+        ]
+        count += len(inner)
+        if not inner:
+            return loaded
+        if count > _MOST:
+            break
+        level = inner
+    raise HmerError(f"{name} is nested too deep, or repeats itself too often, for parameters")
 
 
 def load_section(path: Path, name: str, config: type[Config]) -> Config:
@@ -77,7 +122,8 @@ def explain(error: ValidationError, config: type[BaseModel], file: str, prefix: 
             told.append(f"{key} is missing")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            told.append(f"{key} = {problem['input']!r}: {message[:1].lower()}{message[1:]}")
+            value = _shown(problem["input"])
+            told.append(f"{key}{value}: {message[:1].lower()}{message[1:]}")
     return f"{file}: " + "; ".join(told)
 
 
@@ -142,6 +188,17 @@ def _is_model(kind: Any) -> bool:
 
 def _needs_values(config: type[BaseModel]) -> bool:
     return any(field.is_required() for field in config.model_fields.values())
+
+
+def _shown(value: Any) -> str:
+    """A wrong value as it is told; a whole section is not."""
+    if isinstance(value, Mapping | BaseModel):
+        return ""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        text = "a number of thousands of digits"
+    return f" = {text if len(text) <= 80 else text[:77] + '...'}"
 
 
 def _one_line(error: Exception) -> str:

@@ -12,6 +12,7 @@ import io
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -46,7 +47,12 @@ _DAMAGE = (
     NotImplementedError,
     RuntimeError,
     ValueError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
 )
+"""What the readers of the standard library raise on damaged packages."""
+_END_READS = 64  # a sound package is read past its end a few times
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ def check_path(path: Path, parameter: str) -> None:
     Raises:
         ArchiveError: the path is missing, or neither a folder nor a known package.
     """
-    if not path.exists():
+    if _mode(path) is None:
         raise ArchiveError(
             f"{parameter}: {path} does not exist; set it to the folder or package of the data"
         )
@@ -102,14 +108,23 @@ def check_path(path: Path, parameter: str) -> None:
 
 def count_members(path: Path, suffix: Suffix) -> int | None:
     """How many files `read_members` will give, or None where only reading them all would tell."""
-    if path.is_dir():
+    mode = _mode(path)
+    if mode is not None and stat.S_ISDIR(mode):
         return sum(1 for _ in _walk(path, suffix))
     if not path.name.lower().endswith(".zip"):
         return None
     try:
         with zipfile.ZipFile(path) as package:
-            return sum(_wanted(name, suffix) for name in package.namelist())
+            return sum(_wanted(_slashed(name), suffix) for name in package.namelist())
     except _DAMAGE:  # reading it will tell
+        return None
+
+
+def _mode(path: Path) -> int | None:
+    """What lies at a path; None where nothing does, or can: too long a name, a loop of links."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
         return None
 
 
@@ -149,20 +164,33 @@ def _check_name(package: str, name: str) -> None:
         raise ArchiveError(f"{package}: {name!r} points outside the package; do not trust it")
 
 
+def _slashed(name: str) -> str:
+    """The name of a zip's entry: old tools of Windows write backslashes."""
+    return name.replace("\\", "/")
+
+
 class _Limited(io.RawIOBase):
-    """A stream that refuses to give more than a package of its size reasonably holds."""
+    """A stream that refuses to give more than a package of its size reasonably holds.
+
+    Nor is it read past its end for ever: `tarfile` skips as many bytes as a header claims, one
+    read after the other, whether there are any or not.
+    """
 
     def __init__(self, stream: BinaryIO, package: str, packed: int) -> None:
         self._stream = stream
         self._package = package
         self._limit = min(MAX_TOTAL, _FREE + MAX_RATIO * packed)
         self._given = 0
+        self._past_end = 0
 
     def read(self, size: int = -1, /) -> bytes:
         if not 0 <= size <= MAX_MEMBER:
             raise ArchiveError(f"{self._package}: a header asks for {size} bytes; do not trust it")
         data = self._stream.read(size)
         self._given += len(data)
+        self._past_end += not data
+        if self._past_end > _END_READS:
+            raise ArchiveError(f"{self._package}: ends too soon; fetch it again")
         if self._given > self._limit:
             raise ArchiveError(
                 f"{self._package}: unpacks to more than {self._limit} bytes; do not trust it"
@@ -213,22 +241,19 @@ def _zip(path: Path, suffix: Suffix) -> Iterator[Member]:
     total = 0
     with zipfile.ZipFile(path) as package:
         for entry in package.infolist():
-            _check_name(path.name, entry.filename)
+            name = _slashed(entry.filename)
+            _check_name(path.name, name)
             kind = stat.S_IFMT(entry.external_attr >> 16)
-            if entry.is_dir():
+            if name.endswith("/"):
                 continue
             if kind not in (0, stat.S_IFREG):
-                raise ArchiveError(
-                    f"{path.name}: {entry.filename!r} is a link or device; do not trust it"
-                )
-            if not _wanted(entry.filename, suffix):
+                raise ArchiveError(f"{path.name}: {name!r} is a link or device; do not trust it")
+            if not _wanted(name, suffix):
                 continue
             if entry.flag_bits & 1:
-                raise ArchiveError(f"{path.name}: {entry.filename!r} is encrypted; decrypt it")
+                raise ArchiveError(f"{path.name}: {name!r} is encrypted; decrypt it")
             if entry.file_size > MAX_MEMBER:
-                raise ArchiveError(
-                    f"{path.name}: {entry.filename!r} is larger than {MAX_MEMBER} bytes"
-                )
+                raise ArchiveError(f"{path.name}: {name!r} is larger than {MAX_MEMBER} bytes")
             with package.open(entry) as file:
                 data = file.read(MAX_MEMBER + 1)
             total += len(data)
@@ -236,4 +261,4 @@ def _zip(path: Path, suffix: Suffix) -> Iterator[Member]:
                 raise ArchiveError(
                     f"{path.name}: unpacks to more than {limit} bytes; do not trust it"
                 )
-            yield Member(entry.filename, data)
+            yield Member(name, data)

@@ -16,7 +16,7 @@ from hmer.ink.codec import pack, unpack
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise as normalise_ink
 from hmer.latex.normalise import normalise as normalise_latex
-from hmer.latex.vocabulary import vocabulary
+from hmer.latex.vocabulary import UnknownTokens, vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,14 @@ class Converted:
         unplaced: why the symbols of a sample could not be matched with the tokens of its caption;
             None if they were, or if no segmentation is known.
         further: as in `SourceItem`.
+        unknown: tokens of the caption that the vocabulary lacks, the reason of a refusal.
     """
 
     file: str
     result: Sample | Quarantined
     unplaced: str | None = None
     further: bool = False
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Converter:
             item, unplaced = _placed(item, tokens)
             return Converted(item.file, self._sample(item, tokens), unplaced, item.further)
         except (LatexError, InkError) as error:
-            return _refused(item, str(error))
+            unknown = error.tokens if isinstance(error, UnknownTokens) else ()
+            return _refused(item, str(error), unknown)
 
     def _tokens(self, item: SourceItem) -> tuple[str, ...]:
         tokens = (
@@ -104,5 +107,6 @@ def _placed(item: SourceItem, tokens: tuple[str, ...]) -> tuple[SourceItem, str 
     return replace(item, ink=placed.ink), placed.problem
 
 
-def _refused(item: SourceItem | Rejected, reason: str) -> Converted:
-    return Converted(item.file, Quarantined(item.id, item.file, reason, item.split or ""))
+def _refused(item: SourceItem | Rejected, reason: str, unknown: tuple[str, ...] = ()) -> Converted:
+    quarantined = Quarantined(item.id, item.file, reason, item.split or "")
+    return Converted(item.file, quarantined, unknown=unknown)

@@ -132,28 +132,45 @@ class IngestConfig(BaseModel):
         return section
 
 
-def ingest(config: IngestConfig, out: Path, progress: Progress | None = None) -> IngestSummary:
+def ingest(
+    config: IngestConfig,
+    out: Path,
+    progress: Progress | None = None,
+    refused: Path | None = None,
+) -> IngestSummary:
     """Make the dataset `out` of the configured source; an earlier dataset there is replaced.
 
     Writes `<split>.parquet` for every split (always train and val), `vocabulary.json`,
     `quarantine.parquet`, `label_noise.parquet` (expressions whose annotations contradict each
     other; they are in their split all the same) and `summary.json`.
 
+    Args:
+        config: what to make it of.
+        out: folder of the dataset.
+        progress: told how many expressions are done.
+        refused: file for the quarantine of a dataset that is not made for lack of data; by
+            default beside `out`.
+
     Raises:
         HmerError: the source cannot be read, training or validation would be empty, or `out`
             holds something that is not a dataset.
     """
-    return ingest_source(config.open(), config, out, progress)
+    return ingest_source(config.open(), config, out, progress, refused)
 
 
 def ingest_source(
-    source: Source, config: IngestConfig, out: Path, progress: Progress | None = None
+    source: Source,
+    config: IngestConfig,
+    out: Path,
+    progress: Progress | None = None,
+    refused: Path | None = None,
 ) -> IngestSummary:
     """As `ingest`, from any source; `config.source` is not looked at."""
     words = vocabulary(config.dialect)
     converter = Converter(config.dialect, config.val_share, config.render)
     total = source.total
     tally = Tally()
+    refused = refused or out.with_name(f"{out.name}-{QUARANTINE}")
     with replaced_folder(out) as folder:
         items = source.items(config.seed)
         if config.scheduler == "dask":
@@ -169,11 +186,18 @@ def ingest_source(
             splits=tally.splits(TRAIN, VALIDATION),
             quarantined=sum(tally.refused.values()),
             quarantined_by_folder=tally.refused,
+            reasons=tally.reasons,
+            unknown_tokens=tally.unknown_tokens,
             left_out=dict(source.left_out) if isinstance(source, MixedSource) else {},
             excluded={**getattr(source, "excluded", {}), **tally.excluded},
             too_long=tally.too_long,
         )
-        _check(summary, config)
+        if problem := summary.lack(config.val_share, config.paths()):
+            if summary.quarantined:
+                shutil.move(folder / QUARANTINE, refused)
+                problem += f" All of them are in {refused}"
+            raise HmerError(problem)
+        refused.unlink(missing_ok=True)
         Leakage.of(held_out).write(folder / HELD_OUT)
         (folder / VOCABULARY).write_text(words.to_json(), encoding="utf-8")
         (folder / SUMMARY).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -228,7 +252,7 @@ def _write(
                 reason = f"{result.id}: {result.split} already has an expression of this id"
                 result = Quarantined(result.id, converted.file, reason, result.split)
             if isinstance(result, Quarantined):
-                tally.refuse(result)
+                tally.refuse(result, converted.unknown)
                 quarantine.add(asdict(result))
                 continue
             if longest and len(result.tokens) > longest and result.split in (TRAIN, VALIDATION):
@@ -272,23 +296,6 @@ def _excluded(
     if further and tuple(sample.tokens) in judged:
         return "further captions of a development or test set"
     return ""
-
-
-def _check(summary: IngestSummary, config: IngestConfig) -> None:
-    refused = f"{summary.quarantined} expressions were refused"
-    if not summary.splits[TRAIN].samples:
-        raise HmerError(f"{summary.source}: no training data; {refused}; check the source's path")
-    for name, split in summary.splits.items():
-        if name.startswith("dev") and split.writers_in_train:
-            raise HmerError(
-                f"{summary.source}: {split.writers_in_train} writers of {name} also wrote training "
-                "data; a development set shares no writer with train: name another one"
-            )
-    if config.val_share and not summary.splits[VALIDATION].samples:
-        raise HmerError(
-            f"{summary.source}: no writer fell to validation at val_share {config.val_share} of "
-            f"{summary.splits[TRAIN].writers} writers; raise val_share or take more data"
-        )
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from hmer.evaluation.attention.findings import LocalisationConfig
 from hmer.evaluation.attention.localisation import localise
 from hmer.evaluation.index import index_page
 from hmer.evaluation.novelty import novelty, read_captions
+from hmer.evaluation.paired import beside_start
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.reading import read_all
 from hmer.evaluation.report import write_report
@@ -73,6 +74,7 @@ def evaluate(
     dataset: Path,
     out: Path,
     progress: Progress | None = None,
+    start: Path | None = None,
 ) -> dict[str, dict[str, float]]:
     """Score `model` on the validation split, and on every development and test set of `dataset`.
 
@@ -84,11 +86,13 @@ def evaluate(
         out: existing directory; gets metrics.json (numbers by set), a report folder per set and
             index.html, which links them.
         progress: told how many images are read, of how many.
+        start: folder of the recogniser that training went on from, to be scored beside it.
 
     Returns:
         The content of metrics.json.
     """
     recognizer = Recognizer.load(model)
+    earlier = Recognizer.load(start) if start else None
     held_out = (dataset.glob(f"{kind}*.parquet") for kind in ("dev-", "test"))
     names = ["val", *(path.stem for paths in held_out for path in sorted(paths))]
     sets = {
@@ -99,7 +103,10 @@ def evaluate(
         for name, found in sets.items()
     }
     known = read_captions(dataset / "train.parquet")
-    total = sum(len(found) + readings_at_most(series[name]) for name, found in sets.items())
+    passes = 2 if earlier else 1
+    total = sum(
+        passes * len(found) + readings_at_most(series[name]) for name, found in sets.items()
+    )
     done = 0
 
     def tell(count: int) -> None:
@@ -111,9 +118,14 @@ def evaluate(
     metrics: dict[str, dict[str, float]] = {}
     for name, expressions in sets.items():
         result = _measure(recognizer, name, expressions, series[name], config, tell)
-        every = [*result.predictions, *_unreadable(dataset, name)]
-        first = novelty(every, known, config.report.seed, config.report.resamples)
-        result = replace(result, predictions=every, sections=[first, *result.sections])
+        refused = _unreadable(dataset, name)
+        every = [*result.predictions, *refused]
+        drawn = config.report.seed, config.report.resamples
+        first = [novelty(every, known, *drawn)]
+        if earlier:
+            before = [*_predictions(earlier, expressions, config, tell), *refused]
+            first.insert(0, beside_start(every, before, *drawn))
+        result = replace(result, predictions=every, sections=[*first, *result.sections])
         report = out / name
         write_report(report, result, config.report)
         metrics[name] = json.loads((report / "metrics.json").read_text(encoding="utf-8"))

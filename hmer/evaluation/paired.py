@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hmer.errors import HmerError
 from hmer.evaluation.bootstrap import RESAMPLES, Interval, paired_difference, paired_ratio
-from hmer.evaluation.robustness.trials import Trial
+from hmer.evaluation.prediction import Prediction
+from hmer.evaluation.robustness.trials import PLAIN, Trial
+from hmer.evaluation.section import Section, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,53 @@ def compare_trials(
         _difference(series, level, ids, (ours, theirs), seed, resamples)
         for (series, level), ids in conditions.items()
     ]
+
+
+def beside_start(
+    after: Sequence[Prediction], before: Sequence[Prediction], seed: int, resamples: int
+) -> Section:
+    """A recogniser beside the one that its training went on from, on the same expressions.
+
+    Numbers: ExpRate and CER of the earlier one (`exprate`, `cer`, percent), and what the training
+    has gained, in points, with the ends of its paired bootstrap interval (`gain`, `gain_low`,
+    `gain_high`).
+
+    Raises:
+        HmerError: as `compare_trials`.
+    """
+    trials = [
+        [Trial(PLAIN, 0.0, 0.0, found.id, found.truth, found.tokens) for found in run]
+        for run in (after, before)
+    ]
+    (found,) = compare_trials(trials[0], trials[1], seed, resamples)
+    characters = max(1, sum(trial.characters for trial in trials[0]))
+    cers = [100.0 * sum(t.character_edits for t in run) / characters for run in trials]
+    gain = found.exprate
+    return Section(
+        name="start",
+        title="Before this training",
+        text="The recogniser that the training went on from (finetune.start), on the same "
+        f"{found.n} expressions. ExpRate has changed by {gain.mean:+.1f} points (95 % paired "
+        f"bootstrap interval {gain.low:+.1f} to {gain.high:+.1f}), CER by {found.cer.mean:+.1f} "
+        f"({found.cer.low:+.1f} to {found.cer.high:+.1f}).",
+        numbers={
+            "exprate": found.rates[1],
+            "cer": cers[1],
+            "gain": gain.mean,
+            "gain_low": gain.low,
+            "gain_high": gain.high,
+        },
+        tables=[
+            Table(
+                ("recogniser", "ExpRate", "CER"),
+                [
+                    (name, rate, cer)
+                    for name, rate, cer in zip(("after", "before"), found.rates, cers, strict=True)
+                ],
+                "Percent, over all expressions; what could not be read counts as wrong.",
+            )
+        ],
+    )
 
 
 _SAME = 1e-9

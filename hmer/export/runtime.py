@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,10 +17,15 @@ from hmer.export.extra import require
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.interface import Batch, Encoded, Recogniser
-from hmer.models.store import read_about
+from hmer.models.store import read_about, told_of
 
 ENCODER, STEP, ABOUT = "encoder.onnx", "step.onnx", "model.json"
 KIND = "exported recogniser"
+_AGAIN = "export the model again"
+
+
+Size = Annotated[int, Field(ge=0, le=2**20)] | Literal["batch", "hypotheses", "length", "cells"]
+"""A side of an array, or the name of one that varies."""
 
 
 class Graph(BaseModel):
@@ -40,12 +45,12 @@ class About(BaseModel):
     name: str
     vocabulary: dict[str, Any]
     render: RenderConfig
-    stride: int = Field(ge=1)
+    stride: int = Field(ge=1, le=256)
     int8: bool
     sha256: dict[str, str]
     encoder: Graph
     step: Graph
-    past: tuple[tuple[int | str, ...], ...]
+    past: tuple[tuple[Size, ...], ...]
     """Shapes of the caches; names are sizes that vary, and `length` is 0 at the start."""
 
 
@@ -92,8 +97,13 @@ class OnnxRecogniser(Recogniser):
 
 
 def is_exported(folder: Path) -> bool:
-    """Whether `hmer export` has written the folder."""
-    return (folder / ENCODER).is_file()
+    """Whether `hmer export` has written the folder.
+
+    Raises:
+        HmerError: there can be no such path.
+    """
+    with told_of(folder):
+        return (folder / ENCODER).is_file()
 
 
 def load_exported(folder: Path) -> tuple[OnnxRecogniser, Vocabulary, RenderConfig]:
@@ -108,28 +118,41 @@ def load_exported(folder: Path) -> tuple[OnnxRecogniser, Vocabulary, RenderConfi
     about = read_about(folder / ABOUT)
     if about.get("kind") != KIND:
         raise HmerError(f"{folder / ABOUT}: describes no {KIND} but {about.get('kind')!r}")
-    try:
-        checked = About.model_validate(about)
-        words = Vocabulary.from_json(json.dumps(checked.vocabulary))
-    except (ValidationError, HmerError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-        raise HmerError(
-            f"{folder / ABOUT}: not written by this version ({reason}); export the model again"
-        ) from None
+    with told_of(folder / ABOUT, _AGAIN):
+        try:
+            checked = About.model_validate(about)
+            words = Vocabulary.from_json(json.dumps(checked.vocabulary))
+        except (ValidationError, HmerError) as error:
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            raise HmerError(
+                f"{folder / ABOUT}: not written by this version ({reason}); {_AGAIN}"
+            ) from None
+    encoder = _session(runtime, folder / ENCODER, checked, checked.encoder)
+    step = _session(runtime, folder / STEP, checked, checked.step)
+    logits = step.get_outputs()[0].shape[-1:]
+    if logits != [len(words)]:
+        raise HmerError(f"{folder / STEP}: of another vocabulary than {ABOUT} has; {_AGAIN}")
+    return OnnxRecogniser(checked, encoder, step, len(words)), words, checked.render
+
+
+def _session(runtime: Any, path: Path, about: About, graph: Graph) -> Any:
+    """A graph ready to run, as its JSON file describes it."""
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors
-    sessions = []
-    for name in (ENCODER, STEP):
-        path = folder / name
+    with told_of(path, _AGAIN):
         if not path.is_file():
-            raise HmerError(f"{path}: missing; export the model again")
+            raise HmerError(f"{path}: missing; {_AGAIN}")
         data = path.read_bytes()
-        if checked.sha256.get(name) != hashlib.sha256(data).hexdigest():
-            raise HmerError(f"{path}: does not match its digest in {ABOUT}; export the model again")
-        sessions.append(runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"]))
-    encoder, step = sessions
-    return OnnxRecogniser(checked, encoder, step, len(words)), words, checked.render
+        if about.sha256.get(path.name) != hashlib.sha256(data).hexdigest():
+            raise HmerError(f"{path}: does not match its digest in {ABOUT}; {_AGAIN}")
+        session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    names = tuple(
+        tuple(x.name for x in found) for found in (session.get_inputs(), session.get_outputs())
+    )
+    if names != (graph.inputs, graph.outputs):
+        raise HmerError(f"{path}: another graph than {ABOUT} describes; {_AGAIN}")
+    return session
 
 
 def _run(session: Any, graph: Graph, values: list[Tensor]) -> tuple[Tensor, ...]:

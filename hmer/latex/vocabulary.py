@@ -31,6 +31,27 @@ _DIALECTS: dict[str, tuple[str, ...]] = {
 _SPECIALS = ("<pad>", "<sos>", "<eos>")
 
 
+class UnknownTokens(LatexError):
+    """Tokens that a vocabulary lacks.
+
+    Attributes:
+        tokens: each once, in order of appearance.
+    """
+
+    def __init__(self, message: str, tokens: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.tokens = tuple(tokens)
+
+
+def remedy_for(unknown: Iterable[str]) -> str:
+    """What can be done about tokens that a vocabulary lacks."""
+    wanted = set(unknown)
+    others = [name for name, tokens in sorted(_DIALECTS.items()) if wanted <= {*tokens}]
+    if others:
+        return f"the dialect {' or '.join(map(repr, others))} has them"
+    return "no dialect has them all: write them otherwise, or leave these expressions out"
+
+
 class Vocabulary:
     """An immutable, named list of tokens with numbers.
 
@@ -86,12 +107,13 @@ class Vocabulary:
         """Numbers of `tokens`, without start and end.
 
         Raises:
-            LatexError: a token is unknown; the message names it.
+            UnknownTokens: a token is unknown; the message names it.
         """
         tokens = list(tokens)
         if missing := self.unknown(tokens):
             names = " ".join(map(repr, missing))
-            raise LatexError(f"vocabulary {self.name!r} lacks {names}; use another dialect")
+            reason = f"vocabulary {self.name!r} lacks {names}; {remedy_for(missing)}"
+            raise UnknownTokens(reason, missing)
         return [self._numbers[token] for token in tokens]
 
     def decode(self, numbers: Sequence[int]) -> list[str]:
@@ -123,7 +145,7 @@ class Vocabulary:
         """
         try:
             found = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise LatexError(f"vocabulary: not JSON ({error}); write it with to_json") from error
         if not isinstance(found, dict) or found.keys() != {"name", "tokens"}:
             raise LatexError("vocabulary: needs exactly the keys 'name' and 'tokens'")

@@ -14,7 +14,7 @@ from hmer.latex.vocabulary import Vocabulary
 from hmer.models.catalog import build_recogniser
 from hmer.models.interface import Recogniser
 from hmer.models.older import as_it_was
-from hmer.models.store import load_weights, read_about
+from hmer.models.store import load_weights, read_about, told_of
 
 
 class Saved(NamedTuple):
@@ -44,25 +44,29 @@ def load_recogniser(path: Path) -> Saved:
     Raises:
         HmerError: it is missing, damaged, or not a recogniser.
     """
-    weights = weights_file(path)
-    if not weights.is_file():
-        raise HmerError(f"{weights}: no model there; train one (make repro) or name another folder")
-    about = read_about(weights)
-    if about.get("kind") != "recogniser":
-        raise HmerError(f"{weights}: is not a recogniser but: {about.get('kind')}")
-    try:
-        vocabulary = Vocabulary.from_json(json.dumps(about["vocabulary"]))
-        trained = RenderConfig.model_validate(about["render"])
-        unit = about.get("reading_unit", trained.unit)
-        render = RenderConfig.model_validate({**trained.model_dump(), "unit": unit})
-        name = str(about["name"])
-        model = build_recogniser(name, as_it_was(name, about["config"]), vocabulary)
-    except (KeyError, ValidationError, HmerError) as error:
-        raise HmerError(
-            f"{weights.with_suffix('.json')}: does not describe a recogniser of this version "
-            f"({_reason(error)}); train the model again"
-        ) from None
-    load_weights(model, weights)
+    with told_of(path):
+        weights = weights_file(path)
+        if not weights.is_file():
+            raise HmerError(
+                f"{weights}: no model there; train one (make repro) or name another folder"
+            )
+        about = read_about(weights)
+        if about.get("kind") != "recogniser":
+            raise HmerError(f"{weights}: is not a recogniser but: {about.get('kind')!r}")
+        with told_of(weights.with_suffix(".json")):
+            try:
+                vocabulary = Vocabulary.from_json(json.dumps(about["vocabulary"]))
+                trained = RenderConfig.model_validate(about["render"])
+                unit = about.get("reading_unit", trained.unit)
+                render = RenderConfig.model_validate({**trained.model_dump(), "unit": unit})
+                name = str(about["name"])
+                model = build_recogniser(name, as_it_was(name, about["config"]), vocabulary)
+            except (KeyError, ValidationError, HmerError) as error:
+                raise HmerError(
+                    f"{weights.with_suffix('.json')}: does not describe a recogniser of this "
+                    f"version ({_reason(error)}); train the model again"
+                ) from None
+        load_weights(model, weights)
     return Saved(name, model, vocabulary, trained, render, str(about["sha256"]))
 
 

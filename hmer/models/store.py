@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,30 @@ from torch import nn
 from hmer.errors import HmerError
 
 Config = TypeVar("Config", bound=BaseModel)
+
+
+@contextmanager
+def told_of(path: Path, remedy: str = "train the model again") -> Iterator[None]:
+    """Around the reading of a model's files: whatever fails is told of `path`, in one line.
+
+    They come from anywhere, and a damaged file makes JSON, pydantic, safetensors, onnxruntime or
+    the building of the network fail in ways of their own.
+
+    Raises:
+        HmerError: as raised inside, or in place of any other exception.
+    """
+    try:
+        yield
+    except HmerError:
+        raise
+    except OSError as error:
+        raise HmerError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except RecursionError as error:
+        raise HmerError(f"{path}: damaged (nested too deep); {remedy}") from error
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        reason = f"{type(error).__name__}: {lines[-1].strip()[:200]}"
+        raise HmerError(f"{path}: damaged, or of another version ({reason}); {remedy}") from error
 
 
 def save_module(
@@ -51,12 +76,13 @@ def read_about(path: Path) -> dict[str, Any]:
         HmerError: it is missing or is not JSON.
     """
     sidecar = path.with_suffix(".json")
-    try:
-        about = json.loads(sidecar.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise HmerError(f"{sidecar}: missing; is {path.parent} a trained model?") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise HmerError(f"{sidecar}: not valid JSON ({error}); train the model again") from None
+    with told_of(sidecar):
+        try:
+            about = json.loads(sidecar.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise HmerError(f"{sidecar}: missing; is {path.parent} a trained model?") from None
+        except ValueError as error:
+            raise HmerError(f"{sidecar}: not valid JSON ({error}); train the model again") from None
     if not isinstance(about, dict):
         raise HmerError(f"{sidecar}: should hold a JSON object; train the model again")
     return about
@@ -97,8 +123,10 @@ def _check_origin(path: Path, about: Mapping[str, Any]) -> None:
     try:
         with safe_open(path, "pt") as file:
             written = json.loads((file.metadata() or {}).get("origin", "{}"))
-    except (SafetensorError, ValueError):
+    except (SafetensorError, ValueError, RecursionError):
         return  # damaged: the digest will tell
+    if not isinstance(written, dict):
+        return
     described = _origin(about)
     for name, what in (("kind", "kind"), ("name", "recogniser"), ("vocabulary", "vocabulary")):
         if name in written and name in described and written[name] != described[name]:
@@ -116,19 +144,20 @@ def load_weights(module: nn.Module, path: Path) -> None:
         HmerError: the file is missing, damaged, not finite, or of another recogniser,
             vocabulary or architecture than its JSON file describes.
     """
-    if not path.is_file():
-        raise HmerError(f"{path}: no weights there; run the stage that trains them (dvc repro)")
-    about = read_about(path)
-    _check_origin(path, about)
-    digest = about.get("sha256")
-    if digest != hashlib.sha256(path.read_bytes()).hexdigest():
-        raise HmerError(f"{path}: does not match the digest in its JSON file; it is damaged")
-    try:
+    with told_of(path):
+        if not path.is_file():
+            raise HmerError(f"{path}: no weights there; run the stage that trains them (dvc repro)")
+        about = read_about(path)
+        _check_origin(path, about)
+        digest = about.get("sha256")
+        if digest != hashlib.sha256(path.read_bytes()).hexdigest():
+            raise HmerError(f"{path}: does not match the digest in its JSON file; it is damaged")
         state = load_file(path)
-        module.load_state_dict(state)
-    except (SafetensorError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[-1].strip()
-        raise HmerError(f"{path}: weights of another architecture ({first})") from None
-    broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
-    if broken:
-        raise HmerError(f"{path}: weights that are not finite numbers, e.g. {broken[0]}")
+        broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
+        if broken:
+            raise HmerError(f"{path}: weights that are not finite numbers, e.g. {broken[0]}")
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:
+            first = str(error).strip().splitlines()[-1].strip()
+            raise HmerError(f"{path}: weights of another architecture ({first})") from None

@@ -25,7 +25,6 @@ from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import split_scale
 from hmer.data.stream import BatchStream
 from hmer.data.supervised import SupervisedMaker
-from hmer.errors import HmerError
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
@@ -92,6 +91,15 @@ class FinetuneConfig(BaseModel):
             raise ValueError(
                 f"start is {self.start}, so nothing is taken from the phases before; leave init "
                 "at auto"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _captions_are_all_used_or_none_written(self) -> Self:
+        if self.labels < 1 and self.synthesis.wanted:
+            raise ValueError(
+                "labels: written expressions are made of all training captions; set "
+                "synthesis.mixing.share and .first to 0, or labels to 1"
             )
         return self
 
@@ -178,11 +186,6 @@ def finetune(
         seed: of everything random.
     """
     vocabulary = Vocabulary.from_json((dataset / "vocabulary.json").read_text(encoding="utf-8"))
-    if config.labels < 1 and config.synthesis.wanted:
-        raise HmerError(
-            "finetune.labels: written expressions are made of all training captions; set "
-            "finetune.synthesis.mixing.share and .first to 0, or finetune.labels to 1"
-        )
     train: Expressions = load_expressions(dataset / "train.parquet").share(config.labels, seed)
     torch.manual_seed(seed)
     known = None

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from hmer.data.dataset import Expressions
 from hmer.data.mixing import MixedStream, MixingConfig
@@ -25,6 +28,20 @@ class SynthesisConfig(GeneratorsConfig):
     def wanted(self) -> bool:
         """Whether any batch is written."""
         return max(self.mixing.share, self.mixing.first) > 0
+
+    @model_validator(mode="after")
+    def _something_can_be_written(self) -> Self:
+        if not self.wanted:
+            return self
+        if not self.decompose + self.recombine + self.compose:
+            raise ValueError("decompose, recombine and compose are all 0: nothing can be written")
+        least, most = self.grammar.min_tokens, min(self.mixing.shortest, self.mixing.longest)
+        if not self.decompose + self.recombine and most < least:
+            raise ValueError(
+                f"mixing.shortest and .longest allow {most} tokens, but compose alone writes "
+                f"{least} and more (grammar.min_tokens); raise them"
+            )
+        return self
 
 
 def synthesiser(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,11 +31,11 @@ class FlowConfig(BaseModel):
     notify: frozenset[Literal["failure", "success"]] = Field(
         frozenset({"failure"}), description="which ends are told"
     )
-    delays: tuple[float, ...] = Field(
+    delays: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         (10.0, 60.0), max_length=10, description="seconds before the second, the third ... try"
     )
     limit: Minutes = Field(24 * 60.0, gt=0, description="minutes that a stage may take")
-    limits: dict[str, float] = Field(
+    limits: dict[str, Annotated[Minutes, Field(gt=0)]] = Field(
         default_factory=dict, description="the same for single stages, by name"
     )
 

@@ -74,6 +74,10 @@ class ValidateConfig(BaseModel):
     tolerated: dict[str, Share] = Field(
         default_factory=dict, description="share of rows that may fail, by expectation"
     )
+    few_rows: int = Field(
+        default=4, ge=0, description="so many pictures out of bounds, or in quarantine, only warn"
+    )
+    few_share: Share = Field(default=0.01, description="the same share of the pictures only warns")
     listed: int = Field(default=100, ge=1, description="failing rows named in the verdict, at most")
     pictured: int = Field(default=12, ge=0, description="of which shown with their picture")
 
@@ -106,7 +110,8 @@ class Expectation:
     """Every row of `suite` that has a value in `column` keeps to the bounds.
 
     Without bounds, the value must be "": such a column says what is wrong with a row. `tolerated`
-    is the share of the rows that may break the expectation.
+    is the share of the rows that may break the expectation. Of a critical one that `spares_few`,
+    a few rows that break it are a warning.
     """
 
     suite: Suite
@@ -116,6 +121,7 @@ class Expectation:
     low: float | None = None
     high: float | None = None
     tolerated: float = 0.0
+    spares_few: bool = False
 
     @property
     def bounded(self) -> bool:
@@ -137,6 +143,7 @@ def expectations(config: ValidateConfig) -> list[Expectation]:
             row,
             severity=config.severity.get(row.name, row.severity),
             tolerated=config.tolerated.get(row.name, row.tolerated),
+            spares_few=row.spares_few and row.name not in config.severity,
         )
         for row in _table(config)
     ]
@@ -150,7 +157,11 @@ def _table(config: ValidateConfig) -> list[Expectation]:
         Expectation("samples", "unique_id", "id_repeats"),
         Expectation("splits", "enough_rows", "too_few"),
         Expectation(
-            "dataset", "quarantine_share", "quarantine_share", high=config.max_quarantine_share
+            "dataset",
+            "quarantine_share",
+            "quarantine_share",
+            high=config.max_quarantine_share,
+            spares_few=True,
         ),
         Expectation(
             "splits", "label_overlap", "label_overlap", "warning", high=config.max_label_overlap
@@ -181,11 +192,28 @@ def _table(config: ValidateConfig) -> list[Expectation]:
         ),
         Expectation("samples", "image_decodes", "image_error"),
         Expectation(
-            "samples", "image_height", "height", low=config.min_side, high=config.max_height
+            "samples",
+            "image_height",
+            "height",
+            low=config.min_side,
+            high=config.max_height,
+            spares_few=True,
         ),
-        Expectation("samples", "image_width", "width", low=config.min_side, high=config.max_width),
         Expectation(
-            "samples", "ink_share", "ink_share", low=config.min_ink_share, high=config.max_ink_share
+            "samples",
+            "image_width",
+            "width",
+            low=config.min_side,
+            high=config.max_width,
+            spares_few=True,
+        ),
+        Expectation(
+            "samples",
+            "ink_share",
+            "ink_share",
+            low=config.min_ink_share,
+            high=config.max_ink_share,
+            spares_few=True,
         ),
         Expectation("samples", "ink_agrees", "ink_error"),
         Expectation("samples", "strokes", "strokes", "warning", low=1, high=config.max_strokes),

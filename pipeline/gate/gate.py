@@ -39,7 +39,10 @@ def judge_table(evidence: Evidence, config: ValidateConfig, table: list[Expectat
     for suite, frame in evidence.frames.items():
         chosen = [expectation for expectation in table if expectation.suite == suite]
         for expectation, result in _assert(frame, chosen):
-            findings[expectation.name] = _finding(expectation, result, frame, config.listed)
+            finding = _finding(expectation, result, frame, config.listed)
+            if expectation.spares_few and _few(finding, len(evidence.quarantine), config):
+                finding = finding.model_copy(update={"severity": "warning"})
+            findings[expectation.name] = finding
     _blame_probes(findings, evidence.frames["samples"], config.listed)
     files = evidence.profile.files
     rows = dict(zip(files["file"].map(str), files["rows"].map(int), strict=True))
@@ -126,6 +129,13 @@ def _finding(
         ),
         error=error,
     )
+
+
+def _few(finding: Finding, quarantined: int, config: ValidateConfig) -> bool:
+    """Whether so little is wrong that it is no reason to refuse the rest of a dataset."""
+    if finding.suite == "dataset":  # its one row fails for what the quarantine holds
+        return quarantined <= config.few_rows
+    return finding.failed <= max(config.few_rows, config.few_share * finding.checked)
 
 
 def _exception(info: dict[str, Any] | None) -> str:

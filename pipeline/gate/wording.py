@@ -38,7 +38,7 @@ WORDING: dict[str, Wording] = {
     "quarantine_share": Wording(
         "Little was refused by ingest",
         "Read the reasons in the quarantine table; mend the source, or raise "
-        "validate.max_quarantine_share.",
+        "validate.max_quarantine_share. A few (validate.few_rows) are a warning.",
     ),
     "label_overlap": Wording(
         "Few labels of val and test occur in train",
@@ -62,7 +62,8 @@ WORDING: dict[str, Wording] = {
     ),
     "vocabulary": Wording(
         "Tokens are in the vocabulary",
-        "Correct these labels, or ingest with a dialect whose vocabulary has the tokens named.",
+        "Correct these labels or leave them out; another dialect (ingest.dialect) helps only where "
+        "its vocabulary has the tokens named.",
     ),
     "label_parses": Wording(
         "Labels parse",
@@ -101,7 +102,8 @@ WORDING: dict[str, Wording] = {
     "ink_share": Wording(
         "Pictures are neither blank nor saturated",
         "Blank: the ink was lost. Saturated: the polarity is wrong (ink must be bright on "
-        "black) or the background was kept. Mend them in the source.",
+        "black) or the background was kept. Mend them in the source, or take them out. A few "
+        "(validate.few_rows, few_share) are a warning.",
     ),
     "ink_agrees": Wording(
         "Packed ink agrees with its row",

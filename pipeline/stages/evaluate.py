@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel
+
 from pipeline.launch import run_stage
 from pipeline.stage import Stage
 
@@ -13,18 +15,30 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class StartConfig(BaseModel):
+    """Where fine-tuning started: all that is looked at of its section."""
+
+    start: str
+
+
 def main(stage: Stage) -> None:
-    """Recogniser and dataset in, report out."""
+    """Recogniser and dataset in, report out.
+
+    Where fine-tuning went on from a recogniser, that one is scored beside it.
+    """
     from hmer.evaluation.evaluate import EvaluateConfig, evaluate
+    from hmer.models.saved import weights_file
     from hmer.progress import Steps
 
     config = stage.config(EvaluateConfig)
     model = stage.input("data/models/finetune")
     dataset = stage.input("data/dataset")
+    start = stage.input(stage.config(StartConfig, "finetune").start)
+    earlier = start if weights_file(start).is_file() else None
     with stage.tracked(config) as tracker:
         with stage.outputs("reports/evaluation") as out:
             with Steps("evaluate", None, stage.progress, " images") as steps:
-                evaluate(config, model, dataset, out, steps.update)
+                evaluate(config, model, dataset, out, steps.update, earlier)
             tracker.outputs(out)
             for table in sorted(out.glob("*/predictions.parquet")):
                 tracker.table(_readable(table), f"{table.parent.name}/predictions.json")

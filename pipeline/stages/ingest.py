@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from pipeline.launch import run_stage
 from pipeline.stage import Stage
+
+REFUSED = "data/quarantine.parquet"
+"""What was refused, where so much was that there is no dataset."""
 
 
 def main(stage: Stage) -> None:
@@ -16,7 +21,9 @@ def main(stage: Stage) -> None:
         stage.raw(path)
     with stage.tracked(config) as tracker, stage.outputs("data/dataset") as out:
         with Steps("ingest", None, stage.progress, " expressions") as steps:
-            ingest(config, out, steps.update)
+            summary = ingest(config, out, steps.update, stage.root / REFUSED)
+        if refusals := summary.refusals():
+            sys.stderr.write(f"ingest: {refusals}\n")
         tracker.outputs(out)
 
 

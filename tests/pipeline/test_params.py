@@ -71,6 +71,22 @@ def test_settings_go_on_top(project: Path) -> None:
         (None, ["finetune.init=sometimes"], "finetune.init = 'sometimes'"),
         (None, ["finetune.start=data/models/champion"], "copy it to a folder of your own"),
         (None, ["finetune.start=a", "finetune.init=scratch"], "leave init at auto"),
+        (None, ["finetune.start=~/model"], "~/model begins with ~, which DVC does not know"),
+        (None, ["raw=~/data"], "raw = '~/data': ~/data begins with ~"),
+        (None, ["flow.limits={finetun: 5}"], "no stage 'finetun'; did you mean finetune?"),
+        (None, ["flow.limits={finetune: -5}"], "flow.limits.finetune = -5"),
+        (None, ["flow.limits={finetune: 0}"], "flow.limits.finetune = 0"),
+        (None, ["flow.delays=[-1]"], "flow.delays.0 = -1"),
+        (None, ["finetune.labels=0.5", "finetune.synthesis.mixing.share=0.5"], "or labels to 1"),
+        (
+            None,
+            ["finetune.synthesis={decompose: 0, compose: 1, mixing: {share: 1, shortest: 1}}"],
+            "allow 1 tokens, but compose alone writes 2 and more",
+        ),
+        (None, ["finetune.synthesis={decompose: 0, mixing: {share: 1}}"], "are all 0"),
+        (None, ["base.seed=2020-13-45"], "the value is not valid YAML: month must be"),
+        (None, ["base.seed=" + "1" * 5000], "the value is not valid YAML"),
+        (None, ["base.seed=" + "[" * 1000], "the value is not valid YAML"),
     ],
 )
 def test_nothing_is_written_unless_all_is_valid(
@@ -80,8 +96,24 @@ def test_nothing_is_written_unless_all_is_valid(
     with pytest.raises(HmerError) as caught:
         configure(project, name, settings)
     assert wanted in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
     assert (project / "params.yaml").read_bytes() == before
     assert not list(project.glob(".*partial"))
+
+
+def test_settings_on_an_empty_file(project: Path) -> None:
+    (project / "params.yaml").write_text("")
+    with pytest.raises(HmerError, match=r"params\.yaml: ingest is missing"):
+        configure(project, None, ["base.seed=5"])
+
+
+@pytest.mark.parametrize("key", ["1: 2", "null: 1", "2020-01-01: 1", "[1]: 2", "{a: 1}: 2"])
+def test_keys_that_are_no_names(project: Path, key: str) -> None:
+    text = (project / "params.yaml").read_text()
+    for changed in (f"{text}{key}\n", text.replace("flow:", f"flow:\n  {key}")):
+        (project / "params.yaml").write_text(changed)
+        with pytest.raises(HmerError, match=r"params\.yaml"):
+            load_params(project / "params.yaml")
 
 
 def test_what_is_shared_is_given_once() -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
@@ -76,9 +79,65 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     assert all(key in told for key in ("train.rate = -1", "train.name", "train.inner.steps = 0"))
 
 
-@pytest.mark.parametrize("text", ["train: {a: 1", "train: {a: 1}\ntrain: {a: 2}", "- 1", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train: {a: 1",
+        "train: {a: 1}\ntrain: {a: 2}",
+        "- 1",
+        "\x00",
+        "train: 2020-13-45",
+        "train: " + "1" * 5000,
+        "train: !!float x",
+        "train: !!python/object:os.system x",
+        "train: " + "[" * 1000 + "]" * 1000,
+        "? " * 20_000,
+        "train: " + "{a: " * 80 + "1" + "}" * 80,
+        "train: &a [*a]",
+        "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
+        + "".join(f"{y}: &{y} [{','.join([f'*{x}'] * 10)}]\n" for x, y in pairwise("abcdefghi")),
+    ],
+)
 def test_what_is_not_a_parameter_file(tmp_path: Path, text: str) -> None:
     assert complaint(tmp_path, text).startswith("params.yaml")
+
+
+def test_a_number_beyond_writing_is_told(tmp_path: Path) -> None:
+    told = complaint(tmp_path, "train: {name: a, rate: 0x" + "f" * 5000 + "}")
+    assert "train.rate = a number of thousands of digits" in told
+    assert len(complaint(tmp_path, "train: {name: a, rate: " + "x" * 5000 + "}")) < 300
+
+
+def test_a_section_is_not_repeated_whole(tmp_path: Path) -> None:
+    told = complaint(tmp_path, "train: {name: {a: {b: 1}}}")
+    assert told == "params.yaml: train.name: input should be a valid string"
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").mkdir()
+    with pytest.raises(HmerError, match=r"params\.yaml cannot be read \(Is a directory\)"):
+        read_yaml(tmp_path / "params.yaml")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+CHARACTERS = st.text(st.sampled_from("train: {}[]-?!&*#|>'\"%@\n\t 0129.e+_xoZ\0"), max_size=60)
+
+
+@settings(deadline=None, max_examples=300)
+@given(CHARACTERS | CHARACTERS.map("train: ".__add__) | VALUES.map("train: {}".format))
+def test_any_text_is_parameters_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzzed.yaml"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    try:
+        load_section(path, "train", Config)
+    except HmerError as error:
+        assert "\n" not in str(error) and "fuzzed.yaml" in str(error)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

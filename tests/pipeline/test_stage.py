@@ -13,7 +13,7 @@ import pytest
 
 from hmer.errors import HmerError
 from pipeline.interruption import Interruption
-from pipeline.launch import TRANSIENT, USER_ERROR, verdict
+from pipeline.launch import OURS, TRANSIENT, USER_ERROR, verdict
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
@@ -73,6 +73,15 @@ def test_a_bug_keeps_its_traceback(toy: Toy) -> None:
     done = toy.run("toy.py", "first")
     assert done.returncode == 1
     assert "RuntimeError: nobody foresaw this" in done.stderr
+    assert done.stderr.rstrip().endswith(OURS)
+
+
+def test_a_file_that_we_ought_to_have_made_is_our_bug(toy: Toy) -> None:
+    (toy.root / "out/first").mkdir(parents=True)  # without value.txt
+    done = toy.run("toy.py", "second")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "value.txt" in done.stderr
+    assert done.stderr.rstrip().endswith(OURS)
 
 
 def test_a_missing_upstream_output_names_the_remedy(toy: Toy) -> None:
@@ -164,7 +173,7 @@ class TestVerdict:
         hidden = RuntimeError("could not write")
         hidden.__cause__ = cause
         for error in (cause, hidden, RuntimeError("write: No space left on device")):
-            code, message = verdict(error, Interruption())
+            code, message = verdict(error, Interruption(), Path())
             assert code == USER_ERROR
             assert message is not None and "no space left on the disk" in message
 
@@ -172,18 +181,34 @@ class TestVerdict:
         class Server(HmerError):
             exit_code = TRANSIENT
 
-        assert verdict(Server("gone"), Interruption()) == (TRANSIENT, "gone")
+        assert verdict(Server("gone"), Interruption(), Path()) == (TRANSIENT, "gone")
 
     def test_permission(self) -> None:
         error = PermissionError(errno.EACCES, "Permission denied", "/data/x")
-        assert verdict(error, Interruption()) == (USER_ERROR, "/data/x: Permission denied")
+        assert verdict(error, Interruption(), Path()) == (USER_ERROR, "/data/x: Permission denied")
+
+    def test_a_missing_file_is_the_users_where_the_parameters_name_it(self, tmp_path: Path) -> None:
+        (tmp_path / "params.yaml").write_text(
+            "raw: /data/raw\ningest: {source: x, images: {train: {images: ink/mine}}, a: [., /]}\n"
+        )
+
+        def told(file: str) -> str | None:
+            error = FileNotFoundError(errno.ENOENT, "No such file or directory", file)
+            return verdict(error, Interruption(), tmp_path)[1]
+
+        for file in ("/data/raw/a/b.png", str(tmp_path / "ink/mine/1.png"), "/data/raw"):
+            assert told(file) == f"{file}: No such file or directory; params.yaml names it"
+        for other in (tmp_path / "data/dataset/train.parquet", tmp_path / "ink", "/data/x", "y"):
+            assert told(str(other)) is None
+        (tmp_path / "params.yaml").write_text("a: [")
+        assert told("/data/raw") is None
 
     def test_unforeseen(self) -> None:
-        assert verdict(KeyError("x"), Interruption()) == (1, None)
+        assert verdict(KeyError("x"), Interruption(), Path()) == (1, None)
 
     def test_a_library_that_turns_a_signal_into_an_exit(self) -> None:
         interruption = Interruption()
         interruption.signal = signal.SIGTERM
-        code, message = verdict(SystemExit(1), interruption)
+        code, message = verdict(SystemExit(1), interruption, Path())
         assert code == 143
         assert message is not None and "stopped by a signal" in message

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
@@ -115,9 +116,17 @@ class Setting:
 
 
 class SourceConfig(BaseModel):
-    """Where a source finds its data: its section of the `ingest` parameters."""
+    """Where a source finds its data: its section of the `ingest` parameters.
+
+    A path may begin with `~`, the home folder.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _at_home(cls, value: Any) -> Any:
+        return _expanded(value)
 
     def open(self, setting: Setting) -> Source:
         """The source; nothing is read before it is walked."""
@@ -126,6 +135,18 @@ class SourceConfig(BaseModel):
     def paths(self) -> Iterator[str]:
         """The files and folders that the source reads."""
         return iter(())
+
+
+def _expanded(value: Any) -> Any:
+    """The value with `~` expanded wherever a text in it begins so: such texts are paths."""
+    if isinstance(value, str) and value.startswith("~"):
+        try:
+            return str(Path(value).expanduser())
+        except RuntimeError:  # nobody's home: it will be told that it does not exist
+            return value
+    if isinstance(value, dict):
+        return {key: _expanded(inner) for key, inner in value.items()}
+    return value
 
 
 def key_of(item: SourceItem | Rejected | Task) -> str:

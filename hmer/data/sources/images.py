@@ -6,8 +6,10 @@ to look like rendered ink at the scale of the dataset (`hmer.ink.picture`, `hmer
 
 from __future__ import annotations
 
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -17,6 +19,7 @@ from hmer.data.archive import check_path, count_members
 from hmer.data.sources.base import Rejected, Setting, SourceConfig
 from hmer.data.sources.labels import Label, read_labels
 from hmer.data.sources.pictures import PICTURES, ReadPicture
+from hmer.data.splits import position
 from hmer.data.spread import spread
 
 TestName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -40,6 +43,13 @@ class ImagesConfig(SourceConfig):
     )
     tests: dict[TestName, Labelled] = Field(
         default_factory=dict, description='test sets by name: "own" becomes the split "test-own"'
+    )
+    test_share: float = Field(
+        default=0.1,
+        ge=0,
+        lt=0.5,
+        description='share of writers that become the test set "own" where `tests` names none; '
+        "of pictures where no writers are known",
     )
     deskew: bool = Field(default=True, description="turn writing level that was photographed askew")
     limit: int | None = Field(
@@ -99,52 +109,122 @@ class ImagesSource:
     def _part(self, part: Labelled, name: str) -> Iterator[ReadPicture | Rejected]:
         split = self._split(name)
         file = PurePosixPath(part.captions).name
-        labels: dict[str, Label] = {}
+        labels = _Labels()
         for label in read_labels(Path(part.captions), f"{self.parameter}.{name}.captions"):
-            key = _plain(label.file)
-            problem = label.problem or (f"{label.file} is named again" if key in labels else "")
-            if problem:
-                yield Rejected(key or file, file, f"{file}: {problem}", split)
-            else:
-                labels[key] = label
+            if problem := labels.add(label):
+                yield Rejected(label.file or file, file, f"{file}: {problem}", split)
+        labels.drop_common_folders()
         parameter = f"{self.parameter}.{name}.images"
         for member in spread(Path(part.images), PICTURES, parameter, self.config.limit):
             inner = PurePosixPath(member.name)
             inner = inner.relative_to(inner.parts[0]) if len(inner.parts) > 1 else inner
-            known = next((k for k in _keys(inner) if k in labels), None)
-            if known is None:
-                reason = f"{member.name}: no line of {file} names it, or it is there twice"
-                yield Rejected(str(inner), member.name, reason, split)
+            taken, problem = labels.take(member.name)
+            if taken is None or problem:
+                yield Rejected(str(inner), member.name, f"{member.name}: {file}: {problem}", split)
                 continue
-            label = labels.pop(known)
+            writer = taken.writer or f"{self.name}/{inner.with_suffix('')}"
             yield ReadPicture(
                 id=str(inner.with_suffix("")),
                 source=self.name,
-                writer=label.writer or f"{self.name}/{inner.with_suffix('')}",
-                latex=label.latex,
-                split=split,
+                writer=writer,
+                latex=taken.latex,
+                split=self._cut(writer) if name == "train" else split,
                 file=member.name,
                 data=member.data,
                 render=self.setting.render,
                 deskew=self.config.deskew,
             )
         if self.config.limit is None:
-            for label in labels.values():
-                reason = f"{file}: there is no picture {label.file}"
-                yield Rejected(_plain(label.file), file, reason, split)
+            for label in labels.left():
+                problem = (
+                    label.problem or f"a line of {file} names it, but there is no such picture"
+                )
+                reason = f"{label.file}: {problem}"
+                yield Rejected(label.file, file, reason, split)
 
     def _split(self, name: str) -> str | None:
         if name == "train":
             return None if self.config.val is None else "train"
         return "val" if name == "val" else f"test-{name.removeprefix('tests.')}"
 
+    def _cut(self, writer: str) -> str | None:
+        """The split of a writer of the training pictures.
 
-def _plain(file: str) -> str:
-    """A picture as captions name it, in one spelling; never used to open a file."""
-    return file.replace("\\", "/").removeprefix("./")
+        Validation is cut from the lower end of the same positions (`hmer.data.splits`), so that a
+        larger share of either moves no writer from the one to the other.
+        """
+        if not self.config.tests and position(writer) >= 1 - self.config.test_share:
+            return "test-own"
+        return self._split("train")
 
 
-def _keys(inner: PurePosixPath) -> Iterator[str]:
-    """What captions may call a picture: with or without folders, with or without its ending."""
-    for path in (inner, PurePosixPath(inner.name)):
-        yield from (str(path), str(path.with_suffix("")))
+_Parts = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Labels:
+    """The labels of a caption file, found by the names of pictures; no name ever opens a file.
+
+    A line may name its picture with all folders, some or none, with slashes or backslashes, in
+    either Unicode spelling of an accent, and with its ending (in either case) or without.
+    """
+
+    _by_name: dict[tuple[_Parts, str], Label] = field(default_factory=dict)
+    _by_stem: dict[str, list[tuple[_Parts, str]]] = field(default_factory=dict)
+    _common: int = 0
+
+    def add(self, label: Label) -> str:
+        """Take a label; the problem where it names no picture, or one again, else ""."""
+        if not label.file:
+            return label.problem
+        key = _name(label.file)
+        if key in self._by_name:
+            return f"{label.file} is named again"
+        self._by_name[key] = label
+        return ""
+
+    def drop_common_folders(self) -> None:
+        """Forget the folders that all names begin with: they may be those of another machine."""
+        folders = [parts[:-1] for parts, _ in self._by_name]
+        if folders:
+            low, high = min(folders), max(folders)
+            self._common = next(
+                (n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b),
+                min(len(low), len(high)),
+            )
+        by_stem = defaultdict(list)
+        for key in self._by_name:
+            by_stem[key[0][-1]].append(key)
+        self._by_stem = dict(by_stem)
+
+    def take(self, picture: str) -> tuple[Label | None, str]:
+        """The label of a picture that has none yet, and what is wrong with it or its name."""
+        parts, ending = _name(picture)
+        fits: dict[tuple[int, bool], list[tuple[_Parts, str]]] = defaultdict(list)
+        for key in self._by_stem.get(parts[-1], ()):
+            named = key[0][self._common :]
+            shared = min(len(named), len(parts))
+            if named[-shared:] == parts[-shared:] and key[1] in ("", ending):
+                fits[shared, bool(key[1])].append(key)
+        if not fits:
+            return None, "no line names this picture"
+        best = fits[max(fits)]
+        if len(best) > 1:
+            return None, f"{len(best)} lines may name this picture, in different folders"
+        if best[0] not in self._by_name:
+            return None, "its line names another picture of this name, too; write the folders"
+        label = self._by_name.pop(best[0])
+        return label, label.problem
+
+    def left(self) -> list[Label]:
+        """The labels that no picture took."""
+        return list(self._by_name.values())
+
+
+def _name(file: str) -> tuple[_Parts, str]:
+    """A file's folders and name without the ending of a picture, and that ending."""
+    plain = unicodedata.normalize("NFC", file).replace("\\", "/")
+    parts = tuple(part for part in plain.split("/") if part not in ("", "."))
+    *folders, last = parts or ("",)
+    ending = next((end for end in PICTURES if last.lower().endswith(end)), "")
+    return (*folders, last[: len(last) - len(ending)]), ending

@@ -1,11 +1,17 @@
-"""Files of captions, as people keep them: CSV, TSV, JSON lines, or a name and a caption a line."""
+"""Files of captions, as people keep them: CSV, TSV, JSON lines, or a name and a caption a line.
+
+Cells are separated by whatever the first line is separated by: commas, semicolons (spreadsheets
+of half the world) or tabs, in a .txt also blanks. A displayed equation is read as its content.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from hmer.errors import HmerError
@@ -17,7 +23,15 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 """Names under which each piece of a label is found; the first is ours."""
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+_DELIMITERS = {".csv": ",;\t", ".tsv": "\t", ".txt": "\t "}
+"""What may separate cells, by the file's ending; the first wins where others separate alike."""
+_DISPLAY = re.compile(
+    r"\s*\\begin\s*\{(equation|displaymath|math|align|gather|multline|eqnarray|flalign)(\*?)\}"
+    r"(.*)\\end\s*\{\1\2\}\s*",
+    re.DOTALL,
+)
+"""A caption that is one displayed equation."""
+_NUMBERING = re.compile(r"\\(?:nonumber|notag)(?![A-Za-z])|\\(?:label|tag\*?)\s*\{[^{}]*\}")
 _JSON = (".jsonl", ".ndjson")
 
 
@@ -75,15 +89,17 @@ def _json(lines: Iterator[str]) -> Iterator[Label]:
         yield _label({key: found[key] for key in found if isinstance(found[key], str)}, number)
 
 
-def _table(lines: Iterator[str], delimiter: str) -> Iterator[Label]:
-    # Tab-separated files are written without quoting: a quote in them is a prime.
-    reader = (
-        csv.reader(lines, delimiter=delimiter)
-        if delimiter == ","
-        else csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    )
+def _table(lines: Iterator[str], delimiters: str) -> Iterator[Label]:
+    head = []
+    for line in lines:
+        head.append(line)
+        if line.strip():
+            break
+    if head and (declared := re.fullmatch(r"sep=([,;|\t])\s*", head[-1])):  # by Excel, for itself
+        delimiters, head[-1] = declared[1], "\n"
+    delimiter = _delimiter(head[-1] if head else "", delimiters)
     names: Sequence[str] | None = None
-    for number, cells in enumerate(reader, 1):
+    for number, cells in enumerate(_cells(chain(head, lines), delimiter), 1):
         if not any(cell.strip() for cell in cells):
             continue
         if names is None:
@@ -91,7 +107,29 @@ def _table(lines: Iterator[str], delimiter: str) -> Iterator[Label]:
             if _named(names, "file") and _named(names, "latex"):
                 continue
             names = ("file", "latex")
-        yield _label(dict(zip(names, cells, strict=False)), number)
+        label = _label(dict(zip(names, cells, strict=False)), number)
+        if any(cell.strip() for cell in cells[len(names) :]):
+            problem = (
+                f"line {number} has {len(cells)} cells separated by {delimiter!r}, not "
+                f"{len(names)}; put a caption that has a {delimiter!r} in it into quotes"
+            )
+            label = replace(label, latex="", problem=problem)
+        yield label
+
+
+def _delimiter(first: str, delimiters: str) -> str:
+    """What separates the cells of a first line: what leaves the shortest first cell."""
+    if "\t" in delimiters and "\t" in first:  # nothing else has one, and names may have blanks
+        return "\t"
+    return min(delimiters, key=lambda d: len("".join(next(_cells([first], d), [])[:1])))
+
+
+def _cells(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    if delimiter == " ":
+        return (line.strip().split(None, 1) for line in lines)
+    if delimiter == "\t":  # such files are written without quoting: a quote in them is a prime
+        return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    return csv.reader(lines, delimiter=delimiter)
 
 
 def _named(names: Sequence[str], piece: str) -> bool:
@@ -103,5 +141,19 @@ def _label(cells: Mapping[str, str], number: int) -> Label:
         next((cells[name].strip() for name in COLUMNS[piece] if cells.get(name)), "")
         for piece in ("file", "latex", "writer")
     )
-    problem = "" if file and latex else f"line {number} lacks a picture's name or its caption"
+    latex, problem = _content(latex)
+    if not problem and not (file and latex):
+        problem = "lacks a picture's name or its caption"
+    problem = problem and f"line {number} {problem}"
     return Label(file, "" if problem else latex, writer, problem)
+
+
+def _content(latex: str) -> tuple[str, str]:
+    """A caption without the environment that displays it, and what is wrong with that."""
+    display = _DISPLAY.fullmatch(latex)
+    if display is None:
+        return latex, ""
+    lines = _NUMBERING.sub("", display[3]).strip().removesuffix(r"\\")
+    if r"\\" in lines:
+        return "", f"has several lines in {display[1]}{display[2]}; give each a picture of its own"
+    return re.sub(r"(?<!\\)&", "", lines).strip(), ""

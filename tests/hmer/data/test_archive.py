@@ -177,6 +177,51 @@ def test_encrypted_zip_is_told(tmp_path: Path) -> None:
         read(path)
 
 
+def test_zip_of_old_windows_tools(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "p.zip", {"a\\x.inkml": b"1", "a\\.y.inkml": b"?", "b\\": b""})
+    assert read(path) == {"a/x.inkml": b"1"}
+    assert count_members(path, ".inkml") == 1
+
+
+@pytest.mark.parametrize("size", [2**62, 2**63 - 1, 2**40, 10_000])
+@pytest.mark.parametrize("name", ["x.inkml", "skipped.txt"])
+def test_sizes_that_a_header_makes_up_cost_nothing(tmp_path: Path, size: int, name: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = size
+    path = tmp_path / "p.tar"
+    path.write_bytes(entry.tobuf(tarfile.GNU_FORMAT) + bytes(512))
+    with pytest.raises(ArchiveError, match=r"p\.tar: "):
+        read(path)
+
+
+def test_paths_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in (tmp_path / ("x" * 5000), tmp_path / "loop"):
+        assert count_members(path, ".inkml") is None
+        with pytest.raises(ArchiveError, match="does not exist"):
+            read(path)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 511), st.binary(min_size=1, max_size=12), st.sampled_from("0xgKL5S7"))
+def test_any_header_gives_members_or_an_archive_error(
+    tmp_path_factory: pytest.TempPathFactory, at: int, bytes_: bytes, kind: str
+) -> None:
+    entry = tarfile.TarInfo("a/x.inkml")
+    entry.size, entry.type = 600, kind.encode()
+    header = bytearray(entry.tobuf(tarfile.GNU_FORMAT))
+    header[at : at + len(bytes_)] = bytes_
+    header = header[:512]
+    header[148:156] = b" " * 8  # the sum is right, so that what is damaged is believed
+    header[148:156] = f"{sum(header):06o}\0 ".encode()
+    path = tmp_path_factory.mktemp("header") / "p.tar"
+    path.write_bytes(bytes(header) + b"30 path=a/y.inkml\n" * 40 + bytes(2000))
+    try:
+        read(path)
+    except ArchiveError as error:
+        assert "p.tar" in str(error)
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_damaged_packages_give_members_or_an_archive_error(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from hmer.data.buckets import PlannedBatch
@@ -175,7 +176,7 @@ def test_foreign_folders_are_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_empty_splits_are_told(tmp_path: Path) -> None:
-    with pytest.raises(HmerError, match="no training data; 0 expressions were refused"):
+    with pytest.raises(HmerError, match=r"drawings: nothing was found in .*check the source"):
         ingest_source(Drawings(0), CONFIG, tmp_path / "a")
     with pytest.raises(HmerError, match="raise val_share"):
         ingest_source(Drawings(3), CONFIG.model_copy(update={"val_share": 1e-6}), tmp_path / "a")
@@ -183,6 +184,37 @@ def test_empty_splits_are_told(tmp_path: Path) -> None:
     summary = ingest_source(Drawings(3), nothing_held_back, tmp_path / "a")
     assert summary.splits["val"].samples == 0
     assert list(read_samples(tmp_path / "a" / "val.parquet")) == []
+
+
+def test_what_was_refused_is_kept_where_nothing_is_left(tmp_path: Path) -> None:
+    pictures = tmp_path / "raw" / "p"
+    pictures.mkdir(parents=True)
+    lines = [f"{n}.png;\\Omega + {'D' if n % 3 else 'K'}" for n in range(9)]
+    lines += ["gone.png;x", "lost.png;x"]
+    for n in range(10):
+        Image.fromarray(np.eye(40, dtype=np.uint8) * 255).save(pictures / f"{n}.png")
+    (tmp_path / "raw" / "c.csv").write_text("\n".join(lines))
+    train = {"images": str(pictures), "captions": str(tmp_path / "raw" / "c.csv")}
+    config = IngestConfig.model_validate(
+        {"source": "images", "images": {"train": train}, "workers": 1}
+    )
+    kept = tmp_path / "quarantine.parquet"
+    with pytest.raises(HmerError) as caught:
+        ingest(config, tmp_path / "out", refused=kept)
+    told = str(caught.value)
+    assert "\n" not in told
+    assert "no training data is left. 12 expressions were refused: 9 as: the vocabulary" in told
+    assert "2 as: gone.png: a line of c.csv names it, but there is no such picture" in told
+    assert "1 as: p/9.png: c.csv: no line names this picture" in told
+    assert "\\Omega (9), D (6), K (3); no dialect has them all" in told
+    assert "check the source's path" not in told and "another dialect" not in told
+    assert told.endswith(f"All of them are in {kept}")
+    assert len(list(read_quarantine(kept))) == 12
+    assert not (tmp_path / "out").exists()
+    # It is of the last ingestion, and goes with the next one that succeeds.
+    (tmp_path / "raw" / "c.csv").write_text("\n".join(f"{n},x" for n in range(10)))
+    ingest(config.model_copy(update={"val_share": 0.0}), tmp_path / "out", refused=kept)
+    assert not kept.exists()
 
 
 def test_crohme_folder_from_end_to_end(tmp_path: Path) -> None:
@@ -255,7 +287,7 @@ def mixed(tmp_path: Path, put: Callable[..., Path], picture: Callable[..., bytes
         {
             "source": "mixed",
             "mixed": {"images": 1.0, "synthetic": 0.5},
-            "images": {"train": own},
+            "images": {"train": own, "test_share": 0},
             "synthetic": {"train": 60, "val": 5, "test": 5},
             "val_share": 0.2,
             "workers": 1,

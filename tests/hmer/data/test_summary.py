@@ -47,3 +47,34 @@ def test_label_noise_is_counted_per_split() -> None:
     for number, split, noisy in (("1", "train", True), ("2", "train", False), ("1", "val", True)):
         tally.add(sample(number, split, "a", "x"), noisy=noisy)
     assert {k: v.label_noise for k, v in tally.splits().items()} == {"train": 1, "val": 1}
+
+
+def test_reasons_of_one_kind_are_counted_together() -> None:
+    tally = Tally()
+    for number in "atx":
+        name = f"p/{number}.png"
+        tally.refuse(
+            Quarantined(f"{number}", name, f"{name}: {ord(number)} pixels, at least 4 wanted")
+        )
+    tally.refuse(Quarantined("a", "p/a.png", "vocabulary 'wap' lacks 'D'; spell it"), ("D",))
+    tally.refuse(
+        Quarantined("b", "p/b.png", "vocabulary 'wap' lacks 'K' 'D'; spell it"), ("K", "D")
+    )
+    reasons = [(reason.count, reason.example) for reason in tally.reasons]
+    assert reasons == [
+        (3, "p/a.png: 97 pixels, at least 4 wanted"),
+        (2, "the vocabulary lacks tokens of the caption"),
+    ]
+    tally.refuse(Quarantined("", "", "torn"))
+    tally.refuse(Quarantined("", "", "broken"))
+    assert [reason.count for reason in tally.reasons] == [3, 2, 1, 1]
+    assert tally.unknown_tokens == {"D": 2, "K": 1}
+
+
+def test_kinds_are_bounded() -> None:
+    tally = Tally()
+    for number in range(3000):
+        word = "".join(chr(97 + int(digit)) for digit in str(number))
+        tally.refuse(Quarantined("x", "f.png", f"reason {word}"))
+    assert len(tally.reasons) == 1001
+    assert sum(reason.count for reason in tally.reasons) == 3000

@@ -243,6 +243,36 @@ def test_a_comparison_measures_less(dataset: Path, model_folder: Path, tmp_path:
     assert (tmp_path / "val" / "occlusion.csv").is_file()
 
 
+def test_the_recogniser_that_training_went_on_from_is_scored_beside_it(
+    dataset: Path, model_folder: Path, terse_model: Path, tmp_path: Path
+) -> None:
+    nothing = {
+        "occlusion": OcclusionConfig(limit=0),
+        "localisation": LocalisationConfig(limit=0),
+        "retrieval": RetrievalConfig(limit=0),
+    }
+    config = CONFIG.model_copy(update=nothing)
+    told: list[tuple[int, int | None]] = []
+    out = {name: tmp_path / name for name in ("new", "old")}
+    for folder in out.values():
+        folder.mkdir()
+    new = evaluate(
+        config, model_folder, dataset, out["new"], lambda *call: told.append(call), terse_model
+    )
+    old = evaluate(config, terse_model, dataset, out["old"])
+    assert told[-1] == (16, 16)  # two sets of four, by both
+    for name, numbers in new.items():
+        for metric in ("exprate", "cer"):
+            assert numbers[f"start.{metric}"] == pytest.approx(old[name][metric], abs=0.01)
+        gain = numbers["exprate"] - old[name]["exprate"]
+        assert numbers["start.gain"] == pytest.approx(gain, abs=0.01)
+        assert numbers["start.gain_low"] <= gain <= numbers["start.gain_high"]
+        page = (out["new"] / name / "index.html").read_text(encoding="utf-8")
+        assert "Before this training" in page
+    assert new[TEST]["start.gain"] > 0
+    assert not any(name.startswith("start.") for name in old[TEST])
+
+
 def test_what_is_missing_is_named(dataset: Path, model_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(HmerError, match=r"val\.parquet: no such data set split"):
         evaluate(CONFIG, model_folder, tmp_path, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
@@ -128,6 +131,9 @@ def test_damage_is_told(exported: Path, tmp_path: Path) -> None:
         ({"stride": 0}, "export the model again"),
         ({"vocabulary": {"name": "wap", "tokens": ["x", "x"]}}, "twice"),
         ({"sha256": {}}, "does not match"),
+        ({"past": [["batch", "depth"]]}, "not written by this version"),
+        ({"encoder": about["step"]}, "encoder.onnx: another graph than model.json describes"),
+        ({"vocabulary": {"name": "wap", "tokens": ["x"]}}, "of another vocabulary"),
     ):
         (folder / "model.json").write_text(json.dumps(about | changed), encoding="utf-8")
         assert reason in refusal(folder)
@@ -138,6 +144,30 @@ def test_damage_is_told(exported: Path, tmp_path: Path) -> None:
     assert "step.onnx: missing" in refusal(folder)
     (folder / "model.json").unlink()
     assert "model.json: missing" in refusal(folder)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.sampled_from(["encoder.onnx", "step.onnx"]), st.data())
+def test_damaged_graphs_are_loaded_or_told(
+    exported: Path, tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+) -> None:
+    """With a digest that is right, so that the damage goes as deep as it can."""
+    folder = tmp_path_factory.mktemp("damaged") / "exported"
+    shutil.copytree(exported, folder)
+    graph = bytearray((folder / name).read_bytes())
+    at = data.draw(st.integers(0, len(graph) - 1))
+    if data.draw(st.booleans()):
+        graph[at : at + 8] = data.draw(st.binary(min_size=1, max_size=8))
+    else:
+        graph = graph[:at]
+    (folder / name).write_bytes(graph)
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    about["sha256"][name] = hashlib.sha256(graph).hexdigest()
+    (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
+    try:
+        load_exported(folder)
+    except HmerError as error:
+        assert str(folder) in str(error) and "\n" not in str(error)
 
 
 def test_without_the_extra(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 
 from hmer.errors import LatexError
-from hmer.latex.vocabulary import Vocabulary, vocabulary
+from hmer.latex.vocabulary import UnknownTokens, Vocabulary, vocabulary
 
 
 @pytest.mark.parametrize(("dialect", "size"), [("wap", 113), ("comer", 113), ("can", 112)])
@@ -49,6 +50,16 @@ def test_unknown_tokens_are_named() -> None:
     assert "W" not in words
     with pytest.raises(LatexError, match=r"'wap' lacks 'W' '\\\\Pi'"):
         words.encode(["W", "x", "\\Pi", "W"])
+
+
+def test_the_remedy_for_an_unknown_token_is_one_that_can_work() -> None:
+    with pytest.raises(UnknownTokens, match="the dialect 'comer' has them") as caught:
+        vocabulary("wap").encode(["x", "\\Pi"])
+    assert caught.value.tokens == ("\\Pi",)
+    with pytest.raises(UnknownTokens, match="no dialect has them all") as caught:
+        vocabulary("wap").encode(["\\Pi", "\\vec"])
+    again = pickle.loads(pickle.dumps(caught.value))  # as from a worker process
+    assert (str(again), again.tokens) == (str(caught.value), ("\\Pi", "\\vec"))
 
 
 @pytest.mark.parametrize("number", [-1, 113])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hmer.errors import HmerError
@@ -81,8 +85,6 @@ def test_damaged_weights(saved: Path, cut: str) -> None:
 
 
 def test_not_weights_at_all(saved: Path) -> None:
-    import hashlib
-
     saved.write_bytes(b"a picture of a cat")
     saved.with_suffix(".json").write_text(
         json.dumps({"sha256": hashlib.sha256(saved.read_bytes()).hexdigest()})
@@ -116,6 +118,8 @@ def test_weights_that_are_no_numbers(tmp_path: Path, value: float) -> None:
         (b"{", "not valid JSON"),
         (b"\xff\xfe\x00", "not valid"),
         (b"[]", "object"),
+        (b"[" * 100_000, "nested too deep"),
+        (b'{"x": ' + b"1" * 5000 + b"}", "not valid JSON"),
     ],
 )
 def test_what_is_wrong_with_the_description(
@@ -128,3 +132,54 @@ def test_what_is_wrong_with_the_description(
         sidecar.write_bytes(content)
     message = refusal(saved)
     assert message.startswith(f"{sidecar}: ") and reason in message
+
+
+def test_what_stands_in_the_place_of_a_file(saved: Path) -> None:
+    sidecar = saved.with_suffix(".json")
+    sidecar.unlink()
+    sidecar.mkdir()
+    assert refusal(saved) == f"{sidecar}: cannot be read (Is a directory)"
+    sidecar.rmdir()
+    sidecar.symlink_to(sidecar)
+    assert f"{sidecar}: cannot be read" in refusal(saved)
+    assert "File name too long" in refusal(saved.parent / ("x" * 5000))
+
+
+def test_weights_of_a_kind_that_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_module(module(), path, {})
+    state = {name: value.to(torch.float8_e4m3fn) for name, value in load_file(path).items()}
+    save_file(state, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".json").write_text(json.dumps({"sha256": digest}))
+    message = refusal(path)
+    assert message.startswith(f"{path}: ") and "Float8" in message
+
+
+@pytest.mark.parametrize("origin", ["3", "null", '"kind"', "[" * 5000, "{"])
+def test_an_origin_that_is_none(tmp_path: Path, origin: str) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file(module().state_dict(), path, {"origin": origin})
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".json").write_text(json.dumps({"sha256": digest, "kind": "test"}))
+    load_weights(module(), path)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_damaged_files_are_loaded_or_told(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """With a digest that is right, so that the damage goes as deep as it can."""
+    path = tmp_path_factory.mktemp("damaged") / "model.safetensors"
+    save_module(module(), path, {"kind": "test"})
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))] or content)
+    about = {**read_about(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    path.with_suffix(".json").write_text(json.dumps(about))
+    try:
+        load_weights(module(), path)
+    except HmerError as error:
+        assert str(path) in str(error) and "\n" not in str(error)

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from hmer.data.dataset import load_expressions
@@ -23,7 +24,7 @@ from hmer.masking.blocks import hide_ink
 from hmer.masking.curriculum import Curriculum
 from hmer.models.comer import CoMER
 from hmer.recognizer import Recognizer
-from hmer.training.finetune import Finetune
+from hmer.training.finetune import Finetune, FinetuneConfig
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.synthesis import SynthesisConfig
 
@@ -95,10 +96,10 @@ def test_only_the_wanted_share_of_the_captions_is_used(
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "rest" / name).read_bytes()
 
 
-def test_a_share_of_the_captions_does_not_go_with_written_ink(train: Train, tmp_path: Path) -> None:
+def test_a_share_of_the_captions_does_not_go_with_written_ink() -> None:
     written = SynthesisConfig(mixing=MixingConfig(share=0.5))
-    with pytest.raises(HmerError, match=r"finetune\.labels: .* set .*share"):
-        train("finetune", tmp_path, labels=0.5, synthesis=written)
+    with pytest.raises(ValidationError, match=r"labels: .* set .*share"):
+        FinetuneConfig(labels=0.5, synthesis=written, optimisation=FOUR_STEPS)
 
 
 def test_images_alone(train: Train, picture_dataset: Path, tmp_path: Path) -> None:

@@ -201,6 +201,29 @@ def test_severity_and_tolerance_are_parameters() -> None:
     assert failed(judge(evidence(ink_share=0.0), strict)) == ["ink_share"]
 
 
+@pytest.mark.parametrize("name", ["ink_share", "height", "width"])
+def test_a_few_odd_pictures_do_not_refuse_the_rest(name: str) -> None:
+    table = evidence()
+    table.frames["samples"].loc[:3, name] = 1e6
+    verdict = judge(table, ValidateConfig())
+    assert verdict.passed and [finding.failed for finding in verdict.warnings] == [4]
+    assert not judge(table, ValidateConfig(few_rows=3)).passed
+    assert judge(table, ValidateConfig(few_rows=0, few_share=0.5)).passed
+    expectation = verdict.warnings[0].name
+    assert not judge(table, ValidateConfig(severity={expectation: "critical"})).passed
+    table.frames["samples"].loc[4, name] = 1e6
+    assert not judge(table, ValidateConfig()).passed
+
+
+def test_a_few_refused_expressions_do_not_refuse_the_rest() -> None:
+    table = evidence("dataset", quarantine_share=0.1)
+    for refused, passed in ((4, True), (5, False)):
+        rows = [{"id": f"q{n}", "file": "f", "reason": "torn"} for n in range(refused)]
+        found = Evidence(table.profile, table.frames, pd.DataFrame(rows))
+        verdict = judge(found, ValidateConfig())
+        assert (verdict.passed, failed(verdict)) == (passed, ["quarantine_share"])
+
+
 def test_failures_are_counted_beyond_those_listed() -> None:
     table = evidence()
     table.frames["samples"]["unknown"] = "\\foo"

@@ -180,16 +180,6 @@ def test_sound_data_passes_and_its_page_opens_offline(tmp_path: Path) -> None:
         (replaced("test-a", 3, writer="anna1"), "writer_leak", "test-a-3"),
         (replaced("train", 7, tokens=("x", "\\foo")), "vocabulary", "train-7"),
         (replaced("train", 7, tokens=("x", "^", "{")), "label_parses", "train-7"),
-        (
-            replaced("val", 2, image=encode_png(np.zeros((40, 60), np.uint8))),
-            "ink_share",
-            "val-2",
-        ),
-        (
-            replaced("val", 2, image=encode_png(np.full((40, 60), 255, np.uint8))),
-            "ink_share",
-            "val-2",
-        ),
         (replaced("val", 2, image=b"broken"), "image_decodes", "val-2"),
         (replaced("train", 9, id="train-1"), "unique_id", "train-1"),
         (replaced("test-a", 0, image=sample("train", 5, "w").image), "image_leak", "test-a-0"),
@@ -212,6 +202,30 @@ def test_bad_data_is_refused_with_its_rows(
     assert json.loads((report / "gate.json").read_text()) == {"passed": False}
     with pytest.raises(HmerError, match="refused"):
         require_passed(report / "gate.json")
+
+
+@pytest.mark.usefixtures("no_plots")
+@pytest.mark.parametrize("grey", [0, 255])
+def test_blank_and_saturated_pictures_refuse_if_they_are_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], grey: int
+) -> None:
+    def spoil(count: int) -> Change:
+        def change(splits: dict[str, list[Sample]]) -> None:
+            for number in range(count):
+                image = np.full((40, 60), grey, np.uint8)
+                image[0, number] = 128  # no two alike
+                splits["val"][number] = dataclasses.replace(
+                    splits["val"][number], image=encode_png(image)
+                )
+
+        return change
+
+    _, verdict, code = run(tmp_path / "one", spoil(1))
+    assert (code, verdict.passed) == (0, True)
+    assert "warning ink_share: 1 of 64: val-0" in capsys.readouterr().err
+    _, verdict, code = run(tmp_path / "five", spoil(5))
+    assert code == DATA_REFUSED
+    assert [finding.name for finding in verdict.refusing] == ["ink_share"]
 
 
 @pytest.mark.usefixtures("no_plots")
@@ -294,7 +308,7 @@ def test_a_dataset_without_any_rows_is_refused_with_a_page(tmp_path: Path) -> No
     report, verdict, code = run(tmp_path, without_rows)
     assert code == DATA_REFUSED
     assert verdict.broken == []
-    assert [finding.name for finding in verdict.refusing] == ["enough_rows", "quarantine_share"]
+    assert [finding.name for finding in verdict.refusing] == ["enough_rows"]
     check_page(report)
 
 

@@ -10,6 +10,8 @@ from hmer.data.sources.base import (
     key_of,
     resolve,
 )
+from hmer.data.sources.crohme import CrohmeConfig
+from hmer.data.sources.images import ImagesConfig
 from hmer.ink.render import RenderConfig
 
 ITEM = SourceItem("a", "here", "ada", "x")
@@ -44,3 +46,12 @@ def test_a_source_must_say_how_it_is_opened() -> None:
     assert list(Nothing().paths()) == []
     with pytest.raises(NotImplementedError, match="Nothing"):
         Nothing().open(Setting("wap", RenderConfig()))
+
+
+def test_paths_may_begin_with_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    crohme = CrohmeConfig(train="~/ink", tests={"own": "~/more"})
+    assert list(crohme.paths()) == ["/home/ada/ink", "/home/ada/more"]
+    labelled = {"images": "~/i", "captions": "~/c~.csv"}
+    images = ImagesConfig.model_validate({"train": labelled, "tests": {"own": labelled}})
+    assert set(images.paths()) == {"/home/ada/i", "/home/ada/c~.csv"}
