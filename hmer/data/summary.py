@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
 from hmer.data.schema import Quarantined, Sample
+from hmer.errors import HmerError
+from hmer.ink.render import RenderConfig
+
+SUMMARY = "summary.json"
 
 
 class SplitSummary(BaseModel):
@@ -35,7 +40,8 @@ class IngestSummary(BaseModel):
     """A whole dataset: its splits by name, and how much was refused, by folder of the file.
 
     `left_out` counts, by source, training expressions that the weights of a mixture passed over;
-    `too_long` expressions of train and val with more tokens than wanted.
+    `too_long` expressions of train and val with more tokens than wanted. `render` is how its images
+    are drawn.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +55,23 @@ class IngestSummary(BaseModel):
     left_out: dict[str, int] = {}
     excluded: dict[str, int] = {}
     too_long: int = 0
+    render: RenderConfig | None = None
+
+
+def stored_render(dataset: Path) -> RenderConfig | None:
+    """How the images of the dataset in a folder are drawn; None where it does not say.
+
+    Raises:
+        HmerError: its summary cannot be read.
+    """
+    path = dataset / SUMMARY
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")).get("render")
+        return None if found is None else RenderConfig.model_validate(found)
+    except (OSError, ValueError, AttributeError) as error:
+        raise HmerError(f"{path}: damaged ({error}); run ingest again") from None
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hmer.errors import HmerError
+from pipeline.environment import lasting_root
 from pipeline.tracking.relocation import relocate
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def artifact_location(uri: str, root: Path) -> str | None:
     A data base, in this project or not, would otherwise put them into whatever folder happens to be
     the working directory.
     """
-    return None if uri.startswith(SERVERS) else (root / ARTIFACTS).as_uri()
+    return None if uri.startswith(SERVERS) else (lasting_root(root) / ARTIFACTS).as_uri()
 
 
 @contextmanager
@@ -69,6 +70,8 @@ def answered() -> Iterator[None]:
     """
     try:
         yield
+    except HmerError:
+        raise  # ours, with a remedy of its own
     except Exception as error:  # network, data base, credentials: one remedy for all
         uri = without_password(os.environ.get("MLFLOW_TRACKING_URI", ""))
         first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
