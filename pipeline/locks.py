@@ -16,7 +16,6 @@ from typing import IO
 
 from hmer.errors import HmerError
 
-
 GLANCE = 1.0
 """Seconds to try for a lock: `is_held` takes it for a moment, and so may several that watch."""
 PAUSE = 0.02

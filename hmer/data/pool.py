@@ -78,7 +78,7 @@ def dask_map(
         function: as for `ordered_map`.
         items: as for `ordered_map`.
         workers: of a cluster on this machine, if there is no address.
-        address: of a scheduler that runs, such as tls://host:8786; without TLS on this machine only.
+        address: of a scheduler that runs, such as tls://host:8786; without TLS a local one only.
         size: as for `ordered_map`.
 
     Raises:

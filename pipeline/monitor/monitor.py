@@ -1,8 +1,9 @@
 """Has the input changed since training? Recent pictures or ink against the data set.
 
 Both sides are read by the champion at its scale, so that they differ only where the input does:
-recent files are prepared as `recognize` does, the data set's images were when they were ingested. The reference is the validation split: from the same sources as the training data,
-but never trained on, so that confidence can be compared too.
+recent files are prepared as `recognize` does, the data set's images were when they were ingested.
+The reference is the validation split: from the same sources as the training data, but never trained
+on, so that confidence can be compared too.
 """
 
 from __future__ import annotations

@@ -99,9 +99,9 @@ def taken_down(events: list[Event], weights: Mapping[int, str]) -> dict[str, Eve
         by_hand = done.what == "rollback" or (done.what == "promote" and done.who != GATE)
         if not by_hand or done.champion == done.before:
             continue
-        if done.before in weights:
+        if done.before is not None and done.before in weights:
             down[weights[done.before]] = done
-        if done.champion in weights:
+        if done.champion is not None and done.champion in weights:
             down.pop(weights[done.champion], None)
     return down
 

@@ -40,8 +40,9 @@ class Score:
 class Candidate:
     """A trained recogniser with its score on the split that decides.
 
-    `reason` says why it is this split. `test` is its file. `weights` is a digest over all of its files, `sha256` that of the weights alone. `report` is the
-    folder with the evaluation on that set.
+    `reason` says why it is this split. `test` is its file. `weights` is a digest over all of the
+    recogniser's files, `sha256` that of the weights alone. `report` is the folder with the
+    evaluation on that set.
     """
 
     model: Path
