@@ -20,6 +20,8 @@ from pipeline.declaration import Declaration
 from pipeline.sections import lookup
 
 RESUME = ".resume"
+FLOW_LOCK = f"{RESUME}/flow.lock"
+"""Held by whoever runs the whole pipeline."""
 IGNORED = ("__pycache__",)
 
 

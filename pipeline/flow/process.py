@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -56,7 +58,28 @@ def run_group(command: Sequence[str], cwd: Path, heard: Callable[[str], None] | 
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:
-    """End a process group, gently first, and wait until its leader is gone."""
+    """End a process group, gently first, and wait until its leader is gone.
+
+    A second signal does not disturb that: a terminal and who started us may send one each.
+    """
+    with _undisturbed():
+        _end_group(child)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without SIGINT and SIGTERM, where this thread is the one that gets them."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    mine = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers if mine}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
     for number, seconds in GRACE:
         try:
             os.killpg(child.pid, number)

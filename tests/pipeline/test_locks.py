@@ -70,7 +70,7 @@ def test_those_that_look_do_not_keep_it_from_who_wants_it(tmp_path: Path) -> Non
             assert one.stdout is not None
             one.stdout.readline()
         for _ in range(50):
-            with hold(path, "the flow"):
+            with hold(path, "the flow", patience=600):
                 pass
     finally:
         for one in glancers:

@@ -18,7 +18,8 @@ import pytest
 
 from pipeline.environment import apply_environment
 from pipeline.flow.flow import StageFailed, Told, may_pass
-from pipeline.flow.schedule import answers, check_cron, free_port, server
+from pipeline.flow.schedule import check_cron
+from pipeline.flow.server import answers, free_port, server
 
 if TYPE_CHECKING:
     import subprocess
@@ -274,7 +275,7 @@ def test_who_listens_on_a_port() -> None:
     import subprocess
     import sys
 
-    from pipeline.flow.schedule import listens
+    from pipeline.flow.server import listens
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -295,7 +296,7 @@ def test_a_port_that_is_lost_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
     import subprocess
     import sys
 
-    from pipeline.flow import schedule
+    from pipeline.flow import server as servers
     from pipeline.flow.process import end_group
 
     ports: list[int] = []
@@ -305,9 +306,9 @@ def test_a_port_that_is_lost_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
         code = "raise SystemExit(1)" if len(ports) == 1 else LISTEN.format(port)
         return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
 
-    monkeypatch.setattr(schedule, "_start", start)
-    monkeypatch.setattr(schedule, "answers", lambda url: True)
-    child, url = schedule.started()
+    monkeypatch.setattr(servers, "_start", start)
+    monkeypatch.setattr(servers, "answers", lambda url: True)
+    child, url = servers.started()
     end_group(child)
     assert len(ports) == 2 and url == f"http://127.0.0.1:{ports[1]}/api"
 
