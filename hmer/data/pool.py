@@ -111,7 +111,7 @@ def _distributed() -> Any:
 
 def _check_address(address: str) -> None:
     """Refuse a scheduler that others could stand in for: what it sends is unpickled, so run."""
-    parts = urlsplit(address)
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
     try:
         local = parts.hostname == "localhost" or ip_address(parts.hostname or "").is_loopback
     except ValueError:
