@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,3 +137,28 @@ def test_no_proxy_before_our_own_servers(tmp_path: Path, proxy: str, excepted: s
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_an_experiment_in_a_copy_is_tracked_by_the_project(toy: Toy) -> None:
+    """`dvc exp run --temp`, called by hand."""
+    config = (toy.root / ".dvc/config").read_text()
+    (toy.root / ".dvc/config").write_text(config.replace("    no_scm = true\n", ""))
+    ignored = ".resume\nmlflow.db*\nmlruns\npid-*\n__pycache__\n/out\n"
+    (toy.root / ".gitignore").write_text(ignored)
+    (toy.root / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    code = (toy.root / "toy.py").read_text()
+    code = code.replace("    with stage.outputs(", "    with stage.tracked({}), stage.outputs(")
+    (toy.root / "toy.py").write_text(code)
+    toy.params(second={"text": ""})
+    for arguments in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "toy")):
+        person = ("-c", "user.name=toy", "-c", "user.email=toy@localhost")
+        subprocess.run(["git", *person, *arguments], cwd=toy.root, check=True)
+    assert toy.run("-m", "pipeline.environment").returncode == 0
+    done = toy.run("-m", "dvc", "exp", "run", "--temp", "-S", "second.text=!", "-n", "aside")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (toy.root / "out").exists()
+    with closing(sqlite3.connect(toy.root / "mlflow.db")) as store:
+        names = {row[0] for row in store.execute("select name from runs")}
+        places = {row[0] for row in store.execute("select artifact_uri from runs")}
+    assert names == {"first", "second", "third"}
+    assert all(place.startswith((toy.root / "mlruns").as_uri()) for place in places)

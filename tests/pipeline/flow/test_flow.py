@@ -128,7 +128,7 @@ def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) ->
 def test_a_stage_that_takes_too_long_is_ended(tracked: Toy, prefect_server: str) -> None:
     """And told to the webhook, which is not there: one warning."""
     tracked.params(
-        first={"seconds": 90},
+        first={"seconds": 100000},
         flow={"limits": {"first": 0.1}, "delays": [0.1], "webhook": "http://127.0.0.1:1/"},
     )
     done = go(tracked, prefect_server, "run")
@@ -180,23 +180,20 @@ def test_everything_listens_on_this_machine_only(prefect_server: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_flow(tracked: Toy, prefect_server: str, number: int) -> None:
-    tracked.params(second={"seconds": 90})
+    tracked.params(second={"seconds": 100000})
     script = (
         f"import os; os.environ['PREFECT_API_URL'] = {prefect_server!r}; exec(open('go.py').read())"
     )
     flow = tracked.start("-c", script, "run")
-    deadline = time.monotonic() + 300
     path = tracked.root / "pid-second"
     while not (path.exists() and path.read_text()):
-        assert flow.poll() is None and time.monotonic() < deadline
+        assert flow.poll() is None
         time.sleep(0.05)
     stage = int(path.read_text())
     flow.send_signal(number)
-    output, _ = flow.communicate(timeout=120)
+    output, _ = flow.communicate()
     assert flow.returncode == (143 if number == signal.SIGTERM else -number), output.decode()
-    deadline = time.monotonic() + 60
-    while Path(f"/proc/{stage}").exists():
-        assert time.monotonic() < deadline, "the stage outlived the flow"
+    while Path(f"/proc/{stage}").exists():  # or it outlives the flow, and this never ends
         time.sleep(0.05)
     wanted = "KILLED" if number == signal.SIGTERM else "RUNNING"
     assert runs(tracked) == [("pipeline", wanted)]
