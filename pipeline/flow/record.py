@@ -59,7 +59,7 @@ def close_dead_runs(root: Path, waiting: bool = False) -> None:
         tags=FlowRunFilterTags(all_=[project_tag(root)]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)),
     )
-    killed = Crashed(message="It was killed: the next start has found it.")
+    killed: State[Any] = Crashed(message="It was killed: the next start has found it.")
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=ours):
             if str(run.id) == str(flow_run.id):
