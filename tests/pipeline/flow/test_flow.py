@@ -201,6 +201,14 @@ def test_no_process_outlives_the_flow(tracked: Toy, prefect_server: str, number:
     (starts,) = (tracked.root / ".resume/second").rglob("starts.txt")
     assert starts.read_text() == "1", "there is nothing to go on from"
 
+    # The next run goes on, and closes what was killed.
+    tracked.params(second={"seconds": 0})
+    assert go(tracked, prefect_server, "run").returncode == 0
+    assert runs(tracked) == [("pipeline", "KILLED"), ("pipeline", "FINISHED")]
+    ours = f"project:{tracked.root}"
+    found = [run for run in asked(prefect_server, "flow_runs/filter") if ours in run["tags"]]
+    assert {run["state_type"] for run in found} == {"CRASHED", "COMPLETED"}
+
 
 def test_two_flows_at_once_are_refused(toy: Toy, prefect_server: str) -> None:
     from pipeline.locks import hold
