@@ -10,7 +10,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
-import signal
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,9 +125,9 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
         HmerError: the parameters are wrong, or a stage failed; what comes after it is not run.
     """
     if multiprocessing.parent_process() is not None:
-        # Served. Ctrl-C in a terminal comes to all processes there at once; who serves us answers
-        # with a SIGTERM. Not SIG_IGN, which DVC would inherit.
-        signal.signal(signal.SIGINT, lambda *_: None)
+        # Served. Ctrl-C in a terminal comes to its whole process group; it is for who serves us,
+        # and answers it with a SIGTERM for us.
+        os.setpgrp()
     root = project_root()
     apply_environment(root)
     lock = root / FLOW_LOCK
