@@ -30,6 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip sync --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -m pipeline.environment
 	@touch $@
 
 repro: $(STAMP) ## run the pipeline: every stage whose inputs have changed

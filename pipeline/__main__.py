@@ -13,7 +13,7 @@ from pipeline.commands.promote import audit, promote, relocate, rollback
 from pipeline.commands.report import report
 from pipeline.commands.reproduce import reproduce
 from pipeline.commands.run import run
-from pipeline.commands.serve import serve
+from pipeline.commands.serve import serve, trigger
 from pipeline.commands.ship import ship
 from pipeline.commands.study import study
 from pipeline.commands.summary import summary
@@ -21,6 +21,7 @@ from pipeline.commands.summary import summary
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(command(run))
 app.command()(command(serve))
+app.command()(command(trigger))
 app.command()(command(monitor))
 app.command()(command(configure))
 app.command()(command(check))

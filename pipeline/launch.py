@@ -54,10 +54,10 @@ def run_stage(name: str, body: Callable[[Stage], None]) -> None:
     interruption = Interruption()
     interruption.listen()
     root = project_root()
-    apply_environment(root)
     helper = is_helper()
-    end_with_owner(parent=helper)
     try:
+        apply_environment(root)
+        end_with_owner(parent=helper)
         # DVC's locks do not see a stage that outlived a killed `dvc` and still writes.
         lock = hold(root / RESUME / name / "lock", f"stage {name}")
         with nullcontext() if helper else lock:

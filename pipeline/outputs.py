@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PARTIAL = ".partial"
+import psutil
+
+PARTIAL, OLD = ".partial", ".old"
 
 
 @contextmanager
@@ -20,8 +24,8 @@ def atomic_outputs(out: Path) -> Iterator[Path]:
     `.gitignore`, which DVC keeps next to single files. After an exception nothing is left (which
     also frees a full disk); what a killed process left is cleared at the next start.
     """
-    partial = out.with_name(f".{out.name}{PARTIAL}")
-    _remove(partial)
+    recover(out)
+    partial = _fresh(out)
     partial.mkdir(parents=True)
     try:
         yield partial
@@ -36,8 +40,8 @@ def atomic_outputs(out: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """The same for a single file."""
-    partial = path.with_name(f".{path.name}{PARTIAL}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _fresh(path)
     try:
         yield partial
         sync(partial)
@@ -51,8 +55,8 @@ def replace(source: Path, target: Path) -> None:
     """Put the folder `source` in the place of `target`."""
     if target.exists():
         # A folder with content cannot be renamed onto. For a moment there is no target: seen by
-        # DVC as a missing output, never as a good one.
-        old = target.with_name(f".{target.name}.old")
+        # DVC as a missing output, never as a good one; `recover` mends it after a kill.
+        old = target.with_name(f".{target.name}{OLD}")
         _remove(old)
         target.rename(old)
         source.rename(target)
@@ -60,6 +64,31 @@ def replace(source: Path, target: Path) -> None:
     else:
         source.rename(target)
     _sync_entry(target.parent)
+
+
+def recover(target: Path) -> None:
+    """Undo a `replace` that was killed between its two renames, or clear what it left."""
+    old = target.with_name(f".{target.name}{OLD}")
+    if not old.exists():
+        return
+    if target.exists():
+        _remove(old)
+    else:
+        old.rename(target)
+
+
+def _fresh(target: Path) -> Path:
+    """A name beside `target` that no other process uses; what dead ones have left is removed.
+
+    Not by `tempfile`, whose files nobody else may read.
+    """
+    pattern = re.compile(rf"\.{re.escape(target.name)}(?:\.(\d+)-[0-9a-f]+)?{re.escape(PARTIAL)}")
+    for left in target.parent.iterdir() if target.parent.is_dir() else ():
+        found = pattern.fullmatch(left.name)
+        if found and not (found[1] and psutil.pid_exists(int(found[1]))):
+            _remove(left)
+    token = f"{os.getpid()}-{secrets.token_hex(4)}"
+    return target.with_name(f".{target.name}.{token}{PARTIAL}")
 
 
 def sync(path: Path) -> None:
@@ -79,7 +108,8 @@ def _sync_entry(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    """Remove a file or folder, also where another process is removing it, too."""
+    while path.is_dir() and not path.is_symlink():
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
+    path.unlink(missing_ok=True)

@@ -20,6 +20,8 @@ from pipeline.declaration import Declaration
 from pipeline.sections import lookup
 
 RESUME = ".resume"
+FLOW_LOCK = f"{RESUME}/flow.lock"
+"""Held by whoever runs the whole pipeline."""
 IGNORED = ("__pycache__",)
 
 
@@ -55,12 +57,19 @@ def content_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def resume_folder(root: Path, stage: str, print_: str) -> Path:
-    """The folder for one fingerprint, made; those of other fingerprints are removed."""
+def resume_folder(root: Path, stage: str, print_: str, prune: bool = True) -> Path:
+    """The folder for one fingerprint, made.
+
+    Args:
+        root: the project.
+        stage: its name.
+        print_: its fingerprint.
+        prune: remove those of other fingerprints. Of several processes that train one model, one.
+    """
     home = root / RESUME / stage
     folder = home / print_[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    for other in home.iterdir():
+    for other in home.iterdir() if prune else ():
         if other.is_dir() and other != folder:
             shutil.rmtree(other)
     return folder

@@ -15,9 +15,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from pipeline.resume import resume_folder
 from pipeline.stage import Stage
 
 if TYPE_CHECKING:
@@ -58,6 +60,11 @@ class HelperStage(Stage):
     def tracked(self, config: Mapping[str, Any] | Any) -> Iterator[Tracker]:
         """No run: the first process has one."""
         yield cast("Tracker", Silent())
+
+    @cached_property
+    def resume(self) -> Path:
+        """The folder of the first process, which alone removes older ones."""
+        return resume_folder(self.root, self.name, self.fingerprint, prune=False)
 
     def end(self) -> None:
         """The resume state belongs to the first process."""

@@ -22,6 +22,8 @@ def summary(root: Path) -> str:
             f"Registered as {registration['model']} version {registration['version']}, "
             f"{registration['decision']}: {registration['reason']}"
         )
+        if "split_reason" in registration:
+            lines.append(f"Compared on {registration['split']}: {registration['split_reason']}")
     lines += [
         f"Report:     {PAGE} (open in a browser)",
         "Runs:       make ui, then http://127.0.0.1:5000",

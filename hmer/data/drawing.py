@@ -6,14 +6,17 @@ Both are distorted where that is wanted: strokes by `hmer.ink.augment`, images b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hmer.data.dataset import Expressions
 from hmer.data.distortion import distort, ink_points
+from hmer.data.schema import encode_png
+from hmer.errors import HmerError, InkError
 from hmer.ink.augment import AugmentConfig, augment
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
@@ -134,3 +137,48 @@ def draw(
         return draw_ink(ink, config, scale, height, width), ink
     shown = augment(ink, rng, augmentation)
     return draw_ink(shown, other_pen(config, augmentation, rng), scale, height, width), ink
+
+
+def drawn_at(
+    expressions: Expressions, style: RenderConfig, stored: RenderConfig | None
+) -> Expressions:
+    """The expressions with images at the scale of a recogniser, whatever their data set's.
+
+    Ink is drawn in `style`; an image without ink is resized by the ratio of the two units.
+
+    Args:
+        expressions: a split of a data set.
+        style: how the recogniser's training images were drawn.
+        stored: how the images of the data set are drawn; None where that is not known.
+
+    Raises:
+        HmerError: there is an image without ink, and the scale of the data set is not known; or
+            ink cannot be drawn at this scale.
+    """
+    if stored == style:
+        return expressions
+    images = [_image_at(expressions, index, style, stored) for index in range(len(expressions))]
+    sizes = np.array([image.shape for image in images], dtype=np.int64).reshape(-1, 2)
+    return replace(expressions, images=[encode_png(image) for image in images], sizes=sizes)
+
+
+def _image_at(
+    expressions: Expressions, index: int, style: RenderConfig, stored: RenderConfig | None
+) -> NDArray[np.uint8]:
+    ink = expressions.ink(index)
+    if ink is not None:
+        try:
+            return render(ink, style.unit, style.pen, style.margin).image
+        except InkError as error:
+            raise InkError(f"{expressions.ids[index]}: {error}") from None
+    if stored is None:
+        raise HmerError(
+            f"{expressions.ids[index]}: an image without ink in a data set that does not say at "
+            "what scale its images are; run ingest again"
+        )
+    image = expressions.image(index)
+    if stored.unit == style.unit:
+        return image
+    height, width = (max(1, round(side * style.unit / stored.unit)) for side in image.shape)
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized)

@@ -34,13 +34,12 @@ from hmer.data.sources.mixture import MixedSource
 from hmer.data.sources.synthetic import SyntheticConfig
 from hmer.data.sources.written import WrittenConfig
 from hmer.data.splits import TRAIN, VALIDATION
-from hmer.data.summary import IngestSummary, Tally
+from hmer.data.summary import SUMMARY, IngestSummary, Tally
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.leakage import HELD_OUT, Leakage
 
-SUMMARY = "summary.json"
 VOCABULARY = "vocabulary.json"
 QUARANTINE = "quarantine.parquet"
 LABEL_NOISE = "label_noise.parquet"
@@ -191,6 +190,7 @@ def ingest_source(
             left_out=dict(source.left_out) if isinstance(source, MixedSource) else {},
             excluded={**getattr(source, "excluded", {}), **tally.excluded},
             too_long=tally.too_long,
+            render=config.render,
         )
         if problem := summary.lack(config.val_share, config.paths()):
             if summary.quarantined:

@@ -12,7 +12,9 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib import import_module
+from ipaddress import ip_address
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from hmer.errors import HmerError
 
@@ -76,7 +78,7 @@ def dask_map(
         function: as for `ordered_map`.
         items: as for `ordered_map`.
         workers: of a cluster on this machine, if there is no address.
-        address: of a scheduler that runs, such as tcp://host:8786.
+        address: of a scheduler that runs, such as tls://host:8786; without TLS a local one only.
         size: as for `ordered_map`.
 
     Raises:
@@ -107,9 +109,24 @@ def _distributed() -> Any:
         ) from None
 
 
+def _check_address(address: str) -> None:
+    """Refuse a scheduler that others could stand in for: what it sends is unpickled, so run."""
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    try:
+        local = parts.hostname == "localhost" or ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        local = False
+    if parts.scheme not in ("tls", "wss") and not local:
+        raise HmerError(
+            f"ingest.address: {address} is on another machine and not encrypted, and whoever "
+            "answers there can run code here; use tls://, or a scheduler at 127.0.0.1"
+        )
+
+
 @contextmanager
 def _client(distributed: Any, workers: int, address: str | None) -> Iterator[Any]:
     if address is not None:
+        _check_address(address)
         try:
             client = distributed.Client(address, timeout=10, set_as_default=False)
         except (OSError, ValueError):

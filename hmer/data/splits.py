@@ -7,6 +7,7 @@ order or another machine never moves anyone, and no writer is ever on both sides
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 TRAIN = "train"
 VALIDATION = "val"
@@ -29,3 +30,10 @@ def split_of(writer: str, share: float) -> str:
     if not 0 <= share <= 1:
         raise ValueError(f"a share is in [0, 1], not {share}")
     return VALIDATION if position(writer) < share else TRAIN
+
+
+def held_out(dataset: Path) -> list[str]:
+    """The splits of a data set that are scored: validation, development sets (dev*), test sets."""
+    kinds = ("dev", "test")
+    files = (path for kind in kinds for path in sorted(dataset.glob(f"{kind}*.parquet")))
+    return [VALIDATION, *(path.stem for path in files)]

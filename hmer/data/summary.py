@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
 from hmer.data.schema import Quarantined, Sample
 from hmer.data.splits import TRAIN, VALIDATION
+from hmer.errors import HmerError
+from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import remedy_for
 
 _VARYING = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\d.]*\d)"""
@@ -22,6 +25,8 @@ _LACKING = "the vocabulary lacks tokens of the caption"
 _KINDS = 1000
 _TOLD = 5
 _TOKENS = 20
+
+SUMMARY = "summary.json"
 
 
 class SplitSummary(BaseModel):
@@ -59,7 +64,8 @@ class IngestSummary(BaseModel):
     vocabulary lacks, with the number of refused expressions that have them. `left_out` counts, by
     source, training expressions that the weights of a mixture passed over; `excluded`, by reason,
     expressions that were passed over to keep held-out data out of training;
-    `too_long` expressions of train and val with more tokens than wanted.
+    `too_long` expressions of train and val with more tokens than wanted. `render` is how its images
+    are drawn.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,6 +81,7 @@ class IngestSummary(BaseModel):
     left_out: dict[str, int] = {}
     excluded: dict[str, int] = {}
     too_long: int = 0
+    render: RenderConfig | None = None
 
     def refusals(self) -> str:
         """How many expressions were refused, and why, in one line; "" where none was."""
@@ -110,8 +117,8 @@ class IngestSummary(BaseModel):
         for name, split in self.splits.items():
             if name.startswith("dev-") and split.writers_in_train:
                 return (
-                    f"{self.source}: {split.writers_in_train} writers of {name} also wrote training "
-                    "data; a development set shares no writer with train: name another one"
+                    f"{self.source}: {split.writers_in_train} writers of {name} also wrote "
+                    "training data; a development set shares no writer with train: name another one"
                 )
         if not val_share or self.splits[VALIDATION].samples:
             return ""
@@ -121,6 +128,22 @@ class IngestSummary(BaseModel):
             "writers out of the captions"
         )
         return f"{found}. {refusals}." if refusals else found
+
+
+def stored_render(dataset: Path) -> RenderConfig | None:
+    """How the images of the dataset in a folder are drawn; None where it does not say.
+
+    Raises:
+        HmerError: its summary cannot be read.
+    """
+    path = dataset / SUMMARY
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")).get("render")
+        return None if found is None else RenderConfig.model_validate(found)
+    except (OSError, ValueError, AttributeError) as error:
+        raise HmerError(f"{path}: damaged ({error}); run ingest again") from None
 
 
 @dataclass

@@ -12,7 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.data.buckets import BatchConfig
 from hmer.data.dataset import Expressions, load_expressions
+from hmer.data.drawing import drawn_at
 from hmer.data.schema import read_quarantine
+from hmer.data.splits import held_out
+from hmer.data.summary import stored_render
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.attention.cross_attention import judge_cross_attention
 from hmer.evaluation.attention.findings import LocalisationConfig
@@ -75,28 +78,37 @@ def evaluate(
     out: Path,
     progress: Progress | None = None,
     start: Path | None = None,
+    names: Sequence[str] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Score `model` on the validation split, and on every development and test set of `dataset`.
+    """Score `model` on the held-out splits of `dataset`, at the scale at which it reads.
 
     Args:
         config: parameters.
         model: folder of the recogniser.
-        dataset: folder with train.parquet (whose captions are known), val.parquet and
-            test*.parquet.
+        dataset: folder with train.parquet (whose captions are known) and the splits to score.
         out: existing directory; gets metrics.json (numbers by set), a report folder per set and
             index.html, which links them.
         progress: told how many images are read, of how many.
         start: folder of the recogniser that training went on from, to be scored beside it.
+        names: the splits to score; by default `held_out(dataset)`.
 
     Returns:
         The content of metrics.json.
+
+    Raises:
+        HmerError: model or data set are missing or damaged, or the scale of the data set's images
+            is not known.
     """
     recognizer = Recognizer.load(model)
     earlier = Recognizer.load(start) if start else None
-    held_out = (dataset.glob(f"{kind}*.parquet") for kind in ("dev-", "test"))
-    names = ["val", *(path.stem for paths in held_out for path in sorted(paths))]
+    stored = stored_render(dataset)
     sets = {
-        name: load_expressions(dataset / f"{name}.parquet").head(config.limit) for name in names
+        name: drawn_at(
+            load_expressions(dataset / f"{name}.parquet").head(config.limit),
+            recognizer.render,
+            stored,
+        )
+        for name in names or held_out(dataset)
     }
     series = {
         name: all_series(found, config.occlusion, recognizer.render, config.seed)
@@ -123,6 +135,9 @@ def evaluate(
         drawn = config.report.seed, config.report.resamples
         first = [novelty(every, known, *drawn)]
         if earlier:
+            if earlier.render != recognizer.render:
+                whole = load_expressions(dataset / f"{name}.parquet").head(config.limit)
+                expressions = drawn_at(whole, earlier.render, stored)
             before = [*_predictions(earlier, expressions, config, tell), *refused]
             first.insert(0, beside_start(every, before, *drawn))
         result = replace(result, predictions=every, sections=[*first, *result.sections])

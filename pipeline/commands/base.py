@@ -10,7 +10,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from hmer.errors import HmerError
-from pipeline.environment import apply_environment, project_root
+from pipeline.environment import apply_environment, project_root, secure_dvc
 from pipeline.interruption import Interruption
 
 Parameters = ParamSpec("Parameters")
@@ -29,10 +29,11 @@ def command(act: Callable[Parameters, int | None]) -> Callable[Parameters, None]
 
     @wraps(act)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        apply_environment(project_root())
         interruption = Interruption()
         interruption.listen()
         try:
+            apply_environment(project_root())
+            secure_dvc(project_root())
             code = act(*args, **kwargs) or 0
         except HmerError as error:
             sys.stderr.write(f"error: {error}\n")

@@ -47,9 +47,13 @@ def as_flow(config: str | None, settings: tuple[str, ...]) -> int:
     # Prefect takes seconds to start, and wraps what goes wrong in a page of traceback.
     check(project_root(), config, settings)
     guard()
-    from pipeline.flow.flow import StageFailed, pipeline_flow
+    from prefect import tags
 
-    state = pipeline_flow(config, settings, return_state=True)
+    from pipeline.flow.flow import StageFailed, pipeline_flow
+    from pipeline.flow.record import project_tag
+
+    with tags(project_tag(project_root())):
+        state = pipeline_flow(config, settings, return_state=True)
     if state.is_completed():
         return 0
     error = state.result(raise_on_failure=False)
@@ -79,11 +83,11 @@ def as_repro(config: str | None, settings: tuple[str, ...]) -> int:
     from pipeline.flow.process import run_group
     from pipeline.locks import hold
     from pipeline.preparation import prepare
-    from pipeline.resume import RESUME
+    from pipeline.resume import FLOW_LOCK
     from pipeline.tracking.runs import parent_run
 
     root: Path = project_root()
-    with hold(root / RESUME / "flow.lock", "the pipeline"), notifying(root):
+    with hold(root / FLOW_LOCK, "the pipeline"), notifying(root):
         prepare(root, config, settings)
         guard()
         changed = bool(look(root).to_do)

@@ -7,6 +7,7 @@ submitted to threads they would not see a signal before their stage has ended by
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 from contextlib import AbstractContextManager, nullcontext
@@ -25,13 +26,13 @@ from pipeline.flow.graph import DVC, look, running_order
 from pipeline.flow.notify import notifying
 from pipeline.flow.orchestration import FlowConfig, flow_config, is_training
 from pipeline.flow.process import run_group
-from pipeline.flow.record import wait_until_recorded
+from pipeline.flow.record import close_dead_runs, wait_until_recorded
 from pipeline.flow.turn import one_training
 from pipeline.interruption import OWNER_LOCK
 from pipeline.launch import TRANSIENT
 from pipeline.locks import hold
 from pipeline.preparation import prepare
-from pipeline.resume import RESUME
+from pipeline.resume import FLOW_LOCK
 
 RAN, CACHED = "Ran", "Cached"
 RUNNING = re.compile(r"^Running stage '")
@@ -123,11 +124,16 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
     Raises:
         HmerError: the parameters are wrong, or a stage failed; what comes after it is not run.
     """
+    if multiprocessing.parent_process() is not None:
+        # Served. Ctrl-C in a terminal comes to its whole process group; it is for who serves us,
+        # and answers it with a SIGTERM for us.
+        os.setpgrp()
     root = project_root()
     apply_environment(root)
-    lock = root / RESUME / "flow.lock"
+    lock = root / FLOW_LOCK
     with hold(lock, "the pipeline"), notifying(root) as told:
         os.environ[OWNER_LOCK] = str(lock)
+        close_dead_runs(root)
         prepare(root, config, settings)
         around = flow_config(root)
         outcomes: dict[str, str] = {}

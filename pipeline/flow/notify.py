@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.flow.orchestration import flow_config
+from hmer.errors import HmerError
+from pipeline.flow.orchestration import FlowConfig, flow_config, with_secret
 
 PATIENCE = 5.0
 """Seconds that a webhook may take."""
@@ -41,22 +42,29 @@ def notifying(root: Path) -> Iterator[dict[str, Any]]:
     """Tell the webhook, if there is one, how the block ended.
 
     The block may put more into the dictionary it gets; `quiet` set there keeps a success silent.
-    An interruption by a signal is told to nobody: who sent it knows.
-
-    Raises:
-        HmerError: the section `flow` is wrong.
+    An interruption by a signal is told to nobody: who sent it knows. The parameters are read when
+    the block has ended: it may be what writes them.
     """
-    config = flow_config(root)
     began = time.monotonic()
     details: dict[str, Any] = {}
     try:
         yield details
     except Exception as error:
+        config = _config(root)
         if config.webhook and "failure" in config.notify:
             notify(config.webhook, _message(root, "failure", str(error), began, details))
         raise
+    config = _config(root)
     if config.webhook and "success" in config.notify and not details.pop("quiet", False):
         notify(config.webhook, _message(root, "success", "up to date", began, details))
+
+
+def _config(root: Path) -> FlowConfig:
+    """The section `flow`; where the parameters cannot be read, which is told elsewhere, none."""
+    try:
+        return flow_config(root)
+    except HmerError:
+        return with_secret(FlowConfig())
 
 
 def _message(

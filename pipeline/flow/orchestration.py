@@ -50,7 +50,11 @@ def flow_config(root: Path) -> FlowConfig:
     Raises:
         HmerError: an unknown key, or a value out of range.
     """
-    config = load_section(root / PARAMS, SECTION, FlowConfig)
+    return with_secret(load_section(root / PARAMS, SECTION, FlowConfig))
+
+
+def with_secret(config: FlowConfig) -> FlowConfig:
+    """The configuration with the webhook of the environment, if there is one."""
     secret = os.environ.get(WEBHOOK)
     return config.model_copy(update={"webhook": secret}) if secret else config
 

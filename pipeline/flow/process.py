@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-GRACE = ((signal.SIGINT, 20.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
+Grace = Sequence[tuple[signal.Signals, float]]
+GRACE: Grace = ((signal.SIGINT, 20.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
 """What to try, and how many seconds to wait for it.
 
 First SIGINT: DVC itself sits it out while the stage ends properly, and then gives up its locks.
@@ -55,9 +58,30 @@ def run_group(command: Sequence[str], cwd: Path, heard: Callable[[str], None] | 
             child.stdout.close()
 
 
-def end_group(child: subprocess.Popen[bytes]) -> None:
-    """End a process group, gently first, and wait until its leader is gone."""
-    for number, seconds in GRACE:
+def end_group(child: subprocess.Popen[bytes], grace: Grace = GRACE) -> None:
+    """End a process group, gently first, and wait until its leader is gone.
+
+    A second signal does not disturb that: a terminal and who started us may send one each.
+    """
+    with _undisturbed():
+        _end_group(child, grace)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without SIGINT and SIGTERM, where this thread is the one that gets them."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    mine = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers if mine}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _end_group(child: subprocess.Popen[bytes], grace: Grace) -> None:
+    for number, seconds in grace:
         try:
             os.killpg(child.pid, number)
         except (ProcessLookupError, PermissionError):

@@ -75,7 +75,6 @@ class Watch:
     tell: Callable[[str], None]
     _before: Hashes | None = None
     _missing: set[str] = field(default_factory=set)
-    _troubled: str = ""
 
     def see(self, now: Hashes) -> bool:
         """Take in a look at the data; whether to run now.
@@ -92,12 +91,6 @@ class Watch:
         self.used = dict(now)
         return True
 
-    def trouble(self, error: str) -> None:
-        """Say what is wrong, once."""
-        if error != self._troubled:
-            self.tell(f"{error}; looking again later")
-        self._troubled = error
-
 
 def watch(
     root: Path, every: float, trigger: Callable[[], None], stop: threading.Event | None = None
@@ -112,6 +105,7 @@ def watch(
     """
     stop = stop or threading.Event()
     seen: Watch | None = None
+    troubled = ""
     while not stop.is_set():
         try:
             now = raw_hashes(root)
@@ -127,8 +121,9 @@ def watch(
                     raise
         except Exception as error:  # a folder being moved, a server that restarts: it may pass
             first = (str(error) or type(error).__name__).splitlines()[0]
-            seen = seen or Watch({}, _say)
-            seen.trouble(first)
+            if first != troubled:
+                _say(f"{first}; looking again later")
+            troubled = first
         stop.wait(every)
 
 

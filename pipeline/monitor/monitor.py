@@ -1,8 +1,9 @@
 """Has the input changed since training? Recent pictures or ink against the data set.
 
-Both sides are prepared and read by the champion in the same way, so that they differ only where
-the input does. The reference is the validation split: from the same sources as the training data,
-but never trained on, so that confidence can be compared too.
+Both sides are read by the champion at its scale, so that they differ only where the input does:
+recent files are prepared as `recognize` does, the data set's images were when they were ingested.
+The reference is the validation split: from the same sources as the training data, but never trained
+on, so that confidence can be compared too.
 """
 
 from __future__ import annotations
@@ -15,12 +16,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from hmer.data.summary import SUMMARY
 from hmer.errors import HmerError
 from hmer.recognizer import Recognizer
 from pipeline.declaration import PARAMS
 from pipeline.monitor.compare import Drift, compare
 from pipeline.monitor.config import MonitorConfig
-from pipeline.monitor.observe import Observed, observe, recent_files, reference_sources
+from pipeline.monitor.observe import (
+    Observed,
+    observe,
+    prepared,
+    recent_files,
+    reference_images,
+)
 from pipeline.monitor.page import write_report
 from pipeline.outputs import atomic_file, atomic_outputs
 from pipeline.registry.champion import FOLDER
@@ -29,6 +37,8 @@ from pipeline.sections import load_section
 
 SPLIT = "data/dataset/val.parquet"
 REPORT = "reports/monitor"
+MEASURED = "at the scale of the data set"
+"""How the reference is measured: one that was kept by other code is measured again."""
 DRIFTED = 5
 """Exit code: recent input has drifted."""
 
@@ -53,7 +63,9 @@ def monitor(
     files = recent_files(folder, config.most)
     recognizer = Recognizer.load(root / model)
     sources = [(str(path.relative_to(folder)), path) for path in files]
-    recent = observe(recognizer, sources, config.beam, lambda done: progress("recent", done))
+    images, refused = prepared(recognizer, sources)
+    recent = observe(recognizer, images, config.beam, lambda done: progress("recent", done))
+    recent.refused.update(refused)
     unread = len(recent.refused) > config.unreadable * len(files)
     if len(recent.rows) < config.least and not unread:
         raise HmerError(
@@ -71,17 +83,16 @@ def _reference(
     root: Path, model: Path, recognizer: Recognizer, config: MonitorConfig, progress: Progress
 ) -> Observed:
     """The data set's side, kept from one call to the next: it takes longest."""
-    parts = [
-        content_digest(model),
-        content_digest(root / SPLIT) if (root / SPLIT).is_file() else "",
-    ]
+    files = [root / SPLIT, (root / SPLIT).with_name(SUMMARY)]
+    parts = [MEASURED, content_digest(model)]
+    parts += [content_digest(file) if file.is_file() else "" for file in files]
     digest = hashlib.sha256(json.dumps([*parts, config.reference, config.beam]).encode())
     kept = root / RESUME / "monitor" / f"{digest.hexdigest()[:16]}.json"
     if kept.is_file():
         found = json.loads(kept.read_text(encoding="utf-8"))
         return Observed(pd.DataFrame(found["rows"]), [Counter(one) for one in found["tokens"]])
-    sources = reference_sources(root / SPLIT, config.reference)
-    seen = observe(recognizer, sources, config.beam, lambda done: progress("data set", done))
+    images = reference_images(root / SPLIT, config.reference, recognizer.render)
+    seen = observe(recognizer, images, config.beam, lambda done: progress("data set", done))
     if kept.parent.is_dir():
         for old in kept.parent.iterdir():
             old.unlink()

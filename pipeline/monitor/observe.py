@@ -11,15 +11,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hmer.data.dataset import Expressions, load_expressions
+from hmer.data.dataset import load_expressions
+from hmer.data.drawing import drawn_at
+from hmer.data.summary import stored_render
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.ink.picture import FORMATS
+from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer, Source
 
 SUFFIXES = {".inkml", ".jpg", ".jpeg", ".tif", *(f".{name.lower()}" for name in FORMATS)}
 TOGETHER = 16
 """Expressions read in one batch."""
+Prepared = tuple[str, NDArray[np.uint8]]
+"""A name, and an image at the recogniser's scale: (H, W), ink 255 on 0."""
 MEASURES = ("height", "width", "ink_share", "symbol_scale", "length", "confidence")
 
 
@@ -55,45 +60,52 @@ def recent_files(folder: Path, most: int) -> list[Path]:
     return sorted(found[:most])
 
 
-def reference_sources(split: Path, number: int) -> list[tuple[str, Source]]:
-    """Expressions of a split, spread evenly over it: ink where there is some.
+def reference_images(split: Path, number: int, style: RenderConfig) -> list[Prepared]:
+    """Expressions of a split, spread evenly over it, at the scale of a recogniser.
+
+    The images of a data set are prepared already: their scale was estimated, or known from the
+    ink, when they were ingested. Estimated once more it would be another one.
 
     Raises:
-        HmerError: the split is missing or damaged.
+        HmerError: the split is missing or damaged, or does not say at what scale its images are.
     """
-    known: Expressions = load_expressions(split)
+    known = load_expressions(split)
     chosen = np.unique(np.linspace(0, len(known) - 1, number).astype(int)).tolist()
-    sources: list[tuple[str, Source]] = []
-    for index in chosen:
-        ink = known.ink(index)
-        sources.append((known.ids[index], known.image(index) if ink is None else ink))
-    return sources
+    drawn = drawn_at(known.take(chosen), style, stored_render(split.parent))
+    return [(name, drawn.image(index)) for index, name in enumerate(drawn.ids)]
 
 
-def observe(
-    recognizer: Recognizer,
-    sources: Iterable[tuple[str, Source]],
-    beam: int,
-    progress: Callable[[int], object] = lambda done: None,
-) -> Observed:
-    """Prepare, measure and read every source.
-
-    Args:
-        recognizer: reads.
-        sources: names and what to read.
-        beam: hypotheses while reading.
-        progress: told how many have been read.
-    """
-    images: list[tuple[str, NDArray[np.uint8]]] = []
+def prepared(
+    recognizer: Recognizer, sources: Iterable[tuple[str, Source]]
+) -> tuple[list[Prepared], dict[str, str]]:
+    """Names and images at the recogniser's scale; names of what cannot be read, with the reason."""
+    images: list[Prepared] = []
     refused: dict[str, str] = {}
     for name, source in sources:
         try:
             images.append((name, recognizer.prepare(source)))
         except HmerError as error:
             refused[name] = str(error)
+    return images, refused
+
+
+def observe(
+    recognizer: Recognizer,
+    images: Iterable[Prepared],
+    beam: int,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Observed:
+    """Measure and read every image.
+
+    Args:
+        recognizer: reads.
+        images: names, and images at its scale.
+        beam: hypotheses while reading.
+        progress: told how many have been read.
+    """
     unit = recognizer.render.unit
     # Neighbours in a batch are of one size, or much of it would be padding.
-    images.sort(key=lambda pair: (pair[1].shape[1], pair[1].shape[0], pair[0]))
+    images = sorted(images, key=lambda pair: (pair[1].shape[1], pair[1].shape[0], pair[0]))
     decoding = DecodingConfig(beam=beam)
     found: dict[str, tuple[tuple[float, ...], Counter[str]]] = {}
     for start in range(0, len(images), TOGETHER):
@@ -108,4 +120,4 @@ def observe(
         progress(start + len(part))
     order = sorted(found)
     rows = pd.DataFrame([(name, *found[name][0]) for name in order], columns=["name", *MEASURES])
-    return Observed(rows, [found[name][1] for name in order], refused)
+    return Observed(rows, [found[name][1] for name in order])

@@ -69,7 +69,7 @@ def gather(root: Path) -> Facts:
         facts.registration = {}
     evaluation = _json(root / EVALUATION / "metrics.json")
     facts.evaluation = {k: v for k, v in evaluation.items() if isinstance(v, dict)}
-    facts.split = _deciding(facts)
+    facts.split = _reported(facts)
     facts.curves = [
         (title, lines)
         for stage, title, names in CURVES
@@ -112,21 +112,19 @@ def _tracked(facts: Facts, root: Path) -> None:
         if before and before["same_data"]:
             version = client.get_model_version(facts.registration["model"], str(before["version"]))
             metrics = client.get_run(str(version.run_id)).data.metrics
+            decided = facts.registration["split"]
             facts.champion = {
-                key: metrics[f"{facts.split}.{key}"]
-                for key in SHOWN
-                if f"{facts.split}.{key}" in metrics
+                key: metrics[f"{decided}.{key}"] for key in SHOWN if f"{decided}.{key}" in metrics
             }
     except Exception as error:  # whatever the store does, the files still have a page
         facts.untracked = str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _deciding(facts: Facts) -> str:
-    """The test set that the page is about."""
+def _reported(facts: Facts) -> str:
+    """The split that the page is about: the first test set, else the one that decided."""
+    tests = sorted(name for name in facts.evaluation if name.startswith("test"))
     decided = str(facts.registration.get("split", ""))
-    if decided in facts.evaluation:
-        return decided
-    return next((name for name in facts.evaluation if name.startswith("test")), "")
+    return decided if decided in tests or not tests else tests[0]
 
 
 def _evaluated(facts: Facts, report: Path) -> None:

@@ -10,6 +10,7 @@ import getpass
 import json
 import secrets
 import socket
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +83,27 @@ def reigns(events: list[Event]) -> list[int]:
         if not stack or stack[-1] != done.champion:
             stack.append(done.champion)
     return stack
+
+
+def taken_down(events: list[Event], weights: Mapping[int, str]) -> dict[str, Event]:
+    """Weights that a person has taken down and nobody has made champion by hand since.
+
+    By weights, not by version: the same weights become another version where the data change.
+
+    Args:
+        events: the trail, oldest first.
+        weights: digest of each version's weights.
+    """
+    down: dict[str, Event] = {}
+    for done in events:
+        by_hand = done.what == "rollback" or (done.what == "promote" and done.who != GATE)
+        if not by_hand or done.champion == done.before:
+            continue
+        if done.before is not None and done.before in weights:
+            down[weights[done.before]] = done
+        if done.champion is not None and done.champion in weights:
+            down.pop(weights[done.champion], None)
+    return down
 
 
 def person(root: Path) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hmer.data.splits import held_out
 from hmer.errors import HmerError
 from pipeline.registry.comparison import EVIDENCE, Evidence, read_evidence
 from pipeline.resume import content_digest
@@ -19,6 +20,12 @@ FOLDER = "data/models/finetune"
 """Where the pipeline leaves the recogniser."""
 STAGE = "finetune"
 """The stage that does."""
+AUTO = {
+    "dev": "the development set",
+    "val": "the validation split, for there is no development set",
+    "test": "a test set, for there is nothing else: its score is selected on from now on",
+}
+"""How the names of splits begin, in the order in which `auto` takes them, and why."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +38,18 @@ class Score:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained recogniser with its score on one test set.
+    """A trained recogniser with its score on the split that decides.
 
-    `weights` is a digest over all of its files, `sha256` that of the weights alone. `report` is the
-    folder with the evaluation on that set.
+    `reason` says why it is this split. `test` is its file. `weights` is a digest over all of the
+    recogniser's files, `sha256` that of the weights alone. `report` is the folder with the
+    evaluation on that set.
     """
 
     model: Path
     weights: str
     sha256: str
     split: str
+    reason: str
     test: Path
     score: Score
     metrics: dict[str, Any]
@@ -53,14 +62,14 @@ def candidate(model: Path, dataset: Path, evaluation: Path, split: str) -> Candi
 
     Args:
         model: folder of the recogniser.
-        dataset: folder with the test sets.
+        dataset: folder with the splits.
         evaluation: folder that the stage `evaluate` has written.
-        split: the test set that decides, or `auto`.
+        split: the one that decides, or `auto`.
 
     Raises:
-        HmerError: no such test set, or no score for it.
+        HmerError: no such split, or no score for it.
     """
-    split = _split(dataset, split)
+    split, reason = deciding_split(dataset, split)
     test = dataset / f"{split}.parquet"
     metrics = evaluation / "metrics.json"
     try:
@@ -79,6 +88,7 @@ def candidate(model: Path, dataset: Path, evaluation: Path, split: str) -> Candi
         weights=hashlib.sha256(":".join(digests).encode()).hexdigest(),
         sha256=digests[0],
         split=split,
+        reason=reason,
         test=test,
         score=Score(exprate, content_digest(test)),
         metrics=dict(values[split]),
@@ -87,13 +97,31 @@ def candidate(model: Path, dataset: Path, evaluation: Path, split: str) -> Candi
     )
 
 
-def _split(dataset: Path, split: str) -> str:
-    tests = sorted(path.stem for path in dataset.glob("test*.parquet"))
-    if split in tests:
-        return split
-    if split == "auto" and len(tests) == 1:
-        return tests[0]
-    there = ", ".join(tests) or "none"
-    if split == "auto":
-        raise HmerError(f"register.split = 'auto' needs one test set, there are: {there}; name one")
-    raise HmerError(f"register.split = {split!r}: no such test set; there are: {there}")
+def deciding_split(dataset: Path, wanted: str) -> tuple[str, str]:
+    """The split that promotions are decided on, and why it is this one.
+
+    A test set that decides is selected on, and its score is then no estimate any more. `auto`
+    therefore takes a development set where there is one, else the validation split.
+
+    Args:
+        dataset: folder with the splits.
+        wanted: the name of a split, or `auto`.
+
+    Raises:
+        HmerError: no such split, or none that `auto` can choose.
+    """
+    held = [name for name in held_out(dataset) if (dataset / f"{name}.parquet").is_file()]
+    there = ", ".join(held) or "none"
+    if wanted != "auto":
+        if wanted not in held:
+            raise HmerError(f"register.split = {wanted!r}: no such split; there are: {there}")
+        return wanted, "register.split names it"
+    for kind, reason in AUTO.items():
+        found = [name for name in held if name.startswith(kind)]
+        if len(found) > 1:
+            raise HmerError(
+                f"register.split = 'auto' finds several: {', '.join(found)}; name one of them"
+            )
+        if found:
+            return found[0], reason
+    raise HmerError("register.split = 'auto' finds no split to compare on; run `dvc repro ingest`")

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from pipeline.declaration import PARAMS
+from pipeline.environment import lasting_root
 from pipeline.outputs import atomic_outputs
 from pipeline.registry.candidate import FILES
 from pipeline.registry.promotion import RegisterConfig
@@ -23,7 +24,7 @@ FOLDER = "data/models/champion"
 
 def export(model: Path, root: Path) -> Path:
     """Put the recogniser in the folder `model` in place of the champion's files."""
-    target = root / FOLDER
+    target = lasting_root(root) / FOLDER
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_outputs(target) as out:
         for name in FILES:

@@ -56,7 +56,7 @@ def described(
     if dirty:
         code += f", with changes that are not committed: {tags.get('git.changed', '')}"
     lines = [
-        f"**{name} version {version}**, evaluated on `{candidate.split}`.",
+        f"**{name} version {version}**, compared on `{candidate.split}` ({candidate.reason}).",
         "",
         "| metric | value |",
         "|---|---|",

@@ -20,7 +20,11 @@ class RegisterConfig(BaseModel):
     name: str = Field(
         default="hmer", min_length=1, pattern=r"^[^/:]+$", description="in the registry"
     )
-    split: str = Field(default="auto", description="the test set that decides; auto: the only one")
+    split: str = Field(
+        default="auto",
+        description="the split that decides; auto: the development set, else validation, else a "
+        "test set",
+    )
     level: float = Field(
         default=0.95, gt=0.5, lt=1, description="confidence of the paired bootstrap interval"
     )
@@ -76,7 +80,11 @@ class Comparison:
 
 
 def decide(
-    comparison: Comparison | None, config: RegisterConfig, *, obstacle: str = ""
+    comparison: Comparison | None,
+    config: RegisterConfig,
+    *,
+    obstacle: str = "",
+    taken_down: str = "",
 ) -> tuple[Decision, str]:
     """The decision and its reason, in words.
 
@@ -84,7 +92,18 @@ def decide(
         comparison: None where there is no champion, or none to compare with.
         config: thresholds.
         obstacle: why the champion there is cannot be compared with; "" if there is none.
+        taken_down: who took these weights down, and why; "" if nobody did. Only a person makes
+            them champion again.
     """
+    decision, reason = _compared(comparison, config, obstacle)
+    if decision == "champion" and taken_down:
+        return "challenger", f"taken down {taken_down}; promote by hand to bring it back ({reason})"
+    return decision, reason
+
+
+def _compared(
+    comparison: Comparison | None, config: RegisterConfig, obstacle: str
+) -> tuple[Decision, str]:
     if comparison is None:
         if not obstacle:
             return "champion", "there was no champion"

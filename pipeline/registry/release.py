@@ -95,11 +95,13 @@ def register(
         mine = _known(client, config.name, candidate)
         if mine is not None and champion is not None and mine.version == champion.version:
             return _reigning(config, candidate, mine)
-        if mine is None:
-            mine = _new_version(config, candidate, tracker, root)
         while True:
+            # Before there is a version: one without a decision must not be left where this fails.
             rival = meet(client, config, candidate, champion, rescore)
-            done = _decided(config, candidate, int(mine.version), rival)
+            if mine is None:
+                mine = _new_version(config, candidate, tracker, root)
+            down = _taken_down(client, config.name, candidate)
+            done = _decided(config, candidate, int(mine.version), rival, down)
             now = version_of(client, config.name, CHAMPION)
             if (now and now.version) == (champion and champion.version):
                 break
@@ -141,8 +143,21 @@ def _reigning(config: RegisterConfig, candidate: Candidate, champion: ModelVersi
     return Registration({**told, "reason": champion.tags.get("reason", "champion already")})
 
 
+def _taken_down(client: MlflowClient, name: str, candidate: Candidate) -> str:
+    """Who took the candidate's weights down, when and why; "" where nobody did."""
+    weights = {int(v.version): v.tags.get("weights", "") for v in versions(client, name)}
+    done = audit.taken_down(audit.trail(client, name), weights).get(candidate.weights)
+    if done is None:
+        return ""
+    return f"by {done.who} (version {done.before}, {done.what} of {done.when[:10]}: {done.why})"
+
+
 def _decided(
-    config: RegisterConfig, candidate: Candidate, version: int, rival: Rival | None
+    config: RegisterConfig,
+    candidate: Candidate,
+    version: int,
+    rival: Rival | None,
+    taken_down: str = "",
 ) -> Registration:
     comparison, obstacle = None, ""
     if rival is not None:
@@ -152,7 +167,7 @@ def _decided(
                 comparison = compare(candidate.evidence, rival.evidence, config)
             except HmerError as error:
                 obstacle = str(error)
-    decision, reason = decide(comparison, config, obstacle=obstacle)
+    decision, reason = decide(comparison, config, obstacle=obstacle, taken_down=taken_down)
     return Registration(
         {
             "model": config.name,
@@ -160,6 +175,7 @@ def _decided(
             "decision": decision,
             "reason": reason,
             "split": candidate.split,
+            "split_reason": candidate.reason,
             "exprate": candidate.score.exprate,
             "champion_before": _told_rival(rival),
             "comparison": _told_comparison(comparison),

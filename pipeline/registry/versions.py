@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hmer.errors import HmerError
+from pipeline.environment import user_folder
 from pipeline.locks import hold
 from pipeline.registry.candidate import FILES
 from pipeline.tracking.store import TrackingError
@@ -89,21 +88,8 @@ def locked(name: str) -> Iterator[None]:
     """
     uri = os.environ["MLFLOW_TRACKING_URI"]
     key = hashlib.sha256(f"{uri}\n{name}".encode()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"hmer-{os.getuid()}"
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            lock = hold(folder / f"registry-{key}.lock", f"a registration of {name}")
-            lock.__enter__()
-            break
-        except HmerError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-    try:
+    with hold(user_folder() / f"registry-{key}.lock", f"a registration of {name}", PATIENCE):
         yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 @contextmanager

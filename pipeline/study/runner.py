@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hmer.data.ingest import SUMMARY
+from hmer.data.summary import SUMMARY
 from hmer.errors import HmerError
 from pipeline.flow.graph import DVC
 from pipeline.sections import read_yaml
@@ -24,7 +24,7 @@ from pipeline.study.plan import Experiment
 from pipeline.study.snapshot import Snapshot
 from pipeline.study.tracking import Runs
 from pipeline.study.workspace import Workspace
-from pipeline.tracking.provenance import device
+from pipeline.tracking.provenance import cores, device
 
 DATASET = "ingest"
 """The stage whose output is the data set of an experiment."""
@@ -226,11 +226,6 @@ class Runner:
         minutes, seconds = divmod(round(time.monotonic() - self._began), 60)
         count = f"{len(self._ended) + len(self.failed)}/{len(self.todo)}"
         self.setup.say(f"{minutes:3d}:{seconds:02d} [{count}] {one.variant} {one.seed}: {what}")
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def cache_folder(root: Path) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hmer.errors import HmerError
 from pipeline.declaration import PARAMS
-from pipeline.environment import defaults
+from pipeline.environment import private
 from pipeline.resume import RESUME
 from pipeline.study.ledger import HOME
 from pipeline.study.plan import Experiment
@@ -96,7 +96,8 @@ class Workspace:
         """For what runs in it: DVC at home here, everything else at home in the project."""
         mine = dict(os.environ)
         mine.update(
-            DVC_SITE_CACHE_DIR=defaults(self.project)["DVC_SITE_CACHE_DIR"],
+            # Removed with the workspace.
+            DVC_SITE_CACHE_DIR=str(private(self.project / ".dvc-site-cache")),
             HMER_PROGRESS="0",
             PYTHONPATH=os.pathsep.join(
                 part for part in (str(self.project), os.environ.get("PYTHONPATH", "")) if part

@@ -1,4 +1,4 @@
-"""The run that is open, written down: what a killed process leaves open is found by the next."""
+"""The run that is open, written down: what was killed is found by the next start."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 
 def remember(record: Path, run_id: str, fingerprint: str) -> None:
@@ -23,32 +24,36 @@ def remember(record: Path, run_id: str, fingerprint: str) -> None:
     record.write_text(json.dumps(values), encoding="utf-8")
 
 
-def left_open(client: MlflowClient, record: Path, fingerprint: str) -> str | None:
-    """The run that a killed process left open, if it did the same work as we shall."""
+def left_open(client: MlflowClient, record: Path, fingerprint: str) -> Run | None:
+    """The run that was killed, if it did the same work as we shall; any other is closed."""
     left = _read(record)
-    if left.get("fingerprint") == fingerprint and _is_running(client, left):
-        return str(left["run"])
+    run = _run(client, left)
+    if run is not None and left.get("fingerprint") == fingerprint:
+        return run
     close_left_open(client, record)
     return None
 
 
 def close_left_open(client: MlflowClient, record: Path) -> None:
     """Close the run that a killed process left open, whatever it was for."""
-    left = _read(record)
-    if _is_running(client, left):
-        client.set_terminated(str(left["run"]), "KILLED")
+    run = _run(client, _read(record))
+    if run is not None and run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, "KILLED")
     record.unlink(missing_ok=True)
 
 
-def _is_running(client: MlflowClient, left: Mapping[str, Any]) -> bool:
+def _run(client: MlflowClient, left: Mapping[str, Any]) -> Run | None:
+    """The run on record, if it is there and did not end by itself."""
     from mlflow.exceptions import MlflowException
 
     if left.get("uri") != os.environ["MLFLOW_TRACKING_URI"]:
-        return False
+        return None
     try:
-        return bool(client.get_run(str(left["run"])).info.status == "RUNNING")
+        run = client.get_run(str(left["run"]))
     except MlflowException:
-        return False
+        return None
+    alive = run.info.lifecycle_stage == "active"
+    return run if alive and run.info.status in ("RUNNING", "KILLED") else None
 
 
 def _read(record: Path) -> dict[str, Any]:

@@ -116,7 +116,14 @@ def device() -> str:
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         count = torch.cuda.device_count()
         return f"{count} x {torch.cuda.get_device_name(0)}"
-    return f"{len(os.sched_getaffinity(0))} cores of {_processor()}"
+    return f"{cores()} cores of {_processor()}"
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    # Not on macOS, where a process cannot be bound to some of them.
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 class Cost:
@@ -131,7 +138,7 @@ class Cost:
         values = {
             "cost.seconds": time.perf_counter() - self._began,
             "cost.cpu_seconds": _cpu_seconds() - self._cpu,
-            "cost.peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "cost.peak_mib": _peak_bytes() / 2**20,
         }
         torch: Any = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
@@ -154,6 +161,12 @@ def _cpu_seconds() -> float:
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def _peak_bytes() -> int:
+    """Largest memory of this process: getrusage gives KiB, on macOS bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _processor() -> str:

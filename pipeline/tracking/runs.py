@@ -32,6 +32,10 @@ __all__ = ["EXPERIMENT", "PARENT", "Tracker", "TrackingError", "connect", "paren
 
 PARENT = "HMER_PARENT_RUN"
 """Environment variable with the id of the run that the stage runs belong to."""
+CONTINUED = "continued"
+"""Tag: how often the run was killed and went on."""
+INCOMPLETE = "cost.incomplete"
+"""Tag: what `cost.*` does not count."""
 
 
 class Tracked(Protocol):
@@ -52,8 +56,8 @@ class Tracked(Protocol):
 def stage_run(stage: Tracked, params: Mapping[str, Any]) -> Iterator[Tracker]:
     """A run for the block, with its parameters, origin, data, cost and outcome.
 
-    A run that a killed process left open is continued if this is the same work (same
-    fingerprint), and otherwise closed as KILLED.
+    A run that was killed, and could say so or not, is continued if this is the same work (same
+    fingerprint); one that was left open is otherwise closed as KILLED.
 
     Raises:
         TrackingError: the server does not answer; the block is not entered.
@@ -77,9 +81,19 @@ def stage_run(stage: Tracked, params: Mapping[str, Any]) -> Iterator[Tracker]:
         if "logger" in tracker.__dict__:
             tracker.logger.save()
         tracker.tags({"device": device()})
-        tracker.metrics(cost.so_far())
+        tracker.metrics(with_earlier(tracker, cost.so_far()))
         tracker.end(status)
-        record.unlink(missing_ok=True)
+        if status != "KILLED":
+            record.unlink(missing_ok=True)
+
+
+def with_earlier(tracker: Tracker, cost: dict[str, float]) -> dict[str, float]:
+    """The cost of a run with that of its earlier parts: the sum, of memory the peak."""
+    found = dict(cost)
+    for name, before in tracker.earlier.items():
+        if name in cost:
+            found[name] = max(before, cost[name]) if "peak" in name else before + cost[name]
+    return found
 
 
 @contextmanager
@@ -135,9 +149,9 @@ def _tell(tracker: Tracker, root: Path, cost: Cost) -> None:
 def _open(stage: Tracked, params: Mapping[str, Any], record: Path) -> Tracker:
     client, experiment = connect(stage.root)
     with answered():
-        run_id = left_open(client, record, stage.fingerprint)
-        if run_id is not None:
-            return Tracker(client, run_id, stage.name, experiment)
+        found = left_open(client, record, stage.fingerprint)
+        if found is not None:
+            return _continued(stage, Tracker(client, found.info.run_id, stage.name, experiment))
         tags = {"stage": stage.name, "fingerprint": stage.fingerprint, **origin(stage.root)}
         tags |= input_tags(client, experiment, stage.declared, stage.root)
         if parent := os.environ.get(PARENT):
@@ -149,6 +163,21 @@ def _open(stage: Tracked, params: Mapping[str, Any], record: Path) -> Tracker:
     tracker.data(list(stage.declared.deps), stage.root, "input")
     if (stage.root / PARAMS).is_file():
         tracker.artifact(stage.root / PARAMS)
+    return tracker
+
+
+def _continued(stage: Tracked, tracker: Tracker) -> Tracker:
+    """A run that was killed, open again, with what it has cost so far."""
+    client, run = tracker.client, tracker.client.get_run(tracker.run_id)
+    tracker.earlier = {k: v for k, v in run.data.metrics.items() if k.startswith("cost.")}
+    times = int(run.data.tags.get(CONTINUED, 0)) + 1
+    tags = {CONTINUED: str(times)}
+    if run.info.status == "RUNNING":  # a SIGKILL, which left no time to say what it had cost
+        tags[INCOMPLETE] = "without a part that ended by SIGKILL"
+    if parent := os.environ.get(PARENT):
+        tags[PARENT_TAG] = parent
+    client.update_run(tracker.run_id, status="RUNNING")
+    tracker.tags(tags)
     return tracker
 
 

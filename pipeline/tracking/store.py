@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hmer.errors import HmerError
-from pipeline.tracking.relocation import relocate
+from pipeline.environment import lasting_root
+from pipeline.locks import hold
+from pipeline.outputs import atomic_file
+from pipeline.tracking.relocation import PATIENCE, relocate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,8 +44,10 @@ def connect(root: Path) -> tuple[MlflowClient, str]:
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table it makes
         uri = os.environ["MLFLOW_TRACKING_URI"]
-        if uri.startswith("sqlite:///"):
-            relocate(Path(uri.removeprefix("sqlite:///")), ARTIFACTS)
+        if uri.startswith("sqlite:///") and "?" not in uri:
+            store = Path(uri.removeprefix("sqlite:///"))
+            make_store(store)
+            relocate(store, ARTIFACTS)
         client = MlflowClient(uri)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
         found = client.get_experiment_by_name(name)
@@ -51,13 +57,46 @@ def connect(root: Path) -> tuple[MlflowClient, str]:
         return client, str(client.create_experiment(name, artifact_location=place))
 
 
+def make_store(store: Path) -> None:
+    """Make an SQLite store whole, under another name at first; one that is there is left alone.
+
+    MLflow makes its tables one by one, and cannot go on where it was killed meanwhile: what such a
+    kill has left is replaced.
+
+    Raises:
+        HmerError: another process does not come to an end with it.
+    """
+    if not _half_made(store):
+        return
+    from mlflow import MlflowClient
+
+    with hold(store.with_name(f"{store.name}.lock"), "the tracking store", PATIENCE):
+        if not _half_made(store):
+            return
+        with atomic_file(store) as partial:
+            MlflowClient(f"sqlite:///{partial}").search_experiments()
+            for end in ("-journal", "-wal", "-shm"):  # they belong to what is replaced
+                store.with_name(f"{store.name}{end}").unlink(missing_ok=True)
+
+
+def _half_made(store: Path) -> bool:
+    """Whether a store is missing, or was never finished: then it has no experiment, so no run."""
+    if not store.is_file() or not store.stat().st_size:
+        return True
+    with closing(sqlite3.connect(store, timeout=PATIENCE)) as connection:
+        try:
+            return connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is None
+        except sqlite3.DatabaseError as error:
+            return "no such table" in str(error)  # otherwise MLflow will say what is wrong
+
+
 def artifact_location(uri: str, root: Path) -> str | None:
     """Where a new experiment keeps its artifacts; None where a server decides that by itself.
 
     A data base, in this project or not, would otherwise put them into whatever folder happens to be
     the working directory.
     """
-    return None if uri.startswith(SERVERS) else (root / ARTIFACTS).as_uri()
+    return None if uri.startswith(SERVERS) else (lasting_root(root) / ARTIFACTS).as_uri()
 
 
 @contextmanager
@@ -69,6 +108,8 @@ def answered() -> Iterator[None]:
     """
     try:
         yield
+    except HmerError:
+        raise  # ours, with a remedy of its own
     except Exception as error:  # network, data base, credentials: one remedy for all
         uri = without_password(os.environ.get("MLFLOW_TRACKING_URI", ""))
         first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__

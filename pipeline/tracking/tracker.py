@@ -6,7 +6,9 @@ printed and the stage goes on, for its outputs are what counts.
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -40,6 +42,8 @@ class Tracker:
     experiment: str = ""
     told: set[str] = field(default_factory=set)
     """Failures of the server that have been told: once is enough."""
+    earlier: dict[str, float] = field(default_factory=dict)
+    """What earlier parts of the run have cost, where it was killed and goes on."""
 
     def metrics(self, values: Mapping[str, Any], step: int = 0) -> None:
         """Log all numbers of a possibly nested mapping, under dotted names."""
@@ -71,14 +75,46 @@ class Tracker:
 
     def outputs(self, out: Path) -> None:
         """Log what a stage has written: numbers of `metrics.json`, tables, pages and pictures."""
-        metrics = out / "metrics.json"
+        metrics, curves = out / "metrics.json", self._curves(out / "curves.csv")
         if metrics.is_file():
-            self.metrics(json.loads(metrics.read_text(encoding="utf-8")))
+            values = json.loads(metrics.read_text(encoding="utf-8"))
+            # The last value of a curve is on record with its step.
+            self.metrics({name: value for name, value in values.items() if name not in curves})
         files = [out] if out.is_file() else sorted(p for p in out.rglob("*") if p.is_file())
         for file in files:
             if file.suffix in KEPT and file.stat().st_size <= LARGEST:
                 folder = file.parent.relative_to(out if out.is_dir() else out.parent).as_posix()
                 self.artifact(file, None if folder == "." else folder)
+
+    def _curves(self, path: Path) -> set[str]:
+        """Log the points of a training's curves that are not on record: of a part that was killed
+        before it had sent them, or that belongs to another run.
+
+        Returns:
+            The names of the curves.
+        """
+        if not path.is_file():
+            return set()
+        points: dict[str, dict[int, float]] = {}
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                step = int(row.pop("step"))
+                for name, value in row.items():
+                    if value:
+                        points.setdefault(name, {})[step] = float(value)
+        missing: list[tuple[int, str, float]] = []
+
+        def compare() -> None:
+            for name, values in points.items():
+                history = self.client.get_metric_history(self.run_id, clean(name))
+                known = {point.step for point in history}
+                missing.extend((s, name, v) for s, v in values.items() if s not in known)
+
+        if "logger" in self.__dict__:
+            self.logger.save()
+        self._witness(compare)
+        self.curve_points([point for point in missing if math.isfinite(point[2])])
+        return set(points)
 
     def artifact(self, file: Path, folder: str | None = None) -> None:
         """Log one file."""

@@ -115,6 +115,7 @@ class Toy:
         for name in ("HMER_OWNER_LOCK", "HMER_PARENT_RUN", "DVC_STAGE", "DVC_SITE_CACHE_DIR"):
             mine.pop(name, None)
         mine["PYTHONPATH"] = str(ROOT)
+        mine["XDG_CACHE_HOME"] = str(self.root.parent / "cache")
         mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine["PATH"]])
         return mine
 

@@ -42,3 +42,37 @@ def test_held_by_another_until_it_dies(tmp_path: Path) -> None:
     assert not is_held(path)
     with hold(path, "the flow"):
         pass
+
+
+GLANCER = """
+import sys
+from pathlib import Path
+from pipeline.locks import is_held
+print(flush=True)
+while True:
+    is_held(Path(sys.argv[1]))
+"""
+
+
+def test_those_that_look_do_not_keep_it_from_who_wants_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    glancers = [
+        subprocess.Popen(
+            [sys.executable, "-c", GLANCER, str(path)],
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        )
+        for _ in range(3)
+    ]
+    try:
+        for one in glancers:
+            assert one.stdout is not None
+            one.stdout.readline()
+        for _ in range(50):
+            with hold(path, "the flow", patience=600):
+                pass
+    finally:
+        for one in glancers:
+            one.kill()
+            one.communicate()

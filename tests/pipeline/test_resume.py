@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from hmer.errors import HmerError
 from pipeline.declaration import Declaration
 from pipeline.resume import content_digest, fingerprint, resume_folder
 
+ROOT = Path(__file__).parents[2]
 DECLARED = Declaration("train", ("code", "data.bin"), ("out",), ("base", "train.rate"))
 
 
@@ -61,3 +64,51 @@ def test_state_of_other_settings_is_pruned(tmp_path: Path) -> None:
     new = resume_folder(tmp_path, "train", "b" * 64)
     assert new.is_dir() and other.is_dir() and not old.exists()
     assert resume_folder(tmp_path, "train", "b" * 64) == new
+
+
+RANK = """
+import sys
+from pathlib import Path
+from pipeline.declaration import Declaration
+from pipeline.scale import HelperStage
+from pipeline.stage import Stage
+
+declared = Declaration("train", ("data.bin",), ("out",), ("train",))
+root = Path(sys.argv[1])
+print(flush=True)
+for line in sys.stdin:
+    (Stage if sys.argv[2] == "0" else HelperStage)("train", root, declared).resume
+    print(flush=True)
+"""
+
+
+def test_several_ranks_find_stale_state(project: Path) -> None:
+    """Only the first removes it: they all come at once, and would stumble over each other."""
+    (project / "params.yaml").write_text("train: {}")
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", RANK, str(project), str(rank)],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for rank in range(4)
+    ]  # fmt: skip
+    for rank in ranks:
+        assert rank.stdout is not None
+        rank.stdout.readline()
+    for time in range(20):
+        for old in range(10):
+            stale = project / ".resume/train" / f"stale{time}-{old}"
+            stale.mkdir(parents=True)
+            for number in range(10):
+                (stale / str(number)).write_text("x")
+        for rank in ranks:
+            assert rank.stdin is not None
+            rank.stdin.write("now\n")
+            rank.stdin.flush()
+        for rank in ranks:
+            assert rank.stdout is not None
+            assert rank.stdout.readline() == "\n", "a rank has died"
+    for rank in ranks:
+        rank.communicate()
+    assert [rank.returncode for rank in ranks] == [0] * 4
+    assert len(list((project / ".resume/train").iterdir())) == 1

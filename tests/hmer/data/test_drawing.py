@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hmer.data.dataset import load_expressions
-from hmer.data.drawing import draw, draw_image, draw_ink, other_pen, split_scale
+from hmer.data.drawing import draw, draw_image, draw_ink, drawn_at, other_pen, split_scale
+from hmer.data.summary import stored_render
+from hmer.errors import HmerError
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
@@ -134,3 +136,40 @@ def test_draw(small_dataset: Path, picture_dataset: Path) -> None:
 def test_an_augmentation_of_an_image_needs_a_generator() -> None:
     with pytest.raises(ValueError, match="random generator"):
         draw_image(np.zeros((9, 9), np.uint8), 1.0, 20, 20, AugmentConfig())
+
+
+STYLE = RenderConfig(unit=25, pen=0.2, margin=0.5)
+
+
+def test_ink_is_drawn_at_the_wanted_scale(small_dataset: Path) -> None:
+    stored = stored_render(small_dataset)
+    assert stored == RenderConfig(unit=10)
+    found = load_expressions(small_dataset / "val.parquet")
+    assert drawn_at(found, RenderConfig(unit=10), stored) is found
+    for known in (stored, None):  # ink says all that is needed
+        drawn = drawn_at(found, STYLE, known)
+        for index in range(len(found)):
+            ink = found.ink(index)
+            assert ink is not None
+            wanted = render(ink, STYLE.unit, STYLE.pen, STYLE.margin).image
+            assert (drawn.image(index) == wanted).all()
+            assert tuple(drawn.sizes[index]) == wanted.shape
+        assert (drawn.ids, drawn.tokens, drawn.inks) == (found.ids, found.tokens, found.inks)
+
+
+def test_images_without_ink_are_resized_by_the_ratio_of_the_units(picture_dataset: Path) -> None:
+    found = load_expressions(picture_dataset / "val.parquet")
+    drawn = drawn_at(found, STYLE, RenderConfig(unit=10))
+    assert np.allclose(drawn.sizes, found.sizes * 2.5, atol=0.5)
+    same = drawn_at(found, STYLE, RenderConfig(unit=25))
+    assert all((same.image(i) == found.image(i)).all() for i in range(len(found)))
+    with pytest.raises(HmerError, match="does not say at what scale its images are; run ingest"):
+        drawn_at(found, STYLE, None)
+
+
+def test_a_damaged_summary_is_told(tmp_path: Path) -> None:
+    assert stored_render(tmp_path) is None
+    for text in ("{", "[]", '{"render": {"unit": -1}}', '{"render": {"units": 1}}'):
+        (tmp_path / "summary.json").write_text(text)
+        with pytest.raises(HmerError, match=r"summary\.json: damaged"):
+            stored_render(tmp_path)

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from hmer.data.pool import dask_map, ordered_map
+from hmer.data.pool import _check_address, dask_map, ordered_map
 from hmer.errors import HmerError
 
 # Functions of the standard library: worker processes cannot import this file.
@@ -78,3 +78,26 @@ def test_dask_is_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(HmerError, match="dask, which is not installed"):
         list(dask_map(DOUBLE, [1], 1, None))
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://10.0.0.7:8786", "tcp://scheduler:8786", "10.0.0.7:8786", "ws://10.0.0.7:1"]
+)
+def test_a_scheduler_elsewhere_is_refused_without_encryption(address: str) -> None:
+    """What it sends is unpickled."""
+    with pytest.raises(HmerError, match=r"ingest\.address: .* is on another machine"):
+        _check_address(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "tls://10.0.0.7:8786",
+        "wss://scheduler:8786",
+        "tcp://127.0.0.1:1",
+        "tcp://[::1]:1",
+        "localhost:1",
+    ],
+)
+def test_one_that_is_here_or_encrypted_is_not(address: str) -> None:
+    _check_address(address)

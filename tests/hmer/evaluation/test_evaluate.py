@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from hmer.evaluation.retrieval.scores import RetrievalConfig
 from hmer.evaluation.robustness.config import OcclusionConfig
 from hmer.evaluation.robustness.trials import read_trials
 from hmer.ink.codec import pack, unpack
+from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer
 
 TEST = "test-synthetic"
@@ -278,3 +280,33 @@ def test_what_is_missing_is_named(dataset: Path, model_folder: Path, tmp_path: P
         evaluate(CONFIG, model_folder, tmp_path, tmp_path)
     with pytest.raises(HmerError, match="no model there"):
         evaluate(CONFIG, tmp_path, dataset, tmp_path)
+
+
+def test_readings_do_not_depend_on_the_scale_of_the_data_set(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    """Ink is drawn as the recogniser was trained, in every part of the report."""
+    counts = SyntheticConfig(train=4, val=3, test=3)
+    found = []
+    for unit in (11.0, 20.0):
+        dataset, out = tmp_path / f"data-{unit}", tmp_path / f"out-{unit}"
+        out.mkdir()
+        ingest(IngestConfig(workers=1, synthetic=counts, render=RenderConfig(unit=unit)), dataset)
+        found.append(evaluate(CONFIG, model_folder, dataset, out))
+        names = ("predictions.parquet", "trials.parquet")
+        found[-1] |= {n: pq.read_table(out / TEST / n).to_pylist() for n in names}
+    assert found[0] == found[1]
+
+
+def test_development_sets_are_scored_and_named_ones_alone(
+    dataset: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "dataset"
+    shutil.copytree(dataset, copy)
+    shutil.copyfile(dataset / f"{TEST}.parquet", copy / "dev-2013.parquet")
+    config = CONFIG.model_copy(update={"limit": 1}).for_comparison()
+    (tmp_path / "out").mkdir()
+    assert set(evaluate(config, model_folder, copy, tmp_path / "out")) == {"val", "dev-2013", TEST}
+    (tmp_path / "one").mkdir()
+    found = evaluate(config, model_folder, copy, tmp_path / "one", names=["dev-2013"])
+    assert set(found) == {"dev-2013"} and (tmp_path / "one/dev-2013/trials.parquet").is_file()

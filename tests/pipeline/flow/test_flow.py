@@ -18,7 +18,8 @@ import pytest
 
 from pipeline.environment import apply_environment
 from pipeline.flow.flow import StageFailed, Told, may_pass
-from pipeline.flow.schedule import answers, check_cron, free_port, server
+from pipeline.flow.schedule import check_cron
+from pipeline.flow.server import answers, free_port, server
 
 if TYPE_CHECKING:
     import subprocess
@@ -127,7 +128,7 @@ def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) ->
 def test_a_stage_that_takes_too_long_is_ended(tracked: Toy, prefect_server: str) -> None:
     """And told to the webhook, which is not there: one warning."""
     tracked.params(
-        first={"seconds": 90},
+        first={"seconds": 100000},
         flow={"limits": {"first": 0.1}, "delays": [0.1], "webhook": "http://127.0.0.1:1/"},
     )
     done = go(tracked, prefect_server, "run")
@@ -179,29 +180,34 @@ def test_everything_listens_on_this_machine_only(prefect_server: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_flow(tracked: Toy, prefect_server: str, number: int) -> None:
-    tracked.params(second={"seconds": 90})
+    tracked.params(second={"seconds": 100000})
     script = (
         f"import os; os.environ['PREFECT_API_URL'] = {prefect_server!r}; exec(open('go.py').read())"
     )
     flow = tracked.start("-c", script, "run")
-    deadline = time.monotonic() + 300
     path = tracked.root / "pid-second"
     while not (path.exists() and path.read_text()):
-        assert flow.poll() is None and time.monotonic() < deadline
+        assert flow.poll() is None
         time.sleep(0.05)
     stage = int(path.read_text())
     flow.send_signal(number)
-    output, _ = flow.communicate(timeout=120)
+    output, _ = flow.communicate()
     assert flow.returncode == (143 if number == signal.SIGTERM else -number), output.decode()
-    deadline = time.monotonic() + 60
-    while Path(f"/proc/{stage}").exists():
-        assert time.monotonic() < deadline, "the stage outlived the flow"
+    while Path(f"/proc/{stage}").exists():  # or it outlives the flow, and this never ends
         time.sleep(0.05)
     wanted = "KILLED" if number == signal.SIGTERM else "RUNNING"
     assert runs(tracked) == [("pipeline", wanted)]
     assert not (tracked.root / "out/second").exists()
     (starts,) = (tracked.root / ".resume/second").rglob("starts.txt")
     assert starts.read_text() == "1", "there is nothing to go on from"
+
+    # The next run goes on, and closes what was killed.
+    tracked.params(second={"seconds": 0})
+    assert go(tracked, prefect_server, "run").returncode == 0
+    assert runs(tracked) == [("pipeline", "KILLED"), ("pipeline", "FINISHED")]
+    ours = f"project:{tracked.root}"
+    found = [run for run in asked(prefect_server, "flow_runs/filter") if ours in run["tags"]]
+    assert {run["state_type"] for run in found} == {"CRASHED", "COMPLETED"}
 
 
 def test_two_flows_at_once_are_refused(toy: Toy, prefect_server: str) -> None:
@@ -274,7 +280,7 @@ def test_who_listens_on_a_port() -> None:
     import subprocess
     import sys
 
-    from pipeline.flow.schedule import listens
+    from pipeline.flow.server import listens
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -295,7 +301,7 @@ def test_a_port_that_is_lost_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
     import subprocess
     import sys
 
-    from pipeline.flow import schedule
+    from pipeline.flow import server as servers
     from pipeline.flow.process import end_group
 
     ports: list[int] = []
@@ -305,9 +311,9 @@ def test_a_port_that_is_lost_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
         code = "raise SystemExit(1)" if len(ports) == 1 else LISTEN.format(port)
         return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
 
-    monkeypatch.setattr(schedule, "_start", start)
-    monkeypatch.setattr(schedule, "answers", lambda url: True)
-    child, url = schedule.started()
+    monkeypatch.setattr(servers, "_start", start)
+    monkeypatch.setattr(servers, "answers", lambda url: True)
+    child, url = servers.started()
     end_group(child)
     assert len(ports) == 2 and url == f"http://127.0.0.1:{ports[1]}/api"
 

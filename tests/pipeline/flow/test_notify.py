@@ -14,7 +14,7 @@ import pytest
 from hmer.errors import HmerError
 from pipeline.flow import notify as notification
 from pipeline.flow.notify import notify, notifying
-from pipeline.flow.orchestration import WEBHOOK
+from pipeline.flow.orchestration import WEBHOOK, flow_config
 
 
 class Hook:
@@ -110,5 +110,21 @@ def test_a_webhook_that_fails_is_one_warning(
 
 def test_the_address_is_checked(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("flow: {webhook: 'file:///etc/passwd'}\n")
-    with pytest.raises(HmerError, match=r"flow\.webhook"), notifying(tmp_path):
-        pass
+    with pytest.raises(HmerError, match=r"flow\.webhook"):
+        flow_config(tmp_path)
+
+
+def test_the_parameters_may_be_written_by_what_is_told_of(tmp_path: Path, hook: Hook) -> None:
+    """As by `run --config default` where there is no params.yaml yet, or `--set flow.notify=`."""
+    with notifying(tmp_path):
+        project(tmp_path, hook, "success")
+    assert [told["outcome"] for told in hook.told] == ["success"]
+
+
+def test_parameters_that_cannot_be_read_are_a_failure_like_any(
+    tmp_path: Path, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WEBHOOK, hook.url)
+    with pytest.raises(HmerError, match="is missing"), notifying(tmp_path):
+        flow_config(tmp_path)
+    assert [told["outcome"] for told in hook.told] == ["failure"]

@@ -11,9 +11,12 @@ import os
 import runpy
 import shutil
 import signal
+import sqlite3
+import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +85,55 @@ def served(project: Toy) -> Iterator[Path]:
         assert not (project.root / ".prefect/serving").exists()
     finally:
         child.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_serving_that_is_ended_while_a_stage_runs(project: Toy, number: signal.Signals) -> None:
+    """The stage, its flow, the server; after a SIGKILL the next start closes what is left."""
+    root = project.root
+    params(project, second={"seconds": 100000.0, "text": "!"})
+    started = root / "pid-second"
+    started.unlink()
+    child = project.start("-c", SERVE, str(root / LOG))
+    try:
+        until(lambda: ended(child) or ready(root) == 1, lambda: (root / LOG).read_text())
+        assert project.run("-m", "pipeline", "trigger").returncode == 0
+        until(
+            lambda: ended(child) or bool(started.exists() and started.read_text()),
+            lambda: (root / LOG).read_text(),
+        )
+        family = psutil.Process(child.pid).children(recursive=True)
+        assert any(process.pid == int(started.read_text()) for process in family)
+        child.send_signal(number)
+        child.communicate()
+        assert child.returncode == (-number if number == signal.SIGKILL else 128 + number)
+        psutil.wait_procs(family)
+        (starts,) = (root / ".resume/second").rglob("starts.txt")
+        assert starts.read_text() == "1", "there is nothing to go on from"
+        if number == signal.SIGKILL:
+            child = project.start("-c", SERVE, str(root / LOG))
+            until(lambda: ended(child) or ready(root) == 2, lambda: (root / LOG).read_text())
+            child.send_signal(signal.SIGTERM)
+            child.communicate()
+        assert states(root) == {"Crashed"}
+        assert not (root / ".prefect/serving").exists()
+    finally:
+        child.kill()
+
+
+def ended(child: subprocess.Popen[bytes]) -> bool:
+    return child.poll() is not None
+
+
+def ready(root: Path) -> int:
+    """How often serving has begun."""
+    return (root / LOG).read_text().count("a run at once: python -m pipeline trigger")
+
+
+def states(root: Path) -> set[str]:
+    """Of the flow runs, from the data base: the server is gone."""
+    with closing(sqlite3.connect(root / ".prefect/prefect.db")) as store:
+        return {str(row[0]) for row in store.execute("select state_name from flow_run")}
 
 
 SERVE = """

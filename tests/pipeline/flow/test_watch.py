@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.flow.watch import Watch, last_hashes, raw_hashes, watch
+from pipeline.flow.watch import Hashes, Watch, last_hashes, raw_hashes, watch
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
@@ -70,3 +70,28 @@ def test_the_watch_triggers_again_where_the_trigger_failed(
     out = capsys.readouterr().out
     assert "new data in raw: retraining" in out
     assert out.count("the server is away; looking again later") == 1
+
+
+def test_a_first_look_that_fails_is_no_news(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DVC cannot read the project at first; nothing has changed since the last run."""
+    for name, value in toy.environment.items():
+        monkeypatch.setenv(name, value)
+    assert toy.run("-m", "dvc", "repro", "--single-item", "first").returncode == 0
+    whole = (toy.root / "dvc.yaml").read_text()
+    (toy.root / "dvc.yaml").write_text("stages: 3")
+    stop, looks, triggered = threading.Event(), [], []
+
+    def counted(root: Path) -> Hashes:
+        looks.append(1)
+        if len(looks) == 2:
+            (toy.root / "dvc.yaml").write_text(whole)
+        if len(looks) == 4:
+            stop.set()
+        return raw_hashes(root)
+
+    monkeypatch.setattr("pipeline.flow.watch.raw_hashes", counted)
+    watch(toy.root, 0.01, lambda: triggered.append(1), stop)
+    assert len(looks) == 4 and not triggered
+    assert "dvc cannot look at the raw data" in capsys.readouterr().out

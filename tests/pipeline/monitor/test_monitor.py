@@ -18,7 +18,14 @@ from hmer.recognizer import Recognizer
 from pipeline.monitor import monitor as monitoring
 from pipeline.monitor.compare import compare
 from pipeline.monitor.config import MonitorConfig
-from pipeline.monitor.observe import MEASURES, Observed, observe, recent_files
+from pipeline.monitor.observe import (
+    MEASURES,
+    Observed,
+    observe,
+    prepared,
+    recent_files,
+    reference_images,
+)
 from pipeline.monitor.page import write_report
 
 CONFIG = MonitorConfig()
@@ -120,8 +127,10 @@ def test_measured_in_symbol_units(tmp_path: Path) -> None:
         sources.append((f"{number:02}", tmp_path / f"{number:02}.png"))
     (tmp_path / "bad.png").touch()
     sources.append(("bad", tmp_path / "bad.png"))
-    seen = observe(cast("Recognizer", Reader()), sources, 1)
-    assert seen.refused == {"bad": "bad.png: not a readable picture"}
+    reader = cast("Recognizer", Reader())
+    images, refused = prepared(reader, sources)
+    assert refused == {"bad": "bad.png: not a readable picture"}
+    seen = observe(reader, images, 1)
     last = seen.rows.iloc[19]
     assert last["name"] == "19"
     assert (last["height"], last["width"], last["length"]) == (2.0, 5.9, 5)
@@ -135,7 +144,7 @@ def test_the_whole_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Reader, "load", lambda path: Reader(), raising=False)
     asked = []
 
-    def reference(split: Path, number: int) -> list[tuple[str, object]]:
+    def reference(split: Path, number: int, style: object) -> list[tuple[str, object]]:
         asked.append(number)
         rng = np.random.default_rng(0)
         return [
@@ -143,7 +152,7 @@ def test_the_whole_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             for i, w in enumerate(rng.integers(30, 200, number))
         ]
 
-    monkeypatch.setattr(monitoring, "reference_sources", reference)
+    monkeypatch.setattr(monitoring, "reference_images", reference)
     (tmp_path / "params.yaml").write_text("monitor: {least: 20, reference: 100}\n")
     (tmp_path / "data/models/champion").mkdir(parents=True)
     recent = tmp_path / "recent"
@@ -162,3 +171,51 @@ def test_the_whole_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         path.unlink()
     with pytest.raises(HmerError, match=r"15 files can be read, fewer than monitor\.least = 20"):
         monitoring.monitor(tmp_path, recent)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a data set of pictures, their originals beside it, and a champion."""
+    import runpy
+
+    from hmer.data.ingest import IngestConfig, ingest
+    from hmer.data.sources.images import ImagesConfig, Labelled
+    from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+    from hmer.ink.render import RenderConfig, render
+    from hmer.ink.scale import normalise
+
+    root = tmp_path_factory.mktemp("photographs")
+    (root / "raw").mkdir()
+    items = [task() for task in SyntheticSource(SyntheticConfig(train=40, val=0, test=0)).items(0)]
+    lines = ["image,latex"]
+    for number, item in enumerate(items):
+        assert item.ink is not None
+        page = 255 - render(normalise(item.ink), 37.0, 0.1, 0.25).image
+        Image.fromarray(page).save(root / f"raw/{number:03}.png")
+        lines.append(f'{number:03}.png,"{item.latex or " ".join(item.tokens or ())}"')
+    (root / "raw/captions.csv").write_text("\n".join(lines) + "\n")
+    part = Labelled(images=str(root / "raw"), captions=str(root / "raw/captions.csv"))
+    source = ImagesConfig(train=part, val=part, deskew=False)
+    config = IngestConfig(source="images", images=source, workers=1, render=RenderConfig(unit=16))
+    (root / "data").mkdir()
+    ingest(config, root / "data/dataset")
+    test_versions = Path(__file__).parents[1] / "registry/test_versions.py"
+    runpy.run_path(str(test_versions))["tiny_model"](root / "data/models/champion", 1)
+    (root / "params.yaml").write_text("monitor: {least: 20, reference: 60, beam: 1}\n")
+    return root
+
+
+def test_pictures_like_those_of_the_data_set_are_no_drift(photographs: Path) -> None:
+    """The data set's images are at the recogniser's scale already; nobody estimates it again."""
+    from hmer.data.dataset import load_expressions
+
+    recognizer = Recognizer.load(photographs / "data/models/champion")
+    split = photographs / "data/dataset/val.parquet"
+    known = load_expressions(split)
+    ratio = recognizer.render.unit / 16
+    for index, (name, image) in enumerate(reference_images(split, 1000, recognizer.render)):
+        assert name == known.ids[index]
+        assert np.allclose(image.shape, known.sizes[index] * ratio, atol=1)
+    drift = monitoring.monitor(photographs, photographs / "raw")
+    moved = {finding.name for finding in drift.findings if finding.drifted}
+    assert not moved & {"height", "width", "ink_share"}, drift

@@ -21,7 +21,7 @@ import pytest
 from pipeline.declaration import Declaration
 from pipeline.environment import BEHAVIOUR, PRIVACY
 from pipeline.flow.process import end_group
-from pipeline.flow.schedule import free_port
+from pipeline.flow.server import free_port
 from pipeline.registry.champion import FOLDER, fetch
 from pipeline.registry.versions import find_version
 from pipeline.stage import Stage

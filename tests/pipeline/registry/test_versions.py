@@ -18,13 +18,13 @@ import pytest
 from hmer.errors import HmerError
 from pipeline.declaration import Declaration
 from pipeline.registry import audit
-from pipeline.registry.candidate import Candidate, Score, candidate
+from pipeline.registry.candidate import Candidate, Score, candidate, deciding_split
 from pipeline.registry.champion import FOLDER, export, fetch
 from pipeline.registry.packaging import requirements, served_code
 from pipeline.registry.promotion import RegisterConfig
 from pipeline.registry.release import Registration, crown, register
 from pipeline.registry.rival import Rescore
-from pipeline.registry.versions import find_version, version_of
+from pipeline.registry.versions import find_version, version_of, versions
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
 from pipeline.tracking.store import connect
@@ -129,7 +129,7 @@ def asks(
     report(out / "test", right, occluded)
     scores = {"test": {"exprate": right / 2, "n": 200}, "val": {"exprate": 1.0}}
     (out / "metrics.json").write_text(json.dumps(scores))
-    return candidate(project / f"model-{seed}", project / data, out, "auto")
+    return candidate(project / f"model-{seed}", project / data, out, "test")
 
 
 def registered(
@@ -337,13 +337,14 @@ def test_served_code_is_enough_and_no_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("split", "tests", "wanted"),
     [
-        ("auto", ("test-2014", "test-2016"), "there are: test-2014, test-2016; name one"),
-        ("test-2019", ("test-2014",), "'test-2019': no such test set; there are: test-2014"),
-        ("auto", (), "there are: none"),
+        ("auto", ("test-2014", "test-2016"), "several: test-2014, test-2016; name one of them"),
+        ("auto", ("dev-a", "dev-b", "val"), "several: dev-a, dev-b; name one of them"),
+        ("test-2019", ("test-2014",), "'test-2019': no such split; there are: test-2014"),
+        ("auto", (), "finds no split to compare on"),
         ("auto", ("test-x",), "metrics.json has no ExpRate of test-x"),
     ],
 )
-def test_which_test_set_decides(
+def test_which_split_cannot_decide(
     project: Path, tmp_path: Path, split: str, tests: tuple[str, ...], wanted: str
 ) -> None:
     for name in tests:
@@ -352,6 +353,60 @@ def test_which_test_set_decides(
     with pytest.raises(HmerError) as caught:
         candidate(project / "model-1", tmp_path, tmp_path, split)
     assert wanted in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "splits", "decides", "because"),
+    [
+        ("auto", ("val", "dev-2013", "test-2014", "test-2016"), "dev-2013", "development set"),
+        ("auto", ("train", "val", "test-2014"), "val", "no development set"),
+        ("auto", ("train", "test-2014"), "test-2014", "selected on"),
+        ("test-2014", ("val", "dev", "test-2014"), "test-2014", "names it"),
+    ],
+)
+def test_a_test_year_does_not_decide_unless_it_is_told_to(
+    tmp_path: Path, wanted: str, splits: tuple[str, ...], decides: str, because: str
+) -> None:
+    for name in splits:
+        (tmp_path / f"{name}.parquet").write_bytes(b"")
+    split, reason = deciding_split(tmp_path, wanted)
+    assert split == decides and because in reason
+
+
+def test_what_a_person_took_down_stays_down(project: Path) -> None:
+    """The same weights, by their version, another score, or other test data."""
+    first, better = asks(project, 1, 80), asks(project, 2, 110)
+    assert registered(project, first, name="down").decision == "champion"
+    assert registered(project, better, name="down").version == 2
+    client, _ = connect(project)
+    crown(client, "down", 1, "rollback", "a person", "it breaks in production")
+
+    for again in (better, asks(project, 2, 112)):
+        done = registered(project, again, name="down")
+        assert done.decision == "challenger"
+        assert "taken down by a person" in done.report()["reason"]
+        assert "it breaks in production" in done.report()["reason"]
+        champion = version_of(client, "down", "champion")
+        assert champion is not None and int(champion.version) == 1
+    # Other weights are not meant.
+    assert registered(project, asks(project, 3, 130), name="down").decision == "champion"
+    # Who took it down may bring it back; then the gate is free again.
+    crown(client, "down", 2, "promote", "a person", "mended in front of it")
+    crown(client, "down", 1, "promote", "a person", "no")
+    down = audit.taken_down(audit.trail(client, "down"), {1: "one", 2: "two", 3: "three", 4: "x"})
+    assert set(down) == {"two", "x"}
+
+
+def test_a_champion_that_cannot_be_scored_leaves_no_version_undecided(project: Path) -> None:
+    registered(project, asks(project, 1, 80), name="whole")
+
+    def broken(model: Path, found: Candidate, work: Path) -> Path:
+        raise RuntimeError("a bug of ours")
+
+    with pytest.raises(RuntimeError, match="a bug of ours"):
+        registered(project, asks(project, 2, 120, "test-b"), broken, name="whole")
+    client, _ = connect(project)
+    assert [str(v.version) for v in versions(client, "whole")] == ["1"]
 
 
 def test_a_candidate_is_known_by_its_bytes(project: Path) -> None:

@@ -141,6 +141,7 @@ class Toy:
         ours = ("MLFLOW", "PREFECT", "HMER", "DVC", "OMP")
         mine = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         mine["PYTHONPATH"] = str(ROOT)
+        mine["XDG_CACHE_HOME"] = str(self.root.parent / "cache")
         mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine["PATH"]])
         mine["TOY_STARTS"] = str(self.counted)
         return mine

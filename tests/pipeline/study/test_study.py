@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
 import psutil
+
+from pipeline.tracking.provenance import cores
 
 if TYPE_CHECKING:
     from tests.pipeline.study.conftest import Toy
@@ -41,7 +42,7 @@ def test_shared_work_is_done_once_and_nothing_twice(toy: Toy) -> None:
     started = [line.split() for line in toy.starts()]
     assert [name for name, *_ in started].count("ingest") == 1
     assert [name for name, *_ in started].count("train") == 2
-    threads = max(1, len(os.sched_getaffinity(0)) // 2)
+    threads = max(1, cores() // 2)
     assert {word for name, word in (line[:2] for line in started) if name == "train"} == {
         str(threads)
     }

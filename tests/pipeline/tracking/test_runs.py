@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +17,7 @@ from pipeline.tracking.runs import PARENT, TrackingError, connect, parent_run, s
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Metric, Run
 
 
 @pytest.fixture(scope="module")
@@ -76,15 +75,22 @@ def test_a_run_with_params_curves_metrics_and_files(stage: Stage, store: Path) -
     assert not (stage.root / ".resume/train/run.json").exists()
 
 
-def test_a_step_costs_next_to_nothing(stage: Stage) -> None:
+def test_a_step_is_no_request(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request takes 8 ms, a training step 100 and more."""
+    monkeypatch.setattr("pipeline.tracking.curves.SECONDS", float("inf"))
     with stage_run(stage, {}) as tracker:
-        logger = tracker.logger  # its first use imports Lightning
-        began = time.process_time()
+        requests: list[int] = []
+        send = tracker.client.log_batch
+
+        def counted(run: str, metrics: Sequence[Metric] = (), *more: Any) -> None:
+            requests.append(len(metrics))
+            send(run, metrics, *more)
+
+        monkeypatch.setattr(tracker.client, "log_batch", counted)
         for step in range(2000):
-            logger.log_metrics({"loss": 1.0, "accuracy": 0.5}, step)
-        logger.save()
-        each = (time.process_time() - began) / 2000
-    assert each < 0.001  # a log_metric call of its own takes 8 ms, a training step 100 and more
+            tracker.logger.log_metrics({"loss": 1.0, "accuracy": 0.5}, step)
+        tracker.logger.save()
+        assert requests == [1000] * 4
 
 
 @pytest.mark.parametrize(
@@ -122,6 +128,61 @@ def test_the_same_work_goes_on_in_the_same_run(stage: Stage) -> None:
     with stage_run(stage, {"rate": 1}) as tracker:
         assert tracker.run_id == left
     assert tracker.client.get_run(left).info.status == "FINISHED"
+
+
+def points(client: MlflowClient, run: str, name: str) -> list[tuple[int, float]]:
+    return sorted((p.step, p.value) for p in client.get_metric_history(run, name))
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["SIGTERM", "SIGKILL"])
+def test_curves_and_cost_of_a_training_that_was_killed_are_whole(stage: Stage, said: bool) -> None:
+    """The part that was sent, the part that was not, and what came after."""
+    record = stage.root / ".resume/train/run.json"
+    stage.interruption.signal = 15
+    with pytest.raises(SystemExit), stage_run(stage, {"rate": 1}) as tracker:
+        tracker.logger.log_metrics({"loss": 4.0, "accuracy": 10.0}, 20)
+        tracker.logger.save()
+        tracker.logger.log_metrics({"loss": 3.0, "accuracy": 20.0}, 40)
+        if not said:
+            tracker.logger.__dict__["_points"] = []
+        raise SystemExit(143)
+    client, left = tracker.client, tracker.run_id
+    assert client.get_run(left).info.status == "KILLED" and record.exists()
+    client.log_metric(left, "cost.seconds", 1000.0, step=0)
+    if not said:
+        client.set_terminated(left, "RUNNING")
+
+    stage.interruption.signal = None
+    out = stage.root / "out"
+    out.mkdir()
+    (out / "curves.csv").write_text(
+        "step,accuracy,loss,val\n20,10,4,\n40,20,3,1\n60,30,2,\n", encoding="utf-8"
+    )
+    (out / "metrics.json").write_text('{"loss": 2.0, "val": 1.0, "epochs": 3}')
+    with stage_run(stage, {"rate": 1}) as tracker:
+        tracker.logger.log_metrics({"loss": 2.0, "accuracy": 30.0}, 60)
+        tracker.outputs(out)
+    assert tracker.run_id == left and not record.exists()
+    run = client.get_run(left)
+    assert run.info.status == "FINISHED" and run.data.tags["continued"] == "1"
+    assert points(client, left, "loss") == [(20, 4.0), (40, 3.0), (60, 2.0)]
+    assert points(client, left, "accuracy") == [(20, 10.0), (40, 20.0), (60, 30.0)]
+    assert points(client, left, "val") == [(40, 1.0)], "no final value at step 0"
+    assert run.data.metrics["epochs"] == 3
+    assert run.data.metrics["cost.seconds"] > 1000
+    assert ("cost.incomplete" in run.data.tags) is not said
+
+
+def test_a_run_that_was_removed_is_not_gone_on_with(stage: Stage) -> None:
+    left = killed(stage)
+    connect(stage.root)[0].delete_run(left)
+    (stage.root / "out").mkdir()
+    (stage.root / "out/curves.csv").write_text("step,loss\n20,4\n40,3\n")
+    with stage_run(stage, {"rate": 1}) as tracker:
+        tracker.logger.log_metrics({"loss": 3.0}, 40)
+        tracker.outputs(stage.root / "out")
+    assert tracker.run_id != left
+    assert points(tracker.client, tracker.run_id, "loss") == [(20, 4.0), (40, 3.0)]
 
 
 def test_other_work_closes_what_was_left(stage: Stage) -> None:
