@@ -14,6 +14,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from hmer.errors import InkError
+from hmer.ink.markup import has_ink
 from hmer.ink.strokes import Ink, Points, Symbol
 
 MAX_BYTES = 16 * 2**20
@@ -47,6 +48,11 @@ class InkDocument:
     ui: str | None = None
     mathml: str | None = None
     symbol_ids: tuple[str, ...] = ()
+
+
+def looks_like_ink(data: bytes) -> bool:
+    """Whether a file is ink rather than a picture: a text, in any encoding, that holds `<ink>`."""
+    return has_ink(data)
 
 
 def read_inkml(data: bytes, name: str) -> InkDocument:
