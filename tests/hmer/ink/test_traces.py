@@ -9,6 +9,7 @@ from hmer.ink.inkml import read_inkml
 
 XY = '<traceFormat{0}><channel name="X"/><channel name="Y"/></traceFormat>'
 TYX = '<traceFormat{0}><channel name="T"/><channel name="Y"/><channel name="X"/></traceFormat>'
+NAMED = TYX.format(" id='f'")
 TWO = (
     f'<context xml:id="a">{XY.format("")}</context>'
     f'<context id="b"><inkSource>{TYX.format("")}</inkSource></context>'
@@ -36,7 +37,7 @@ ONE_TWO = [[[1.0, 2.0]]]
         f"<definitions>{TWO}</definitions><trace>1 2</trace>",  # InkML's default
         f'<definitions>{TWO}</definitions><context contextRef="#b"/><trace>7 2 1</trace>',
         f"<definitions>{XY.format('')}</definitions>{TYX.format('')}<trace>7 2 1</trace>",
-        f'<definitions>{TYX.format(" id='f'")}<context id="c" '
+        f'<definitions>{NAMED}<context id="c" '
         f'traceFormatRef="#f"/>{XY.format("")}</definitions><trace contextRef="#c">7 2 1</trace>',
         f'<definitions><inkSource id="s">{TYX.format("")}</inkSource>{XY.format("")}'
         '<context id="c" inkSourceRef="#s"/></definitions><trace contextRef="#c">7 2 1</trace>',
