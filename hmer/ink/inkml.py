@@ -267,7 +267,9 @@ def _annotations(element: Element) -> dict[str, str]:
     notes: dict[str, str] = {}
     for child in element:
         if local(child) == "annotation":
-            kind = re.sub(r"[\W_]", "", child.get("type") or "").lower()
+            # Some of CROHME's truths have their type under a misspelt name.
+            named = child.get("type") or next(iter(child.attrib.values()), "")
+            kind = re.sub(r"[\W_]", "", named).lower()
             notes.setdefault(kind, (child.text or "").strip())
     return notes
 

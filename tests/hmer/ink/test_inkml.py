@@ -159,6 +159,11 @@ def test_a_label_is_known_by_all_its_names(kind: str) -> None:
     assert read_inkml(text.encode(), "a").latex == "x+1"
 
 
+def test_a_label_whose_type_is_misspelt_is_found() -> None:
+    text = LABELLED.format('<annotation typx="truth">x+1</annotation>', "")
+    assert read_inkml(text.encode(), "a").latex == "x+1"
+
+
 def test_the_normalised_label_comes_before_the_one_shown() -> None:
     notes = '<annotation type="{}">{}</annotation>'
     text = LABELLED.format(notes.format("label", "x^2") + notes.format("normalizedLabel", "z"), "")
