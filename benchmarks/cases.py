@@ -30,7 +30,7 @@ from hmer.ink.inkml import looks_like_ink
 from hmer.recognizer import Recognizer
 
 SECONDS = 60
-EXPECTED = re.compile(r"reads ((?:(?!-like).)+?)(?=:| \(|,| from | or |$)")
+EXPECTED = re.compile(r"reads ((?:(?!-like).)+?)(?=:| \(|,| from | or | for |$)")
 RIGHT, WRONG, READ, LINE, CRASH = "right", "WRONG", "read", "one line", "TRACEBACK"
 
 Row = tuple[str, str, str, str]
@@ -94,17 +94,12 @@ def convert(file: Path) -> str:
     raise HmerError(found.result.reason)
 
 
-def load(file: Path) -> str:
-    """A model's file as a fuzzer left it."""
-    return str(Recognizer.load(file).vocabulary)
-
-
 READERS: dict[str, Callable[[Path], str]] = {
     "inkml": convert,
     "picture": lambda file: recognizer().recognize(file).latex,
     "archive": lambda file: str(sum(1 for _ in read_members(file, "", "cases"))),
     "tar": lambda file: str(sum(1 for _ in read_members(file, "", "cases"))),
-    "model": load,
+    "model": lambda file: Recognizer.load(file).vocabulary.name,
 }
 
 
@@ -113,6 +108,7 @@ def case(folder: Path, name: str) -> Iterator[Row]:
     expect = folder / "expect.txt"
     text = expect.read_text(encoding="utf-8") if expect.is_file() else ""
     found = EXPECTED.match(text)
+    wanted = found[1] if found and not re.search(r"(?<!\\)\b[a-z]{2}", found[1]) else None
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path != expect)
     scored = "scores" in text
     sets = sorted({file.parent for file in files if looks_like_ink(file.read_bytes())})
@@ -130,7 +126,7 @@ def case(folder: Path, name: str) -> Iterator[Row]:
         act = READERS.get(re.split(r"[-.]", file.name)[0]) if name == "fuzz" else None
         if name == "fuzz" and act is None:
             continue  # parameters are read by the pipeline, not by the library
-        came = attempt(partial(act or READERS["picture"], file), found and found[1])
+        came = attempt(partial(act or READERS["picture"], file), wanted)
         yield name, str(file.relative_to(folder)), *came
 
 
