@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from hmer.commands.recognize import MODEL_HELP, chosen_model
+from hmer.errors import HmerError
 
 if TYPE_CHECKING:
     from hmer.evaluation.scoring import Scored
+
+
+_SHOWN = 5
 
 
 def evaluate(
@@ -26,7 +31,7 @@ def evaluate(
     beam: Annotated[int, typer.Option(min=1, max=100, help="Hypotheses per direction.")] = 10,
     captions: Annotated[
         Path | None,
-        typer.Option(help="Lines of an id, a tab and tokens, in place of the truths in the files."),
+        typer.Option(help="Lines of an id, a tab and LaTeX, in place of the truths in the files."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="So many files at most, spread evenly.")
@@ -47,6 +52,8 @@ def evaluate(
     from hmer.progress import Steps
     from hmer.recognizer import Recognizer
 
+    if out is not None:
+        _check_writable(out)
     recognizer = Recognizer.load(chosen_model(model))
     with Steps("read", None, unit=" files") as steps:
         found = read_labelled(
@@ -55,18 +62,38 @@ def evaluate(
         )  # fmt: skip
     with Steps("recognise", len(found.images), unit=" expressions") as steps:
         scored = score(recognizer, found, DecodingConfig(beam=beam), progress=steps.update)
-    if out is not None:
-        scored.write(out)
+    if found.unmatched:
+        names = ", ".join(found.unmatched[:_SHOWN])
+        more = ", ..." if len(found.unmatched) > _SHOWN else ""
+        _say(f"warning: --captions: {len(found.unmatched)} ids match no file: {names}{more}")
     if as_json:
-        sys.stdout.write(json.dumps(_answer(path, scored, beam), ensure_ascii=False) + "\n")
+        answer = _answer(path, scored, beam) | {"unmatched_captions": found.unmatched}
+        sys.stdout.write(json.dumps(answer) + "\n")  # in ASCII, whatever the terminal can show
     else:
         _print(path, scored)
+    if out is not None:
+        scored.write(out)
+
+
+def _check_writable(out: Path) -> None:
+    """Refuse a file that cannot be written before hours are spent on what should go there."""
+    if not out.parent.is_dir():
+        raise HmerError(f"--out: {out.parent} is no folder; create it first")
+    if out.is_dir() or not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise HmerError(f"--out: {out} cannot be written; name another file")
+
+
+def _say(text: str, *, to: TextIO | None = None) -> None:
+    """A line, by default on standard error; signs that the terminal lacks are escaped."""
+    stream = to or sys.stderr
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def _answer(path: Path, scored: Scored, beam: int) -> dict[str, Any]:
     low, high = scored.interval
     return {
-        "set": path.name,
+        "set": path.resolve().name,
         "n": scored.summary.n,
         **{
             name: round(value, 3) if isinstance(value, float) else value
@@ -76,6 +103,7 @@ def _answer(path: Path, scored: Scored, beam: int) -> dict[str, Any]:
         "seconds": round(scored.seconds, 3),
         "beam": beam,
         "unreadable": list(scored.summary.unreadable),
+        "reasons": {name: scored.reasons.get(name, "") for name in scored.summary.unreadable},
         "unlabelled": scored.unlabelled,
     }
 
@@ -87,7 +115,9 @@ def _print(path: Path, scored: Scored) -> None:
 
     summary = scored.summary
     low, high = scored.interval
-    table = Table("", "as written", "spelled alike", title=f"{path.name}: {summary.n} expressions")
+    table = Table(
+        "", "as written", "spelled alike", title=f"{path.resolve().name}: {summary.n} expressions"
+    )
     for title, name in (
         ("ExpRate %", "exprate"), ("≤ 1 %", "le1"), ("≤ 2 %", "le2"), ("≤ 3 %", "le3"),
         ("CER %", "cer"), ("TER %", "ter"),
@@ -97,10 +127,13 @@ def _print(path: Path, scored: Scored) -> None:
         )
     table.add_row("structure %", f"{summary.structure_rate:.2f}", "")
     console = Console()
-    console.print(table)
-    console.print(
+    with console.capture() as drawn:
+        console.print(table)
+    _say(drawn.get().rstrip(), to=sys.stdout)
+    _say(
         f"ExpRate 95 % interval {low:.1f} to {high:.1f}; {scored.seconds:.1f} s; "
-        f"{len(summary.unreadable)} unreadable (wrong), {scored.unlabelled} without a truth"
+        f"{len(summary.unreadable)} unreadable (wrong), {scored.unlabelled} without a truth",
+        to=sys.stdout,
     )
     for name in summary.unreadable:
-        console.print(f"  unreadable: {name}: {scored.reasons.get(name, '')}", highlight=False)
+        _say(f"  unreadable: {name}: {scored.reasons.get(name, '')}", to=sys.stdout)

@@ -70,7 +70,7 @@ def read_members(path: Path, suffix: Suffix, parameter: str) -> Iterator[Member]
 
     Args:
         path: a folder, or a .tar, .tar.gz, .tgz, .tar.xz, .tar.bz2 or .zip package.
-        suffix: ".inkml", say, or several such.
+        suffix: ".inkml", say, or several such; "": all files but those that are too large.
         parameter: what the user set to name the path, for error messages.
 
     Raises:
@@ -149,6 +149,8 @@ def _folder(root: Path, suffix: Suffix) -> Iterator[Member]:
         name = f"{root.resolve().name}/{path.relative_to(root).as_posix()}"
         try:
             status = path.stat()
+            if not suffix and not _usual(status):
+                continue
             if not stat.S_ISREG(status.st_mode):
                 raise ArchiveError(f"{name}: not a plain file; remove it")
             if status.st_size > MAX_MEMBER:
@@ -156,6 +158,10 @@ def _folder(root: Path, suffix: Suffix) -> Iterator[Member]:
             yield Member(name, path.read_bytes())
         except OSError as error:
             raise ArchiveError(f"{name}: cannot be read ({error.strerror})") from error
+
+
+def _usual(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_size <= MAX_MEMBER
 
 
 def _check_name(package: str, name: str) -> None:
@@ -212,6 +218,8 @@ def _tar(path: Path, suffix: Suffix) -> Iterator[Member]:
                     )
                 if not _wanted(entry.name, suffix):
                     continue
+                if entry.size > MAX_MEMBER and not suffix:
+                    continue
                 if entry.size > MAX_MEMBER:
                     raise ArchiveError(
                         f"{path.name}: {entry.name!r} is larger than {MAX_MEMBER} bytes"
@@ -252,6 +260,8 @@ def _zip(path: Path, suffix: Suffix) -> Iterator[Member]:
                 continue
             if entry.flag_bits & 1:
                 raise ArchiveError(f"{path.name}: {name!r} is encrypted; decrypt it")
+            if entry.file_size > MAX_MEMBER and not suffix:
+                continue
             if entry.file_size > MAX_MEMBER:
                 raise ArchiveError(f"{path.name}: {name!r} is larger than {MAX_MEMBER} bytes")
             with package.open(entry) as file:

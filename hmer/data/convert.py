@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from hmer.ink.codec import pack, unpack
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise as normalise_ink
 from hmer.latex.normalise import normalise as normalise_latex
+from hmer.latex.parse import parse
 from hmer.latex.vocabulary import UnknownTokens, vocabulary
 
 
@@ -62,12 +64,22 @@ class Converter:
 
     def _tokens(self, item: SourceItem) -> tuple[str, ...]:
         tokens = (
-            normalise_latex(item.latex, self.dialect) if item.tokens is None else list(item.tokens)
+            normalise_latex(item.latex, self.dialect)
+            if item.tokens is None
+            else self._given(item.tokens)
         )
         if not tokens:
             raise LatexError(f"the truth {item.latex!r} has no tokens")
         vocabulary(self.dialect).encode(tokens)
         return tuple(tokens)
+
+    def _given(self, tokens: tuple[str, ...]) -> list[str]:
+        """Tokens of a caption as they are, or as the reader has them where people wrote them."""
+        if not vocabulary(self.dialect).unknown(tokens):
+            with suppress(LatexError):
+                parse(tokens)
+                return list(tokens)
+        return normalise_latex(" ".join(tokens), self.dialect)
 
     def _sample(self, item: SourceItem, tokens: tuple[str, ...]) -> Sample:
         image, packed, boxes, strokes = item.image, None, None, 0

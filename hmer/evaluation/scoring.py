@@ -41,7 +41,8 @@ class Scored:
     def write(self, path: Path) -> None:
         """A CSV file with one row per expression, worst first."""
         rows = sorted(self.readings, key=lambda row: (-_distance(row[1], row[2]), row[0]))
-        with path.open("w", newline="", encoding="utf-8") as file:
+        # Names of files need not be text.
+        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["id", "edits", "truth", "reading", "confidence"])
             for id, truth, reading, confidence in rows:

@@ -6,25 +6,34 @@ what we use), refuse clearly: everything wrong with a file is an `InkError` that
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import numpy as np
-from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
+from numpy.typing import NDArray
 
 from hmer.errors import InkError
+from hmer.ink.markup import REPLACED, has_ink, local, parse_ink
 from hmer.ink.strokes import Ink, Points, Symbol
+from hmer.ink.traces import Traces
 
 MAX_BYTES = 16 * 2**20
 MAX_STROKES = 5_000
-MAX_STROKE_POINTS = 50_000
 MAX_POINTS = 250_000
 MAX_COORDINATE = 1e7  # float32 still resolves single device units there
 
-_XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
+LABELS = ("truth", "groundtruth", "normalizedlabel", "normalisedlabel", "label", "latex")
+"""Types of the annotation that holds the LaTeX, best first; case and signs do not count."""
+
 _INKML = "http://www.w3.org/2003/InkML"
-_REPLACED = "\N{REPLACEMENT CHARACTER}"
+_SEGMENTATION = "Segmentation"  # CROHME's "truth" of the group around its symbols
+
+_Drawn = dict[Element, list[tuple[int, int, int]]]
+"""First point, the one after the last, and number of each stroke that is drawn from a trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,8 @@ class InkDocument:
     Attributes:
         ink: strokes in device units, in document order; symbols from the innermost trace groups,
             their tokens raw as annotated.
-        latex: the `truth` annotation, "" if there is none.
+        latex: the label: an annotation `truth`, or what else it is called (`LABELS`), of the ink
+            or of the one group around all traces; "" if there is none.
         writer: the `writer` annotation.
         ui: the `UI` annotation, a unique identifier of the recording.
         mathml: the MathML of the truth, serialised.
@@ -47,6 +57,11 @@ class InkDocument:
     ui: str | None = None
     mathml: str | None = None
     symbol_ids: tuple[str, ...] = ()
+
+
+def looks_like_ink(data: bytes) -> bool:
+    """Whether a file is ink rather than a picture: a text, in any encoding, that holds `<ink>`."""
+    return has_ink(data)
 
 
 def read_inkml(data: bytes, name: str) -> InkDocument:
@@ -63,40 +78,24 @@ def read_inkml(data: bytes, name: str) -> InkDocument:
         raise InkError(f"{name}: the file is empty; remove it or fetch it again")
     if len(data) > MAX_BYTES:
         raise InkError(f"{name}: {len(data)} bytes is more than {MAX_BYTES} for one expression")
-    root, repaired = _parse(data, name)
-    if _local(root) != "ink":
-        raise InkError(f"{name}: the root element is <{_local(root)}>, not <ink>: not InkML")
-    columns = _xy_columns(root, name)
-    strokes: list[Points] = []
-    index: dict[str, int] = {}
-    of_element: dict[ElementTree.Element, int] = {}
-    for element in root.iter():
-        if _local(element) != "trace":
-            continue
-        points = _points(element.text or "", columns, name)
-        if not len(points):
-            continue
-        of_element[element] = len(strokes)
-        index[element.get("id") or element.get(_XML_ID) or f"#{len(strokes)}"] = len(strokes)
-        strokes.append(points)
-        if len(strokes) > MAX_STROKES or sum(map(len, strokes[-1:])) > MAX_STROKE_POINTS:
-            raise InkError(f"{name}: more than {MAX_STROKES} strokes for one expression")
-    if not strokes:
-        raise InkError(f"{name}: there is no trace with points in it")
-    total = sum(len(stroke) for stroke in strokes)
-    if total > MAX_POINTS:
-        raise InkError(f"{name}: {total} points is more than {MAX_POINTS} for one expression")
-    symbols, symbol_ids = _symbols(root, index, of_element)
+    root, repaired = parse_ink(data, name)
+    traces = Traces(root, name)
+    strokes, drawn = _strokes(traces, name)
     notes = _annotations(root)
+    latex = _label(notes)
+    whole = None if latex else _labelled_group(traces, drawn, len(strokes))
+    symbols, symbol_ids = _symbols(traces, drawn, whole)
+    if whole is not None:
+        latex = _label(_annotations(whole))
     document = InkDocument(
-        ink=Ink(tuple(strokes), symbols),
-        latex=notes.get("truth", ""),
+        ink=Ink(strokes, symbols),
+        latex=latex,
         writer=notes.get("writer") or None,
-        ui=notes.get("UI", "").strip('"') or None,
+        ui=notes.get("ui", "").strip('"') or None,
         mathml=None if repaired else _mathml(root, name),
         symbol_ids=symbol_ids,
     )
-    if repaired and _REPLACED in document.latex + (document.writer or ""):
+    if repaired and REPLACED in document.latex + (document.writer or ""):
         raise InkError(f"{name}: the text is not valid UTF-8; save the file as UTF-8")
     return document
 
@@ -125,7 +124,7 @@ def write_inkml(document: InkDocument) -> bytes:
         trace.text = ", ".join(f"{x:.9g} {y:.9g}" for x, y in stroke.tolist())
     if document.ink.symbols:
         group = ElementTree.SubElement(root, "traceGroup")
-        _annotate(group, "truth", "Segmentation")
+        _annotate(group, "truth", _SEGMENTATION)
         for number, symbol in enumerate(document.ink.symbols):
             child = ElementTree.SubElement(group, "traceGroup")
             _annotate(child, "truth", symbol.token)
@@ -146,104 +145,137 @@ def _annotate(parent: ElementTree.Element, kind: str, text: str) -> None:
     ElementTree.SubElement(parent, "annotation", {"type": kind}).text = text
 
 
-def _parse(data: bytes, name: str) -> tuple[ElementTree.Element, bool]:
-    """The XML tree, and whether bytes that are not UTF-8 had to be replaced to get it."""
-    try:
-        return fromstring(data), False
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        reason = str(error).strip() or type(error).__name__
-        if isinstance(error, DefusedXmlException):
-            raise InkError(f"{name}: XML with entities or a DTD is refused ({reason})") from error
-    text = data.decode("utf-8", errors="replace")
-    if _REPLACED in text:
-        try:
-            return fromstring(text.encode()), True
-        except (ElementTree.ParseError, LookupError, ValueError):
-            pass
-    raise InkError(f"{name}: not well-formed XML ({reason}); the file may be cut short")
+def _strokes(traces: Traces, name: str) -> tuple[tuple[Points, ...], _Drawn]:
+    """The strokes, and what of each trace they draw.
+
+    Traces in `definitions` are drawn where a `traceView` outside names them, and as far as it does.
+    """
+    views: dict[Element, list[tuple[int, int | None]]] = {}
+    for view in _outside_definitions(traces.root):
+        if local(view) == "traceView":
+            for trace, first, end in traces.parts(view):
+                views.setdefault(trace, []).append((first, end))
+    strokes: list[NDArray[np.float64]] = []
+    drawn: _Drawn = {}
+    for trace, points, defined in traces.walk():
+        prior = traces.prior(trace)
+        if prior is not None and len(drawn.get(prior, ())) == 1 and not defined:
+            number = drawn[prior][0][2]
+            strokes[number] = np.concatenate([strokes[number], points])
+            drawn[trace] = [(0, len(points), number)]
+            continue
+        shown = _united(views.get(trace, []) if defined else [(0, None)], len(points))
+        for first, end in shown:
+            drawn.setdefault(trace, []).append((first, end, len(strokes)))
+            strokes.append(points[first:end])
+        if len(strokes) > MAX_STROKES:
+            raise InkError(f"{name}: more than {MAX_STROKES} strokes for one expression")
+    if not strokes:
+        raise InkError(f"{name}: there is no trace with points in it")
+    total = sum(map(len, strokes))
+    if total > MAX_POINTS:
+        raise InkError(f"{name}: {total} points is more than {MAX_POINTS} for one expression")
+    return _placed(strokes, name), drawn
 
 
-def _local(element: ElementTree.Element) -> str:
-    """The element's name without its namespace; "" for comments and the like."""
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+def _placed(strokes: list[NDArray[np.float64]], name: str) -> tuple[Points, ...]:
+    """The strokes as float32; far from the origin, where that is too coarse, they are moved."""
+    points = np.concatenate(strokes)
+    if not np.isfinite(points).all():
+        raise InkError(f"{name}: a trace has coordinates that are not finite; write the ink again")
+    origin = points.min(axis=0) if np.abs(points).max() > MAX_COORDINATE else np.zeros(2)
+    if np.ptp(points, axis=0).max() > MAX_COORDINATE:
+        raise InkError(f"{name}: the ink is more than 1e7 units wide or high; write it smaller")
+    return tuple((stroke - origin).astype(np.float32) for stroke in strokes)
 
 
-def _xy_columns(root: ElementTree.Element, name: str) -> tuple[int, int]:
-    """Where X and Y stand among the channels; the first two unless a format says otherwise."""
-    names = [(e.get("name") or "").upper() for e in root.iter() if _local(e) == "channel"]
-    if not names:
-        return 0, 1
-    if "X" not in names or "Y" not in names:
-        raise InkError(f"{name}: the trace format has no X and Y channels")
-    return names.index("X"), names.index("Y")
+def _outside_definitions(root: Element) -> Iterator[Element]:
+    """All elements in document order but `definitions` and what is in them."""
+    stack = [root]
+    while stack:
+        element = stack.pop()
+        if local(element) != "definitions":
+            yield element
+            stack.extend(reversed(element))
 
 
-def _points(text: str, columns: tuple[int, int], name: str) -> Points:
-    rows = [row for row in text.split(",") if row and not row.isspace()]
-    if len(rows) > MAX_STROKE_POINTS:
-        raise InkError(
-            f"{name}: a stroke of {len(rows)} points is more than {MAX_STROKE_POINTS}; resample it"
-        )
-    if not rows:
-        return np.empty((0, 2), np.float32)
-    try:
-        values = np.array(" ".join(rows).split(), np.float64)
-        if values.size % len(rows):
-            raise ValueError
-        table = values.reshape(len(rows), -1)
-        points = np.stack([table[:, columns[0]], table[:, columns[1]]], axis=1)
-    except (ValueError, IndexError, OverflowError):
-        raise InkError(
-            f"{name}: a trace is not a list of points 'x y, x y, ...' of plain numbers"
-        ) from None
-    if not np.isfinite(points).all() or np.abs(points).max() > MAX_COORDINATE:
-        raise InkError(f"{name}: a trace has coordinates that are not finite or beyond 1e7")
-    return points.astype(np.float32)
+def _united(ranges: Sequence[tuple[int, int | None]], length: int) -> list[tuple[int, int]]:
+    """Ranges of points as few that do not touch."""
+    united: list[tuple[int, int]] = []
+    for first, end in sorted((a, min(length if b is None else b, length)) for a, b in ranges):
+        if united and first <= united[-1][1]:
+            united[-1] = united[-1][0], max(end, united[-1][1])
+        elif first < end:
+            united.append((first, end))
+    return united
 
 
 def _symbols(
-    root: ElementTree.Element,
-    index: dict[str, int],
-    of_element: dict[ElementTree.Element, int],
+    traces: Traces, drawn: _Drawn, whole: Element | None
 ) -> tuple[tuple[Symbol, ...], tuple[str, ...]]:
-    """Symbols of the trace groups that hold strokes directly; unknown references are dropped."""
+    """Symbols of the trace groups that hold strokes directly, but for the group of the `whole`.
+
+    References to what is not drawn are dropped.
+    """
     symbols: list[Symbol] = []
     symbol_ids: list[str] = []
-    for group in root.iter():
-        if _local(group) != "traceGroup":
+    for group in traces.root.iter():
+        token = _label(_annotations(group)) if local(group) == "traceGroup" else ""
+        if not token or group is whole:
             continue
-        token, href, strokes = "", "", []
-        for child in group:
-            kind = _local(child)
-            if kind == "annotation" and child.get("type") == "truth":
-                token = (child.text or "").strip()
-            elif kind == "annotationXML":
-                href = child.get("href") or ""
-            elif kind == "traceView":
-                reference = child.get("traceDataRef") or ""
-                number = index.get(reference, index.get(reference.removeprefix("#")))
-                if number is not None:
-                    strokes.append(number)
-            elif child in of_element:
-                strokes.append(of_element[child])
-        if strokes and token:
-            symbols.append(Symbol(token, tuple(dict.fromkeys(strokes))))
-            symbol_ids.append(href)
+        held = [child for child in group if local(child) in ("trace", "traceView")]
+        strokes = [number for child in held for number in _strokes_of(child, traces, drawn)]
+        if strokes:
+            symbols.append(Symbol(" ".join(token.split()), tuple(dict.fromkeys(strokes))))
+            notes = [e for e in group if local(e) == "annotationXML"]
+            symbol_ids.append(notes[-1].get("href") or "" if notes else "")
     return tuple(symbols), tuple(symbol_ids)
 
 
-def _annotations(root: ElementTree.Element) -> dict[str, str]:
-    """The document's own annotations by type, the first of each."""
+def _strokes_of(element: Element, traces: Traces, drawn: _Drawn) -> list[int]:
+    """Numbers of the strokes of a trace, view or group."""
+    return [
+        number
+        for trace, first, end in traces.parts(element)
+        for begin, stop, number in drawn.get(trace, ())
+        if first < stop and (end is None or begin < end)
+    ]
+
+
+def _labelled_group(traces: Traces, drawn: _Drawn, count: int) -> Element | None:
+    """The one outermost group with a label, if all strokes are in it."""
+    found: list[Element] = []
+    stack = list(traces.root)
+    while stack:
+        element = stack.pop()
+        label = _label(_annotations(element))
+        if local(element) == "traceGroup" and label and label != _SEGMENTATION:
+            found.append(element)
+        elif not label:
+            stack.extend(element)
+    if len(found) != 1 or len(set(_strokes_of(found[0], traces, drawn))) < count:
+        return None
+    return found[0]
+
+
+def _label(notes: Mapping[str, str]) -> str:
+    return next((notes[kind] for kind in LABELS if notes.get(kind)), "")
+
+
+def _annotations(element: Element) -> dict[str, str]:
+    """The element's own annotations by type, in lower case and without signs; the first of each."""
     notes: dict[str, str] = {}
-    for element in root:
-        if _local(element) == "annotation":
-            notes.setdefault(element.get("type") or "", (element.text or "").strip())
+    for child in element:
+        if local(child) == "annotation":
+            # Some of CROHME's truths have their type under a misspelt name.
+            named = child.get("type") or next(iter(child.attrib.values()), "")
+            kind = re.sub(r"[\W_]", "", named).lower()
+            notes.setdefault(kind, (child.text or "").strip())
     return notes
 
 
 def _mathml(root: ElementTree.Element, name: str) -> str | None:
-    holder = next((element for element in root if _local(element) == "annotationXML"), None)
+    holder = next((element for element in root if local(element) == "annotationXML"), None)
     if holder is None or not len(holder):
         return None
     try:

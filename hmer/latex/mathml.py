@@ -120,7 +120,12 @@ class _Reader:
         """Elements side by side; a script without base stays a symbol of its own."""
         nodes: list[Node] = []
         ids: list[str] = []
-        for child in children:
+        left = children[::-1]
+        while left:  # rows in rows are one row, however deep they are nested
+            child = left.pop()
+            if _local(child) in _ROWS:
+                left.extend(reversed(child))
+                continue
             found = self.element(child, depth)
             nodes.extend(map(grounded, found.row) if nodes else found.row)
             ids.extend(found.ids)

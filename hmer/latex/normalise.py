@@ -6,11 +6,13 @@ Source of the rules: the captions of the WAP release against the raw CROHME trut
 
 from __future__ import annotations
 
+from hmer.errors import LatexError
 from hmer.latex.commands import split_children
 from hmer.latex.dialect import Dialect, dialect_named
 from hmer.latex.parse import parse
-from hmer.latex.reader import read
+from hmer.latex.reader import MAX_CHARACTERS, read
 from hmer.latex.serialise import serialise
+from hmer.latex.tokens import shorten
 from hmer.latex.tree import Node, Relation, Row
 
 _AS_SCRIPT = {Relation.BELOW: Relation.SUB, Relation.ABOVE: Relation.SUP}
@@ -27,10 +29,15 @@ def normalise(raw: str, dialect: str | Dialect = "wap") -> list[str]:
         dialect: a dialect or its name.
 
     Raises:
-        LatexError: `raw` has no single reading, or the dialect is unknown.
+        LatexError: `raw` has no single reading, or the dialect is unknown; or the caption is longer
+            than what can be read again.
     """
     chosen = dialect_named(dialect) if isinstance(dialect, str) else dialect
-    return serialise(spell(read(raw), chosen))
+    tokens = serialise(spell(read(raw), chosen))
+    if sum(map(len, tokens)) + len(tokens) > MAX_CHARACTERS + 1:
+        raise LatexError(f"LaTeX {shorten(raw)!r} gives a caption of over {MAX_CHARACTERS} "
+                         "characters; cut the expression into parts")  # fmt: skip
+    return tokens
 
 
 def respell(tokens: list[str], dialect: str | Dialect) -> list[str]:

@@ -17,16 +17,17 @@ from hmer.latex.commands import (
     ROOT,
     SCRIPTS,
 )
-from hmer.latex.spellings import BLANKS, DEFAULT_LIMITS, FENCES, FONTS, FUNCTIONS, SIZES, SYNONYMS
+from hmer.latex.plain import INDEX_AFTER, OVER, STACK, plain_tokens
+from hmer.latex.spellings import DEFAULT_LIMITS, FUNCTIONS
 from hmer.latex.tokens import shorten, tokenize
 from hmer.latex.tree import Node, Relation, Row, expression_depth, grounded
 
-_MAX_CHARACTERS = 20_000
-_INDEX_AFTER = "\\ABOVE"
-_OVER = "\\over"
+MAX_CHARACTERS = 20_000
+"""Longest text that is read."""
+
 _REFUSED = ("\\begin", "\\end", "\\\\", "&")
 _PRIME = "'"
-_NO_SYMBOL = frozenset((*SCRIPTS, "}", LIMITS, _OVER, _INDEX_AFTER))
+_NO_SYMBOL = frozenset((*SCRIPTS, "}", LIMITS, OVER, INDEX_AFTER))
 _EMPTY = (Node(""), grounded(Node("")))
 
 
@@ -37,32 +38,15 @@ def read(latex: str) -> Row:
         LatexError: it has no single reading (a command without its argument, two superscripts on
             one symbol), uses environments, or is absurdly long or deep.
     """
-    if len(latex) > _MAX_CHARACTERS:
-        raise LatexError(f"LaTeX of {len(latex)} characters; at most {_MAX_CHARACTERS} are read")
-    # CROHME spells a root's index after the root, and "<" escaped and glued to the next letter.
-    marked = re.sub(r"\bABOVE(?=\s*\{)", lambda _: _INDEX_AFTER, latex)
-    marked = re.sub(r"\\([lg]t)(?=[A-Z])", r"\\\1 ", marked)
-    reader = _Reader(_plain(tokenize(marked)), latex)
+    if len(latex) > MAX_CHARACTERS:
+        raise LatexError(f"LaTeX of {len(latex)} characters; at most {MAX_CHARACTERS} are read")
+    # CROHME spells a root's index after the root.
+    marked = re.sub(r"\bABOVE(?=\s*\{)", lambda _: INDEX_AFTER, latex)
+    reader = _Reader(plain_tokens(tokenize(marked)), latex)
     row = _merge_functions(reader.row(None, depth=0))
     if expression_depth(row) > MAX_DEPTH:
         raise reader.fail(f"nested deeper than {MAX_DEPTH} levels")
     return row
-
-
-def _plain(tokens: list[str]) -> list[str]:
-    """Tokens without blanks, fonts, sizes and fences; synonyms replaced."""
-    plain: list[str] = []
-    after_fence = False
-    for token in tokens:
-        if token in BLANKS or token in FONTS or token in SIZES:
-            continue
-        if token in FENCES:
-            after_fence = True
-            continue
-        if not (after_fence and token == "."):
-            plain.extend(SYNONYMS.get(token, (token,)))
-        after_fence = False
-    return plain
 
 
 class _Reader:
@@ -91,7 +75,7 @@ class _Reader:
         nodes: list[Node] = []
         numerator: Row | None = None
         while (token := self.peek()) != closing and token is not None:
-            if token == _OVER:
+            if token == OVER:
                 if numerator is not None:
                     raise self.fail("a second \\over in one group")
                 numerator, nodes = tuple(nodes), []
@@ -122,7 +106,7 @@ class _Reader:
             if not inner and self.peek() in SCRIPTS:
                 inner = (Node(""),)
             nodes.extend(_after_others(inner) if start else inner)
-        elif token == _INDEX_AFTER:
+        elif token == INDEX_AFTER:
             self.at += 1
             self.index_after(nodes, depth)
         elif token not in SCRIPTS and token != LIMITS and not self.at_script_prime(nodes):
@@ -139,6 +123,8 @@ class _Reader:
         if token is None or token in _NO_SYMBOL:
             raise self.fail("a symbol or a group is expected")
         self.at += 1
+        if token == STACK:
+            return self.stack(depth)
         parts: list[tuple[Relation, Row]] = []
         if token == ROOT and self.peek() == "[":
             self.at += 1
@@ -154,6 +140,13 @@ class _Reader:
         if depth >= MAX_DEPTH:
             raise self.fail(f"nested deeper than {MAX_DEPTH} levels")
         return (self.symbol(depth + 1),)
+
+    def stack(self, depth: int) -> Node:
+        """An empty root over what stands under it, as CROHME's truths from RIT have some roots."""
+        root, *inside = self.argument(depth) or (Node(""),)
+        if root != Node(ROOT, ((Relation.INSIDE, ()),)) or not inside:
+            raise self.fail("several lines are not supported")
+        return Node(ROOT, ((Relation.INSIDE, tuple(inside)),))
 
     def checked_index(self, index: Row) -> tuple[Relation, Row]:
         if any(node.token == "]" for node in index):

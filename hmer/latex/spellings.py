@@ -106,3 +106,12 @@ FUNCTIONS = {tuple(name): f"\\{name}" for name in ("log", "sin", "cos", "tan", "
 
 DEFAULT_LIMITS = _words(r"\sum \lim \prod \max \min \sup \inf \limsup \liminf")
 r"""Operators that set limits above and below without `\limits` (in display style)."""
+
+ESCAPED = _words(r"\lt \gt")
+"""Signs that XML has to escape; truths have them glued to whatever letters come next."""
+
+OTHERS = _words(r"""
+    \inf \intop \sinh \cosh \tanh \pmod \pmb \leqq \geqq \let \gets \neg \top \dotsm \dotsi \dotso
+    \ltimes \gtrsim \gtrless \gtrdot \gtrapprox \gtreqless \gtreqqless
+    """)
+"""Commands of LaTeX that begin like a symbol's: never that symbol and letters."""

@@ -18,12 +18,13 @@ from hmer.data.sources.base import LEFT_OUT, Rejected, Setting, SourceConfig, So
 from hmer.data.splits import position
 from hmer.data.spread import spread
 from hmer.errors import HmerError, InkError
-from hmer.ink.inkml import read_inkml
+from hmer.ink.inkml import LABELS, read_inkml
 
 _SUFFIX = ".inkml"
 _TRAIN = "train"
 _CROHME = "crohme"
 _DEVELOPMENT_SHARE = 0.5
+NO_LABEL = f"there is no label: no annotation of type {', '.join(LABELS)} with a text"
 _TEST_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -111,9 +112,7 @@ class ReadInkml:
         except InkError as error:
             return Rejected(path.stem, self.file, str(error), self.split)
         if not document.latex and self.caption is None:
-            return Rejected(
-                path.stem, self.file, f"{path.name}: there is no truth annotation", self.split
-            )
+            return Rejected(path.stem, self.file, f"{path.name}: {NO_LABEL}", self.split)
         writer, split = document.writer or writer_of(path.stem, collection), self.split
         held_out = bool(self.development) and position(writer) < _DEVELOPMENT_SHARE
         if held_out:
@@ -214,22 +213,35 @@ class CrohmeSource:
 
 
 def read_captions(path: Path, parameter: str) -> dict[str, tuple[str, ...]]:
-    """Tokens by id, from lines of an id, a tab, and tokens with blanks between them.
+    """Tokens by id, from lines of an id, a tab, and LaTeX; blank lines are passed over.
+
+    The id may have the file's ending. What has no blanks between its tokens is split later, by
+    `hmer.latex.normalise`.
 
     Raises:
-        HmerError: the file is missing, or has a line of another form.
+        HmerError: the file is missing, not UTF-8, or has a line of another form.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise HmerError(f"{parameter}: {path} cannot be read ({error})") from error
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise HmerError(f"{parameter}: {path} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise HmerError(f"{parameter}: {path} is not UTF-8; save it as UTF-8") from error
     captions = {}
     for number, line in enumerate(lines, 1):
         name, tab, caption = line.partition("\t")
-        if not (name and tab and caption.strip()):
-            raise HmerError(f"{parameter}: {path}, line {number}: not an id, a tab and tokens")
-        captions[name] = tuple(caption.split())
+        if not line.strip():
+            continue
+        if not (name.strip() and tab and caption.strip()):
+            raise HmerError(f"{parameter}: {path}, line {number}: not an id, a tab and LaTeX")
+        captions[caption_id(name)] = tuple(caption.split())
     return captions
+
+
+def caption_id(name: str) -> str:
+    """What names an expression in captions: its file's name without folders and `.inkml`."""
+    name = PurePosixPath(name.strip().replace("\\", "/")).name
+    return name[: -len(_SUFFIX)] if name.lower().endswith(_SUFFIX) else name
 
 
 def writer_of(stem: str, collection: str) -> str:

@@ -6,19 +6,16 @@ Gervais, Fadeeva, Maksai: MathWriting (2024). The truth is the annotation `norma
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
-from xml.etree.ElementTree import ParseError
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import iterparse
 from pydantic import Field
 
 from hmer.data.archive import check_path, read_members
 from hmer.data.sources.base import Rejected, Setting, SourceConfig, SourceItem
+from hmer.data.sources.crohme import NO_LABEL
 from hmer.data.splits import position
 from hmer.errors import HmerError, InkError
 from hmer.ink.inkml import read_inkml
@@ -26,7 +23,6 @@ from hmer.ink.inkml import read_inkml
 _SUFFIX = ".inkml"
 _SPLITS = {"train": "train", "valid": "val", "test": "test-mathwriting"}
 _EXTRA = ("symbols", "synthetic")
-_LABELS = ("normalizedLabel", "label")
 
 Extra = Literal["symbols", "synthetic"]
 
@@ -72,19 +68,16 @@ class ReadMathWriting:
         path = PurePosixPath(self.file)
         try:
             document = read_inkml(self.data, path.name)
-            notes = header(self.data, path.name)
         except InkError as error:
             return Rejected(self.key, self.file, str(error), self.split)
-        latex = next((notes[kind] for kind in _LABELS if notes.get(kind)), "")
-        if not latex:
-            reason = f"{path.name}: there is no {_LABELS[0]} annotation"
-            return Rejected(self.key, self.file, reason, self.split)
+        if not document.latex:
+            return Rejected(self.key, self.file, f"{path.name}: {NO_LABEL}", self.split)
         collection = f"mathwriting-{path.parent.name}" if path.parent.name in _EXTRA else ""
         return SourceItem(
             id=self.key,
             source=collection or "mathwriting",
             writer=f"mathwriting/{self.key}",
-            latex=latex,
+            latex=document.latex,
             split=self.split,
             ink=document.ink,
             file=self.file,
@@ -127,22 +120,3 @@ class MathWritingSource:
         if not found:
             folders = ", ".join(splits)
             raise HmerError(f"{self.parameter}: {path} has none of the folders {folders}")
-
-
-def header(data: bytes, name: str) -> dict[str, str]:
-    """The annotations of an InkML file by type, the first of each; read up to the first trace.
-
-    Raises:
-        InkError: not well-formed so far.
-    """
-    notes: dict[str, str] = {}
-    try:
-        for _, element in iterparse(io.BytesIO(data), events=("end",)):
-            kind = element.tag.rpartition("}")[2]
-            if kind == "annotation":
-                notes.setdefault(element.get("type") or "", (element.text or "").strip())
-            elif kind == "trace" and _LABELS[0] in notes:
-                break
-    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
-        raise InkError(f"{name}: not well-formed XML ({error})") from error
-    return notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -50,10 +51,54 @@ def test_one_json_object(run: Run, folder: Path, model_folder: Path, tmp_path: P
     answer = json.loads(line)
     assert answer["n"] == 4
     assert answer["unreadable"] == ["cut"]
+    assert answer["reasons"].keys() == {"cut"}
+    assert "cut short" in answer["reasons"]["cut"]
     assert answer["beam"] == 2
     assert {"exprate", "le1", "le2", "le3", "cer", "seconds", "exprate_canonical"} <= set(answer)
     assert answer["seconds"] > 0
     assert len(out.read_text(encoding="utf-8").splitlines()) == 5
+
+
+def test_captions_that_match_nothing_are_told(
+    run: Run, folder: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    (folder / "é.ink").write_bytes((folder / "e0.inkml").read_bytes())
+    (folder / "cut.inkml").rename(folder / "ü\udcff.inkml")
+    captions = tmp_path / "captions.txt"
+    captions.write_text("e0.inkml\tx+1\nnobody\tx\n", encoding="utf-8")
+    out = tmp_path / "readings.csv"
+    code, said, errors = run(
+        folder, "--model", model_folder, "--beam", 1, "--json", "--captions", captions, "--out", out
+    )
+    assert code == 0
+    assert said.isascii()
+    answer = json.loads(said)
+    assert answer["unmatched_captions"] == ["nobody"]
+    assert answer["unreadable"] == ["ü\udcff"]
+    assert "warning: --captions: 1 ids match no file: nobody" in errors
+    assert out.is_file()
+
+
+@pytest.mark.parametrize("out", ["none/readings.csv", "labelled"])
+def test_an_output_that_cannot_be_written_is_told_before_the_work(
+    run: Run, folder: Path, tmp_path: Path, out: str
+) -> None:
+    # The model is looked for later: there is none.
+    code, said, errors = run(folder, "--model", tmp_path / "no-model", "--out", tmp_path / out)
+    assert (code, said) == (2, "")
+    assert errors.startswith("error: --out: ")
+
+
+def test_a_table_in_a_terminal_of_few_signs(
+    run: Run, folder: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "cut.inkml").rename(folder / "切.inkml")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    code, _, _ = run(folder, "--model", model_folder, "--beam", 1)
+    stream.flush()
+    assert code == 0
+    assert b"unreadable: \\u5207" in stream.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_table(run: Run, folder: Path, model_folder: Path) -> None:

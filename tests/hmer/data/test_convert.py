@@ -1,13 +1,17 @@
 import pickle
 import re
 from dataclasses import dataclass
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hmer.data.convert import Converter
 from hmer.data.schema import Quarantined, Sample, decode_png
 from hmer.data.sources.base import Rejected, SourceItem
+from hmer.data.sources.crohme import ReadInkml
 from hmer.ink.codec import unpack
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink, Symbol
@@ -155,3 +159,57 @@ def test_mathml_decides() -> None:
     assert isinstance(result, Sample)
     assert result.ink is not None
     assert unpack(result.ink).symbols == (Symbol("x", (1,), 3), Symbol("x", (0,), 0))
+
+
+@pytest.mark.parametrize(
+    ("caption", "tokens"),
+    [
+        (("x+2+\\sqrt{3}",), "x + 2 + \\sqrt { 3 }"),
+        (("x", "^", "2"), "x ^ { 2 }"),
+        (("x", "^", "{", "2", "}"), "x ^ { 2 }"),
+    ],
+)
+def test_captions_without_blanks_are_read(caption: tuple[str, ...], tokens: str) -> None:
+    sample = changed(tokens=caption)
+    assert isinstance(sample, Sample)
+    assert " ".join(sample.tokens) == tokens
+
+
+TEXT = st.text(st.sampled_from("ab 12\n+^{}\\$\u2028\u4e2d"), max_size=6)
+MATH = st.recursive(
+    st.sampled_from(["<mi xml:id='1'>x</mi>", "<mo>+</mo>", "<mn>12</mn>", "<mspace/>", "<odd/>"]),
+    lambda inner: st.builds(
+        lambda kind, parts: f"<{kind}>{''.join(parts)}</{kind}>",
+        st.sampled_from(["mrow", "msup", "mfrac", "msqrt", "mroot", "munderover"]),
+        st.lists(inner, max_size=4),
+    ),
+    max_leaves=20,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(TEXT, st.lists(st.integers(0, 4), max_size=4)), max_size=5),
+    TEXT,
+    MATH,
+    st.integers(0, 120),
+)
+def test_any_annotation_gives_a_row_or_a_quarantine_entry(
+    groups: list[tuple[str, list[int]]], truth: str, math: str, depth: int
+) -> None:
+    """Groups may name strokes that are not drawn (2: in the air, 3: unnamed, 4: nowhere)."""
+    said = "".join(
+        f'<traceGroup><annotation type="truth">{escape(token)}</annotation>'
+        + "".join(f'<traceView traceDataRef="t{number}"/>' for number in named)
+        + '<annotationXML href="1"/></traceGroup>'
+        for token, named in groups
+    )
+    deep = "<mrow><msup>" * depth + math + "<mi>2</mi></msup></mrow>" * depth
+    data = (
+        f'<ink><annotation type="truth">{escape(truth)}</annotation>'
+        f"<annotationXML><math>{deep}</math></annotationXML>"
+        '<definitions><trace id="t3">5 5</trace></definitions><trace id="t0">0 0, 9 9</trace>'
+        f'<trace id="t1">9 0, 0 9</trace><trace id="t2" type="penUp">1 1</trace>{said}</ink>'
+    )
+    found = CONVERT(ReadInkml("a/b.inkml", data.encode(), "train")).result
+    assert isinstance(found, Sample | Quarantined)

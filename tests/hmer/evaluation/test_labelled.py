@@ -71,6 +71,59 @@ def test_captions_stand_in_for_truths(folder: Path, tmp_path: Path) -> None:
     assert not found.unlabelled
 
 
+def test_captions_are_taken_as_people_write_them(folder: Path, tmp_path: Path) -> None:
+    captions = tmp_path / "captions.txt"
+    captions.write_bytes(
+        b"\xef\xbb\xbfno_truth.inkml\tx+2+\\sqrt{3}\r\n\r\ntwo/b.INKML\tx^2\r\nnobody\t3\r\ncut\tx\r\n"
+    )
+    found = read_labelled(folder, RENDER, "wap", captions)
+    truths = dict(zip(found.ids, found.truths, strict=True))
+    assert " ".join(truths["no_truth"]) == "x + 2 + \\sqrt { 3 }"
+    assert " ".join(truths["b"]) == "x ^ { 2 }"
+    assert found.unmatched == ["nobody"]
+    assert not read_labelled(folder, RENDER, "wap", captions, limit=4).unmatched
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"nobody\tx\nno.inkml\ty\n", "none of the 2 ids.*'nobody'"),
+        (b"a x + 2\n", "line 1: not an id, a tab and LaTeX"),
+        ("a\tx".encode("utf-16"), "save it as UTF-8"),
+        (None, "cannot be read"),
+    ],
+)
+def test_captions_of_no_use_are_told(
+    folder: Path, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    captions = tmp_path / "captions.txt"
+    if content is not None:
+        captions.write_bytes(content)
+    with pytest.raises(HmerError, match=f"--captions.*{reason}"):
+        read_labelled(folder, RENDER, "wap", captions)
+
+
+def test_ink_is_read_whatever_its_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hmer.data.archive.MAX_MEMBER", 100_000)
+    label = b'<ink><annotation type="normalizedLabel">x</annotation><trace>0 0, 60 90</trace></ink>'
+    for name, data in {
+        "a.xml": label,
+        "b.ink": label.replace(b"normalizedLabel", b"Truth"),
+        "c": label.decode().encode("utf-16"),
+        "d.png": b"\x89PNG\r\n\x1a\n\0\0",
+        "e.inkml": b"\0\1\2",
+        "weights.bin": b"<ink>" + bytes(200_000),
+    }.items():
+        (tmp_path / name).write_bytes(data)
+    found = read_labelled(tmp_path, RENDER, "wap")
+    assert (found.ids, list(found.refused)) == (["a", "b", "c"], ["e"])
+    assert len(read_labelled(tmp_path, RENDER, "wap", limit=2).ids) in (1, 2)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as package:
+        package.write(tmp_path / "a.xml", "a.xml")
+        package.write(tmp_path / "weights.bin", "weights.bin")
+    assert read_labelled(tmp_path / "set.zip", RENDER, "wap").ids == ["a"]
+
+
 def test_the_scale_is_the_recognisers(folder: Path) -> None:
     small = read_labelled(folder, RENDER, "wap").images[0]
     large = read_labelled(folder, replace_unit(32), "wap").images[0]

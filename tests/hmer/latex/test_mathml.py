@@ -127,3 +127,24 @@ def test_noise_is_a_latex_error(text: str) -> None:
         read_mathml(text, "test")
     with contextlib.suppress(LatexError):
         read_leaf(text)
+
+
+def test_rows_in_rows_are_read_however_deep() -> None:
+    deep = "<mrow>" * 3000 + mi("x") + "</mrow>" * 3000
+    assert read(f"{mi('a')}{deep}") == ("a x", ("a", "x"))
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("<msup><mrow>" + mi("a"), "</mrow><mi>2</mi></msup>"),
+        ("<mfrac><mi>1</mi><mrow><mrow>", "</mrow></mrow></mfrac>"),
+        ("<msqrt><mstyle>", "</mstyle></msqrt>"),
+        ("<mi>", "</mi>"),
+    ],
+)
+@pytest.mark.parametrize("times", [60, 64, 65, 2000])
+def test_any_depth_gives_a_tree_or_an_error(opening: str, closing: str, times: int) -> None:
+    leaf = "<mi>" + "{x^{" * 31 + "y" + "}}" * 31 + "</mi>"
+    with contextlib.suppress(LatexError):
+        read_mathml(HEAD + opening * times + leaf + closing * times + "</math>", "test")

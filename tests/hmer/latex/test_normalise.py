@@ -97,6 +97,10 @@ def test_hostile_depth_ends_quickly(text: str) -> None:
 def test_absurd_length_is_refused() -> None:
     with pytest.raises(LatexError, match="20001 characters"):
         normalise("x" * 20_001)
+    with pytest.raises(LatexError, match="caption of over 20000 characters"):
+        normalise("x^2" * 6_000)
+    longest = normalise("x" * 10_000)
+    assert normalise(" ".join(longest)) == longest
 
 
 @pytest.mark.crohme

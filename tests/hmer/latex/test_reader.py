@@ -71,6 +71,15 @@ from hmer.latex.serialise import serialise
         (r"\overline{x y} \hat z", r"\overline { x y } \hat { z }"),
         (r"\mathbb R", r"\mathbb { R }"),
         (r"\$ W", r"\$ W"),
+        # Commands glued to the letters after them.
+        (r"P\gtp+\frac{aq}{1-q}", r"P > p + \frac { a q } { 1 - q }"),
+        (r"R_g\ltq^{-1}\ltl_0", "R _ { g } < q ^ { - 1 } < l _ { 0 }"),
+        (r"a\gtsin x", r"a > \sin x"),
+        (r"\alphab\timesxy\intf", r"\alpha b \times x y \int f"),
+        (r"\infty\gtrsim\neg\top\leqq", r"\infty \gtrsim \neg \top \leqq"),
+        (r"\lefty\fracx", r"\lefty \fracx"),
+        # A root in two lines.
+        (r"\frac {a \vtop {\hbox {\sqrt {}} \hbox {3}}} {4}", r"\frac { a \sqrt { 3 } } { 4 }"),
     ],
 )
 def test_readings(latex: str, caption: str) -> None:
@@ -96,6 +105,9 @@ def test_readings(latex: str, caption: str) -> None:
         (r"\begin{matrix} 1 \end{matrix}", "environments"),
         (r"a \\ b", "environments"),
         ("x \\", "backslash"),
+        (r"\vtop{\hbox{a}\hbox{b}}", "several lines"),
+        (r"\vtop{\hbox{\sqrt{}}}", "several lines"),
+        (r"\vtop{}", "several lines"),
     ],
 )
 def test_refusals(latex: str, message: str) -> None:

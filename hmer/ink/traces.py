@@ -1,0 +1,191 @@
+"""The traces of InkML: the format that each is written in, and views of traces and groups.
+
+After the W3C's Recommendation (2011): contexts and formats (3.2, 4), groups and views (5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from xml.etree.ElementTree import Element
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hmer.errors import InkError
+from hmer.ink.markup import local
+from hmer.ink.points import Format, read_points
+
+_XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
+_MAX_VIEWS = 50_000
+_MAX_DEPTH = 64
+_MAX_SETTINGS = 4
+_SETTING = ("context", "inkSource", "traceFormat")
+
+Part = tuple[Element, int, int | None]
+"""A trace, its first point and the one after its last, counted from 0; None: up to the end."""
+
+
+class Traces:
+    """The traces of an `<ink>` element, with their formats and their views."""
+
+    def __init__(self, root: Element, name: str) -> None:
+        self.root = root
+        self.name = name
+        self._ids: dict[str, Element] = {}
+        self._sources: dict[Element, Element] = {}
+        self._known: dict[tuple[str | None, Element | None], Format] = {}
+        self._budget = _MAX_VIEWS
+        named: dict[str, Element] = {}
+        for element in root.iter():
+            if identifier := element.get("id") or element.get(_XML_ID):
+                # CROHME gives traces and groups the same names.
+                (self._ids if local(element) == "trace" else named).setdefault(identifier, element)
+            if local(element) == "inkSource":
+                self._sources |= dict.fromkeys(element, element)
+        self._ids = named | self._ids
+        self._all = {self._format(e) for e in root.iter() if local(e) == "traceFormat"}
+
+    def walk(self) -> Iterator[tuple[Element, NDArray[np.float64], bool]]:
+        """Each written trace, its points (n, 2), and whether it stands in `definitions`.
+
+        In document order; hovering (`penUp`) and traces without points are left out.
+
+        Raises:
+            InkError: a trace cannot be read.
+        """
+        current: Element | None = None
+        for child in self.root:
+            if local(child) in _SETTING:
+                current = child  # streaming: holds for what follows
+                continue
+            stack: list[tuple[Element, str | None, bool]] = [(child, None, False)]
+            while stack:
+                element, context, defined = stack.pop()
+                context = element.get("contextRef") or context
+                if local(element) == "trace":
+                    if (element.get("type") or "").strip().lower() == "penup":
+                        continue
+                    form = self._format_of(context, current)
+                    points = read_points(element.text or "", form, self.name)
+                    if len(points):
+                        yield element, points, defined
+                    continue
+                defined = defined or local(element) == "definitions"
+                stack.extend((inner, context, defined) for inner in reversed(element))
+
+    def prior(self, trace: Element) -> Element | None:
+        """The trace that this one goes on with."""
+        goes_on = (trace.get("continuation") or "") in ("middle", "end")
+        return self._named(trace.get("priorRef")) if goes_on else None
+
+    def parts(self, element: Element) -> list[Part]:
+        """The traces of a trace, `traceView` or `traceGroup`; none where a view names nothing.
+
+        Raises:
+            InkError: a view's range is none, or views of views never end.
+        """
+        return self._part(element, (), (), 0)
+
+    def _named(self, reference: str | None) -> Element | None:
+        reference = (reference or "").strip()
+        return self._ids.get(reference, self._ids.get(reference.removeprefix("#")))
+
+    def _viewed(self, view: Element, depth: int) -> list[Part]:
+        target = self._named(view.get("traceDataRef"))
+        if target is None:
+            return []
+        return self._part(target, self._range(view, "from"), self._range(view, "to"), depth)
+
+    def _range(self, view: Element, side: str) -> tuple[int, ...]:
+        text = (view.get(side) or "").replace(" ", "")
+        if text and not re.fullmatch(r"[1-9][0-9]{0,8}(:[1-9][0-9]{0,8})*", text):
+            raise InkError(f"{self.name}: a traceView has {side}={text[:20]!r}, no number from 1")
+        return tuple(int(number) for number in text.split(":")) if text else ()
+
+    def _part(
+        self, element: Element, first: Sequence[int], last: Sequence[int], depth: int
+    ) -> list[Part]:
+        """A piece of a trace or group; `first` and `last` are ways down the tree, from 1."""
+        self._budget -= 1
+        if self._budget < 0 or depth > _MAX_DEPTH:
+            raise InkError(f"{self.name}: its views never end, or name over {_MAX_VIEWS} traces")
+        kind = local(element)
+        if kind == "trace":
+            return [(element, first[0] - 1 if first else 0, last[0] if last else None)]
+        if kind == "traceView":
+            return self._viewed(element, depth + 1)
+        children = [c for c in element if local(c) in ("trace", "traceGroup", "traceView")]
+        found: list[Part] = []
+        for number, child in enumerate(children, 1):
+            if (not first or number >= first[0]) and (not last or number <= last[0]):
+                begin = first[1:] if first and number == first[0] else ()
+                end = last[1:] if last and number == last[0] else ()
+                found += self._part(child, begin, end, depth + 1)
+        return found
+
+    def _format_of(self, reference: str | None, current: Element | None) -> Format:
+        """The format of a trace: of the context it names, else of the last one set, else the only.
+
+        Raises:
+            InkError: there is no telling, or the format has no X and Y.
+        """
+        key = reference, current
+        if key not in self._known:
+            context = current if reference is None else self._named(reference)
+            if context is None and reference is not None and len(self._all) > 1:
+                raise InkError(
+                    f"{self.name}: a trace names the context {reference[:40]!r}, which is not "
+                    "there, and the formats differ; write the ink again"
+                )
+            # Without a word InkML means X Y; most writers mean the one format that they give.
+            several = len(self._all) > 1
+            only = Format(guessed=several) if several or not self._all else next(iter(self._all))
+            self._known[key] = self._resolve(context, 0) or only
+        form = self._known[key]
+        if form.x < 0 or form.y < 0:
+            raise InkError(f"{self.name}: the trace format has no X and Y channels")
+        return form
+
+    def _resolve(self, setting: Element | None, depth: int) -> Format | None:
+        """The format that a context, source or format sets, by way of what it names."""
+        if setting is None or depth > _MAX_DEPTH:
+            return None
+        if local(setting) == "traceFormat":
+            return self._format(setting)
+        inner = [child for child in setting if local(child) in _SETTING]
+        for kind in ("traceFormatRef", "inkSourceRef", "contextRef"):
+            named = self._named(setting.get(kind))
+            inner += [named] if named is not None and local(named) in _SETTING else []
+        found = (self._resolve(element, depth + 1) for element in inner[:_MAX_SETTINGS])
+        return next((form for form in found if form), None)
+
+    def _format(self, element: Element) -> Format:
+        channels = [e for e in element.iter() if local(e) == "channel"]
+        apart = {c for e in element if local(e) == "intermittentChannels" for c in e}
+        regular = [channel for channel in channels if channel not in apart]
+        if not channels:
+            return Format()
+        names = [(channel.get("name") or "").strip().upper() for channel in regular]
+        x, y = (names.index(axis) if axis in names else -1 for axis in "XY")
+        down, right = (
+            -1.0 if at >= 0 and (regular[at].get("orientation") or "").strip() == "-ve" else 1.0
+            for at in (y, x)
+        )
+        scale = right, down * _aspect(self._sources.get(element))
+        return Format(x, y, len(regular), len(channels), scale)
+
+
+def _aspect(source: Element | None) -> float:
+    """Resolution of x over that of y, where a device has them differ (as in Office's ink)."""
+    values: dict[str, tuple[float, str]] = {}
+    for entry in source.iter() if source is not None else ():
+        if local(entry) == "channelProperty" and entry.get("name") == "resolution":
+            try:
+                value = float(entry.get("value") or "")
+            except ValueError:
+                continue
+            values[(entry.get("channel") or "").upper()] = value, entry.get("units") or ""
+    (x, unit), (y, other) = (values.get(axis, (1.0, "")) for axis in "XY")
+    sound = unit == other and x > 0 and y > 0 and 0.1 < x / y < 10
+    return x / y if sound else 1.0

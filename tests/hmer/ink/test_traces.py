@@ -1,0 +1,148 @@
+"""Formats, contexts, groups and views."""
+
+from __future__ import annotations
+
+import pytest
+
+from hmer.errors import InkError
+from hmer.ink.inkml import read_inkml
+
+XY = '<traceFormat{0}><channel name="X"/><channel name="Y"/></traceFormat>'
+TYX = '<traceFormat{0}><channel name="T"/><channel name="Y"/><channel name="X"/></traceFormat>'
+NAMED = TYX.format(" id='f'")
+TWO = (
+    f'<context xml:id="a">{XY.format("")}</context>'
+    f'<context id="b"><inkSource>{TYX.format("")}</inkSource></context>'
+)
+
+
+def strokes(body: str) -> list[list[list[float]]]:
+    return [
+        stroke.tolist() for stroke in read_inkml(f"<ink>{body}</ink>".encode(), "a").ink.strokes
+    ]
+
+
+ONE_TWO = [[[1.0, 2.0]]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'<definitions>{TWO}</definitions><trace contextRef="#b">7 2 1</trace>',
+        f'<definitions>{TWO}</definitions><trace contextRef="a">1 2</trace>',
+        f'<definitions>{TWO}</definitions><traceGroup contextRef="#b"><traceGroup>'
+        "<trace>7 2 1</trace></traceGroup></traceGroup>",
+        f'<definitions>{TWO}</definitions><traceGroup contextRef="#b">'
+        '<trace contextRef="#a">1 2</trace></traceGroup>',
+        f"<definitions>{TWO}</definitions><trace>1 2</trace>",  # InkML's default
+        f'<definitions>{TWO}</definitions><context contextRef="#b"/><trace>7 2 1</trace>',
+        f"<definitions>{XY.format('')}</definitions>{TYX.format('')}<trace>7 2 1</trace>",
+        f'<definitions>{NAMED}<context id="c" '
+        f'traceFormatRef="#f"/>{XY.format("")}</definitions><trace contextRef="#c">7 2 1</trace>',
+        f'<definitions><inkSource id="s">{TYX.format("")}</inkSource>{XY.format("")}'
+        '<context id="c" inkSourceRef="#s"/></definitions><trace contextRef="#c">7 2 1</trace>',
+        f'<definitions><context id="c">{TYX.format("")}</context></definitions>'
+        "<trace>7 2 1</trace>",
+        f'<definitions><context id="c">{TYX.format("")}</context></definitions>'
+        '<trace contextRef="#gone">7 2 1</trace>',
+        f"<trace>7 2 1</trace>{TYX.format('')}",
+        '<traceFormat><regularChannels><channel name="y"/><channel name="x"/></regularChannels>'
+        '<intermittentChannels><channel name="B"/></intermittentChannels></traceFormat>'
+        "<trace>2 1</trace>",
+    ],
+)  # fmt: skip
+def test_each_trace_is_read_by_its_own_format(body: str) -> None:
+    assert strokes(body) == ONE_TWO
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            f'<definitions>{TWO}</definitions><trace contextRef="#c">1 2</trace>',
+            "names the context",
+        ),
+        (f"<definitions>{TWO}</definitions><trace>7 2 1</trace>", "several trace formats"),
+        ('<traceFormat><channel name="X"/></traceFormat><trace>1 2</trace>', "X and Y"),
+        (f"{TYX.format('')}<trace>7 2 1, 2 1</trace>", "2 values"),
+        ('<trace id="t">1 2</trace><traceView traceDataRef="t" from="x"/>', "from="),
+        (
+            '<traceGroup id="g"><trace>1 2</trace><traceView traceDataRef="g"/></traceGroup>',
+            "never end",
+        ),
+        (
+            "".join(
+                f'<traceGroup id="g{n}">'
+                + f'<traceView traceDataRef="g{n + 1}"/>' * 8
+                + "</traceGroup>"
+                for n in range(12)
+            )
+            + '<trace id="g12">1 2</trace>',
+            "never end",
+        ),
+    ],
+)
+def test_what_cannot_be_told_is_refused(body: str, reason: str) -> None:
+    with pytest.raises(InkError, match=reason):
+        strokes(body)
+
+
+def test_axes_may_point_the_other_way_and_differ_in_scale() -> None:
+    up = XY.format("").replace('"Y"', '"Y" orientation="-ve"')
+    assert strokes(f"{up}<trace>1 2, 3 5</trace>") == [[[1, -2], [3, -5]]]
+    left = XY.format("").replace('"X"', '"X" orientation="-ve"')
+    assert strokes(f"{left}<trace>1 2</trace>") == [[[-1, 2]]]
+    given = '<channelProperty channel="{}" name="resolution" value="{}" units="1/cm"/>'
+    source = f"<inkSource>{XY.format('')}<channelProperties>{given.format('X', 100)}"
+    fine = f"{source}{given.format('Y', 200)}</channelProperties></inkSource>"
+    assert strokes(f"{fine}<trace>1 4</trace>") == ONE_TWO
+    odd = f"{source}{given.format('Y', 0)}</channelProperties></inkSource>"
+    assert strokes(f"{odd}<trace>1 2</trace>") == ONE_TWO
+
+
+def test_a_pen_in_the_air_writes_nothing() -> None:
+    body = "".join(
+        f'<trace type="{kind}">{number} 0</trace>'
+        for number, kind in enumerate(("penDown", "penUp", "indeterminate", "PenUp"))
+    )
+    assert strokes(body) == [[[0, 0]], [[2, 0]]]
+
+
+THREE = '<trace id="t">1 1, 2 2, 3 3, 4 4</trace><trace id="u">5 5, 6 6</trace>'
+
+
+@pytest.mark.parametrize(
+    ("views", "found"),
+    [
+        ("", []),
+        ('<traceView traceDataRef="#u"/>', [[5, 6]]),
+        ('<traceView traceDataRef="#t"/><traceView traceDataRef="t"/>', [[1, 2, 3, 4]]),
+        ('<traceView traceDataRef="#t" from="2" to="3"/>', [[2, 3]]),
+        (
+            '<traceView traceDataRef="#t" to="1"/><traceView traceDataRef="#t" from="4"/>',
+            [[1], [4]],
+        ),
+        (
+            '<traceView traceDataRef="#t" to="3"/><traceView traceDataRef="#t" from="2"/>',
+            [[1, 2, 3, 4]],
+        ),
+        ('<traceView traceDataRef="#g"/>', [[1, 2, 3, 4], [5, 6]]),
+        ('<traceView traceDataRef="#g" from="2"/>', [[5, 6]]),
+        ('<traceView traceDataRef="#g" from="1:3" to="2:1"/>', [[3, 4], [5]]),
+        ('<traceView traceDataRef="#v"/>', [[5, 6]]),
+    ],
+)
+def test_definitions_are_ink_where_a_view_names_them(views: str, found: list[list[float]]) -> None:
+    named = '<traceView id="v" traceDataRef="#u"/>'
+    body = f'<definitions><traceGroup id="g">{THREE}</traceGroup>{named}</definitions>'
+    lines = strokes(f"{body}<trace>9 9</trace><traceGroup>{views}</traceGroup>")
+    assert lines == [[[x, x] for x in line] for line in found] + [[[9, 9]]]
+
+
+def test_a_continued_trace_is_one_stroke() -> None:
+    body = (
+        '<trace id="a" continuation="begin">1 1</trace><trace>7 7</trace>'
+        '<trace id="b" continuation="middle" priorRef="#a">2 2</trace>'
+        '<trace continuation="end" priorRef="#b">3 3</trace>'
+    )
+    assert strokes(body) == [[[1, 1], [2, 2], [3, 3]], [[7, 7]]]
