@@ -21,7 +21,7 @@ from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.linear import use_fast_linear
 from hmer.decoding.step import MemoryStep
-from hmer.errors import HmerError, InkError
+from hmer.errors import InkError, LatexError
 from hmer.export.runtime import is_exported, load_exported
 from hmer.ink.fit import fit_picture
 from hmer.ink.inkml import read_inkml
@@ -31,6 +31,7 @@ from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.grammar import caption_grammar
+from hmer.latex.parse import parse
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.interface import Encoded, Recogniser
 from hmer.models.saved import load_recogniser
@@ -58,7 +59,7 @@ class Recognition:
     confidence: float
     """Probability of the whole expression, in [0, 1]."""
     alternatives: tuple[tuple[tuple[str, ...], float], ...]
-    """Further readings with their confidence, best first."""
+    """Further readings that are LaTeX, with their confidence, the most probable first."""
     image: NDArray[np.uint8]
     """(H, W), ink 255 on 0: the picture at the recogniser's scale."""
     spatial_attention: NDArray[np.float32] | None
@@ -231,7 +232,9 @@ class Recognizer:
         return Recognition(
             tokens=self._words(best),
             confidence=best.confidence,
-            alternatives=tuple((self._words(o), o.confidence) for o in others),
+            alternatives=tuple(
+                (words, o.confidence) for o in others if _parses(words := self._words(o))
+            ),
             image=image,
             spatial_attention=None
             if spatial is None
@@ -243,3 +246,11 @@ class Recognizer:
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))
+
+
+def _parses(tokens: tuple[str, ...]) -> bool:
+    try:
+        parse(tokens)
+    except LatexError:
+        return False
+    return True

@@ -11,7 +11,7 @@ from hmer.ink.deskew import straighten
 from hmer.ink.picture import Grey
 from hmer.ink.render import MAX_PIXELS, RenderConfig
 
-_FINE = 3  # pixels, per pixel of the result, at which lines are widened and thinned
+_FINE = 3.0  # pixels, per pixel of the result or of the pen, at which lines are drawn anew
 _SAME_PEN = 0.15  # of its width, by which the pen may differ from the one wanted
 
 
@@ -29,7 +29,8 @@ def fit_picture(image: Grey, style: RenderConfig, *, deskew: bool = True) -> Gre
         InkError: there is no ink, or the result would have more than `MAX_PIXELS`.
     """
     image = straighten(image) if deskew else image
-    scale = style.unit / picture_unit(image)
+    unit, pen = picture_unit(image), pen_width(image)
+    scale = style.unit / unit
     height, width = (max(1, round(side * scale)) for side in image.shape)
     border = round(style.margin * style.unit)
     if (width + 2 * border) * (height + 2 * border) > MAX_PIXELS:
@@ -37,10 +38,12 @@ def fit_picture(image: Grey, style: RenderConfig, *, deskew: bool = True) -> Gre
             f"the picture is {width} x {height} pixels at {style.unit:g} pixels per symbol: the "
             "symbols are too small for it; take a picture of one expression only"
         )
-    # Room for what the pen adds.
-    room = -(-border // 2)
-    fine = _resized(image, width * _FINE, height * _FINE)
-    drawn = _with_pen(np.pad(fine, room * _FINE), style.pen * style.unit * _FINE)
+    # Lines are drawn anew where they are some pixels wide, before a reduction makes them faint.
+    fine = max(_FINE * scale, min(1.0, _FINE / max(pen, 1.0)))
+    room = -(-border // 2)  # for what the pen adds
+    work = _resized(image, *(max(1, round(side * fine)) for side in image.shape[::-1]))
+    work = np.pad(work, round(room * fine / scale))
+    drawn = _with_pen(work, pen * fine, style.pen * unit * fine)
     return np.pad(_resized(drawn, width + 2 * room, height + 2 * room), border - room)
 
 
@@ -50,10 +53,9 @@ def _resized(image: Grey, width: int, height: int) -> Grey:
     return np.asarray(picture)
 
 
-def _with_pen(image: Grey, wanted: float) -> Grey:
-    """The image with its lines made as wide as wanted, in pixels."""
-    width = pen_width(image)
-    if not width or abs(width - wanted) < _SAME_PEN * wanted:
+def _with_pen(image: Grey, width: float, wanted: float) -> Grey:
+    """The image with its lines, of this width in pixels, made as wide as wanted."""
+    if abs(width - wanted) < _SAME_PEN * wanted:
         return image
     reach = abs(wanted - width) / 2
     change = np.maximum if wanted > width else np.minimum

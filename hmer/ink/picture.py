@@ -99,6 +99,12 @@ def _hue(colours: NDArray[np.float32]) -> Levels:
 def _separate(grey: Levels, name: str) -> Grey | None:
     """What on a grey picture (H, W; 0 to 255) is ink, cut out; None where nothing is."""
     page = _page(grey)
+    found = None if page is None else _separate_on(grey, page, name)
+    return found if found is not None else _separate_on(grey, None, name)
+
+
+def _separate_on(grey: Levels, page: Mask | None, name: str) -> Grey | None:
+    """`_separate` on this part of the picture, None for all of it."""
     paper = _paper(grey, page)
     # Both directions by the same measure: on paper near white, brighter grain is no contrast.
     away = (grey - paper) / np.maximum(paper, 255.0 - paper)
@@ -184,25 +190,23 @@ def _page(grey: Levels) -> Mask | None:
         return None
     small = _tiles(grey, tile)
     bright = small > 255 * _otsu(small / 255)
-    if not 0.1 <= bright.mean() <= 0.97:
+    parts = components(~bright)
+    beside = parts.mask(_edges(parts))
+    if bright.all() or not beside.any() or beside.mean() > 0.9:
         return None
-    gap = float(small[bright].mean() - small[~bright].mean())
-    border = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]])
-    where = np.argwhere(bright)
+    gap = float(small[bright].mean() - small[beside].mean())
+    where = np.argwhere(~beside)
     (top, left), (bottom, right) = where.min(axis=0), where.max(axis=0) + 1
     solid = len(where) / ((bottom - top) * (right - left))
     # The edge of a page is sharp, that of a shadow is not; strokes do not fill their box.
-    steps = np.concatenate(
-        [np.abs(np.diff(small, axis=axis))[np.diff(bright, axis=axis)].ravel() for axis in (0, 1)]
-    )
-    sharp = len(steps) > 0 and float(np.median(steps)) > gap / 2
-    if gap < _DESK or border.mean() > 0.75 or solid < 0.6 or not sharp:
+    steps = [np.abs(np.diff(small, axis=i))[np.diff(beside, axis=i)] for i in (0, 1)]
+    sharp = float(np.median(np.concatenate(steps))) > gap / 2
+    if gap < _DESK or solid < 0.6 or not sharp:
         return None
-    # Half-covered tiles, and the page's own rim, are left out; ink does not darken a whole tile.
-    closed = Image.fromarray(np.uint8(bright) * 255).filter(ImageFilter.MedianFilter(3))
-    inner = np.asarray(closed.filter(ImageFilter.MinFilter(3))) > 0
+    # Tiles that are half covered, and the page's own rim, are left out.
+    inner = np.asarray(Image.fromarray(np.uint8(~beside) * 255).filter(ImageFilter.MinFilter(3)))
     full = np.zeros(grey.shape, bool)
-    spread = np.repeat(np.repeat(inner, tile, axis=0), tile, axis=1)
+    spread = np.repeat(np.repeat(inner > 0, tile, axis=0), tile, axis=1)
     full[: spread.shape[0], : spread.shape[1]] = spread
     return full if full.any() else None
 
@@ -232,7 +236,7 @@ def _paper(grey: Levels, page: Mask | None) -> Levels:
     return np.asarray(full, np.float32)
 
 
-def _otsu(values: Levels) -> float:
+def _otsu(values: NDArray[np.floating]) -> float:
     """The threshold that parts the values best (Otsu 1979: largest between-class variance)."""
     counts, edges = np.histogram(values, bins=256, range=(0.0, 1.0))
     centres = (edges[:-1] + edges[1:]) / 2

@@ -156,7 +156,7 @@ def _levels(values: NDArray[np.generic]) -> NDArray[np.uint8]:
         low, high = 0.0, 1.0
     elif low >= 0 and high <= 255:
         low, high = 0.0, 255.0
-    return np.uint8((numbers - low) / max(high - low, 1e-9) * 255)
+    return np.asarray((numbers - low) / max(high - low, 1e-9) * 255, np.uint8)
 
 
 def _filled(picture: Image.Image) -> Image.Image:

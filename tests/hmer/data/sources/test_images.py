@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from hmer.data.sources.base import Rejected, Setting, SourceItem
 from hmer.data.sources.images import ImagesConfig
 from hmer.errors import ArchiveError, HmerError
+from hmer.ink.blobs import picture_unit
 from hmer.ink.deskew import skew
-from hmer.ink.picture import picture_unit
 from hmer.ink.render import RenderConfig
 
 Draw = Callable[..., bytes]
