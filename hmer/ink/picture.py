@@ -24,6 +24,7 @@ _NOISE = 4.0  # standard deviations of the paper's grain above which a pixel may
 _PEAK = 0.6  # of the usual ink's contrast, which some pixel of whatever is ink reaches
 _CROWDED = 0.6  # share of "ink" above which it is texture
 _SPECK = 0.12  # share of the symbol size below which a blob is dirt
+_DARK = 64.0  # grey level below which paper is a board, or a screen in dark mode
 _DESK = 60.0  # grey levels between a page and the desk it lies on
 _READY = 0.6  # share of pixels that are exactly 0 in an image of ink on nothing
 
@@ -106,8 +107,11 @@ def _separate(grey: Levels, name: str) -> Grey | None:
 def _separate_on(grey: Levels, page: Mask | None, name: str) -> Grey | None:
     """`_separate` on this part of the picture, None for all of it."""
     paper = _paper(grey, page)
-    # Both directions by the same measure: on paper near white, brighter grain is no contrast.
-    away = (grey - paper) / np.maximum(paper, 255.0 - paper)
+    # Both directions by the same measure: on paper near white, brighter grain is no contrast. In
+    # the shade ink is darker in the same proportion; on a dark ground light adds less.
+    usual = float(np.median(paper))
+    light = paper / usual if usual > _DARK else np.ones_like(paper)
+    away = (grey - paper) / np.maximum(light * max(usual, 255.0 - usual), 1.0)
     if page is not None:
         away[~page] = 0.0
     grain = 1.4826 * float(np.median(np.abs(away if page is None else away[page])))

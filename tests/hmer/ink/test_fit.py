@@ -45,9 +45,9 @@ def test_whatever_the_pen_it_looks_rendered(unit: float, pen: float) -> None:
     assert np.abs(np.subtract(found.shape, wanted.shape)).max() <= 0.12 * max(wanted.shape)
     border = round(unit * 0.5) - max(2, round(0.1 * unit))
     assert found[:border].max() == found[:, :border].max() == 0
-    assert pen_width(found) == pytest.approx(pen_width(wanted), rel=0.3)
+    assert pen_width(found) == pytest.approx(pen_width(wanted), rel=0.35)
     # Dark enough: thin lines do not become faint.
-    assert found.sum() == pytest.approx(wanted.sum(), rel=0.3)
+    assert found.sum() == pytest.approx(wanted.sum(), rel=0.35)
 
 
 def test_microscopic_writing_cannot_be_blown_up() -> None:
