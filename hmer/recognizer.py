@@ -8,11 +8,11 @@
 from __future__ import annotations
 
 import copy
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -25,21 +25,25 @@ from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.linear import use_fast_linear
 from hmer.decoding.step import MemoryStep
-from hmer.errors import HmerError, InkError
+from hmer.errors import InkError, LatexError
 from hmer.export.runtime import is_exported, load_exported
+from hmer.ink.fit import fit_picture
 from hmer.ink.inkml import read_inkml
-from hmer.ink.picture import FORMATS, MAX_SOURCE_PIXELS, load_picture, rescale_picture
+from hmer.ink.picture import BlankError, load_picture
+from hmer.ink.raster import content, looks_like_xml
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.grammar import caption_grammar
+from hmer.latex.parse import parse
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.cells import INK_THRESHOLD
 from hmer.models.interface import Encoded, Recogniser
 from hmer.models.saved import load_recogniser
 
-Source = str | Path | bytes | NDArray[np.uint8] | Ink
-"""A file (picture or InkML), the bytes of a picture, a prepared image, or ink in any unit."""
+Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.generic] | Ink
+"""A file (picture or InkML) by its name, content or open; a Pillow image; an array of a picture,
+ink dark on bright or bright on dark (`hmer.ink.raster.from_array`); or ink in any unit."""
 
 SHIPPED = Path(__file__).parent / "shipped/"  # the slash keeps it out of the stages' dependencies
 """Folder of the recogniser that comes with the package; MODEL_CARD.md says what it can do."""
@@ -47,9 +51,6 @@ SHIPPED = Path(__file__).parent / "shipped/"  # the slash keeps it out of the st
 PAPER = 32
 """Pixels of blank paper to the right of and below an image, whatever the batch: as far as a cell
 sees. With less, the reading would depend on what else is in the batch."""
-
-_EVEN = 8
-"""Grey levels by which blank paper may differ, from its compression say."""
 
 _INK_CELL = 8
 """Pixels: the length of ink is measured by the cells of this side that it passes."""
@@ -71,7 +72,7 @@ class Recognition:
     confidence: float
     """Probability of the whole expression, in [0, 1]."""
     alternatives: tuple[tuple[tuple[str, ...], float], ...]
-    """Further readings with their confidence, best first."""
+    """Further readings that are LaTeX, with their confidence, the most probable first."""
     image: NDArray[np.uint8]
     """(H, W), ink 255 on 0: the picture at the recogniser's scale."""
     spatial_attention: NDArray[np.float32] | None
@@ -83,6 +84,10 @@ class Recognition:
     def latex(self) -> str:
         """The tokens, separated by blanks."""
         return " ".join(self.tokens)
+
+
+class SourceError(InkError, TypeError):
+    """Something that is no source."""
 
 
 class Recognizer:
@@ -125,26 +130,41 @@ class Recognizer:
             HmerError: it cannot be read, holds no ink, or is too large.
         """
         if isinstance(source, str | Path):
-            path = Path(source)
-            if not path.is_file():
-                raise HmerError(f"{path}: no such file; check the path")
-            try:
-                if path.suffix.lower() == ".inkml":
-                    return self.prepare(read_inkml(path.read_bytes(), str(path)).ink)
-                return self.prepare(load_picture(path))
-            except OSError as error:
-                raise InkError(f"{path}: cannot be opened ({error.strerror})") from None
-            except InkError as error:
-                if str(path) in str(error):
-                    raise
-                raise InkError(f"{path}: {error}") from None
-        if isinstance(source, bytes):
-            source = load_picture(source)
+            return self._prepared(content(Path(source)), str(source))
+        if isinstance(source, bytes | bytearray | memoryview):
+            return self._prepared(bytes(source), "picture")
+        if isinstance(source, Image.Image | np.ndarray):
+            return self._at_scale(load_picture(source))
         if isinstance(source, Ink):
-            style = self.render
+            return self._at_scale(source)
+        if hasattr(source, "read"):
+            data, name = source.read(), str(getattr(source, "name", "file"))
+            if isinstance(data, bytes):
+                return self._prepared(data, name)
+            raise SourceError(f"{name}: opened as text; open it in binary mode, 'rb'")
+        raise SourceError(
+            f"a {type(source).__name__} cannot be read; give a file's name, its bytes, an open "
+            "file, a PIL.Image, an array of a picture, or Ink"
+        )
+
+    def _prepared(self, data: bytes, name: str) -> NDArray[np.uint8]:
+        """A file's content at scale: what it is, it says itself, whatever its name."""
+        try:
+            if looks_like_xml(data):
+                return self._at_scale(read_inkml(data, name).ink)
+            return self._at_scale(load_picture(data, name))
+        except InkError as error:
+            if name in str(error):
+                raise
+            raise type(error)(f"{name}: {error}") from None
+
+    def _at_scale(self, source: NDArray[np.uint8] | Ink) -> NDArray[np.uint8]:
+        """Ink, or ink on nothing."""
+        style = self.render
+        if isinstance(source, Ink):
             image = render(normalise(source), style.unit, style.pen, style.margin).image
         else:
-            image = rescale_picture(source, self.render.unit, self.render.margin)
+            image = fit_picture(source, style)
         if image.size > MAX_PIXELS:
             raise InkError(
                 f"the expression is {image.shape[1]} x {image.shape[0]} pixels at the "
@@ -161,9 +181,7 @@ class Recognizer:
         """
         try:
             image = self.prepare(source)
-        except InkError:
-            if not is_blank(source):
-                raise
+        except BlankError:
             return Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
         return self.read([image], decoding, attention=attention)[0]
 
@@ -200,6 +218,8 @@ class Recognizer:
             limits=self._limits(batch),
             constraints=caption_grammar(words) if config.grammar else None,
         )  # fmt: skip
+        if not all(found):
+            raise HmerError("the model gives no reading at all: its weights are damaged")
         maps = self._attention(encoded, [row[0] for row in found]) if attention else None
         return [
             self._recognition(image, row, encoded, maps, index)
@@ -240,7 +260,9 @@ class Recognizer:
         return Recognition(
             tokens=self._words(best),
             confidence=best.confidence,
-            alternatives=tuple((self._words(o), o.confidence) for o in others),
+            alternatives=tuple(
+                (words, o.confidence) for o in others if _parses(words := self._words(o))
+            ),
             image=image,
             spatial_attention=None
             if spatial is None
@@ -254,18 +276,9 @@ class Recognizer:
         return tuple(self.vocabulary.decode(reading.tokens))
 
 
-def is_blank(source: Source) -> bool:
-    """Whether a picture is evenly grey: nothing was written, or scanned."""
-    if isinstance(source, np.ndarray):
-        return not source.any()
-    if isinstance(source, Ink):
-        return False
+def _parses(tokens: tuple[str, ...]) -> bool:
     try:
-        opened = io.BytesIO(source) if isinstance(source, bytes) else source
-        with Image.open(opened, formats=FORMATS) as picture:
-            if picture.width * picture.height > MAX_SOURCE_PIXELS:
-                return False
-            levels = np.asarray(picture.convert("L"), np.int16)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        parse(tokens)
+    except LatexError:
         return False
-    return bool(levels.size) and int(np.ptp(levels)) < _EVEN
+    return True

@@ -56,7 +56,7 @@ def search(
     constraints: tuple[Constraint, Constraint] | None = None,
     device: torch.device | None = None,
 ) -> list[list[Reading]]:
-    """The n-best readings of each input, best first.
+    """The n-best readings of each input: the one of the best score, the others by confidence.
 
     A left-to-right sequence starts with `sos` and stops with `eos`, a right-to-left one the other
     way round (BTTR). Both are searched in one batch; what one direction has found is then scored
@@ -88,7 +88,8 @@ def search(
     )
     if not config.both_directions:
         return [
-            [_reading(h.tokens, [h.log_probability], config.alpha) for h in row[0]] for row in found
+            _ranked([_reading(h.tokens, [h.log_probability], config.alpha) for h in row[0]])
+            for row in found
         ]
     known = [_opinions(*row) for row in found]
     _complete(known, step, ways, device)
@@ -99,7 +100,15 @@ def search(
         ]
         for row in known
     ]
-    return [sorted(row, key=lambda reading: -reading.score) for row in readings]
+    return [_ranked(row) for row in readings]
+
+
+def _ranked(readings: Sequence[Reading]) -> list[Reading]:
+    """The best by its score, which allows for length; the others by the confidence people see."""
+    best = max(readings, key=lambda reading: reading.score, default=None)
+    others = [reading for reading in readings if reading is not best]
+    others.sort(key=lambda reading: -reading.confidence)
+    return others if best is None else [best, *others]
 
 
 def _complete(

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hmer.ink.picture import Grey, picture_unit
+from hmer.ink.blobs import picture_unit
+from hmer.ink.picture import Grey
 
 MAX_ANGLE = 15.0
 """Degrees; what runs steeper was not meant to be level."""

@@ -1,157 +1,238 @@
-"""Pictures of handwriting - scans, photographs, screenshots - made to look like rendered ink."""
+"""Pictures of handwriting - scans, photographs, screenshots - as ink on nothing."""
 
 from __future__ import annotations
 
-import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter
 
 from hmer.errors import InkError
-from hmer.ink.components import component_boxes
-from hmer.ink.render import MAX_PIXELS
+from hmer.ink.components import Components, components
+from hmer.ink.raster import content, frames, from_array, plain
 from hmer.ink.scale import typical_size
 
 Grey = NDArray[np.uint8]
+Levels = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
-MAX_SOURCE_PIXELS = 2**27
-"""Pictures larger than this are not opened: 128 megapixels."""
-
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""File formats that are read. Others that Pillow knows run external programs or are obscure."""
-
-_MAX_SIDE = 2560  # larger pictures are shrunk: handwriting on them is still sharp
 _UNEVEN = 10.0  # grey levels between parts of the paper, above which light is levelled
 _FAINT = 0.12  # contrast below which there is no ink, only noise
+_NOISE = 4.0  # standard deviations of the paper's grain above which a pixel may be ink
+_PEAK = 0.6  # of the usual ink's contrast, which some pixel of whatever is ink reaches
 _CROWDED = 0.6  # share of "ink" above which it is texture
-_BLOB_TO_STROKE = 1.17  # blobs are whole symbols, with the pen's width: median on CROHME renderings
 _SPECK = 0.12  # share of the symbol size below which a blob is dirt
+_DARK = 64.0  # grey level below which paper is a board, or a screen in dark mode
+_DESK = 60.0  # grey levels between a page and the desk it lies on
+_READY = 0.6  # share of pixels that are exactly 0 in an image of ink on nothing
 
 
-def load_picture(source: Path | str | bytes) -> Grey:
+class BlankError(InkError):
+    """A picture on which nothing is written."""
+
+
+def load_picture(
+    source: Path | str | bytes | Image.Image | NDArray[np.generic], name: str = ""
+) -> Grey:
     """Read a picture as ink on nothing.
 
-    Turns it upright (EXIF), puts transparent parts on white, decides whether ink is darker or
-    brighter than paper, levels uneven light, and cuts away what surrounds the ink.
+    Turns it upright (EXIF), fills transparent parts, decides whether ink is darker or brighter
+    than paper, levels uneven light, and cuts away what surrounds the ink. Of several pages the
+    first with ink is read, and a warning tells that there are more.
 
     Args:
-        source: a file's path, or its content.
+        source: a file's path, or its content; a Pillow image; an array, see `raster.from_array`.
+        name: what to call it in messages; by default the path.
 
     Returns:
         uint8 (H, W), ink bright (255) on 0.
 
     Raises:
-        InkError: missing, not a picture, too large, or without ink.
+        BlankError: there is no ink.
+        InkError: missing, not a picture, too large, or full of "ink".
     """
-    name = "picture" if isinstance(source, bytes) else str(source)
-    grey = _open(source, name)
-    strength = _ink_strength(grey)
-    threshold = _otsu(strength)
-    inked = strength > threshold
-    if not inked.any() or float(np.median(strength[inked])) < _FAINT or inked.mean() > _CROWDED:
-        raise InkError(f"{name}: no ink found; take a sharper picture of the expression alone")
+    name = name or (str(source) if isinstance(source, str | Path) else "picture")
+    if isinstance(source, np.ndarray):
+        if _is_ready(source):
+            return np.asarray(source, np.uint8)
+        pages = iter([(from_array(source, name), 1)])
+    elif isinstance(source, Image.Image):
+        pages = iter([(plain(source, name), 1)])
+    else:
+        pages = frames(source if isinstance(source, bytes) else content(Path(source)), name)
+    for number, (page, count) in enumerate(pages, 1):
+        found = _ink(page, name)
+        if found is None:
+            continue
+        if count > 1:
+            warnings.warn(
+                f"{name}: picture {number} of {count} in the file is read, the others are not",
+                stacklevel=2,
+            )
+        return found
+    raise BlankError(f"{name}: no ink found; take a sharper picture of the expression alone")
+
+
+def _is_ready(image: NDArray[np.generic]) -> bool:
+    """Whether an array is ink on nothing already, as this module makes it."""
+    if image.ndim != 2 or image.dtype != np.uint8 or not image.size or image.max() < 255:
+        return False
+    return float((image == 0).mean()) >= _READY
+
+
+def _ink(page: Image.Image, name: str) -> Grey | None:
+    """The ink on a picture in L or RGB, None where there is none."""
+    found = _separate(np.asarray(page.convert("L"), np.float32), name)
+    if found is None and page.mode == "RGB":
+        found = _separate(_hue(np.asarray(page, np.float32)), name)
+    return found
+
+
+def _hue(colours: NDArray[np.float32]) -> Levels:
+    """The picture (H, W, 3) along the direction in which colours differ most from the paper's."""
+    away = (colours - np.median(colours, axis=(0, 1))).reshape(-1, 3)
+    _, axes = np.linalg.eigh(away.T @ away)
+    return np.asarray(127.5 + (away @ axes[:, -1]).reshape(colours.shape[:2]) / 2, np.float32)
+
+
+def _separate(grey: Levels, name: str) -> Grey | None:
+    """What on a grey picture (H, W; 0 to 255) is ink, cut out; None where nothing is."""
+    page = _page(grey)
+    found = None if page is None else _separate_on(grey, page, name)
+    return found if found is not None else _separate_on(grey, None, name)
+
+
+def _separate_on(grey: Levels, page: Mask | None, name: str) -> Grey | None:
+    """`_separate` on this part of the picture, None for all of it."""
+    paper = _paper(grey, page)
+    # Both directions by the same measure: on paper near white, brighter grain is no contrast. In
+    # the shade ink is darker in the same proportion; on a dark ground light adds less.
+    usual = float(np.median(paper))
+    light = paper / usual if usual > _DARK else np.ones_like(paper)
+    away = (grey - paper) / np.maximum(light * max(usual, 255.0 - usual), 1.0)
+    if page is not None:
+        away[~page] = 0.0
+    grain = 1.4826 * float(np.median(np.abs(away if page is None else away[page])))
+    floor = _NOISE * grain
+    darker, brighter = np.clip(-away, 0, 1), np.clip(away, 0, 1)
+    # Ink is few pixels that differ much; squaring keeps the noise of the paper out of it.
+    dark, bright = (float((side[side > floor] ** 2).sum()) for side in (darker, brighter))
+    strength = darker if dark >= bright else brighter
+    inked, full, threshold = _inked(strength, floor)
+    if full < _FAINT:
+        return None
+    if inked.mean() > _CROWDED:
+        raise InkError(
+            f"{name}: {inked.mean():.0%} of the picture would be ink; take one of the expression"
+        )
+    parts = components(inked)
+    kept = _writing(parts, strength, full)
     # Soft edges stay soft: half the threshold is paper, the usual ink is full.
-    low, full = threshold / 2, float(np.median(strength[inked]))
+    low = max(threshold / 2, min(floor, threshold))
     image = np.clip((strength - low) / max(full - low, 1e-6), 0, 1)
-    left, top, right, bottom = _extent(inked)
+    image[_grown(parts.mask(~kept))] = 0.0
+    boxes = parts.boxes[kept]
+    left, top = boxes[:, :2].min(axis=0).tolist()
+    right, bottom = boxes[:, 2:4].max(axis=0).tolist()
     cropped = image[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
     return np.asarray(np.rint(cropped * 255), np.uint8)
 
 
-def picture_unit(image: Grey) -> float:
-    """Pixels per typical symbol, from the connected components of a bright-on-black image.
-
-    The counterpart of `hmer.ink.scale.symbol_unit` where there are no strokes.
-
-    Raises:
-        InkError: there is no ink.
-    """
-    boxes = component_boxes(image > 127)
-    if not len(boxes):
-        raise InkError("a picture without ink has no size")
-    sizes = (boxes[:, 2:4] - boxes[:, :2]).astype(np.float64)
-    return max(typical_size(sizes) / _BLOB_TO_STROKE, 1.0)
+def _inked(strength: Levels, floor: float) -> tuple[Mask, float, float]:
+    """Which pixels are ink, the usual contrast of ink (0 for none), and the least."""
+    threshold = max(_otsu(strength), floor)
+    inked = strength > threshold
+    if not inked.any():
+        return inked, 0.0, threshold
+    return inked, float(np.median(strength[inked])), threshold
 
 
-def rescale_picture(image: Grey, unit: float, margin: float = 0.25) -> Grey:
-    """The image at `unit` pixels per typical symbol, with a blank border of `margin` units.
-
-    Raises:
-        InkError: there is no ink, or the result would have more than `MAX_PIXELS`.
-    """
-    scale = unit / picture_unit(image)
-    width, height = (max(1, round(side * scale)) for side in image.shape[::-1])
-    border = round(margin * unit)
-    if (width + 2 * border) * (height + 2 * border) > MAX_PIXELS:
-        raise InkError(
-            f"the picture is {width} x {height} pixels at {unit:g} pixels per symbol: the symbols "
-            "are too small for it; take a picture of one expression only"
-        )
-    # Antialiased by its support: a reduction averages all pixels it merges.
-    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-    return np.pad(np.asarray(resized), border)
+def _writing(parts: Components, strength: Levels, full: float) -> Mask:
+    """Which components are written (n,): neither grain of the paper, nor dirt, nor its edge."""
+    boxes = parts.boxes
+    sizes = boxes[:, 2:4] - boxes[:, :2]
+    kept = (parts.peaks(strength) >= _PEAK * full) & ~_edges(parts)
+    if kept.sum() > 1:
+        usual = sizes[kept & (boxes[:, 4] > 3)].astype(np.float64)
+        unit = typical_size(usual) if len(usual) else 0.0
+        clean = kept & (sizes.max(axis=1) >= _SPECK * unit)
+        kept = clean if unit > 8 and clean.any() else kept
+    return kept if kept.any() else np.ones(len(boxes), bool)
 
 
-def _open(source: Path | str | bytes, name: str) -> NDArray[np.float32]:
-    """The picture in grey, upright, (H, W) from 0 to 255, no side above `_MAX_SIDE`."""
-    try:
-        with Image.open(
-            io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
-        ) as picture:
-            if picture.width * picture.height > MAX_SOURCE_PIXELS:
-                raise InkError(f"{name}: {picture.width} x {picture.height} pixels; scale it down")
-            picture.draft(None, (_MAX_SIDE, _MAX_SIDE))
-            picture.load()
-            upright = ImageOps.exif_transpose(picture)
-    except FileNotFoundError:
-        raise InkError(f"{name}: no such file; check the path") from None
-    except InkError:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        reason = str(error).split(":")[0].split("<")[0].strip()
-        raise InkError(
-            f"{name}: not a readable picture ({reason}); save it as PNG or JPEG"
-        ) from error
-    grey = _to_grey(upright)
-    grey.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.BOX)
-    return np.asarray(grey, np.float32)
+def _edges(parts: Components) -> Mask:
+    """Which components are what lies beside the page: along a whole side, or over a corner."""
+    height, width = parts.shape
+    contact = np.zeros((len(parts.boxes), 4))
+    length = parts.ends - parts.starts
+    for side, runs, share in (
+        (0, parts.rows == 0, length / width),
+        (1, parts.rows == height - 1, length / width),
+        (2, parts.starts == 0, np.full(len(length), 1 / height)),
+        (3, parts.ends == width, np.full(len(length), 1 / height)),
+    ):
+        np.add.at(contact[:, side], parts.labels[runs], share[runs])
+    whole = (contact > 0.95).any(axis=1)
+    corner = (contact[:, :2].max(axis=1) > 0.08) & (contact[:, 2:].max(axis=1) > 0.08)
+    return np.asarray(whole | corner)
 
 
-def _to_grey(picture: Image.Image) -> Image.Image:
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
-        # Deep grey: spread what is there over 8 bits; converting would cut it off at 255.
-        values = np.nan_to_num(np.asarray(picture, np.float64))
-        low, high = float(values.min()), float(values.max())
-        return Image.fromarray(np.uint8((values - low) / max(high - low, 1e-9) * 255))
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        paper = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(paper, layer).convert("L")
-    return picture.convert("L")
+def _grown(mask: Mask) -> Mask:
+    """The mask and the pixels next to it."""
+    if not mask.any():
+        return mask
+    picture = Image.fromarray(np.uint8(mask) * 255).filter(ImageFilter.MaxFilter(5))
+    return np.asarray(picture) > 0
 
 
-def _ink_strength(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much each pixel differs from the paper, 0 to 1, in the direction that ink does."""
-    paper = _paper(grey)
-    darker = np.clip((paper - grey) / np.maximum(paper, 1.0), 0, 1)
-    brighter = np.clip((grey - paper) / np.maximum(255.0 - paper, 1.0), 0, 1)
-    # Ink is few pixels that differ much; squaring keeps the noise of the paper out of it.
-    chosen = darker if float((darker**2).sum()) >= float((brighter**2).sum()) else brighter
-    return np.asarray(chosen, np.float32)
+def _page(grey: Levels) -> Mask | None:
+    """The page (H, W) where a bright one lies on something dark, else None."""
+    tile = max(grey.shape) // 48
+    if tile < 4 or min(grey.shape) < 8 * tile:
+        return None
+    small = _tiles(grey, tile)
+    bright = small > 255 * _otsu(small / 255)
+    parts = components(~bright)
+    beside = parts.mask(_edges(parts))
+    if bright.all() or not beside.any() or beside.mean() > 0.9:
+        return None
+    gap = float(small[bright].mean() - small[beside].mean())
+    where = np.argwhere(~beside)
+    (top, left), (bottom, right) = where.min(axis=0), where.max(axis=0) + 1
+    solid = len(where) / ((bottom - top) * (right - left))
+    # The edge of a page is sharp, that of a shadow is not; strokes do not fill their box.
+    steps = [np.abs(np.diff(small, axis=i))[np.diff(beside, axis=i)] for i in (0, 1)]
+    sharp = float(np.median(np.concatenate(steps))) > gap / 2
+    if gap < _DESK or solid < 0.6 or not sharp:
+        return None
+    # Tiles that are half covered, and the page's own rim, are left out.
+    inner = np.asarray(Image.fromarray(np.uint8(~beside) * 255).filter(ImageFilter.MinFilter(3)))
+    full = np.zeros(grey.shape, bool)
+    spread = np.repeat(np.repeat(inner > 0, tile, axis=0), tile, axis=1)
+    full[: spread.shape[0], : spread.shape[1]] = spread
+    return full if full.any() else None
 
 
-def _paper(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The grey level of the paper at every pixel: one for all where light is even."""
-    level = np.full_like(grey, np.median(grey))
-    tile = max(grey.shape) // 24
-    if tile < 8:
-        return level
-    # The median of each tile, of all tiles around it: handwriting covers less than half of both.
+def _tiles(grey: Levels, tile: int) -> Levels:
+    """The median of each square of `tile` pixels."""
     rows, columns = (max(1, side // tile) for side in grey.shape)
     tiles = grey[: rows * tile, : columns * tile].reshape(rows, tile, columns, tile)
-    small = np.median(tiles, axis=(1, 3))
+    return np.asarray(np.median(tiles, axis=(1, 3)), np.float32)
+
+
+def _paper(grey: Levels, page: Mask | None) -> Levels:
+    """The grey level of the paper at every pixel: one for all where light is even."""
+    usual = float(np.median(grey if page is None else grey[page]))
+    level = np.full_like(grey, usual)
+    tile = min(max(grey.shape) // 24, *grey.shape)
+    if tile < 8:
+        return level
+    if page is not None:
+        grey = np.where(page, grey, np.float32(usual))
+    # The median of each tile, of all tiles around it: handwriting covers less than half of both.
+    small = _tiles(grey, tile)
     light = Image.fromarray(small.astype(np.uint8)).filter(ImageFilter.MedianFilter(5))
     if np.ptp(np.asarray(light)) < _UNEVEN:
         return level
@@ -159,9 +240,9 @@ def _paper(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(full, np.float32)
 
 
-def _otsu(strength: NDArray[np.float32]) -> float:
+def _otsu(values: NDArray[np.floating]) -> float:
     """The threshold that parts the values best (Otsu 1979: largest between-class variance)."""
-    counts, edges = np.histogram(strength, bins=256, range=(0.0, 1.0))
+    counts, edges = np.histogram(values, bins=256, range=(0.0, 1.0))
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts).astype(np.float64)
     total, mass = below[-1], np.cumsum(counts * centres)
@@ -172,15 +253,3 @@ def _otsu(strength: NDArray[np.float32]) -> float:
     gap = mass[valid] / below[valid] - (mass[-1] - mass[valid]) / above[valid]
     variance = below[valid] * above[valid] * gap**2
     return float(edges[1:][valid][variance.argmax()])
-
-
-def _extent(inked: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """The box around all ink but specks of dirt."""
-    boxes = component_boxes(inked)
-    sizes = boxes[:, 2:4] - boxes[:, :2]
-    unit = typical_size(sizes[boxes[:, 4] > 3].astype(np.float64)) if len(boxes) > 1 else 0.0
-    kept = boxes[sizes.max(axis=1) >= _SPECK * unit] if unit > 8 else boxes
-    kept = kept if len(kept) else boxes
-    left, top = kept[:, :2].min(axis=0).tolist()
-    right, bottom = kept[:, 2:4].max(axis=0).tolist()
-    return left, top, right, bottom

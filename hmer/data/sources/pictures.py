@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hmer.data.sources.base import Rejected, SourceItem
 from hmer.errors import InkError
-from hmer.ink.deskew import straighten
-from hmer.ink.picture import load_picture, rescale_picture
+from hmer.ink.fit import fit_picture
+from hmer.ink.picture import load_picture
 from hmer.ink.render import RenderConfig
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
@@ -48,10 +48,7 @@ class ReadPicture:
     def __call__(self) -> SourceItem | Rejected:
         """The labelled picture, or why it was refused."""
         try:
-            image = load_picture(self.data)
-            if self.deskew:
-                image = straighten(image)
-            image = rescale_picture(image, self.render.unit, self.render.margin)
+            image = fit_picture(load_picture(self.data), self.render, deskew=self.deskew)
         except InkError as error:
             reason = f"{self.file}: {str(error).removeprefix('picture: ')}"
             return Rejected(self.id, self.file, reason, self.split)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hmer.ink.components import component_boxes
+from hmer.ink.components import component_boxes, components
 
 
 def flooded(mask: np.ndarray) -> list[tuple[int, ...]]:
@@ -40,3 +40,17 @@ def test_agrees_on_a_larger_image(share: float) -> None:
 
 def test_nothing_has_no_components() -> None:
     assert component_boxes(np.zeros((4, 5), bool)).shape == (0, 5)
+
+
+def test_each_component_alone() -> None:
+    rng = np.random.default_rng(3)
+    mask = rng.random((30, 40)) < 0.3
+    values = rng.random(mask.shape).astype(np.float32)
+    found = components(mask)
+    total = np.zeros(mask.shape, int)
+    for number, peak in enumerate(found.peaks(values)):
+        one = found.mask(np.arange(len(found.boxes)) == number)
+        assert component_boxes(one).tolist() == [found.boxes[number].tolist()]
+        assert values[one].max() == peak
+        total += one
+    assert np.array_equal(total, mask)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hmer.data.sources.base import Rejected, Setting, SourceItem
 from hmer.data.sources.comer import ComerConfig
 from hmer.errors import ArchiveError, HmerError
-from hmer.ink.picture import picture_unit
+from hmer.ink.blobs import picture_unit
 from hmer.ink.render import RenderConfig
 
 Draw = Callable[..., bytes]

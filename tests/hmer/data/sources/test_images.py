@@ -12,8 +12,8 @@ from hmer.data.sources.base import Rejected, Setting, SourceItem
 from hmer.data.sources.images import ImagesConfig
 from hmer.data.splits import split_of
 from hmer.errors import ArchiveError, HmerError
+from hmer.ink.blobs import picture_unit
 from hmer.ink.deskew import skew
-from hmer.ink.picture import picture_unit
 from hmer.ink.render import RenderConfig
 
 Draw = Callable[..., bytes]

@@ -1,0 +1,229 @@
+"""Picture files, Pillow images and arrays of numbers as upright pictures without transparency."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from hmer.errors import InkError
+
+MAX_SOURCE_PIXELS = 2**27
+"""Pictures larger than this are not opened: 128 megapixels."""
+
+MAX_BYTES = 2**29
+"""Files larger than this, or endless, are not read: 512 MiB."""
+
+MAX_FRAMES = 32
+"""Pages or frames of a file that are searched for ink."""
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+"""File formats that are read. Others that Pillow knows run external programs or are obscure."""
+
+_MAX_SIDE = 2560  # larger pictures are shrunk: handwriting on them is still sharp
+_TEXT = 4096  # bytes from which text is told
+_MARKS = {
+    b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF",
+    b"MM\0*": "TIFF", b"RIFF": "WebP", b"P5": "PGM", b"P6": "PPM",
+}  # fmt: skip
+_AGAIN = "save it as PNG or JPEG"
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file, or of whatever can be read like one (a pipe).
+
+    Raises:
+        InkError: it is missing, a folder, too large, or cannot be opened.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise InkError(f"{path}: no such file; check the path") from None
+    except IsADirectoryError:
+        raise InkError(f"{path}: a folder; name the files in it, {path}/*") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InkError(f"{path}: cannot be opened ({reason}); check the path") from None
+    if len(data) > MAX_BYTES:
+        raise InkError(f"{path}: more than {MAX_BYTES // 2**20} MiB; scale the picture down")
+    return data
+
+
+def frames(data: bytes, name: str) -> Iterator[tuple[Image.Image, int]]:
+    """The pictures in a file, upright (EXIF), each with the number of pictures in the file.
+
+    Modes are L and RGB, no side is longer than 2560. At most `MAX_FRAMES` are opened.
+
+    Raises:
+        InkError: it is not a picture, damaged, or too large.
+    """
+    try:
+        # From memory: Pillow garbles an uncompressed TIFF to be turned that it maps from a file.
+        with warnings.catch_warnings():  # that a picture is large, or its notes are damaged
+            warnings.simplefilter("ignore")
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        with picture:
+            if picture.width * picture.height > MAX_SOURCE_PIXELS:
+                raise InkError(_too_large(name))
+            # The further pictures of a photograph (MPO) are its depth, or smaller copies.
+            count = 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))
+            for index in range(min(count, MAX_FRAMES)):
+                yield _frame(picture, index, name), count
+    except (InkError, GeneratorExit):
+        raise
+    except Image.DecompressionBombError:
+        raise InkError(_too_large(name)) from None
+    except Exception as error:  # Pillow's readers raise whatever damaged bytes lead them to
+        what, remedy = _kind(data, error)
+        raise InkError(f"{name}: not a readable picture ({what}); {remedy}") from error
+
+
+def plain(picture: Image.Image, name: str) -> Image.Image:
+    """A Pillow image in mode L or RGB, transparent parts filled, no side longer than 2560.
+
+    Raises:
+        InkError: its mode or its content cannot be converted, or it is too large.
+    """
+    if not picture.width * picture.height:
+        raise InkError(f"{name}: a picture without pixels; {_AGAIN}")
+    if picture.width * picture.height > MAX_SOURCE_PIXELS:
+        raise InkError(_too_large(name))
+    try:
+        found = _filled(picture)
+        found.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.BOX)
+    except Exception as error:  # as above
+        raise InkError(f"{name}: not a readable picture ({error}); {_AGAIN}") from error
+    return found
+
+
+def from_array(values: NDArray[np.generic], name: str) -> Image.Image:
+    """An array (H, W) or (H, W, channels) of 1 (grey), 2 (and alpha), 3 (RGB) or 4 (RGBA).
+
+    Numbers that are not 8 bits: fractions up to 1 and booleans are spread over 0 to 255; what goes
+    beyond 255, from the least to the largest.
+
+    Raises:
+        InkError: another shape or type, no pixels, or too large.
+    """
+    shape = values.shape
+    if not (values.ndim == 2 or (values.ndim == 3 and 1 <= shape[2] <= 4)):
+        raise InkError(
+            f"{name}: an array of shape {shape} is no picture; give (H, W), (H, W, 3) or (H, W, 4)"
+        )
+    if values.dtype.kind not in "buif":
+        raise InkError(f"{name}: an array of {values.dtype} is no picture; give numbers")
+    if not values.size or shape[0] * shape[1] > MAX_SOURCE_PIXELS:
+        raise InkError(f"{name}: an array of shape {shape} has no pixels, or too many")
+    levels = values[..., 0] if values.ndim == 3 and shape[2] == 1 else values
+    return plain(Image.fromarray(_levels(levels)), name)
+
+
+def looks_like_xml(data: bytes) -> bool:
+    """Whether this is XML, as InkML is, and neither SVG nor HTML."""
+    text = _text(data)
+    return text.startswith("<") and not re.search(r"<(!doctype\s+)?(html|svg)\b", text)
+
+
+def _frame(picture: Image.Image, index: int, name: str) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if index:
+            picture.seek(index)
+        else:
+            picture.draft(None, (_MAX_SIDE, _MAX_SIDE))
+        picture.load()
+        return plain(ImageOps.exif_transpose(picture), name)
+
+
+def _too_large(name: str) -> str:
+    return f"{name}: more than {MAX_SOURCE_PIXELS // 2**20} megapixels; scale it down"
+
+
+def _levels(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Numbers over 8 bits; see `from_array`."""
+    if values.dtype == np.uint8:
+        return np.ascontiguousarray(values, np.uint8)
+    numbers = np.nan_to_num(np.asarray(values, np.float64), posinf=0.0, neginf=0.0)
+    low, high = float(numbers.min()), float(numbers.max())
+    if low >= 0 and high <= 1 and values.dtype.kind in "bf":
+        low, high = 0.0, 1.0
+    elif low >= 0 and high <= 255:
+        low, high = 0.0, 255.0
+    return np.asarray((numbers - low) / max(high - low, 1e-9) * 255, np.uint8)
+
+
+def _filled(picture: Image.Image) -> Image.Image:
+    """In L or RGB, transparent parts filled so that the ink stays apart from them."""
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
+        # Deep grey: spread what is there over 8 bits; converting would cut it off at 255.
+        values = np.nan_to_num(np.asarray(picture, np.float64), posinf=0.0, neginf=0.0)
+        low, high = float(values.min()), float(values.max())
+        return Image.fromarray(np.uint8((values - low) / max(high - low, 1e-9) * 255))
+    if picture.mode == "LAB":
+        return picture.getchannel(0)
+    if not picture.has_transparency_data:
+        return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+    layer = picture.convert("RGBA")
+    alpha = np.asarray(layer.getchannel("A"))
+    seen = np.asarray(layer.convert("RGB"))[alpha > 127]
+    if not len(seen):
+        seen = np.asarray(layer.convert("RGB"))[alpha > 0]
+    if not len(seen):
+        return Image.new("L", picture.size, 255)
+    usual = np.median(seen, axis=0)
+    if len(seen) > alpha.size / 2:
+        paper = tuple(int(level) for level in usual)  # a canvas with bare corners
+    else:
+        paper = (255,) * 3 if float(usual @ (0.299, 0.587, 0.114)) < 128 else (0,) * 3
+    ground = Image.new("RGBA", layer.size, (*paper, 255))
+    return Image.alpha_composite(ground, layer).convert("RGB")
+
+
+def _text(data: bytes) -> str:
+    """How a file begins, in lower case and whatever the encoding, if it is text; else ""."""
+    head = data[:_TEXT].removeprefix(b"\xef\xbb\xbf")
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return head.decode("utf-16", "replace").strip().lower()
+    if head[:4] in (b"<\0?\0", b"<\0i\0", b"\0<\0?", b"\0<\0i"):
+        head = head.replace(b"\0", b"")
+    if re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", head.rstrip(b"\0")):
+        return ""
+    return head.decode("utf-8", "replace").strip().lower()
+
+
+def _kind(data: bytes, error: Exception) -> tuple[str, str]:
+    """What a file that is no readable picture is, and what to do about it."""
+    if not data:
+        return "the file is empty", "save or fetch it again"
+    if b"%PDF-" in data[:1024]:
+        return "a PDF document", "save the expression on its page as PNG or JPEG"
+    if data[4:8] == b"ftyp":
+        brand = data[8:12].decode("ascii", "replace")
+        kind = (
+            "HEIC" if brand in ("heic", "heix", "heim", "hevc", "mif1", "msf1") else brand.upper()
+        )
+        return f"a file of type {kind}", f"{_AGAIN} (a phone's camera can be set to JPEG)"
+    text = _text(data)
+    if re.search(r"<(!doctype\s+)?html\b", text):
+        return "a web page, HTML", "fetch the picture itself, as PNG or JPEG"
+    if re.search(r"<svg\b", text):
+        return "an SVG drawing", "export it as PNG or JPEG"
+    if text:
+        return "text", "name a picture, PNG or JPEG, or an InkML file"
+    if data[:4] == b"PK\3\4":
+        return (
+            "a ZIP package or an Office document",
+            "unpack it, or save its picture as PNG or JPEG",
+        )
+    for mark, kind in _MARKS.items():
+        if data.startswith(mark):
+            reason = str(error).split(":")[0].split("<")[0].strip() or type(error).__name__
+            return f"{kind}, cut short or damaged: {reason}", f"fetch it again, or {_AGAIN}"
+    return "of no kind that is known", _AGAIN
