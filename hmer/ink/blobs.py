@@ -9,7 +9,7 @@ from hmer.errors import InkError
 from hmer.ink.components import component_boxes
 from hmer.ink.scale import typical_size
 
-_BLOB_TO_STROKE = 1.03  # blobs are whole symbols: median on CROHME, after the pen is taken off
+_BLOB_TO_STROKE = 1.05  # blobs are whole symbols: median on CROHME, after the pen is taken off
 
 
 def picture_unit(image: NDArray[np.uint8]) -> float:
