@@ -25,7 +25,17 @@ def recognize(
     model: Path, *words: str | bytes, data: bytes = b"", encoding: str = "utf-8"
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "hmer.cli", "recognize", "--beam", "1", "--model", model, *words],
+        [
+            sys.executable,
+            "-c",
+            "from hmer.cli import main; main()",
+            "recognize",
+            "--beam",
+            "1",
+            "--model",
+            model,
+            *words,
+        ],
         input=data,
         capture_output=True,
         env={**os.environ, "PYTHONIOENCODING": encoding},
