@@ -204,7 +204,7 @@ def _page(grey: Levels) -> Mask | None:
     solid = len(where) / ((bottom - top) * (right - left))
     # The edge of a page is sharp, that of a shadow is not; strokes do not fill their box.
     steps = [np.abs(np.diff(small, axis=i))[np.diff(beside, axis=i)] for i in (0, 1)]
-    sharp = float(np.median(np.concatenate(steps))) > gap / 2
+    sharp = float(np.quantile(np.concatenate(steps), 0.2)) > gap / 3
     if gap < _DESK or solid < 0.6 or not sharp:
         return None
     # Tiles that are half covered, and the page's own rim, are left out.

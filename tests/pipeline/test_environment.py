@@ -128,7 +128,8 @@ def test_no_proxy_before_our_own_servers(tmp_path: Path, proxy: str, excepted: s
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/"
     try:
-        with urllib.request.urlopen(url) as reply:
+        # Not `urlopen`, which would keep these proxies for the tests that come after.
+        with urllib.request.build_opener().open(url) as reply:
             assert reply.read() == b"ok"
         assert httpx.Client().get(url).text == requests.get(url, timeout=60).text == "ok"
         script = f"import urllib.request as u; print(u.urlopen({url!r}).read())"

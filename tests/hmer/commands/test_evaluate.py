@@ -98,7 +98,7 @@ def test_a_table_in_a_terminal_of_few_signs(
     code, _, _ = run(folder, "--model", model_folder, "--beam", 1)
     stream.flush()
     assert code == 0
-    assert b"unreadable: \\u5207" in stream.buffer.getvalue()  # type: ignore[attr-defined]
+    assert b"unreadable: \\u5207" in stream.buffer.getvalue()
 
 
 def test_a_table(run: Run, folder: Path, model_folder: Path) -> None:
