@@ -25,7 +25,7 @@ from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.linear import use_fast_linear
 from hmer.decoding.step import MemoryStep
-from hmer.errors import InkError, LatexError
+from hmer.errors import HmerError, InkError, LatexError
 from hmer.export.runtime import is_exported, load_exported
 from hmer.ink.fit import fit_picture
 from hmer.ink.inkml import read_inkml

@@ -16,7 +16,7 @@ from hmer.data.drawing import drawn_at
 from hmer.data.summary import stored_render
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
-from hmer.ink.picture import FORMATS
+from hmer.ink.raster import FORMATS
 from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer, Source
 
