@@ -203,8 +203,8 @@ def finetune(
     lengths = np.array([len(tokens) for tokens in train.tokens], dtype=np.int64)
     real = BatchStream(train.sizes, config.batch, model.stride, seed, scales, lengths=lengths)
     drawn = SupervisedMaker(train, vocabulary, render, augmentation, model.stride)
-    steps = config.optimisation.steps
-    stream, maker = mixed(config.synthesis, dataset, train, real, drawn, steps)
+    batches = config.optimisation.steps * config.optimisation.batches
+    stream, maker = mixed(config.synthesis, dataset, train, real, drawn, batches)
     captions = {tuple(tokens) for tokens in train.tokens}
     checks = {}
     for path in (dataset / "val.parquet", *sorted(dataset.glob("dev-*.parquet"))):

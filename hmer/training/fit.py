@@ -140,6 +140,8 @@ def fit(
             ckpt_path=checkpoint if checkpoint.is_file() else state,
             weights_only=True,
         )
+    if trainer.global_step < config.steps:
+        raise RuntimeError(f"training ended at step {trainer.global_step} of {config.steps}")
 
 
 @contextmanager

@@ -215,3 +215,11 @@ def test_loss_that_is_no_number(
     with pytest.raises(HmerError, match="became inf at step 3"):
         train("finetune", tmp_path)
     assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_written_batches_go_on_to_the_last_step(train: Train, tmp_path: Path) -> None:
+    """Where a step takes several batches, too."""
+    mixing = MixingConfig(first=0.5, share=0.5, settles=0.0, falls=1.0, ends=1.0, chunk=2)
+    twice = FOUR_STEPS.model_copy(update={"batches": 2})
+    train("finetune", tmp_path, optimisation=twice, synthesis=SynthesisConfig(mixing=mixing))
+    assert (tmp_path / "curves.csv").read_text().splitlines()[-1].startswith("4,")
