@@ -93,9 +93,9 @@ class SteppedModule(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the curves of the interrupted training, at the rate of the parameters."""
         rate, decay = self.optimisation.learning_rate, self.optimisation.weight_decay
-        for schedule in checkpoint["lr_schedulers"]:
+        for schedule in checkpoint.get("lr_schedulers", ()):
             schedule["base_lrs"] = [rate] * len(schedule["base_lrs"])
-        for optimiser in checkpoint["optimizer_states"]:
+        for optimiser in checkpoint.get("optimizer_states", ()):
             for group in optimiser["param_groups"]:
                 group["initial_lr"] = rate
                 group["weight_decay"] = decay if group["weight_decay"] else 0.0

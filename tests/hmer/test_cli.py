@@ -52,7 +52,8 @@ def test_one_line_per_file(run: Run, model_folder: Path, files: tuple[Path, Path
     recognizer = Recognizer.load(model_folder)
     expected = [recognizer.recognize(file, DecodingConfig(beam=2)).latex for file in files]
     assert all(expected)
-    assert run(*files, "--model", model_folder, "--beam", 2) == (0, expected, [])
+    named = [f"{file}: {latex}" for file, latex in zip(files, expected, strict=True)]
+    assert run(*files, "--model", model_folder, "--beam", 2) == (0, named, [])
     assert run(files[1], "--model", model_folder, "--beam", 2) == (0, expected[1:], [])
 
 
@@ -89,7 +90,8 @@ def test_unreadable_files_are_told_and_the_others_read(
     options = ("--model", model_folder, "--beam", 1)
     _, expected, _ = run(*files, *options)
     code, out, err = run(gone, files[0], torn, files[1], *options)
-    assert (code, out) == (1, expected)
+    unread = [f"{path}: not read" for path in (gone, torn)]
+    assert (code, out) == (1, [unread[0], expected[0], unread[1], expected[1]])
     assert [line.split(": ")[:2] for line in err] == [["error", str(gone)], ["error", str(torn)]]
 
 

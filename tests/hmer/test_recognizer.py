@@ -291,7 +291,7 @@ def describe(folder: Path, **changed: object) -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"kind": "encoder"}, "not a recogniser but: encoder"),
+        ({"kind": "encoder"}, "not a recogniser but: 'encoder'"),
         ({"kind": None}, "not a recogniser"),
         ({"vocabulary": None}, "vocabulary"),
         ({"vocabulary": ["x"]}, "vocabulary"),
@@ -319,7 +319,7 @@ def test_weights_of_another_kind(own_model: Path, recognizer: Recognizer) -> Non
     save_module(recognizer.model.encoder, own_model / "model.safetensors", about)
     assert "another architecture" in load_refusal(own_model)
     save_module(recognizer.model.encoder, own_model / "encoder.safetensors", {"kind": "encoder"})
-    assert "not a recogniser but: encoder" in load_refusal(own_model / "encoder.safetensors")
+    assert "not a recogniser but: 'encoder'" in load_refusal(own_model / "encoder.safetensors")
 
 
 def test_a_recognition_cannot_be_changed(recognizer: Recognizer, inks: tuple[Ink, ...]) -> None:

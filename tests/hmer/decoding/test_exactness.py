@@ -117,7 +117,10 @@ class Slow:
         return [tokens[1:] for tokens, _ in ended[:BEAM]]
 
     def readings(self, row: int) -> list[tuple[tuple[int, ...], float, float]]:
-        """Sequence, score and confidence of all that either direction finds, best first."""
+        """Sequence, score and confidence of all that either direction finds.
+
+        The best by score comes first, then the others by confidence.
+        """
         sos, eos = self.words.sos, self.words.eos
         both = [*self.beam(row, sos, eos), *(t[::-1] for t in self.beam(row, eos, sos))]
         found = []
@@ -126,7 +129,8 @@ class Slow:
                 row, (eos, *tokens[::-1], sos)
             )
             found.append((tokens, total / (len(tokens) + 1), math.exp(total / 2)))
-        return sorted(found, key=lambda reading: -reading[1])
+        found.sort(key=lambda reading: -reading[1])
+        return [found[0], *sorted(found[1:], key=lambda reading: -reading[2])]
 
 
 def fast(model: Recogniser, words: Vocabulary, **options: Any) -> list[list[Reading]]:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from hmer.errors import HmerError
 from hmer.masking.curriculum import Curriculum
+from hmer.models.attention import AttentionConfig
 from hmer.models.encoders.compact import CompactConfig, CompactEncoder
 from hmer.models.store import save_module
 from hmer.selfsup import attend as phase
@@ -40,7 +41,7 @@ def test_outputs(finished: Path) -> None:
     about = json.loads((folder / "attention.json").read_text())
     assert about["kind"] == "attention"
     assert about["channels"] == 64
-    assert about["config"] == {"heads": 2, "hidden": 8}
+    assert about["config"] == AttentionConfig(heads=2, hidden=8).model_dump()
 
 
 def test_training_again_gives_the_same_bytes(train: Train, finished: Path, tmp_path: Path) -> None:
