@@ -39,6 +39,7 @@ from hmer.models.interface import Recogniser
 
 IMAGES, BEAM, LENGTH = 4, 10, 20
 NO_STOP = -30.0
+Reader = Callable[[Tensor, DecodingConfig], object]
 PAIR = ("comer", "mask-match")
 """Those that are compared with the reference."""
 CONFIGS = {
@@ -47,12 +48,13 @@ CONFIGS = {
 }
 
 
-def pictures(name: str, stride: int, count: int = IMAGES) -> Tensor:
-    """Images of middling size at the scale that the recogniser reads."""
+def pictures(name: str, stride: int, count: int = IMAGES, together: int = IMAGES) -> list[Tensor]:
+    """Images of middling size at the scale that the recogniser reads, `together` on a canvas."""
     unit = OUR_UNIT if name == "mask-match" else FIELD_UNIT
     images = sorted((image for image, _ in expressions(unit)), key=lambda image: image.size)
-    middle = len(images) // 2
-    return canvas(images[middle - count // 2 : middle - count // 2 + count], stride)
+    begin = len(images) // 2 - count // 2
+    starts = range(begin, begin + count, together)
+    return [canvas(images[i : min(i + together, begin + count)], stride) for i in starts]
 
 
 class Biased(NamedTuple):
@@ -76,6 +78,7 @@ class Biased(NamedTuple):
         return self._replace(step=self.step.keep(rows))  # type: ignore[attr-defined]
 
 
+@torch.inference_mode()
 def ours(model: Recogniser, words: Vocabulary, images: Tensor, config: DecodingConfig) -> list[Any]:
     """Encode and search."""
     step = Biased(MemoryStep(model.step, model.encode(images)), (words.sos, words.eos), NO_STOP)
@@ -84,14 +87,12 @@ def ours(model: Recogniser, words: Vocabulary, images: Tensor, config: DecodingC
     return found
 
 
-@torch.inference_mode()
 def measure(rounds: int = 3) -> list[Comparison]:
     """`comer` and `mask-match` against the reference: image by image, and as one batch."""
     reference = field_reference().eval()
     words = vocabulary("comer")
     with torch.no_grad():
         reference.head.bias[[words.pad, words.sos, words.eos]] = NO_STOP
-    images = pictures("comer", 16)
 
     def theirs(chosen: Tensor, config: DecodingConfig) -> None:
         found = search_reference(
@@ -100,15 +101,15 @@ def measure(rounds: int = 3) -> list[Comparison]:
         )  # fmt: skip
         assert all(len(row[0]) == LENGTH for row in found)
 
-    readers = {name: reader(name) for name in PAIR}
+    readers: dict[str, tuple[Reader, str, int]] = {"reference": (theirs, "comer", 16)}
+    readers |= {name: reader(name) for name in PAIR}
     found = []
     for title, config in CONFIGS.items():
         for count in (1, IMAGES):
-            works: dict[str, Callable[[], object]] = {
-                "reference": partial(_in_parts, theirs, images, count, config)
+            works = {
+                name: partial(read_all, read, pictures(scale, stride, together=count), config)
+                for name, (read, scale, stride) in readers.items()
             }
-            for name, (read, own) in readers.items():
-                works[name] = partial(_in_parts, read, own, count, config)
             seconds = in_turn(works, rounds)
             at_a_time = "one image" if count == 1 else f"{count} images"
             found += [
@@ -123,35 +124,32 @@ def measure(rounds: int = 3) -> list[Comparison]:
     return found
 
 
-@torch.inference_mode()
 def others(rounds: int = 1) -> dict[str, list[dict[str, float]]]:
     """Milliseconds of the other recognisers, an image of a batch."""
     found = {}
     for name in RECOGNISERS:
         if name not in PAIR:
-            read, images = reader(name)
-            works = {title: partial(read, images, config) for title, config in CONFIGS.items()}
+            read, scale, stride = reader(name)
+            images = pictures(scale, stride)
+            works = {
+                title: partial(read_all, read, images, config) for title, config in CONFIGS.items()
+            }
             seconds = in_turn(works, rounds)
             found[name] = [{f"{title}, ms": 1e3 * s / IMAGES for title, s in seconds.items()}]
     return found
 
 
-def reader(name: str) -> tuple[Callable[[Tensor, DecodingConfig], object], Tensor]:
-    """What encodes and searches, and images of the recogniser's scale."""
+def reader(name: str) -> tuple[Reader, str, int]:
+    """What encodes and searches, whose scale of images it reads, and their stride."""
     model, words = fresh(name)
     use_fast_linear(model.eval())
-    return partial(ours, model, words), pictures(name, model.stride)
+    return partial(ours, model, words), name, model.stride
 
 
-def _in_parts(
-    read: Callable[[Tensor, DecodingConfig], object],
-    images: Tensor,
-    count: int,
-    config: DecodingConfig,
-) -> None:
-    """Read `count` images at a time."""
-    for some in images.split(count):
-        read(some, config)
+def read_all(read: Reader, canvases: list[Tensor], config: DecodingConfig) -> None:
+    """Canvas by canvas."""
+    for images in canvases:
+        read(images, config)
 
 
 class Watched:
@@ -177,7 +175,7 @@ def watched(name: str, count: int, beam: int, length: int) -> Watched:
     """A search of `length` tokens from the left."""
     model, words = fresh(name)
     use_fast_linear(model.eval())
-    images = pictures(name, model.stride, count)
+    (images,) = pictures(name, model.stride, count)
     step = Watched(MemoryStep(model.step, model.encode(images)))
     search_directions(
         Biased(step, (words.sos, words.eos), NO_STOP), count,
