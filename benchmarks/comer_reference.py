@@ -29,15 +29,17 @@ def convolution(inputs: int, outputs: int, side: int) -> list[nn.Module]:
     ]
 
 
-class Bottleneck(nn.Sequential):
+class Bottleneck(nn.Module):
     """1 x 1 to four times the growth, 3 x 3 to the growth, joined to the input."""
 
     def __init__(self, inputs: int) -> None:
-        super().__init__(*convolution(inputs, 4 * GROWTH, 1), *convolution(4 * GROWTH, GROWTH, 3))
+        super().__init__()
+        narrow, grow = convolution(inputs, 4 * GROWTH, 1), convolution(4 * GROWTH, GROWTH, 3)
+        self.grow = nn.Sequential(*narrow, *grow)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, h, w) to (B, inputs + growth, h, w)."""
-        return torch.cat([x, super().forward(x)], dim=1)
+        return torch.cat([x, self.grow(x)], dim=1)
 
 
 class DenseNet(nn.Sequential):
@@ -109,7 +111,7 @@ class Refinement(nn.Module):
         grid = coverage.transpose(1, 2).reshape(-1, 2 * HEADS, height, width)
         outside = padding.repeat_interleave(length, dim=0)
         hidden = functional.relu(self.conv(grid)).masked_fill(outside.unsqueeze(1), 0.0)
-        lower = self.project(hidden).permute(0, 2, 3, 1).contiguous()
+        lower: Tensor = self.project(hidden).permute(0, 2, 3, 1).contiguous()
         lower[~outside] = self.norm(lower[~outside]).to(lower.dtype)
         lower = lower.view(rows, length, height * width, HEADS).permute(0, 3, 1, 2)
         return lower.reshape_as(own)
@@ -203,8 +205,7 @@ class ComerReference(nn.Module):
     def loss(self, images: Tensor, padding: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy of both directions (2B, T); 0 is the padding of targets."""
         cells = self.encoder(images, padding)
-        both = (torch.cat([x, x]) for x in (cells, padding))
-        logits = self.decode(*both, inputs)
+        logits = self.decode(torch.cat([cells] * 2), torch.cat([padding] * 2), inputs)
         return functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=0)
 
 
