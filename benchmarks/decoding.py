@@ -1,104 +1,155 @@
 """Decoding: `python -m benchmarks.decoding [--json]`.
 
-Every recogniser at its full size, untrained, on four images of the field's size, beam 10 from both
-ends with rescoring, 20 tokens (no hypothesis ends earlier), against the field's way; then cost per
-token against length, and memory against beam and batch.
+`comer`, and `mask-match` at its own scale, against CoMER as published (`comer_reference.py`): four
+untrained images, one at a time and as a batch, 20 tokens (no hypothesis ends earlier), beam 10 from
+both ends with rescoring, and greedily from the left. Then the other recognisers, cost per token
+against length, and memory against beam and batch. Full size, fp32.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from benchmarks.material import FIELD_UNIT, OUR_UNIT, canvas, expressions, fresh
+from benchmarks.comer_reference import search as search_reference
+from benchmarks.material import (
+    FIELD_UNIT,
+    OUR_UNIT,
+    canvas,
+    expressions,
+    field_padding,
+    field_reference,
+    fresh,
+)
 from benchmarks.output import publish
-from benchmarks.references import PlainCoverage, biased, field_decoding
-from benchmarks.timing import Comparison, compare
+from benchmarks.timing import Comparison, in_turn
 from hmer.decoding.beam import Direction, search_directions
 from hmer.decoding.bidirectional import DecodingConfig, search
 from hmer.decoding.linear import use_fast_linear
 from hmer.decoding.step import MemoryStep
-from hmer.latex.vocabulary import Vocabulary
-from hmer.models.attention_coverage import AttentionCoverage
+from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.catalog import RECOGNISERS
 from hmer.models.interface import Recogniser
 
 IMAGES, BEAM, LENGTH = 4, 10, 20
 NO_STOP = -30.0
+Reader = Callable[[Tensor, DecodingConfig], object]
+PAIR = ("comer", "mask-match")
+"""Those that are compared with the reference."""
+CONFIGS = {
+    f"beam {BEAM}, both directions": DecodingConfig(beam=BEAM, max_length=LENGTH),
+    "greedy, left to right": DecodingConfig(beam=1, max_length=LENGTH, both_directions=False),
+}
 
 
-def pictures(name: str, stride: int, count: int = IMAGES) -> Tensor:
-    """Images of middling size at the scale that the recogniser reads."""
+def pictures(name: str, stride: int, count: int = IMAGES, together: int = IMAGES) -> list[Tensor]:
+    """Images of middling size at the scale that the recogniser reads, `together` on a canvas."""
     unit = OUR_UNIT if name == "mask-match" else FIELD_UNIT
     images = sorted((image for image, _ in expressions(unit)), key=lambda image: image.size)
-    middle = len(images) // 2
-    return canvas(images[middle - count // 2 : middle - count // 2 + count], stride)
+    begin = len(images) // 2 - count // 2
+    starts = range(begin, begin + count, together)
+    return [canvas(images[i : min(i + together, begin + count)], stride) for i in starts]
 
 
+class Biased(NamedTuple):
+    """A step that would rather not stop: untrained models end anywhere."""
+
+    step: object
+    tokens: tuple[int, ...]
+    bias: float
+
+    def __call__(
+        self, tokens: Tensor, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """See `Step`."""
+        logits, past = self.step(tokens, past)  # type: ignore[operator]
+        logits = logits.clone()
+        logits[..., list(self.tokens)] += self.bias
+        return logits, past
+
+    def keep(self, rows: Tensor) -> Biased:
+        """See `ShrinkableStep`."""
+        return self._replace(step=self.step.keep(rows))  # type: ignore[attr-defined]
+
+
+@torch.inference_mode()
 def ours(model: Recogniser, words: Vocabulary, images: Tensor, config: DecodingConfig) -> list[Any]:
     """Encode and search."""
-    return found_by(MemoryStep(model.step, model.encode(images)), words, len(images), config)
-
-
-def found_by(step: object, words: Vocabulary, inputs: int, config: DecodingConfig) -> list[Any]:
-    """Search with a step that would rather not stop."""
-    stubborn = biased(step, (words.sos, words.eos), NO_STOP)
-    found = search(stubborn, inputs, config, sos=words.sos, eos=words.eos, pad=words.pad)
+    step = Biased(MemoryStep(model.step, model.encode(images)), (words.sos, words.eos), NO_STOP)
+    found = search(step, len(images), config, sos=words.sos, eos=words.eos, pad=words.pad)
     assert all(len(reading.tokens) == LENGTH for row in found for reading in row)
     return found
 
 
-@torch.inference_mode()
-def measure(names: Iterable[str] = RECOGNISERS) -> list[Comparison]:
-    """Beam search of each recogniser, and its greedy search, against the field's beam search."""
-    return [found for name in names for found in measure_one(name)]
+def measure(rounds: int = 3) -> list[Comparison]:
+    """`comer` and `mask-match` against the reference: image by image, and as one batch."""
+    reference = field_reference().eval()
+    words = vocabulary("comer")
+    with torch.no_grad():
+        reference.head.bias[[words.pad, words.sos, words.eos]] = NO_STOP
+
+    def theirs(chosen: Tensor, config: DecodingConfig) -> None:
+        found = search_reference(
+            reference, chosen, field_padding(chosen), sos=words.sos, eos=words.eos,
+            beam=config.beam, length=LENGTH, both=config.both_directions,
+        )  # fmt: skip
+        assert all(len(row[0]) == LENGTH for row in found)
+
+    readers: dict[str, tuple[Reader, str, int]] = {"reference": (theirs, "comer", 16)}
+    readers |= {name: reader(name) for name in PAIR}
+    found = []
+    for title, config in CONFIGS.items():
+        for count in (1, IMAGES):
+            works = {
+                name: partial(read_all, read, pictures(scale, stride, together=count), config)
+                for name, (read, scale, stride) in readers.items()
+            }
+            seconds = in_turn(works, rounds)
+            at_a_time = "one image" if count == 1 else f"{count} images"
+            found += [
+                Comparison(
+                    f"{name}, {title}, {at_a_time}",
+                    seconds[name] / IMAGES,
+                    seconds["reference"] / IMAGES,
+                    "image",
+                )
+                for name in PAIR
+            ]
+    return found
 
 
-def measure_one(name: str) -> list[Comparison]:
-    """See `measure`."""
-    plain, words = fresh(name)
-    fast, _ = fresh(name)
-    plain.eval()
-    use_fast_linear(fast.eval())
-    images = pictures(name, fast.stride)
-    beam = DecodingConfig(beam=BEAM, max_length=LENGTH)
-    greedy = DecodingConfig(beam=1, max_length=LENGTH, both_directions=False)
-
-    def reference() -> None:
-        if isinstance(plain, AttentionCoverage):  # has a state; the field reads image by image
-            for image in images:
-                found_by(PlainCoverage(plain, image[None]), words, 1, beam)
-        else:
-            field_decoding(
-                plain, images, sos=words.sos, eos=words.eos, pad=words.pad, beam=BEAM,
-                max_length=LENGTH, stop_bias=NO_STOP,
-            )  # fmt: skip
-
-    both = compare(
-        f"{name}, beam {BEAM}, both directions",
-        lambda: ours(fast, words, images, beam),
-        reference,
-        per=len(images),
-        unit="image",
-        rounds=1,
-    )
-    seconds = timed(lambda: ours(fast, words, images, greedy)) / len(images)
-    return [both, Comparison(f"{name}, greedy", seconds, both.reference, "image")]
+def others(rounds: int = 1) -> dict[str, list[dict[str, float]]]:
+    """Milliseconds of the other recognisers, an image of a batch."""
+    found = {}
+    for name in RECOGNISERS:
+        if name not in PAIR:
+            read, scale, stride = reader(name)
+            images = pictures(scale, stride)
+            works = {
+                title: partial(read_all, read, images, config) for title, config in CONFIGS.items()
+            }
+            seconds = in_turn(works, rounds)
+            found[name] = [{f"{title}, ms": 1e3 * s / IMAGES for title, s in seconds.items()}]
+    return found
 
 
-def timed(work: Any, rounds: int = 3) -> float:
-    """Median seconds of a call."""
-    seconds = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
+def reader(name: str) -> tuple[Reader, str, int]:
+    """What encodes and searches, whose scale of images it reads, and their stride."""
+    model, words = fresh(name)
+    use_fast_linear(model.eval())
+    return partial(ours, model, words), name, model.stride
+
+
+def read_all(read: Reader, canvases: list[Tensor], config: DecodingConfig) -> None:
+    """Canvas by canvas."""
+    for images in canvases:
+        read(images, config)
 
 
 class Watched:
@@ -124,10 +175,10 @@ def watched(name: str, count: int, beam: int, length: int) -> Watched:
     """A search of `length` tokens from the left."""
     model, words = fresh(name)
     use_fast_linear(model.eval())
-    images = pictures(name, model.stride, count)
+    (images,) = pictures(name, model.stride, count)
     step = Watched(MemoryStep(model.step, model.encode(images)))
     search_directions(
-        biased(step, (words.sos, words.eos), NO_STOP), count,
+        Biased(step, (words.sos, words.eos), NO_STOP), count,
         [Direction(words.sos, words.eos, (words.pad, words.sos))],
         beam=beam, max_length=length,
     )  # fmt: skip
@@ -155,11 +206,11 @@ def memory(name: str, length: int = 50) -> list[dict[str, float]]:
 
 def report() -> dict[str, Any]:
     """All measurements."""
-    chosen = ("mask-match", "comer")
     return {
         "decoding": measure(),
-        "ms per token": {name: per_token(name) for name in chosen},
-        "MiB of caches": {name: memory(name) for name in chosen},
+        "decoding, a batch of four": others(),
+        "ms per token": {name: per_token(name) for name in PAIR},
+        "MiB of caches": {name: memory(name) for name in PAIR},
     }
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.comer_reference import ComerReference
 from hmer.data.canvas import stack
 from hmer.data.captions import both_directions
 from hmer.data.sources.base import SourceItem
@@ -17,6 +18,7 @@ from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.render import render
 from hmer.ink.scale import normalise
 from hmer.latex.vocabulary import Vocabulary, vocabulary
+from hmer.models.area import written_area
 from hmer.models.catalog import RECOGNISERS
 from hmer.models.interface import Batch, Recogniser
 
@@ -44,6 +46,17 @@ def fresh(name: str, **changes: Any) -> tuple[Recogniser, Vocabulary]:
     entry = RECOGNISERS[name]
     words = vocabulary(entry.dialect)
     return entry.build(entry.config.model_validate(changes), words), words
+
+
+def field_reference() -> ComerReference:
+    """The published recogniser, untrained."""
+    torch.manual_seed(0)
+    return ComerReference(len(vocabulary(RECOGNISERS["comer"].dialect)))
+
+
+def field_padding(images: Tensor) -> Tensor:
+    """Its mask of the cells that are padding, bool (B, h, w)."""
+    return ~written_area(images, 16)
 
 
 def canvas(images: list[Grey], stride: int) -> Tensor:

@@ -47,7 +47,7 @@ def _plain(value: Any) -> dict[str, Any]:
 
 
 def _comparisons(title: str, found: list[Comparison]) -> Table:
-    table = Table(title, "per", "ours", "plain way", "times faster")
+    table = Table(title, "per", "ours", "reference", "times faster")
     for c in found:
         seconds = (f"{c.ours * 1e3:.2f} ms", f"{c.reference * 1e3:.2f} ms")
         table.add_row(c.name, c.unit, *seconds, f"{c.ratio:.1f}")

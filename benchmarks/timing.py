@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -37,18 +37,25 @@ def compare(
     Args:
         name: of the work.
         ours: the project's way.
-        reference: the plain way.
+        reference: another way.
         per: pieces of work in one call; seconds are given per piece.
         unit: what a piece is.
         rounds: measured calls of each.
     """
-    times: dict[str, list[float]] = {"ours": [], "reference": []}
+    seconds = in_turn({"ours": ours, "reference": reference}, rounds)
+    return Comparison(name, seconds["ours"] / per, seconds["reference"] / per, unit)
+
+
+def in_turn(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of processor time (all threads) of each work, run in turn.
+
+    Each runs once before the clock: oneDNN compiles for each new shape.
+    """
+    times: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds + 1):
-        for key, work in (("ours", ours), ("reference", reference)):
-            began = time.perf_counter()
+        for name, work in works.items():
+            began = time.process_time()
             work()
             if turn:
-                times[key].append((time.perf_counter() - began) / per)
-    return Comparison(
-        name, statistics.median(times["ours"]), statistics.median(times["reference"]), unit
-    )
+                times[name].append(time.process_time() - began)
+    return {name: statistics.median(found) for name, found in times.items()}

@@ -1,113 +1,117 @@
 """Training: `python -m benchmarks.training [--json]`.
 
-A step (forward, backward, update) of every recogniser at its full size on synthetic expressions,
-against a plain way: the same model in fp32, attention as products and a softmax instead of one
-fused operation, PyTorch's dropout and layout, images in random order and hence much padding.
-`mask-match` at its own scale with its own encoder is also compared with `comer` at the field's:
-what an expression costs in each. Processor time, of all threads.
+A step (forward, backward, update) of `comer`, and of `mask-match` at its own scale, against CoMER
+as published (`comer_reference.py`): the same synthetic expressions in the same batches of eight of
+like size, the same optimiser and precision (fp32; bf16 too where the processor multiplies in it).
+Then what a step of the others takes, and the share of making batches. Full size.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from benchmarks.material import FIELD_UNIT, OUR_UNIT, batch, expressions, fresh
+from benchmarks.comer_reference import ComerReference
+from benchmarks.decoding import PAIR
+from benchmarks.material import (
+    FIELD_UNIT,
+    OUR_UNIT,
+    batch,
+    expressions,
+    field_padding,
+    field_reference,
+    fresh,
+)
 from benchmarks.output import publish
-from benchmarks.timing import Comparison
+from benchmarks.timing import Comparison, in_turn
+from hmer.latex.vocabulary import Vocabulary
 from hmer.models.catalog import RECOGNISERS
-from hmer.models.dropout import Dropout
-from hmer.models.encoders.densenet import DenseNet
 from hmer.models.interface import Batch, Recogniser
+from hmer.training.optimisation import has_native_bf16
 
-COUNT, ROWS = 12, 4
+COUNT, ROWS = 16, 8
 """Expressions of a measurement, and in a batch."""
 
 
-def batches(
-    name: str, model: Recogniser, words: Any, *, ordered: bool
-) -> tuple[list[Batch], float]:
-    """Batches of like size, or of random ones; and the seconds that making them took."""
+def batches(name: str, stride: int, words: Vocabulary) -> tuple[list[Batch], float]:
+    """Batches of like size, and the seconds of processor time that making them took."""
+    drawn = expressions(OUR_UNIT if name == "mask-match" else FIELD_UNIT)  # before the clock
     began = time.process_time()
-    chosen = list(expressions(OUR_UNIT if name == "mask-match" else FIELD_UNIT)[:COUNT])
-    if ordered:
-        chosen.sort(key=lambda one: one[0].size)
-    else:
-        chosen = [chosen[i] for i in np.random.default_rng(0).permutation(len(chosen))]
-    starts = range(0, len(chosen) + 1, ROWS)
-    made = [batch(chosen[a:b], words, model.stride) for a, b in pairwise(starts)]
+    chosen = sorted(drawn[:COUNT], key=lambda one: one[0].size)
+    made = [batch(chosen[i : i + ROWS], words, stride) for i in range(0, COUNT, ROWS)]
     return made, time.process_time() - began
 
 
-def plainly(model: Recogniser) -> Recogniser:
-    """The model as it would be without our own dropout and layout, in place."""
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, Dropout):
-                setattr(parent, name, nn.Dropout(child.p))
-    if isinstance(model.encoder, DenseNet):
-        model.encoder.layout = torch.contiguous_format
-    return model
+def trainer(model: nn.Module, made: list[Batch], *, bf16: bool) -> Callable[[], None]:
+    """What takes a step with every batch."""
+    optimiser = torch.optim.SGD(model.train().parameters(), lr=1e-4, momentum=0.9)
 
+    def losses(one: Batch) -> list[torch.Tensor]:
+        if isinstance(model, ComerReference):
+            padding = field_padding(one.images)
+            return [model.loss(one.images, padding, one.inputs, one.targets)]
+        assert isinstance(model, Recogniser)
+        return list(model.losses(one)[0].values())
 
-def seconds(model: Recogniser, made: list[Batch], *, plain: bool) -> float:
-    """Of processor time, of a pass over the batches, per expression."""
-    optimiser = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
-
-    def step(one: Batch) -> None:
-        optimiser.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=not plain):
-            losses, _ = model.losses(one)
-        torch.autograd.backward(list(losses.values()))
-        optimiser.step()
-
-    backends = [SDPBackend.MATH] if plain else [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
-    with sdpa_kernel(backends):
-        for one in made:  # oneDNN compiles each new shape; a training sees few, again and again
-            step(one)
-        began = time.process_time()
+    def train() -> None:
         for one in made:
-            step(one)
-    return (time.process_time() - began) / sum(len(one.images) for one in made)
+            optimiser.zero_grad(set_to_none=True)
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                found = losses(one)
+            torch.autograd.backward(found)
+            optimiser.step()
+
+    return train
 
 
-def measure(names: Iterable[str] = RECOGNISERS) -> tuple[list[Comparison], list[dict[str, float]]]:
-    """Seconds per expression of each recogniser, and the share of making batches."""
-    found, shares = [], []
-    for number, name in enumerate(names):
-        model, words = fresh(name)
-        model.train()
-        expressions(OUR_UNIT if name == "mask-match" else FIELD_UNIT)  # drawn before the clock
-        ordered, making = batches(name, model, words, ordered=True)
-        ours = seconds(model, ordered, plain=False)
-        random = batches(name, model, words, ordered=False)[0]
-        reference = seconds(plainly(model), random, plain=True)
-        found.append(Comparison(f"{name}, training step", ours, reference, "expression"))
-        share = making / (making + ours * COUNT)
-        shares.append({"recogniser": number, "percent of the step": 100 * share})
+def measure(rounds: int = 3) -> tuple[list[Comparison], dict[str, list[dict[str, float]]]]:
+    """Seconds per expression against the reference, and the share of making batches."""
+    models = {name: fresh(name) for name in PAIR}
+    made = {name: batches(name, model.stride, words) for name, (model, words) in models.items()}
+    reference = field_reference()
+    found = []
+    for precision in ("fp32", "bf16") if has_native_bf16() else ("fp32",):
+        start = partial(trainer, bf16=precision == "bf16")
+        works = {"reference": start(reference, made["comer"][0])}
+        works |= {name: start(model, made[name][0]) for name, (model, _) in models.items()}
+        seconds = {name: s / COUNT for name, s in in_turn(works, rounds).items()}
+        found += [
+            Comparison(
+                f"{name}, training step, {precision}",
+                seconds[name],
+                seconds["reference"],
+                "expression",
+            )
+            for name in PAIR
+        ]
+    shares = {
+        name: [{"percent of the step": 100 * making / (making + seconds[name] * COUNT)}]
+        for name, (_, making) in made.items()
+    }
     return found, shares
+
+
+def others(rounds: int = 1) -> dict[str, list[dict[str, float]]]:
+    """Milliseconds of the other recognisers, an expression, fp32."""
+    found = {}
+    for name in RECOGNISERS:
+        if name not in PAIR:
+            model, words = fresh(name)
+            made, _ = batches(name, model.stride, words)
+            seconds = in_turn({name: trainer(model, made, bf16=False)}, rounds)[name]
+            found[name] = [{"ms an expression": 1e3 * seconds / COUNT}]
+    return found
 
 
 def report() -> dict[str, Any]:
     """All measurements."""
     found, shares = measure()
-    costs = {one.name.split(",")[0]: one for one in found}
-    if {"mask-match", "comer"} <= costs.keys():
-        ours, theirs = costs["mask-match"].ours, costs["comer"].reference
-        name = "mask-match at its scale; plain: comer at the field's, fp32"
-        found.append(Comparison(name, ours, theirs, "expression"))
-    names = [one.name.split(",")[0] for one in found]
-    return {
-        "training": found,
-        "making batches": {names[int(s.pop("recogniser"))]: [s] for s in shares},
-    }
+    return {"training": found, "making batches": shares, "training step, fp32": others()}
 
 
 if __name__ == "__main__":

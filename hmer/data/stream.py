@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
-from typing import Any, Generic, Protocol, TypeVar
+from itertools import count, groupby, islice
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
@@ -100,18 +101,80 @@ class _MadeBatches(Dataset[T_co], Generic[T_co]):
         return self.maker(plan, np.random.default_rng([self.seed, 1, step]))
 
 
-def loader(
-    plans: Sequence[tuple[int, Any]], maker: Maker[T_co], seed: int, workers: int
-) -> DataLoader[T_co]:
-    """A loader of ready-made batches, in the order of `plans`."""
-    workers = min(workers, len(plans))
-    return DataLoader(
-        _MadeBatches(plans, maker, seed),
-        batch_size=None,
-        shuffle=False,
-        num_workers=workers,
-        prefetch_factor=8 if workers else None,
-    )
+@runtime_checkable
+class Chunked(Protocol):
+    """A plan that shares costly work with all plans of its chunk; one process makes them all."""
+
+    @property
+    def chunk(self) -> int:
+        """Which chunk; its plans follow one another, with others among them."""
+        ...
+
+
+_AHEAD = 8
+"""Batches that a process makes ahead of the training."""
+
+
+class OrderedLoader(Generic[T_co]):
+    """Ready-made batches in the order of `plans`, made by `workers` processes.
+
+    Each process has a loader of its own: PyTorch's deals the batches of one in turn, so every
+    process would do the work of every chunk.
+    """
+
+    def __init__(
+        self, plans: Sequence[tuple[int, Any]], maker: Maker[T_co], seed: int, workers: int
+    ) -> None:
+        self.plans = plans
+        self.maker = maker
+        self.seed = seed
+        self.workers = min(workers, len(plans))
+
+    def __len__(self) -> int:
+        return len(self.plans)
+
+    def __iter__(self) -> Iterator[T_co]:
+        if not self.workers:
+            yield from self._made(self.plans)
+            return
+        owners = share_out([plan for _, plan in self.plans], self.workers)
+        shares: list[list[tuple[int, Any]]] = [[] for _ in range(self.workers)]
+        for owner, plan in zip(owners, self.plans, strict=True):
+            shares[owner].append(plan)
+        ahead = _AHEAD
+        if self.workers > 1:  # nobody waits while a whole chunk of another process is taken
+            ahead = max(ahead, *(len(list(run)) for _, run in groupby(owners)))
+        made = {i: iter(self._made(share, ahead)) for i, share in enumerate(shares) if share}
+        for owner in owners:
+            yield next(made[owner])
+
+    def _made(self, plans: Sequence[tuple[int, Any]], ahead: int = 0) -> DataLoader[T_co]:
+        """A loader with one process, or with none if nothing is made ahead."""
+        return DataLoader(
+            _MadeBatches(plans, self.maker, self.seed),
+            batch_size=None,
+            shuffle=False,
+            num_workers=1 if ahead else 0,
+            prefetch_factor=ahead or None,
+            # Its own: every loader draws a number, and the training's must not depend on `workers`.
+            generator=torch.Generator(),
+        )
+
+
+def share_out(plans: Sequence[Any], workers: int) -> list[int]:
+    """Which of `workers` makes each plan: the one with the fewest so far, a chunk as a whole."""
+    counts = [0] * workers
+    chunk, home = None, 0
+    owners = []
+    for plan in plans:
+        owner = counts.index(min(counts))
+        if isinstance(plan, Chunked):
+            if plan.chunk != chunk:
+                chunk, home = plan.chunk, owner
+            owner = home
+        counts[owner] += 1
+        owners.append(owner)
+    return owners
 
 
 def fixed_plans(

@@ -12,9 +12,8 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch.utils.data import DataLoader
 
-from hmer.data.stream import Maker, Stream, loader
+from hmer.data.stream import Maker, OrderedLoader, Stream
 from hmer.training.distributed import from_first, gathered
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
@@ -33,14 +32,14 @@ class LegData(L.LightningDataModule):
         self.maker = maker
         self.config = config
 
-    def train_dataloader(self) -> DataLoader[Any]:
+    def train_dataloader(self) -> OrderedLoader[Any]:
         """Batches of the leg that starts at the trainer's step: this process's share of them."""
         assert self.trainer is not None
         start, config = self.trainer.global_step, self.config
         steps = min(config.leg, config.steps - start)
         plans = self.stream.batches(start * config.batches, steps * config.batches)
         mine = plans[self.trainer.global_rank :: config.processes]
-        return loader(mine, self.maker, self.stream.seed, config.workers)
+        return OrderedLoader(mine, self.maker, self.stream.seed, config.workers)
 
 
 class EndOfLeg(Callback):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hmer.data.buckets import BatchConfig, PlannedBatch, choose_buckets, plan_epoch
-from hmer.data.stream import BatchStream, fixed_plans, loader
+from hmer.data.mixing import WrittenPlan
+from hmer.data.stream import BatchStream, OrderedLoader, fixed_plans, share_out
 
 SIZES = np.random.default_rng(0).integers(10, 300, (23, 2))
 CONFIG = BatchConfig(max_pixels=40_000, max_count=4, buckets=3)
@@ -59,12 +63,41 @@ def make(plan: PlannedBatch, rng: np.random.Generator) -> list[float]:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loader(workers: int) -> None:
     plans = stream().batches(7, 5)
-    found = list(loader(plans, make, 5, workers))
+    found = list(OrderedLoader(plans, make, 5, workers))
     assert found == [make(plan, np.random.default_rng([5, 1, step])) for step, plan in plans]
     assert [float(batch[-1]) for batch in found] != sorted({float(batch[-1]) for batch in found})
     # A leg that starts later makes the same batches.
-    assert list(loader(stream().batches(9, 3), make, 5, workers)) == found[2:]
-    assert list(loader([], make, 5, workers)) == []
+    assert list(OrderedLoader(stream().batches(9, 3), make, 5, workers)) == found[2:]
+    assert list(OrderedLoader([], make, 5, workers)) == []
+
+
+def test_making_batches_takes_no_number_from_the_training() -> None:
+    before = torch.get_rng_state()
+    for workers in (0, 2):
+        list(OrderedLoader(stream().batches(0, 3), make, 5, workers))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@settings(deadline=None)
+@given(st.lists(st.booleans(), max_size=200), st.integers(1, 16), st.integers(1, 24))
+def test_each_chunk_has_one_maker_and_all_have_like_much(
+    written: list[bool], workers: int, chunk: int
+) -> None:
+    plans: list[object] = []
+    for is_written in written:
+        number = sum(isinstance(plan, WrittenPlan) for plan in plans)
+        plans.append(WrittenPlan(number // chunk, number % chunk, 9) if is_written else number)
+    owners = share_out(plans, workers)
+    assert len(owners) == len(plans)
+    assert set(owners) <= set(range(workers))
+    home: dict[int, int] = {}
+    for plan, owner in zip(plans, owners, strict=True):
+        if isinstance(plan, WrittenPlan):
+            assert home.setdefault(plan.chunk, owner) == owner
+    counts = np.bincount(owners, minlength=workers)
+    assert counts.max() - counts.min() <= max(1, chunk)
+    if not any(written):
+        assert all(b == (a + 1) % workers for a, b in pairwise(owners))
 
 
 @settings(deadline=None, max_examples=50)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ import torch
 
 from hmer.data.buckets import BatchConfig, PlannedBatch, batch_size
 from hmer.data.dataset import Expressions
-from hmer.data.mixing import WrittenPlan
+from hmer.data.mixing import MixedStream, MixingConfig, WrittenPlan
+from hmer.data.stream import BatchStream, OrderedLoader
 from hmer.data.supervised import SupervisedMaker
 from hmer.data.written import MixedMaker
 from hmer.ink.augment import AugmentConfig
@@ -38,6 +41,18 @@ class Rows:
         strokes = [np.array([[i, 0], [i + 0.6, 1]], np.float32) for i in range(count)]
         symbols = tuple(Symbol("x", (i,), i) for i in range(count))
         return Written(Ink(tuple(strokes), symbols), ["x"] * count, "rows")
+
+
+class Counted(Rows):
+    """The same, and a byte in a file for every draw in whichever process."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+
+    def __call__(self, rng: np.random.Generator) -> Written | None:
+        with self.log.open("ab") as log:
+            log.write(b".")
+        return super().__call__(rng)
 
 
 class Nothing:
@@ -106,3 +121,34 @@ def test_a_batch_is_a_function_of_its_plan() -> None:
 def test_a_synthesiser_that_writes_nothing_is_told() -> None:
     with pytest.raises(RuntimeError, match="came to nothing"):
         maker(Nothing())(WrittenPlan(0, 0, 60), RNG)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_processes_share_the_writing(tmp_path: Path, share: float) -> None:
+    """However many there are: as many expressions are written, and the same batches made."""
+    mixing = MixingConfig(share=share, first=share, falls=1, ends=1, chunk=4)
+    real = BatchStream(np.array([[24, 24]]), CONFIG, 8, 7)
+    stream = MixedStream(real, mixing, 40)
+
+    def made(plans: Sequence[tuple[int, object]], workers: int) -> tuple[list[Batch], int]:
+        log = tmp_path / "draws"
+        log.write_bytes(b"")
+        batches = list(OrderedLoader(plans, maker(Counted(log)), stream.seed, workers))
+        return batches, log.stat().st_size
+
+    alone, draws = made(stream.batches(0, 40), 0)
+    assert draws > 40 * share
+    for workers in (1, 2, 4):
+        batches, count = made(stream.batches(0, 40), workers)
+        assert count == draws
+        assert_same(batches, alone)
+    # A training that goes on inside a chunk writes that chunk again, and makes the same batches.
+    assert_same(made(stream.batches(13, 27), 2)[0], alone[13:])
+
+
+def assert_same(found: list[Batch], wanted: list[Batch]) -> None:
+    assert len(found) == len(wanted)
+    for a, b in zip(found, wanted, strict=True):
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.inputs, b.inputs)
+        assert torch.equal(a.symbols, b.symbols)
