@@ -61,7 +61,7 @@ def mixed(
     train: Expressions,
     stream: BatchStream,
     maker: SupervisedMaker,
-    steps: int,
+    batches: int,
 ) -> tuple[Stream, Maker[Batch]]:
     """Stream and maker with written batches among the real ones; unchanged if none is wanted.
 
@@ -71,7 +71,7 @@ def mixed(
         train: the former, loaded.
         stream: of real batches.
         maker: of real batches.
-        steps: of the whole training.
+        batches: of the whole training.
 
     Raises:
         HmerError: what is held out is not told, or the ink has no symbols.
@@ -88,4 +88,4 @@ def mixed(
         stream.seed,
         config.mixing.chunk,
     )
-    return MixedStream(stream, config.mixing, steps), writing
+    return MixedStream(stream, config.mixing, batches), writing
