@@ -47,7 +47,7 @@ def test_whatever_the_pen_it_looks_rendered(unit: float, pen: float) -> None:
     assert found[:border].max() == found[:, :border].max() == 0
     assert pen_width(found) == pytest.approx(pen_width(wanted), rel=0.35)
     # Dark enough: thin lines do not become faint.
-    assert found.sum() == pytest.approx(wanted.sum(), rel=0.35)
+    assert float(found.sum()) == pytest.approx(float(wanted.sum()), rel=0.35)
 
 
 def test_microscopic_writing_cannot_be_blown_up() -> None:
