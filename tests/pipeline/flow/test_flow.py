@@ -178,7 +178,10 @@ def test_everything_listens_on_this_machine_only(prefect_server: str) -> None:
     assert listening and set(listening) <= {"127.0.0.1", "::1"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+SLOW = pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
+
+
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=SLOW), signal.SIGKILL])
 def test_no_process_outlives_the_flow(tracked: Toy, prefect_server: str, number: int) -> None:
     tracked.params(second={"seconds": 100000})
     script = (

@@ -34,7 +34,9 @@ def runs(toy: Toy) -> list[Any]:
     return list(client.search_runs([found.experiment_id]))
 
 
-@pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
+pytestmark = pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
+
+
 def test_shared_work_is_done_once_and_nothing_twice(toy: Toy) -> None:
     # What is not committed yet is a part of it all the same.
     (toy.root / "toy.py").write_text((toy.root / "toy.py").read_text() + "\n# edited\n")
