@@ -78,13 +78,3 @@ def test_importing_the_pipeline_loads_no_heavy_tool() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("package", ["hmer", "pipeline"])
-def test_files_are_of_one_idea(package: str) -> None:
-    long = {
-        file.relative_to(ROOT).as_posix(): count
-        for file in modules(package)
-        if (count := len(file.read_text(encoding="utf-8").splitlines())) >= 300
-    }
-    assert not long, f"split: {long}"

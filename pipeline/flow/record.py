@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ def wait_until_recorded(tasks: int) -> None:
     this = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
     with get_client(sync_client=True) as client:
         wait(lambda: [run.state for run in client.read_task_runs(flow_run_filter=this)], tasks)
+
+
+def tagged(root: Path) -> AbstractContextManager[object]:
+    """Flow runs in this context carry the tag of the project at `root`."""
+    from prefect import tags
+
+    return tags(project_tag(root))
 
 
 def project_tag(root: Path) -> str:
