@@ -54,11 +54,12 @@ CONFIG ?= crohme-smoke
 crohme: $(STAMP) ## the pipeline on CROHME: make crohme DATA=folder [CONFIG=crohme-cpu]
 	@[ -n "$(DATA)" ] || { echo "say where the packages are: make crohme DATA=folder"; exit 2; }
 	@data=$$(cd "$(DATA)" && pwd); \
-	dev="$$data/test2013.tar.xz"; \
+	dev="$$data/test2013.tar.xz"; more=(); \
+	[ ! -f "$$dev" ] || more=(--set ingest.crohme.development.2013="$$dev"); \
 	$(BIN)/python -m pipeline run --no-prefect --config $(CONFIG) --set raw="$$data" \
 	  --set ingest.crohme.train="$$data/train.tar.xz" \
 	  --set ingest.crohme.tests.2014="$$data/test2014.tar.xz" \
-	  $$([ ! -f "$$dev" ] || echo --set ingest.crohme.development.2013="$$dev")
+	  "$${more[@]}"
 
 study: $(STAMP) ## an ablation as DVC experiments: make study NAME=mask-match
 	@$(BIN)/python -m pipeline study $(NAME)
