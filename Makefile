@@ -59,7 +59,7 @@ crohme: $(STAMP) ## the pipeline on CROHME: make crohme DATA=folder [CONFIG=croh
 	$(BIN)/python -m pipeline run --no-prefect --config $(CONFIG) --set raw="$$data" \
 	  --set ingest.crohme.train="$$data/train.tar.xz" \
 	  --set ingest.crohme.tests.2014="$$data/test2014.tar.xz" \
-	  "$${more[@]}"
+	  $${more[@]+"$${more[@]}"}
 
 study: $(STAMP) ## an ablation as DVC experiments: make study NAME=mask-match
 	@$(BIN)/python -m pipeline study $(NAME)
