@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +10,11 @@ from pydantic import ValidationError
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
+from hmer.models.about import About, read_about, reason_of, told_of, weights_file
 from hmer.models.catalog import build_recogniser
 from hmer.models.interface import Recogniser
 from hmer.models.older import as_it_was
-from hmer.models.store import load_weights, read_about, told_of
+from hmer.models.store import load_weights
 
 
 class Saved(NamedTuple):
@@ -29,13 +29,10 @@ class Saved(NamedTuple):
     """How ink was drawn in its training."""
     render: RenderConfig
     """How it reads: the same, but for the scale if it reads better at another."""
+    confidence_power: float
+    """See `About`."""
     digest: str
     """SHA-256 of the weights."""
-
-
-def weights_file(path: Path) -> Path:
-    """The weights in a model folder; a file is taken as it is."""
-    return path / "model.safetensors" if path.is_dir() else path
 
 
 def load_recogniser(path: Path) -> Saved:
@@ -55,24 +52,22 @@ def load_recogniser(path: Path) -> Saved:
             raise HmerError(f"{weights}: is not a recogniser but: {about.get('kind')!r}")
         with told_of(weights.with_suffix(".json")):
             try:
-                vocabulary = Vocabulary.from_json(json.dumps(about["vocabulary"]))
-                trained = RenderConfig.model_validate(about["render"])
-                unit = about.get("reading_unit", trained.unit)
-                render = RenderConfig.model_validate({**trained.model_dump(), "unit": unit})
+                described = About.of(about)
                 name = str(about["name"])
-                model = build_recogniser(name, as_it_was(name, about["config"]), vocabulary)
+                config = as_it_was(name, about["config"])
+                model = build_recogniser(name, config, described.vocabulary)
             except (KeyError, ValidationError, HmerError) as error:
                 raise HmerError(
                     f"{weights.with_suffix('.json')}: does not describe a recogniser of this "
-                    f"version ({_reason(error)}); train the model again"
+                    f"version ({reason_of(error)}); train the model again"
                 ) from None
         load_weights(model, weights)
-    return Saved(name, model, vocabulary, trained, render, str(about["sha256"]))
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong with a model's description, in one line."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return f"no {error}" if isinstance(error, KeyError) else str(error)
+    return Saved(
+        name,
+        model,
+        described.vocabulary,
+        described.trained,
+        described.render,
+        described.confidence_power,
+        str(about["sha256"]),
+    )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,32 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hmer.errors import HmerError
+from hmer.models.about import read_about, told_of
 
 Config = TypeVar("Config", bound=BaseModel)
-
-
-@contextmanager
-def told_of(path: Path, remedy: str = "train the model again") -> Iterator[None]:
-    """Around the reading of a model's files: whatever fails is told of `path`, in one line.
-
-    They come from anywhere, and a damaged file makes JSON, pydantic, safetensors, onnxruntime or
-    the building of the network fail in ways of their own.
-
-    Raises:
-        HmerError: as raised inside, or in place of any other exception.
-    """
-    try:
-        yield
-    except HmerError:
-        raise
-    except OSError as error:
-        raise HmerError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except RecursionError as error:
-        raise HmerError(f"{path}: damaged (nested too deep); {remedy}") from error
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
-        reason = f"{type(error).__name__}: {lines[-1].strip()[:200]}"
-        raise HmerError(f"{path}: damaged, or of another version ({reason}); {remedy}") from error
 
 
 def save_module(
@@ -67,25 +43,6 @@ def save_module(
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     text = json.dumps({**about, "sha256": digest}, indent=2, sort_keys=True, ensure_ascii=False)
     path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-
-
-def read_about(path: Path) -> dict[str, Any]:
-    """What the JSON file beside `path` says.
-
-    Raises:
-        HmerError: it is missing or is not JSON.
-    """
-    sidecar = path.with_suffix(".json")
-    with told_of(sidecar):
-        try:
-            about = json.loads(sidecar.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise HmerError(f"{sidecar}: missing; is {path.parent} a trained model?") from None
-        except ValueError as error:
-            raise HmerError(f"{sidecar}: not valid JSON ({error}); train the model again") from None
-    if not isinstance(about, dict):
-        raise HmerError(f"{sidecar}: should hold a JSON object; train the model again")
-    return about
 
 
 def read_config(path: Path, kind: str, config: type[Config]) -> Config:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
-from hmer.decoding.step import MemoryStep
 from hmer.errors import HmerError
 from hmer.export.folder import export
 from hmer.export.runtime import OnnxRecogniser, is_exported, load_exported
@@ -25,6 +24,7 @@ from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
 from hmer.models.catalog import build_recogniser
 from hmer.models.interface import Batch
+from hmer.models.step import MemoryStep
 from hmer.recognizer import Recognizer
 
 QUICK = DecodingConfig(beam=4, max_length=12)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from hmer.errors import HmerError
-from hmer.models.saved import load_recogniser, weights_file
+from hmer.models.about import weights_file
+from hmer.models.saved import load_recogniser
 from hmer.recognizer import Recognizer
 
 

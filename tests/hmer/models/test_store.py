@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hmer.errors import HmerError
-from hmer.models.store import load_weights, read_about, save_module
+from hmer.models.about import read_about
+from hmer.models.store import load_weights, save_module
 
 
 def module(seed: int = 0, width: int = 3) -> nn.Module:
