@@ -32,8 +32,8 @@ from hmer.ink.render import RenderConfig
 from hmer.ink.scale import normalise
 from hmer.masking.curriculum import Curriculum
 from hmer.masking.modes import Mode
-from hmer.models.cells import ink_cells
-from hmer.models.encoders.compact import CompactEncoder
+from hmer.models.common.encoders import CompactEncoder
+from hmer.models.common.ink_cells import ink_cells
 from hmer.selfsup.contrast import Contrast, PretrainConfig
 from hmer.selfsup.images import ImageBatch, ImageMaker
 from hmer.selfsup.match import AttendConfig, Match

@@ -16,8 +16,8 @@ from hmer.data.drawing import split_scale
 from hmer.data.stream import BatchStream
 from hmer.ink.render import RenderConfig
 from hmer.masking.plot import curriculum_plot
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
-from hmer.models.store import load_weights, read_config, save_module
+from hmer.models.checkpoint import load_weights, read_config, save_module
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
 from hmer.selfsup.exhibit import ObservedMatch, exhibits
 from hmer.selfsup.images import ImageBatch, ImageMaker
 from hmer.selfsup.mask_sheet import mask_sheet

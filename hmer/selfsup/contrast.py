@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from hmer.data.buckets import BatchConfig
 from hmer.errors import HmerError
 from hmer.ink.augment import AugmentConfig
-from hmer.models.cells import ink_cells
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
+from hmer.models.common.ink_cells import ink_cells
 from hmer.selfsup.global_loss import nt_xent
 from hmer.selfsup.health import health
 from hmer.selfsup.key_loss import key_info_nce

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from hmer.data.buckets import PlannedBatch, Sizes
 from hmer.masking.units import hidden_share
-from hmer.models.attention import AttentionNetwork
-from hmer.models.cells import Cells, ink_cells
-from hmer.models.encoders.compact import CompactEncoder
+from hmer.models.common.attention import AttentionNetwork
+from hmer.models.common.encoders import CompactEncoder
+from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.selfsup.images import ImageBatch, ImageMaker
 from hmer.selfsup.match import AttendConfig, Match
 

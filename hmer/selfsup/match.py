@@ -21,9 +21,9 @@ from hmer.ink.augment import AugmentConfig
 from hmer.masking.curriculum import Curriculum
 from hmer.masking.modes import Mode, hide
 from hmer.masking.units import hidden_share
-from hmer.models.attention import Attended, AttentionConfig, AttentionNetwork
-from hmer.models.cells import Cells, ink_cells
-from hmer.models.encoders.compact import CompactEncoder
+from hmer.models.common.attention import Attended, AttentionConfig, AttentionNetwork
+from hmer.models.common.encoders import CompactEncoder
+from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.selfsup.images import ImageBatch
 from hmer.selfsup.map_regulariser import evenness, evenness_penalty
 from hmer.selfsup.projector import projector

@@ -16,7 +16,7 @@ from hmer.data.drawing import split_scale
 from hmer.data.stream import BatchStream
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
-from hmer.models.store import save_module
+from hmer.models.checkpoint import save_module
 from hmer.selfsup.contrast import Contrast, PretrainConfig
 from hmer.selfsup.outcome import write_outcome
 from hmer.selfsup.views import ViewMaker

@@ -12,7 +12,7 @@ from hmer.evaluation.attention.maps import entropy, ink_lift
 from hmer.evaluation.attention.pointing import ink_near_centre, peaks
 from hmer.evaluation.attention.symbols import class_shares, is_informative
 from hmer.evaluation.images import BoolArray, FloatArray
-from hmer.models.cells import INK_THRESHOLD
+from hmer.models.common.ink_cells import INK_THRESHOLD
 
 
 @dataclass(frozen=True, slots=True, eq=False)

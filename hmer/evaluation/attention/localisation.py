@@ -17,7 +17,7 @@ from hmer.evaluation.figures.localisation import lift_bars, map_sheet
 from hmer.evaluation.section import Figure, Section, Table
 from hmer.evaluation.untrained import ENOUGH, untrained
 from hmer.ink.render import RenderConfig
-from hmer.models.interface import Recogniser
+from hmer.models.base import Recogniser
 from hmer.recognizer import Recognizer
 
 NAME, TITLE = "localisation", "Where the attention map looks"

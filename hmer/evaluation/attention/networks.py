@@ -12,10 +12,9 @@ from hmer.data.buckets import BatchConfig
 from hmer.evaluation.annotated import Annotated, cell_grid, in_batches
 from hmer.evaluation.images import FloatArray
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.attention import AttentionNetwork
-from hmer.models.cells import Cells, ink_cells
-from hmer.models.encoders.base import Encoder
-from hmer.models.interface import Encoded, Recogniser
+from hmer.models.base import Encoded, Encoder, Recogniser
+from hmer.models.common.attention import AttentionNetwork
+from hmer.models.common.ink_cells import Cells, ink_cells
 
 BATCH = BatchConfig(max_pixels=400_000, max_count=32, buckets=6)
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from hmer.data.buckets import BatchConfig
 from hmer.evaluation.annotated import Annotated, in_batches
 from hmer.evaluation.images import Image, ink_mask
-from hmer.models.cells import ink_cells
-from hmer.models.encoders.base import Encoder
+from hmer.models.base import Encoder
+from hmer.models.common.ink_cells import ink_cells
 
 Vectors = NDArray[np.float32]
 """One vector per row, shape (n, channels)."""

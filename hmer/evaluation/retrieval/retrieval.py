@@ -25,7 +25,7 @@ from hmer.evaluation.retrieval.scores import (
 from hmer.evaluation.section import Figure, Section, Table
 from hmer.evaluation.untrained import ENOUGH, untrained
 from hmer.ink.render import RenderConfig
-from hmer.models.encoders.base import Encoder
+from hmer.models.base import Encoder
 from hmer.recognizer import Recognizer
 
 NAME, TITLE = "retrieval", "What the features know"

@@ -32,7 +32,7 @@ from hmer.evaluation.retrieval.neighbours import (
 from hmer.evaluation.retrieval.probe import probe
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
-from hmer.models.encoders.base import Encoder
+from hmer.models.base import Encoder
 
 
 class RetrievalConfig(BaseModel):

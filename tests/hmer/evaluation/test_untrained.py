@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from hmer.evaluation.untrained import untrained
-from hmer.models.encoders.base import Encoder
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
+from hmer.models.base import Encoder
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
 
 
 def trained() -> CompactEncoder:

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 
 from hmer.errors import HmerError
 from hmer.masking.curriculum import Curriculum
-from hmer.models.attention import AttentionConfig
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
-from hmer.models.store import save_module
+from hmer.models.checkpoint import save_module
+from hmer.models.common.attention import AttentionConfig
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
 from hmer.selfsup import attend as phase
 from hmer.selfsup.attend import load_encoder
 from hmer.selfsup.match import Match

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hmer.models.cells import ink_cells
+from hmer.models.common.ink_cells import ink_cells
 from hmer.selfsup.contrast import Contrast, PretrainConfig
 from hmer.selfsup.global_loss import nt_xent
 from hmer.selfsup.key_loss import key_info_nce

@@ -11,7 +11,7 @@ import torch
 
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.ink.render import RenderConfig
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
 from hmer.selfsup.exhibit import COUNT, MOMENTS, ObservedMatch, exhibits
 from hmer.selfsup.images import ImageBatch, ImageMaker
 from hmer.selfsup.match import AttendConfig

@@ -10,8 +10,8 @@ import torch
 from pydantic import ValidationError
 
 from hmer.masking import modes
-from hmer.models.cells import Cells, ink_cells
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
+from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.selfsup import match as phase
 from hmer.selfsup.images import ImageBatch
 from hmer.selfsup.match import AttendConfig, Match, mismatch, pooled, standardised

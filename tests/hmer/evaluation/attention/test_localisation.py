@@ -19,8 +19,8 @@ from hmer.evaluation.figures.canvas import to_png
 from hmer.evaluation.section import Section
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.attention_coverage import AttentionCoverage, AttentionCoverageConfig
-from hmer.models.decoders.gru import GruConfig
-from hmer.models.encoders.compact import CompactConfig
+from hmer.models.attention_coverage.decoder import GruConfig
+from hmer.models.common.encoders import CompactConfig
 from hmer.models.mask_match import MaskMatch
 from hmer.recognizer import Recognizer
 

@@ -24,8 +24,8 @@ from hmer.evaluation.retrieval.scores import RetrievalConfig
 from hmer.evaluation.section import Section
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
-from hmer.models.cells import ink_cells
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
+from hmer.models.common.ink_cells import ink_cells
 from hmer.recognizer import Recognizer
 
 STYLE = RenderConfig(unit=10)
