@@ -18,7 +18,7 @@ from hmer.evaluation.annotated import (
     in_batches,
     spread_over,
 )
-from hmer.evaluation.images import ink_mask
+from hmer.evaluation.pictures import ink_mask
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink, Symbol
 
