@@ -88,12 +88,12 @@ def _print(found: list[Comparison]) -> None:
                 _condition(row), str(row.n), *rates, _points(row.exprate), _points(row.cer)
             )
         console.print(table)
-        told = f"Only the new one has {one.won} right, only the old one {one.lost}."
+        text = f"Only the new one has {one.won} right, only the old one {one.lost}."
         if one.alone:
-            told += f" {one.alone} that only one of them has read are left out."
+            text += f" {one.alone} that only one of them has read are left out."
         if not all(row.alike for row in one.differences):
-            told += " The hidden ink is not the same in both: less sure than it looks."
-        console.print(told, highlight=False)
+            text += " The hidden ink is not the same in both: less sure than it looks."
+        console.print(text, highlight=False)
 
 
 def _condition(row: PairedDifference) -> str:

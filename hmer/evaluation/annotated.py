@@ -86,7 +86,7 @@ def spread_over(count: int, limit: int) -> list[int]:
 def annotate(expressions: Expressions, rows: Sequence[int], style: RenderConfig) -> list[Annotated]:
     """The expressions `rows`, drawn in `style`; those without ink as they are, without symbols.
 
-    Blank pictures are left out: there is nothing to look at.
+    Blank pictures are left out.
     """
     found = []
     for row in rows:

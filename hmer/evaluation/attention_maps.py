@@ -190,9 +190,11 @@ def attention_section(
             tokens.append((f"{one.id}: {' '.join(one.truth)}", cells[:MOST_TOKENS]))
         if answer.spatial_attention is not None:
             png = overlay(image, answer.spatial_attention, stride)
-            spatial.append(("", [Picture(png, one.id)]))
+            spatial.append(Picture(png, one.id))
     galleries = [Gallery(tokens, "The decoder's attention as it wrote each token.", 0.9)]
-    galleries.append(Gallery(spatial, "The map of the Mask & Match attention network."))
+    if spatial:
+        caption = "The map of the Mask & Match attention network."
+        galleries.append(Gallery([("", spatial)], caption))
     return Section(
         "attention",
         "Attention",

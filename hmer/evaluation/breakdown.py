@@ -3,7 +3,7 @@
 Scores are broken down by length, by nesting depth, and by how often training has the very same
 caption. A decoder learns the captions of its training as a language model does. In CROHME half of
 the captions of a writer-disjoint validation split occur in training, too, those of the test years
-hardly ever: only the rate on new captions tells what to expect of them.
+hardly ever: only the rate on new captions predicts theirs.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def read_captions(train: Path) -> Captions:
 def score_sections(
     predictions: Sequence[Prediction], scores: SetScores, known: Captions, config: ReportConfig
 ) -> list[Section]:
-    """What predictions alone can tell.
+    """Scores, breakdowns, confidence and confusions.
 
     Args:
         predictions: of one set, read or not.
@@ -284,8 +284,8 @@ def _confidence(scores: SetScores) -> Section:
     trusted, kept = scores.risk.at_risk(TRUSTED_RISK), scores.risk.at_coverage(KEPT)
     text = (
         "Left: of the expressions read with a given confidence, how many are right (dots: at their "
-        "mean confidence); on the dashed line, confidence means what it says. Right: keep only the "
-        "most confident share, and this much of it is wrong. The most confident "
+        "mean confidence); on the dashed line, the two are equal. Right: keep only the most "
+        "confident share, and this much of it is wrong. The most confident "
         f"{100.0 * kept.coverage:.0f} % are right in {100.0 - 100.0 * kept.risk:.1f} of 100"
     )
     if trusted:

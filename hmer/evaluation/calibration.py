@@ -12,10 +12,10 @@ import numpy as np
 from hmer.evaluation.bootstrap import BoolArray, FloatArray
 
 TRUSTED_RISK = 0.05
-"""Reports tell how much can be kept when this share of it may be wrong."""
+"""Share that may be wrong where reports give the coverage."""
 
 KEPT = 0.8
-"""Reports tell how much is right when this share is kept."""
+"""Share that is kept where reports give the accuracy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def read_labelled(
         captions: lines of an id, a tab and LaTeX, in place of the truths in the files.
         limit: so many files at most, spread evenly.
         workers: processes.
-        progress: told how many files are read.
+        progress: called with how many files are read.
 
     Raises:
         HmerError: the path is missing, or holds no expression with a truth; the captions cannot

@@ -1,6 +1,6 @@
 """Attention localisation: does attention fall on ink, on structure, on the symbol being written?
 
-Two measurements against the symbols that ink knows (`hmer.evaluation.annotated`):
+Two measurements against the annotated symbols of ink (`hmer.evaluation.annotated`):
 
 - `localise`: the one map of Mask & Match. Lift (share of attention on ink over share of area), by
   class of symbol as well, and the pointing game for symbols that carry structure.
@@ -108,7 +108,7 @@ def membership(symbols: Sequence[WrittenSymbol]) -> FloatArray:
 def localise(
     recognizer: Recognizer, expressions: Expressions, config: LocalisationConfig, seed: int
 ) -> Section:
-    """Judge the attention map of Mask & Match; where a recogniser has none, the section says so.
+    """Judge the attention map of Mask & Match; a recogniser may have none.
 
     Numbers: `lift` and `gain` (over the map that is even over the cells with ink) with the ends of
     their intervals, `lift_even`; where symbols are known, `pointing` with its ends, percent, its
@@ -120,13 +120,17 @@ def localise(
         config: how much.
         seed: of the bootstrap.
     """
-    name, title = "localisation", "Where the attention map looks"
+    name, title = "localisation", "Attention localisation"
     model = recognizer.model
     rows = spread_over(len(expressions), config.limit)
     shown = annotate(expressions, rows, recognizer.render)
     maps = spatial_maps(model, shown)
     if not maps:
-        why = "There was nothing to look at." if not shown else "This recogniser has no such map."
+        why = (
+            "There are no expressions with ink."
+            if not shown
+            else "This recogniser has no such map."
+        )
         return Section(name, title, f"{why} The decoder's own attention is judged by itself.")
     stride, draw = model.stride, (seed, config.resamples)
     area = np.array([float(ink_mask(one.image).mean()) for one in shown])
@@ -303,7 +307,7 @@ def judge_cross_attention(
         config: how much.
         seed: of the bootstrap.
     """
-    name, title = "cross_attention", "Where the decoder looks"
+    name, title = "cross_attention", "Cross-attention"
     rows = spread_over(len(expressions), config.limit)
     shown = annotate(expressions, rows, recognizer.render)
     stride = recognizer.model.stride

@@ -62,7 +62,7 @@ class AttendConfig(BaseModel):
         1.0, ge=0, description="of the penalty outside the band that follows; too small: one cell"
     )
     evenness_low: float = Field(0.5, ge=0, le=1, description="below: the map sees one cell only")
-    evenness_high: float = Field(0.95, ge=0, le=1, description="above: the map says nothing")
+    evenness_high: float = Field(0.95, ge=0, le=1, description="above: the map is nearly uniform")
 
     @field_validator("local_weight")
     @classmethod

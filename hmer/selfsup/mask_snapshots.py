@@ -33,7 +33,7 @@ HIDDEN_INK = np.array([0.84, 0.37, 0.0])
 HIDDEN_PAPER = np.array([0.99, 0.93, 0.87])
 
 FINE = 400
-"""Places at which the planned line is drawn: stairs should look like stairs."""
+"""Places at which the planned line is drawn: enough for the stairs of `step`."""
 
 
 def curriculum_plot(

@@ -91,7 +91,7 @@ class ViewMaker:
     def _apart(self, pair: tuple[Drawn, Drawn], points: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of the points, in their order, that share no cell with an earlier one.
 
-        Two points of one cell have one feature: told to differ from itself it would learn noise.
+        Two points of one cell have one feature: contrasting it with itself would be noise.
         """
         for drawn in pair:
             cells = np.floor(drawn.points[points] / self.stride).astype(np.int64)

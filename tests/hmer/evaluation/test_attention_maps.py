@@ -115,7 +115,7 @@ def test_a_few_expressions_are_shown_with_their_attention(
     section = attention_section(recognizer, found, images, decoding, batch, 2)
     assert section is not None and section.name == "attention"
     tokens, spatial = section.galleries
-    assert len(tokens.rows) == len(spatial.rows) == 2
+    assert len(tokens.rows) == len(spatial.rows[0][1]) == 2
     read = next(answer.tokens for answer in answers if answer.tokens)
     assert [picture.heading for picture in tokens.rows[0][1]] == list(read)
     assert decode(tokens.rows[0][1][0].png or b"").shape == images[0].shape
