@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hmer.selfsup.embedding_metrics import ENOUGH, alignment, health, spread, uniformity
+from hmer.selfsup.embedding_metrics import ENOUGH, alignment, embedding_metrics, spread, uniformity
 
 
 def test_spread_by_hand() -> None:
@@ -46,9 +46,9 @@ def test_the_extremes() -> None:
 
 def test_health() -> None:
     first, second = torch.randn(2, ENOUGH + 5, 4, requires_grad=True)
-    found = health(first, second, "_local")
+    found = embedding_metrics(first, second, "_local")
     assert set(found) == {"spread_local", "alignment_local", "uniformity_local"}
     assert not any(value.requires_grad for value in found.values())
-    part = health(first[:ENOUGH], second[:ENOUGH], "_local")
+    part = embedding_metrics(first[:ENOUGH], second[:ENOUGH], "_local")
     assert all(torch.equal(found[name], part[name]) for name in found)
-    assert health(first[:1], second[:1]) == {}
+    assert embedding_metrics(first[:1], second[:1]) == {}
