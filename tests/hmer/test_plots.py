@@ -6,7 +6,9 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from hmer import plots
@@ -32,7 +34,7 @@ def test_stacked_bars(drawn: list[Figure]) -> None:
     pngs = {stacked_bars(["short", "long"], layers, "Title", "length", "%") for _ in range(2)}
     assert len(pngs) == 1  # the same bytes each time
     axes = drawn[0].axes[0]
-    bars = [(bar.get_y(), bar.get_height()) for bar in axes.patches]
+    bars = [(bar.get_y(), bar.get_height()) for bar in axes.patches if isinstance(bar, Rectangle)]
     assert bars == [(0, 50), (0, 5), (50, 20), (5, 0)]
     assert [text.get_text() for text in axes.texts] == ["50", "5"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["short", "long"]
@@ -42,8 +44,11 @@ def test_interval_bars(drawn: list[Figure]) -> None:
     rows = {"a": (2.0, 1.0, 4.0), "b": (0.5, 0.25, 0.75)}
     interval_bars(rows, {"chance": [0.1, 8.0]}, "Title", "lift", line=1.0)
     axes = drawn[0].axes[0]
-    assert [bar.get_width() for bar in axes.patches] == [2.0, 0.5]
-    ends = [segment[:, 0].tolist() for segment in axes.collections[0].get_segments()]
+    widths = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
+    assert widths == [2.0, 0.5]
+    (lines,) = axes.collections
+    assert isinstance(lines, LineCollection)
+    ends = [np.asarray(segment)[:, 0].tolist() for segment in lines.get_segments()]
     assert ends == [[1.0, 4.0], [0.25, 0.75]]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first on top
     assert axes.get_xlim()[1] > 8.0  # marks are within
@@ -53,7 +58,7 @@ def test_ink_on_tinted_paper() -> None:
     image = np.array([[0, 255, 51]], np.uint8)
     assert on_paper(image)[0].tolist() == [[1.0] * 3, [0.0] * 3, [0.8] * 3]
     tinted = on_paper(image, np.array([[3.0, 3.0, 0.0]]))
-    np.testing.assert_allclose(tinted[0], [TINT, [0, 0, 0], [0.8, 0.8, 0.8]])
+    np.testing.assert_allclose(tinted[0], np.array([TINT, [0.0] * 3, [0.8] * 3]))
 
 
 def test_pictures_stand_in_rows_and_columns() -> None:

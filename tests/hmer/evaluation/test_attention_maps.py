@@ -90,8 +90,8 @@ def test_teacher_forced_maps(recognizer: Recognizer, expressions: Expressions) -
     # A truth that the vocabulary cannot spell is not asked about; the others are.
     small = Vocabulary("small", [t for t in recognizer.vocabulary.tokens if t in shown[0].tokens])
     if small.unknown(shown[1].tokens):
-        found = teacher_forced_maps(recognizer.model, small, shown)
-        assert [m is None for m in found] == [False, True]
+        maps = teacher_forced_maps(recognizer.model, small, shown)
+        assert [m is None for m in maps] == [False, True]
 
 
 def test_the_map_may_fall_on_cells_with_ink_only(

@@ -91,7 +91,7 @@ def snapshots(small_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     encoder = CompactEncoder(CompactConfig(width=16, blocks=(1, 1))).eval()
     attention = AttentionNetwork(encoder.channels, AttentionConfig(heads=2, hidden=8)).eval()
     asked: list[Any] = []
-    real = module.picture_grid
+    real = plots.picture_grid
 
     def spy(*arguments: Any) -> bytes:
         asked.append(arguments)
