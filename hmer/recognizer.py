@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from hmer.ink.inkml import read_inkml
 from hmer.ink.picture import BlankError, load_picture
 from hmer.ink.raster import content, looks_like_xml
 from hmer.ink.render import RenderConfig, render
+from hmer.ink.rows import expression_rows
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.grammar import caption_grammar
@@ -134,9 +136,9 @@ class Recognizer:
         if isinstance(source, bytes | bytearray | memoryview):
             return self._prepared(bytes(source), "picture")
         if isinstance(source, Image.Image | np.ndarray):
-            return self._at_scale(load_picture(source))
+            return self._at_scale(load_picture(source), "picture")
         if isinstance(source, Ink):
-            return self._at_scale(source)
+            return self._at_scale(source, "ink")
         if hasattr(source, "read"):
             data, name = source.read(), str(getattr(source, "name", "file"))
             if isinstance(data, bytes):
@@ -151,15 +153,15 @@ class Recognizer:
         """A file's content at scale: what it is, it says itself, whatever its name."""
         try:
             if looks_like_xml(data):
-                return self._at_scale(read_inkml(data, name).ink)
-            return self._at_scale(load_picture(data, name))
+                return self._at_scale(read_inkml(data, name).ink, name)
+            return self._at_scale(load_picture(data, name), name)
         except InkError as error:
             if name in str(error):
                 raise
             raise type(error)(f"{name}: {error}") from None
 
-    def _at_scale(self, source: NDArray[np.uint8] | Ink) -> NDArray[np.uint8]:
-        """Ink, or ink on nothing."""
+    def _at_scale(self, source: NDArray[np.uint8] | Ink, name: str) -> NDArray[np.uint8]:
+        """Ink, or ink on nothing; warns where it seems to be several expressions."""
         style = self.render
         if isinstance(source, Ink):
             image = render(normalise(source), style.unit, style.pen, style.margin).image
@@ -169,6 +171,13 @@ class Recognizer:
             raise InkError(
                 f"the expression is {image.shape[1]} x {image.shape[0]} pixels at the "
                 f"recogniser's scale, more than {MAX_PIXELS} in all; cut it into parts"
+            )
+        rows = len(expression_rows(image, style.unit))
+        if rows > 1:
+            warnings.warn(
+                f"{name}: {rows} expressions seem to stand one above the other, and are read as "
+                "one; cut it into parts",
+                stacklevel=2,
             )
         return image
 

@@ -1,0 +1,208 @@
+"""Finding and removing the printed lines of ruled and squared paper (Hough transform).
+
+A written fraction bar, minus or absolute bar is a line, too. So a line is printed only if it runs
+from one edge of the paper to the other, and either is one of several at equal distances, or is
+clearly paler or thinner than the writing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hmer.ink.blobs import pen_width
+
+Levels = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+_COARSE = 400  # pixels of the longer side on which lines are sought
+_STEEPEST = 0.21  # slope of a line, 12 degrees; paper that is more askew is not recognised
+_CELLS = 48  # into which a line is cut: some ink must be in most of them
+_COVERED = 0.8
+_INSIDE = 0.25  # of a line that leaves at the side lies in the picture, at least
+_MOST = 2.0  # rows of the coarse picture that one line may fill
+_REPEATED = 3
+_REGULAR = 0.15  # of the distance between lines, by which one may be off
+_PALER = 0.7  # of the contrast, or of the width, of the writing: a single line below is printed
+_EDGE = 3  # pixels
+_THIN = 0.3  # of the columns are surely blank beside the line
+_STRIPS = 24  # along a line, whose place is sought in each: paper bends
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A nearly horizontal line: y = offset + slope x, and its width, in pixels."""
+
+    offset: float
+    slope: float
+    reach: float
+
+
+def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
+    """The picture without its printed lines; None where it has none.
+
+    Args:
+        strength: contrast of each pixel to the paper (H, W), 0 to 1.
+        inked: which pixels are ink, or line.
+    """
+    cleaned = strength
+    for turned in (False, True):
+        levels, mask = (cleaned.T, inked.T) if turned else (cleaned, inked)
+        lines = _continued(_lines(mask), mask.shape)
+        erased = _bands(levels, mask, lines) if lines else None
+        if erased is None or not _printed(levels, mask, erased, lines):
+            continue
+        found = np.where(np.logical_or.reduce(erased), np.float32(0), levels)
+        cleaned = found.T if turned else found
+        inked = inked & (cleaned > 0)
+    if cleaned is strength:
+        return None
+    # What is left of lines that leave the picture.
+    cleaned[:_EDGE] = cleaned[-_EDGE:] = cleaned[:, :_EDGE] = cleaned[:, -_EDGE:] = 0
+    return cleaned
+
+
+def _lines(mask: Mask) -> list[_Line]:
+    """Nearly horizontal lines from edge to edge, all of one slope."""
+    step = max(1, -(-max(mask.shape) // _COARSE))
+    height, width = (side // step for side in mask.shape)
+    if height < 8 or width < _CELLS:
+        return []
+    cut = mask[: height * step, : width * step]
+    coarse = cut.reshape(height, step, width, step).any(axis=(1, 3))
+    y, x = np.nonzero(coarse)
+    cell = x * _CELLS // width
+    if not ((cell < 2).any() and (cell >= _CELLS - 2).any()):
+        return []
+    best: tuple[float, float, NDArray[np.float64]] = (0.0, 0.0, np.zeros(0))
+    shift = round(_STEEPEST * width) + 1
+    edges = (np.arange(_CELLS) + 0.5) * width / _CELLS
+    for slope in np.arange(-_STEEPEST, _STEEPEST, 1.0 / width):
+        rows = np.floor(y - slope * x).astype(np.int64) + shift
+        count = height + 2 * shift
+        hit = np.zeros((count + 1, _CELLS), bool)
+        hit[rows, cell] = True
+        hit = hit[:-1] | hit[1:]  # a line may lie between two rows
+        at = np.arange(count)[:, None] - shift + slope * edges
+        inside = (at >= 0) & (at < height)
+        filled = (hit & inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+        filled[inside.mean(axis=1) < _INSIDE] = 0.0
+        ends = hit | ~inside
+        filled[~(ends[:, :2].any(axis=1) & ends[:, -2:].any(axis=1))] = 0.0
+        score = float((filled[filled > _COVERED] ** 4).sum())
+        if score > best[0]:
+            best = score, float(slope), filled
+    _, slope, filled = best
+    lines = []
+    row = 0
+    while row < len(filled):
+        if filled[row] <= _COVERED:
+            row += 1
+            continue
+        end = row
+        while end < len(filled) and filled[end] > _COVERED:
+            end += 1
+        if end - row <= _MOST + 3:
+            middle = (row + 1 + end) / 2 - shift
+            lines.append(_Line(middle * step, slope, ((end - row) / 2 + 1) * step))
+        row = end
+    return lines
+
+
+def _continued(lines: list[_Line], shape: tuple[int, ...]) -> list[_Line]:
+    """Lines at equal distances, and those at the picture's edges that are mostly outside of it."""
+    offsets = np.array([line.offset for line in lines])
+    if len(lines) < _REPEATED or not _regular(offsets):
+        return lines
+    gaps = np.diff(offsets)
+    gap = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
+    drop = lines[0].slope * shape[1]
+    more = []
+    for edge, step in ((lines[0], -gap), (lines[-1], gap)):
+        offset = edge.offset + step
+        while max(offset, offset + drop) >= 0 and min(offset, offset + drop) < shape[0]:
+            more.append(_Line(offset, edge.slope, edge.reach))
+            offset += step
+    return [*lines, *more]
+
+
+def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> list[Mask]:
+    """For each line the pixels (H, W) that are to be erased: its own, but where ink crosses."""
+    height, width = mask.shape
+    columns = np.arange(width)
+    found = []
+    for line in lines:
+        reach = int(np.ceil(line.reach)) + 2
+        centre = np.rint(line.offset + line.slope * columns).astype(np.int64)
+        offsets = np.arange(-2 * reach, 2 * reach + 1)
+        rows = centre + offsets[:, None]
+        inside = (rows >= 0) & (rows < height)
+        window = mask[np.clip(rows, 0, height - 1), columns] & inside
+        # Where the line lies in each strip, and how wide it is on the whole.
+        strips = np.linspace(0, width, min(_STRIPS, max(1, width // 16)) + 1).astype(np.int64)
+        profile = np.add.reduceat(window, strips[:-1], axis=1) / np.diff(strips)
+        near = profile[reach : 3 * reach + 1]
+        smooth = near + 0.5 * (np.roll(near, 1, 0) + np.roll(near, -1, 0))
+        seen = np.flatnonzero(smooth.max(axis=0) > 0.5)
+        if not len(seen):
+            continue
+        place = np.interp(np.arange(len(strips) - 1), seen, smooth.argmax(axis=0)[seen])
+        padded = np.pad(place, 2, mode="edge")
+        place = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+        at = np.interp(columns, (strips[:-1] + strips[1:]) / 2, place)
+        track = centre + np.rint(at).astype(np.int64) - reach
+        rows = track + np.arange(-2 * reach, 2 * reach + 1)[:, None]
+        inside = (rows >= 0) & (rows < height)
+        around = mask[np.clip(rows, 0, height - 1), columns] & inside
+        # The line itself: as far as ink goes on from its middle in most columns. Where it goes on
+        # further, something written crosses the line, or lies on it.
+        middle = int(around[reach : 3 * reach + 1].mean(axis=1).argmax()) + reach
+        solid = around[:, around[middle]]
+        up = np.logical_and.accumulate(solid[middle::-1]).sum(axis=0)
+        down = np.logical_and.accumulate(solid[middle:]).sum(axis=0)
+        if not len(up):
+            continue
+        top = max(0, middle - int(np.quantile(up, _THIN)) - 1)
+        bottom = min(len(rows) - 1, middle + int(np.quantile(down, _THIN)) + 1)
+        written = around[top : middle + 1].all(axis=0) | around[middle : bottom + 1].all(axis=0)
+        erased = np.zeros(mask.shape, bool)
+        band = inside[top : bottom + 1] & ~written
+        places = np.broadcast_to(columns, rows.shape)[top : bottom + 1]
+        erased[rows[top : bottom + 1][band], places[band]] = True
+        # Ink along a paler line is darker than the line.
+        usual = np.median(levels[erased & mask]) if (erased & mask).any() else 0.0
+        erased &= ~(levels > max(1.6 * usual, 0.1))
+        found.append(erased)
+    return found
+
+
+def _printed(levels: Levels, mask: Mask, erased: list[Mask], lines: list[_Line]) -> bool:
+    """Whether these are lines of the paper, not written ones."""
+    every = np.logical_or.reduce(erased)
+    rest = mask & ~every
+    if not rest.any():
+        return len(lines) > _REPEATED
+    if len(lines) >= _REPEATED and _regular(np.array([line.offset for line in lines])):
+        return True
+    on = every & mask
+    reached = np.flatnonzero(on.any(axis=0))
+    edge = 0.01 * mask.shape[1] + 1
+    if not len(reached) or reached[0] > edge or reached[-1] < mask.shape[1] - 1 - edge:
+        return False
+    paler = float(np.median(levels[on])) < _PALER * float(np.median(levels[rest]))
+    length = sum(mask.shape[1] for _ in lines)
+    thinner = on.sum() / length < _PALER * pen_width(np.uint8(rest) * 255)
+    return paler or (thinner and len(lines) >= 2)
+
+
+def _regular(offsets: NDArray[np.float64]) -> bool:
+    """Whether lines lie at multiples of one distance: some may be missing."""
+    gaps = np.diff(np.sort(offsets))
+    step = float(gaps.min())
+    if step < 6:
+        return False
+    steps = gaps / float(np.median(gaps[gaps < 1.5 * step]))
+    off = np.abs(steps - np.rint(steps))
+    return bool((off < _REGULAR).mean() >= 0.8)
