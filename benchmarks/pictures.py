@@ -256,7 +256,7 @@ def measure(
     clean: Damage = lambda ink, rng: paint(draw(ink), rng)  # noqa: E731
     table = {"n": [len(chosen)], "clean": [right(clean)]}
     for name, levels in damages().items():
-        if only in name:
+        if any(word in name for word in only.split(",")):
             table[name] = [right(damage) for damage in levels]
             sys.stderr.write(f"{name}: {table[name]}\n")
     return table
@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--limit", type=int, default=60)
     parser.add_argument("--beam", type=int, default=3)
-    parser.add_argument("--only", default="", help="kinds of picture whose name holds this")
+    parser.add_argument("--only", default="", help="kinds of picture whose name holds this,or that")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", UserWarning)

@@ -80,6 +80,12 @@ def load_picture(
     raise BlankError(f"{name}: no ink found; take a sharper picture of the expression alone")
 
 
+def trimmed(image: Grey) -> Grey:
+    """An image of ink on nothing (H, W) without the blank around its ink; blank as it is."""
+    box = Image.fromarray(image).getbbox()
+    return np.asarray(Image.fromarray(image).crop(box)) if box else image
+
+
 def _is_ready(image: NDArray[np.generic]) -> bool:
     """Whether an array is ink on nothing already, as this module makes it."""
     if image.ndim != 2 or image.dtype != np.uint8 or not image.size or image.max() < 255:
@@ -172,7 +178,7 @@ def _writing(parts: Components, strength: Levels, full: float) -> Mask:
         clean = kept & (sizes.max(axis=1) >= _SPECK * unit)
         if unit > 8 and clean.any():
             # A few specks as wide as the pen are dots; many are dirt, or dotted paper.
-            pen = pen_width(np.uint8(parts.mask(clean)) * 255)
+            pen = pen_width(parts.mask(clean).astype(np.uint8) * np.uint8(255))
             dots = kept & ~clean & (sizes.max(axis=1) >= _DOT * pen)
             kept = clean | dots if dots.sum() <= max(_DOTS, clean.sum() / 2) else clean
     return kept if kept.any() else np.ones(len(boxes), bool)

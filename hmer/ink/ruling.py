@@ -51,10 +51,10 @@ def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
     for turned in (False, True):
         levels, mask = (cleaned.T, inked.T) if turned else (cleaned, inked)
         lines = _continued(_lines(mask), mask.shape)
-        erased = _bands(levels, mask, lines) if lines else None
-        if erased is None or not _printed(levels, mask, erased, lines):
+        erased = _bands(levels, mask, lines)
+        if not erased.any() or not _printed(levels, mask, erased, lines):
             continue
-        found = np.where(np.logical_or.reduce(erased), np.float32(0), levels)
+        found = np.where(erased, np.float32(0), levels)
         cleaned = found.T if turned else found
         inked = inked & (cleaned > 0)
     if cleaned is strength:
@@ -128,11 +128,11 @@ def _continued(lines: list[_Line], shape: tuple[int, ...]) -> list[_Line]:
     return [*lines, *more]
 
 
-def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> list[Mask]:
-    """For each line the pixels (H, W) that are to be erased: its own, but where ink crosses."""
+def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> Mask:
+    """The pixels (H, W) that are to be erased: those of the lines, but where ink crosses them."""
     height, width = mask.shape
     columns = np.arange(width)
-    found = []
+    found = np.zeros(mask.shape, bool)
     for line in lines:
         reach = int(np.ceil(line.reach)) + 2
         centre = np.rint(line.offset + line.slope * columns).astype(np.int64)
@@ -140,9 +140,9 @@ def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> list[Mask]:
         rows = centre + offsets[:, None]
         inside = (rows >= 0) & (rows < height)
         window = mask[np.clip(rows, 0, height - 1), columns] & inside
-        # Where the line lies in each strip, and how wide it is on the whole.
+        # Where the line lies in each strip.
         strips = np.linspace(0, width, min(_STRIPS, max(1, width // 16)) + 1).astype(np.int64)
-        profile = np.add.reduceat(window, strips[:-1], axis=1) / np.diff(strips)
+        profile = np.add.reduceat(window, strips[:-1], axis=1, dtype=np.int64) / np.diff(strips)
         near = profile[reach : 3 * reach + 1]
         smooth = near + 0.5 * (np.roll(near, 1, 0) + np.roll(near, -1, 0))
         seen = np.flatnonzero(smooth.max(axis=0) > 0.5)
@@ -167,33 +167,31 @@ def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> list[Mask]:
         top = max(0, middle - int(np.quantile(up, _THIN)) - 1)
         bottom = min(len(rows) - 1, middle + int(np.quantile(down, _THIN)) + 1)
         written = around[top : middle + 1].all(axis=0) | around[middle : bottom + 1].all(axis=0)
-        erased = np.zeros(mask.shape, bool)
         band = inside[top : bottom + 1] & ~written
-        places = np.broadcast_to(columns, rows.shape)[top : bottom + 1]
-        erased[rows[top : bottom + 1][band], places[band]] = True
+        y = rows[top : bottom + 1][band]
+        x = np.broadcast_to(columns, band.shape)[band]
         # Ink along a paler line is darker than the line.
-        usual = np.median(levels[erased & mask]) if (erased & mask).any() else 0.0
-        erased &= ~(levels > max(1.6 * usual, 0.1))
-        found.append(erased)
+        on = levels[y, x][mask[y, x]]
+        pale = levels[y, x] <= max(1.6 * float(np.median(on)) if len(on) else 0.0, 0.1)
+        found[y[pale], x[pale]] = True
     return found
 
 
-def _printed(levels: Levels, mask: Mask, erased: list[Mask], lines: list[_Line]) -> bool:
+def _printed(levels: Levels, mask: Mask, erased: Mask, lines: list[_Line]) -> bool:
     """Whether these are lines of the paper, not written ones."""
-    every = np.logical_or.reduce(erased)
-    rest = mask & ~every
+    rest = mask & ~erased
     if not rest.any():
         return len(lines) > _REPEATED
     if len(lines) >= _REPEATED and _regular(np.array([line.offset for line in lines])):
         return True
-    on = every & mask
+    on = erased & mask
     reached = np.flatnonzero(on.any(axis=0))
     edge = 0.01 * mask.shape[1] + 1
     if not len(reached) or reached[0] > edge or reached[-1] < mask.shape[1] - 1 - edge:
         return False
     paler = float(np.median(levels[on])) < _PALER * float(np.median(levels[rest]))
-    length = sum(mask.shape[1] for _ in lines)
-    thinner = on.sum() / length < _PALER * pen_width(np.uint8(rest) * 255)
+    width = on.sum() / (len(lines) * mask.shape[1])
+    thinner = width < _PALER * pen_width(rest.astype(np.uint8) * np.uint8(255))
     return paler or (thinner and len(lines) >= 2)
 
 

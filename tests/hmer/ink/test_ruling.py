@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from hmer.ink.picture import BlankError, load_picture
@@ -29,7 +30,7 @@ def paper(
     spacing: int, level: int, *, squared: bool, width: int = 2, angle: float = 0, dark: bool = False
 ) -> Image.Image:
     """The fraction on paper with lines of this grey level, all turned by `angle` degrees."""
-    lines = np.zeros(WRITTEN.shape, bool)
+    lines: NDArray[np.bool_] = np.zeros(WRITTEN.shape, bool)
     lines[np.arange(len(lines)) % spacing < width] = True
     if squared:
         lines[:, np.arange(lines.shape[1]) % spacing < width] = True
