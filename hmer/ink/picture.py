@@ -117,6 +117,10 @@ def _separate(grey: Levels, name: str) -> Grey | None:
 
 def _separate_on(grey: Levels, page: Mask | None, name: str) -> Grey | None:
     """`_separate` on this part of the picture, None for all of it."""
+    if page is not None:
+        rows, columns = (np.flatnonzero(page.any(axis=axis)) for axis in (1, 0))
+        part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        grey, page = grey[part], page[part]
     paper = _paper(grey, page)
     # Both directions by the same measure: on paper near white, brighter grain is no contrast. In
     # the shade ink is darker in the same proportion; on a dark ground light adds less.
@@ -134,7 +138,7 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> Grey | None:
     inked, full, threshold = _inked(strength, floor)
     if full < _FAINT:
         return None
-    clean = without_ruling(strength, inked)
+    clean = without_ruling(strength, strength > max(threshold / 2, floor))
     if clean is not None:
         strength = clean
         inked, full, threshold = _inked(strength, floor)
@@ -150,6 +154,8 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> Grey | None:
     low = max(threshold / 2, min(floor, threshold))
     image = np.clip((strength - low) / max(full - low, 1e-6), 0, 1)
     image[_grown(parts.mask(~kept))] = 0.0
+    if clean is not None:  # what is left of the lines is paler than ink
+        image[~_grown(parts.mask(kept))] = 0.0
     boxes = parts.boxes[kept]
     left, top = boxes[:, :2].min(axis=0).tolist()
     right, bottom = boxes[:, 2:4].max(axis=0).tolist()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hmer.ink.blobs import pen_width
+from hmer.ink.components import components
 
 Levels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -21,13 +22,16 @@ _COARSE = 400  # pixels of the longer side on which lines are sought
 _STEEPEST = 0.21  # slope of a line, 12 degrees; paper that is more askew is not recognised
 _CELLS = 48  # into which a line is cut: some ink must be in most of them
 _COVERED = 0.8
+_SOLID = 0.65  # of a line's own pixels
 _INSIDE = 0.25  # of a line that leaves at the side lies in the picture, at least
-_MOST = 2.0  # rows of the coarse picture that one line may fill
-_REPEATED = 3
+_WIDEST = 4  # rows of the coarse picture between a line's middle and its edge
+_REPEATED = 4  # lines at equal distances are printed, if they go from edge to edge
+_MANY = 6  # or else so many
 _REGULAR = 0.15  # of the distance between lines, by which one may be off
 _PALER = 0.7  # of the contrast, or of the width, of the writing: a single line below is printed
 _EDGE = 3  # pixels
 _THIN = 0.3  # of the columns are surely blank beside the line
+_BLANK = 0.04  # of its length, that a single line is longer than the writing, at both ends
 _STRIPS = 24  # along a line, whose place is sought in each: paper bends
 
 
@@ -47,20 +51,28 @@ def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
         strength: contrast of each pixel to the paper (H, W), 0 to 1.
         inked: which pixels are ink, or line.
     """
-    cleaned = strength
+    cleaned, beside = strength, np.zeros(inked.shape, bool)
     for turned in (False, True):
         levels, mask = (cleaned.T, inked.T) if turned else (cleaned, inked)
-        lines = _continued(_lines(mask), mask.shape)
-        erased = _bands(levels, mask, lines)
-        if not erased.any() or not _printed(levels, mask, erased, lines):
+        erased, around, lines = _bands(levels, mask, _continued(_lines(mask), mask.shape))
+        if not (erased & mask).any() or not _printed(levels, mask, erased, lines):
             continue
         found = np.where(erased, np.float32(0), levels)
         cleaned = found.T if turned else found
+        beside |= around.T if turned else around
         inked = inked & (cleaned > 0)
     if cleaned is strength:
         return None
-    # What is left of lines that leave the picture.
+    # What is left of the lines: at the picture's edges, and where they cross one another.
     cleaned[:_EDGE] = cleaned[-_EDGE:] = cleaned[:, :_EDGE] = cleaned[:, -_EDGE:] = 0
+    parts = components(inked & (cleaned > 0))
+    off = np.cumsum(np.pad(~beside, ((0, 0), (1, 0))), axis=1, dtype=np.int32)
+    written = np.bincount(
+        parts.labels,
+        off[parts.rows, parts.ends] - off[parts.rows, parts.starts],
+        minlength=len(parts.boxes),
+    )
+    cleaned[parts.mask(written == 0)] = 0
     return cleaned
 
 
@@ -74,7 +86,7 @@ def _lines(mask: Mask) -> list[_Line]:
     coarse = cut.reshape(height, step, width, step).any(axis=(1, 3))
     y, x = np.nonzero(coarse)
     cell = x * _CELLS // width
-    if not ((cell < 2).any() and (cell >= _CELLS - 2).any()):
+    if len(np.unique(cell)) < _COVERED * _CELLS:
         return []
     best: tuple[float, float, NDArray[np.float64]] = (0.0, 0.0, np.zeros(0))
     shift = round(_STEEPEST * width) + 1
@@ -82,15 +94,13 @@ def _lines(mask: Mask) -> list[_Line]:
     for slope in np.arange(-_STEEPEST, _STEEPEST, 1.0 / width):
         rows = np.floor(y - slope * x).astype(np.int64) + shift
         count = height + 2 * shift
-        hit = np.zeros((count + 1, _CELLS), bool)
+        hit = np.zeros((count + 2, _CELLS), bool)
         hit[rows, cell] = True
-        hit = hit[:-1] | hit[1:]  # a line may lie between two rows
+        hit = hit[:-2] | hit[1:-1] | hit[2:]  # a line may lie between rows, or bend
         at = np.arange(count)[:, None] - shift + slope * edges
         inside = (at >= 0) & (at < height)
         filled = (hit & inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
         filled[inside.mean(axis=1) < _INSIDE] = 0.0
-        ends = hit | ~inside
-        filled[~(ends[:, :2].any(axis=1) & ends[:, -2:].any(axis=1))] = 0.0
         score = float((filled[filled > _COVERED] ** 4).sum())
         if score > best[0]:
             best = score, float(slope), filled
@@ -104,9 +114,10 @@ def _lines(mask: Mask) -> list[_Line]:
         end = row
         while end < len(filled) and filled[end] > _COVERED:
             end += 1
-        if end - row <= _MOST + 3:
-            middle = (row + 1 + end) / 2 - shift
-            lines.append(_Line(middle * step, slope, ((end - row) / 2 + 1) * step))
+        # Letters on a line fill rows beside it, too; the line is where most cells are filled.
+        best_rows = row + np.flatnonzero(filled[row:end] == filled[row:end].max())
+        middle = (best_rows[0] + best_rows[-1]) / 2 + 1.5 - shift
+        lines.append(_Line(middle * step, slope, min((end - row) / 2 + 1, _WIDEST) * step))
         row = end
     return lines
 
@@ -114,7 +125,7 @@ def _lines(mask: Mask) -> list[_Line]:
 def _continued(lines: list[_Line], shape: tuple[int, ...]) -> list[_Line]:
     """Lines at equal distances, and those at the picture's edges that are mostly outside of it."""
     offsets = np.array([line.offset for line in lines])
-    if len(lines) < _REPEATED or not _regular(offsets):
+    if len(lines) < 3 or not _regular(offsets):
         return lines
     gaps = np.diff(offsets)
     gap = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
@@ -128,11 +139,17 @@ def _continued(lines: list[_Line], shape: tuple[int, ...]) -> list[_Line]:
     return [*lines, *more]
 
 
-def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> Mask:
-    """The pixels (H, W) that are to be erased: those of the lines, but where ink crosses them."""
+def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> tuple[Mask, Mask, list[_Line]]:
+    """The pixels (H, W) to be erased; all that are near a line; and the lines.
+
+    Where ink crosses a line nothing is erased.
+
+    What is not ink nearly all along is a row of letters, and no line.
+    """
     height, width = mask.shape
     columns = np.arange(width)
-    found = np.zeros(mask.shape, bool)
+    found, beside = np.zeros(mask.shape, bool), np.zeros(mask.shape, bool)
+    kept = []
     for line in lines:
         reach = int(np.ceil(line.reach)) + 2
         centre = np.rint(line.offset + line.slope * columns).astype(np.int64)
@@ -159,6 +176,8 @@ def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> Mask:
         # The line itself: as far as ink goes on from its middle in most columns. Where it goes on
         # further, something written crosses the line, or lies on it.
         middle = int(around[reach : 3 * reach + 1].mean(axis=1).argmax()) + reach
+        if around[middle].sum() < _SOLID * inside[middle].sum():
+            continue
         solid = around[:, around[middle]]
         up = np.logical_and.accumulate(solid[middle::-1]).sum(axis=0)
         down = np.logical_and.accumulate(solid[middle:]).sum(axis=0)
@@ -174,25 +193,33 @@ def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> Mask:
         on = levels[y, x][mask[y, x]]
         pale = levels[y, x] <= max(1.6 * float(np.median(on)) if len(on) else 0.0, 0.1)
         found[y[pale], x[pale]] = True
-    return found
+        for row in range(max(0, top - 1), min(len(rows), bottom + 2)):
+            beside[rows[row][inside[row]], columns[inside[row]]] = True
+        kept.append(line)
+    return found, beside, kept
 
 
 def _printed(levels: Levels, mask: Mask, erased: Mask, lines: list[_Line]) -> bool:
     """Whether these are lines of the paper, not written ones."""
     rest = mask & ~erased
     if not rest.any():
-        return len(lines) > _REPEATED
-    if len(lines) >= _REPEATED and _regular(np.array([line.offset for line in lines])):
-        return True
+        return len(lines) >= _REPEATED
     on = erased & mask
     reached = np.flatnonzero(on.any(axis=0))
     edge = 0.01 * mask.shape[1] + 1
-    if not len(reached) or reached[0] > edge or reached[-1] < mask.shape[1] - 1 - edge:
+    across = reached[0] <= edge and reached[-1] >= mask.shape[1] - 1 - edge
+    repeated = len(lines) >= (_REPEATED if across else _MANY)
+    if repeated and _regular(np.array([line.offset for line in lines])):
+        return True
+    # Single ones: only beside writing that ends before they do, or they may be letters' strokes.
+    ends = np.flatnonzero(rest.any(axis=0))
+    edge = _BLANK * mask.shape[1]
+    if not across or ends[0] < edge or ends[-1] > mask.shape[1] - 1 - edge:
         return False
     paler = float(np.median(levels[on])) < _PALER * float(np.median(levels[rest]))
     width = on.sum() / (len(lines) * mask.shape[1])
     thinner = width < _PALER * pen_width(rest.astype(np.uint8) * np.uint8(255))
-    return paler or (thinner and len(lines) >= 2)
+    return paler or thinner
 
 
 def _regular(offsets: NDArray[np.float64]) -> bool:

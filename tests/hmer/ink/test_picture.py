@@ -85,7 +85,7 @@ def sideways(kind: str = "PNG") -> bytes:
 def boxed() -> Image.Image:
     page = grey(255 - np.pad(DRAWN, 20))
     ImageDraw.Draw(page).rectangle((6, 6, page.width - 7, page.height - 7), outline=0, width=3)
-    return page.rotate(1, Image.Resampling.BICUBIC, fillcolor=255)
+    return page
 
 
 SOURCES: dict[str, Callable[[], bytes]] = {

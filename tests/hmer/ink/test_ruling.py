@@ -68,13 +68,13 @@ def test_lines_of_the_paper_go(squared: bool, level: int, angle: float) -> None:
 @pytest.mark.parametrize(("spacing", "width", "dark"), [(23, 1, False), (60, 3, True)])
 def test_whatever_their_distance_width_and_colour(spacing: int, width: int, dark: bool) -> None:
     found = load_picture(paper(spacing, 120, squared=True, width=width, dark=dark))
-    assert overlap(found, 0) > 0.75
+    assert overlap(found, 0) > 0.65
 
 
 def test_a_pale_margin_goes_and_its_like_as_dark_as_ink_stays() -> None:
     for level, gone in ((170, True), (40, False)):
         page = np.array(paper(10**6, 240, squared=False))
-        page[:, 30:33] = level
+        page[:, 30:36] = level
         assert (overlap(load_picture(Image.fromarray(page)), 0) > 0.75) == gone
 
 
