@@ -30,6 +30,7 @@ _MANY = 6  # or else so many
 _REGULAR = 0.15  # of the distance between lines, by which one may be off
 _PALER = 0.7  # of the contrast, or of the width, of the writing: a single line below is printed
 _EDGE = 3  # pixels
+_CROSSING = 12  # pixels: length of what is left where two lines cross, at most
 _THIN = 0.3  # of the columns are surely blank beside the line
 _BLANK = 0.04  # of its length, that a single line is longer than the writing, at both ends
 _STRIPS = 24  # along a line, whose place is sought in each: paper bends
@@ -72,7 +73,8 @@ def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
         off[parts.rows, parts.ends] - off[parts.rows, parts.starts],
         minlength=len(parts.boxes),
     )
-    cleaned[parts.mask(written == 0)] = 0
+    sizes = (parts.boxes[:, 2:4] - parts.boxes[:, :2]).max(axis=1)
+    cleaned[parts.mask((written == 0) & (sizes <= _CROSSING))] = 0
     return cleaned
 
 
