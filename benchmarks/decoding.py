@@ -33,9 +33,9 @@ from hmer.decoding.beam import Direction, search_directions
 from hmer.decoding.bidirectional import DecodingConfig, search
 from hmer.decoding.step import Floats, Numbers, Step
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.catalog import RECOGNISERS
-from hmer.models.interface import Recogniser
+from hmer.models.base import Recogniser
 from hmer.models.linear import use_fast_linear
+from hmer.models.registry import RECOGNISERS
 from hmer.models.step import MemoryStep
 
 IMAGES, BEAM, LENGTH = 4, 10, 20

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -28,18 +29,21 @@ from hmer.export.runtime import OnnxReader, graphs_in, load_graphs
 from hmer.ink.canvas import inked_cells, on_canvas
 from hmer.ink.fit import fit_picture
 from hmer.ink.inkml import read_inkml
-from hmer.ink.picture import BlankError, load_picture
+from hmer.ink.picture import BlankError, load_picture, trimmed
 from hmer.ink.raster import content, looks_like_xml
 from hmer.ink.render import RenderConfig, render
+from hmer.ink.rows import expression_rows
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.grammar import caption_grammar
 from hmer.latex.parse import parse
 from hmer.latex.typed import compact, mathml
 from hmer.latex.vocabulary import Vocabulary
+from hmer.models.about import About
 
 if TYPE_CHECKING:
-    from hmer.models.interface import Recogniser
+    from hmer.models.base import Recogniser
+    from hmer.models.reading import TorchReader
 
 Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.generic] | Ink
 """A file (picture or InkML) by its name, content or open; a Pillow image; an array of a picture,
@@ -59,6 +63,11 @@ FEWEST, PER_UNIT = 8, 1.0
 """Tokens that a reading may have: so many, and more for every symbol unit of ink. No training
 expression of CROHME has more than 4 and 1.0 per unit (of 3099 looked at); without a bound, repeated
 strokes end in hundreds of tokens."""
+
+UNSURE, SURER = 0.3, 4.0
+"""A tall picture is read turned by 90 and 270 degrees, too, if its confidence is below the first,
+and so read if that gives so many times the confidence. Upside down cannot be told so: of nine
+expressions read rightly, two gave more confidence turned by 180 degrees."""
 
 MAX_PIXELS = 2_000_000
 """Images larger than this after rescaling are refused."""
@@ -160,17 +169,21 @@ class Recognizer:
 
     def __init__(
         self,
-        model: Recogniser | Reader,
+        model: Recogniser | Reader | TorchReader,
         vocabulary: Vocabulary,
         render: RenderConfig,
         confidence_power: float = 1.0,
     ) -> None:
+        self._by_torch: TorchReader | None = None
+        self._weights: Path | None = None
         if isinstance(model, OnnxReader):
-            self._reader: Reader = model
+            self.reader: Reader = model
         else:
             from hmer.models.reading import TorchReader
 
-            self._reader = TorchReader(cast("Recogniser", model))
+            is_reader = isinstance(model, TorchReader)
+            self._by_torch = model if is_reader else TorchReader(cast("Recogniser", model))
+            self.reader = self._by_torch
         self.vocabulary = vocabulary
         self.render = render
         self.confidence_power = confidence_power
@@ -208,37 +221,32 @@ class Recognizer:
             gpu = device not in ("auto", "cpu") or (device == "auto" and _gpu())
             ready = find_spec("onnxruntime") is not None
             if backend == "torch" or (backend == "auto" and (gpu or not (kind and ready))):
-                return cls._by_torch(folder, device)
+                by_torch, about = _torch_reader(folder, device)
+                return cls(by_torch, about.vocabulary, about.render, about.confidence_power)
         reader, about = load_graphs(folder)
-        return cls(reader, about.vocabulary, about.render, about.confidence_power)
-
-    @classmethod
-    def _by_torch(cls, path: Path, device: str) -> Recognizer:
-        torch = require("torch", extra="train")
-        from hmer.models.saved import load_recogniser
-
-        found = load_recogniser(path)
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = found.model.for_reading().to(device)
-        return cls(model, found.vocabulary, found.render, found.confidence_power)
+        found = cls(reader, about.vocabulary, about.render, about.confidence_power)
+        found._weights = folder if kind == "beside" else None
+        return found
 
     @property
     def model(self) -> Recogniser:
-        """The PyTorch module, in evaluation mode.
+        """The PyTorch module, in evaluation mode; loaded now if onnxruntime reads.
 
         Raises:
-            HmerError: onnxruntime computes.
+            HmerError: PyTorch is missing, or the recogniser is an exported one.
         """
-        found = getattr(self._reader, "model", None)
-        if found is None:
-            raise HmerError("onnxruntime reads here: for PyTorch, load with backend='torch'")
-        return cast("Recogniser", found)
+        if self._by_torch is None:
+            if self._weights is None:
+                raise HmerError(
+                    "an exported recogniser has no PyTorch module; use the model it was made from"
+                )
+            self._by_torch = _torch_reader(self._weights, "cpu")[0]
+        return self._by_torch.model
 
     @property
     def stride(self) -> int:
         """Pixels of a cell of the maps."""
-        return self._reader.stride
+        return self.reader.stride
 
     @overload
     def __call__(self, source: Source, decoding: DecodingConfig | None = None) -> Recognition: ...
@@ -267,9 +275,9 @@ class Recognizer:
         if isinstance(source, bytes | bytearray | memoryview):
             return self._prepared(bytes(source), "picture")
         if isinstance(source, Image.Image | np.ndarray):
-            return self._at_scale(load_picture(source))
+            return self._at_scale(load_picture(source), "picture")
         if isinstance(source, Ink):
-            return self._at_scale(source)
+            return self._at_scale(source, "ink")
         if hasattr(source, "read"):
             data, name = source.read(), str(getattr(source, "name", "file"))
             if isinstance(data, bytes):
@@ -284,15 +292,15 @@ class Recognizer:
         """A file's content at scale: what it is, it says itself, whatever its name."""
         try:
             if looks_like_xml(data):
-                return self._at_scale(read_inkml(data, name).ink)
-            return self._at_scale(load_picture(data, name))
+                return self._at_scale(read_inkml(data, name).ink, name)
+            return self._at_scale(load_picture(data, name), name)
         except InkError as error:
             if name in str(error):
                 raise
             raise type(error)(f"{name}: {error}") from None
 
-    def _at_scale(self, source: NDArray[np.uint8] | Ink) -> NDArray[np.uint8]:
-        """Ink, or ink on nothing."""
+    def _at_scale(self, source: NDArray[np.uint8] | Ink, name: str) -> NDArray[np.uint8]:
+        """Ink, or ink on nothing; warns where it seems to be several expressions."""
         style = self.render
         if isinstance(source, Ink):
             image = render(normalise(source), style.unit, style.pen, style.margin).image
@@ -302,6 +310,13 @@ class Recognizer:
             raise InkError(
                 f"the expression is {image.shape[1]} x {image.shape[0]} pixels at the "
                 f"recogniser's scale, more than {MAX_PIXELS} in all; cut it into parts"
+            )
+        rows = len(expression_rows(image, style.unit))
+        if rows > 1:
+            warnings.warn(
+                f"{name}: {rows} expressions seem to stand one above the other, and are read as "
+                "one; cut it into parts",
+                stacklevel=2,
             )
         return image
 
@@ -316,7 +331,16 @@ class Recognizer:
             image = self.prepare(source)
         except BlankError:
             return Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
-        return self.read([image], decoding, attention=attention)[0]
+        found = self.read([image], decoding, attention=attention)[0]
+        if isinstance(source, Ink) or found.confidence > UNSURE or image.shape[0] < image.shape[1]:
+            return found
+        # A tall picture that cannot be read may lie on its side.
+        sides = [fit_picture(trimmed(np.rot90(image, turns)), self.render) for turns in (1, 3)]
+        turned = max(
+            (self.read([side], decoding, attention=attention)[0] for side in sides),
+            key=lambda reading: reading.confidence,
+        )
+        return turned if turned.confidence > SURER * found.confidence else found
 
     def read(
         self,
@@ -340,7 +364,7 @@ class Recognizer:
         height, width = shape or tuple(max(image.shape[i] for image in images) for i in (0, 1))
         height, width = (-(-(side + PAPER) // stride) * stride for side in (height, width))
         canvas = on_canvas(images, height, width)
-        encoded = self._reader.encode(canvas)
+        encoded = self.reader.encode(canvas)
         words, config = self.vocabulary, decoding or DecodingConfig()
         found = search(
             encoded, len(images), config,
@@ -404,6 +428,19 @@ class Recognizer:
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))
+
+
+def _torch_reader(path: Path, device: str) -> tuple[TorchReader, About]:
+    """A recogniser by PyTorch, and how it reads."""
+    torch = require("torch", extra="train")
+    from hmer.models.checkpoint import load_recogniser
+    from hmer.models.reading import TorchReader
+
+    saved = load_recogniser(path)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    reader = TorchReader(saved.model.for_reading().to(device))
+    return reader, About(saved.vocabulary, saved.trained, saved.render, saved.confidence_power)
 
 
 def _gpu() -> bool:

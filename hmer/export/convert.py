@@ -18,8 +18,8 @@ from hmer.errors import HmerError
 from hmer.export.extra import require
 from hmer.export.graphs import EncoderGraph, StepGraph
 from hmer.export.runtime import Source
-from hmer.models.decoders.layer import DecoderLayer
 from hmer.models.mask_match import MaskMatch
+from hmer.models.mask_match.decoder import DecoderLayer
 
 OPSET = 20
 """The first with GELU."""

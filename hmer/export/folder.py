@@ -25,9 +25,9 @@ from hmer.export.runtime import ABOUT, ENCODER, KIND, SECTION, STEP
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.about import read_about
-from hmer.models.interface import Recogniser
+from hmer.models.base import Recogniser
+from hmer.models.checkpoint import load_recogniser
 from hmer.models.mask_match import MaskMatch
-from hmer.models.saved import load_recogniser
 
 RECOGNISER = "mask-match"
 
@@ -57,7 +57,15 @@ def export(
     chosen = exportable(model)
     require("torch", "onnx", "onnxscript", "onnxruntime", extra="export")
     _check_free(out)
-    about = {
+    about = header(vocabulary, render, int8=int8, confidence_power=confidence_power)
+    write(convert(chosen), chosen, about, out, int8=int8)
+
+
+def header(
+    vocabulary: Vocabulary, render: RenderConfig, *, int8: bool, confidence_power: float = 1.0
+) -> dict[str, Any]:
+    """What the JSON file of an export says besides its graphs; see `export`."""
+    return {
         "kind": KIND,
         "name": RECOGNISER,
         "vocabulary": json.loads(vocabulary.to_json()),
@@ -65,7 +73,6 @@ def export(
         "confidence_power": confidence_power,
         "int8": int8,
     }
-    write(convert(chosen), chosen, about, out, int8=int8)
 
 
 def add_graphs(folder: Path) -> None:

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from hmer.errors import HmerError
-from hmer.models.cells import Cells, ink_cells
-from hmer.models.decoders.layer import DecoderLayer
-from hmer.models.interface import Recogniser
+from hmer.models.base import Recogniser
+from hmer.models.common.ink_cells import Cells, ink_cells
+from hmer.models.common.layers import sinusoid
 from hmer.models.mask_match import MaskMatch
-from hmer.models.positions import sinusoid
+from hmer.models.mask_match.decoder import DecoderLayer
 
 
 def exportable(model: Recogniser) -> MaskMatch:

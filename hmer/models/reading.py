@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from hmer.decoding.step import Floats, Numbers
-from hmer.models.interface import Encoded, Recogniser
+from hmer.models.base import Encoded, Recogniser
 from hmer.models.linear import use_fast_linear
 from hmer.models.step import MemoryStep
 

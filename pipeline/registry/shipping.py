@@ -10,8 +10,8 @@ from hmer.errors import HmerError
 from hmer.export.folder import add_graphs
 from hmer.export.runtime import SECTION
 from hmer.models.about import read_about
+from hmer.models.checkpoint import save_module
 from hmer.models.mask_match import MaskMatch
-from hmer.models.store import save_module
 from hmer.recognizer import Recognizer
 from pipeline.outputs import atomic_outputs
 

@@ -13,7 +13,7 @@ from benchmarks.material import fresh
 from hmer.decoding import bidirectional
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.interface import Batch, Recogniser
+from hmer.models.base import Batch, Recogniser
 from hmer.models.step import MemoryStep
 
 Both = tuple[ComerReference, Recogniser, Vocabulary]

@@ -15,12 +15,12 @@ from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
-from hmer.models.attention import AttentionConfig
-from hmer.models.cells import Cells, ink_cells
-from hmer.models.decoders.layer import DecoderConfig, DecoderLayer
-from hmer.models.encoders.compact import CompactConfig
+from hmer.models.checkpoint import save_module
+from hmer.models.common.attention import AttentionConfig
+from hmer.models.common.encoders import CompactConfig
+from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
-from hmer.models.store import save_module
+from hmer.models.mask_match.decoder import DecoderConfig, DecoderLayer
 
 TINY = MaskMatchConfig(
     encoder=CompactConfig(width=8, blocks=(1, 1, 1)),
@@ -36,7 +36,9 @@ def drawn_expressions() -> tuple[Ink, ...]:
     return tuple(ink for ink in found if ink is not None)
 
 
-def save_recogniser(folder: Path, stop: float = 3.0, *, sure: bool = False) -> Path:
+def save_recogniser(
+    folder: Path, stop: float = 3.0, *, sure: bool = False, half: bool = False
+) -> Path:
     """An untrained recogniser that has its opinions, and different ones of different images.
 
     Its wish to stop is a matter of the image, unless it is `sure`.
@@ -67,7 +69,7 @@ def save_recogniser(folder: Path, stop: float = 3.0, *, sure: bool = False) -> P
         "render": RenderConfig().model_dump(mode="json"),
         "vocabulary": json.loads(words.to_json()),
     }
-    save_module(model, folder / "model.safetensors", about)
+    save_module(model, folder / "model.safetensors", about, half=half)
     return folder
 
 

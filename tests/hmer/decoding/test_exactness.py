@@ -16,9 +16,9 @@ from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.latex.grammar import caption_grammar
 from hmer.latex.parse import parse
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.catalog import RECOGNISERS, build_recogniser
-from hmer.models.interface import Batch, Recogniser
+from hmer.models.base import Batch, Recogniser
 from hmer.models.linear import use_fast_linear
+from hmer.models.registry import RECOGNISERS, build_recogniser, recogniser_entry
 from hmer.models.step import MemoryStep
 
 LENGTH, BEAM = 5, 3
@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
 def made(name: str) -> tuple[Recogniser, Vocabulary]:
     """A small recogniser with opinions: fresh weights with noise, and a sharper last layer."""
     torch.manual_seed(5)
-    words = vocabulary(RECOGNISERS[name].dialect)
+    words = vocabulary(recogniser_entry(name).dialect)
     config = {"encoder": ENCODER, "decoder": DECODER, **SMALL.get(name, {})}
     model = build_recogniser(name, config, words).eval()
     with torch.no_grad():
