@@ -32,8 +32,8 @@ from hmer.ink.render import RenderConfig
 from hmer.ink.scale import normalise
 from hmer.masking.blocks import hide_ink
 from hmer.masking.curriculum import Curriculum
-from hmer.models.cells import ink_cells
-from hmer.models.encoders.compact import CompactEncoder
+from hmer.models.common.encoders import CompactEncoder
+from hmer.models.common.ink_cells import ink_cells
 from hmer.selfsup.attend import AttendConfig, Match
 from hmer.selfsup.losses import ink_mean
 from hmer.selfsup.pretrain import Contrast, PretrainConfig

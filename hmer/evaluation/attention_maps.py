@@ -23,7 +23,7 @@ from hmer.evaluation.prediction import Prediction, mark
 from hmer.evaluation.reading import in_batches, read_all
 from hmer.evaluation.report import Gallery, Picture, Section
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.interface import Recogniser
+from hmer.models.base import Recogniser
 from hmer.recognizer import Recognizer
 
 BATCH = BatchConfig(max_pixels=400_000, max_count=32, buckets=6)

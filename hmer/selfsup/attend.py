@@ -26,10 +26,10 @@ from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.masking.blocks import hidden_share, hide_ink
 from hmer.masking.curriculum import Curriculum
-from hmer.models.attention import Attended, AttentionConfig, AttentionNetwork
-from hmer.models.cells import Cells, ink_cells
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
-from hmer.models.store import load_weights, read_config, save_module
+from hmer.models.checkpoint import load_weights, read_config, save_module
+from hmer.models.common.attention import Attended, AttentionConfig, AttentionNetwork
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
+from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.selfsup.losses import evenness, evenness_penalty, projector
 from hmer.selfsup.mask_snapshots import curriculum_plot, mask_snapshots
 from hmer.selfsup.pretrain import write_outcome

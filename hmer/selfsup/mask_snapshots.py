@@ -19,9 +19,9 @@ from hmer.data.dataset import load_expressions
 from hmer.ink.render import RenderConfig
 from hmer.masking.blocks import hidden_share, hide_ink
 from hmer.masking.curriculum import Curriculum
-from hmer.models.attention import AttentionNetwork
-from hmer.models.cells import Cells, ink_cells
-from hmer.models.encoders.compact import CompactEncoder
+from hmer.models.common.attention import AttentionNetwork
+from hmer.models.common.encoders import CompactEncoder
+from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.plots import BLUE, MUTED, legend, new_figure, on_paper, picture_grid, style, to_png
 from hmer.selfsup.views import ImageMaker
 

@@ -23,9 +23,9 @@ from hmer.data.stream import BatchStream
 from hmer.errors import HmerError
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
-from hmer.models.cells import ink_cells
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
-from hmer.models.store import save_module
+from hmer.models.checkpoint import save_module
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
+from hmer.models.common.ink_cells import ink_cells
 from hmer.selfsup.embedding_metrics import embedding_metrics
 from hmer.selfsup.losses import cells_at, ink_mean, local_info_nce, nt_xent, projector
 from hmer.selfsup.views import ViewBatch, ViewMaker

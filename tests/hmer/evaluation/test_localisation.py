@@ -34,8 +34,8 @@ from hmer.evaluation.localisation import (
 from hmer.ink.boxes import SymbolBox
 from hmer.latex.vocabulary import vocabulary
 from hmer.models.attention_coverage import AttentionCoverage, AttentionCoverageConfig
-from hmer.models.decoders.gru import GruConfig
-from hmer.models.encoders.compact import CompactConfig
+from hmer.models.attention_coverage.decoder import GruConfig
+from hmer.models.common.encoders import CompactConfig
 from hmer.recognizer import Recognizer
 
 

@@ -20,10 +20,10 @@ from torch import Tensor
 from hmer.errors import HmerError
 from hmer.masking.blocks import hide_ink
 from hmer.masking.curriculum import Curriculum
-from hmer.models.attention import AttentionConfig
-from hmer.models.cells import Cells, ink_cells
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
-from hmer.models.store import save_module
+from hmer.models.checkpoint import save_module
+from hmer.models.common.attention import AttentionConfig
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
+from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.selfsup import attend as phase
 from hmer.selfsup.attend import AttendConfig, Match, load_encoder, mismatch, pooled, standardised
 from hmer.training.fit import fit

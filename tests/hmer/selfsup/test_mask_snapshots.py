@@ -17,8 +17,8 @@ from hmer import plots
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.ink.render import RenderConfig
 from hmer.masking.curriculum import Curriculum
-from hmer.models.attention import AttentionConfig, AttentionNetwork
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
+from hmer.models.common.attention import AttentionConfig, AttentionNetwork
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
 from hmer.selfsup import mask_snapshots as module
 from hmer.selfsup.mask_snapshots import (
     COUNT,

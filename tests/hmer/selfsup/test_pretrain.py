@@ -18,7 +18,7 @@ from torch import Tensor
 from hmer.data.buckets import BatchConfig
 from hmer.data.dataset import load_expressions
 from hmer.errors import HmerError
-from hmer.models.cells import ink_cells
+from hmer.models.common.ink_cells import ink_cells
 from hmer.selfsup import pretrain as phase
 from hmer.selfsup.losses import cells_at, ink_mean, local_info_nce, nt_xent
 from hmer.selfsup.pretrain import METRICS, Contrast, PretrainConfig, write_outcome
