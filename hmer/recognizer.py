@@ -39,9 +39,9 @@ from hmer.ink.strokes import Ink
 from hmer.latex.grammar import caption_grammar
 from hmer.latex.parse import parse
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.cells import INK_THRESHOLD
-from hmer.models.interface import Encoded, Recogniser
-from hmer.models.saved import load_recogniser
+from hmer.models.base import Encoded, Recogniser
+from hmer.models.checkpoint import load_recogniser
+from hmer.models.common.ink_cells import INK_THRESHOLD
 
 Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.generic] | Ink
 """A file (picture or InkML) by its name, content or open; a Pillow image; an array of a picture,

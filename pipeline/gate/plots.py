@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from hmer.data.profile import Profile, split_order
-from hmer.evaluation.figures.canvas import MONO, SERIES, TEXT, new_figure, style, to_png
+from hmer.plots import MONO, SERIES, TEXT, new_figure, style, to_png
 
 MAX_SYMBOLS = 48
 BINS = 30

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hmer.errors import HmerError
-from hmer.models.store import read_about, save_module
+from hmer.models.checkpoint import read_about, save_module
 from hmer.recognizer import Recognizer
 from pipeline.outputs import atomic_outputs
 

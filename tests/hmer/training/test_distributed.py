@@ -23,7 +23,7 @@ from pathlib import Path
 
 from hmer.data.buckets import BatchConfig
 from hmer.ink.render import RenderConfig
-from hmer.models.encoders.compact import CompactConfig
+from hmer.models.common.encoders import CompactConfig
 from hmer.selfsup.pretrain import PretrainConfig, pretrain
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.run import RunContext
