@@ -186,7 +186,9 @@ def damages() -> dict[str, tuple[Damage, ...]]:
             (220, 12, 40),
         ),
         "shadow, light falls by 30 / 50 / 70 %": three(
-            lambda i, g, s: paint(draw(i, 400, 6), g, shadow=s, jpeg=85, paper=paper, noise=3),
+            lambda i, g, s: paint(
+                draw(i, 400, 6), g, shadow=s, jpeg=85, paper=(205, 203, 198), noise=3
+            ),
             0.3,
             0.5,
             0.7,
