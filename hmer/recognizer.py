@@ -21,8 +21,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from hmer.data.canvas import stack
+from hmer.data.collate import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
+from hmer.decoding.caption_grammar import caption_grammar
 from hmer.decoding.linear import use_fast_linear
 from hmer.decoding.step import MemoryStep
 from hmer.errors import HmerError, InkError, LatexError
@@ -34,8 +35,7 @@ from hmer.ink.raster import content, looks_like_xml
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
-from hmer.latex.grammar import caption_grammar
-from hmer.latex.parse import parse
+from hmer.latex.tree import parse
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Encoded, Recogniser
 from hmer.models.checkpoint import load_recogniser

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmer.data.ingest import IngestConfig, ingest_source
+from hmer.ingest.ingest import IngestConfig, ingest_source
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink
 

@@ -9,18 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hmer.data.buckets import BatchConfig
-from hmer.data.canvas import stack
+from hmer.data.batches import BatchConfig, fixed_plans
+from hmer.data.collate import stack
 from hmer.data.dataset import Expressions
-from hmer.data.stream import fixed_plans
 from hmer.errors import LatexError
 from hmer.evaluation.images import Image, ink_mask
 from hmer.ink.boxes import SymbolBox, symbol_boxes
 from hmer.ink.render import RenderConfig, Rendering, render
 from hmer.ink.strokes import Ink, Points
-from hmer.latex.parse import parse
-from hmer.latex.serialise import place
-from hmer.latex.tree import Relation
+from hmer.latex.tree import Relation, parse, place
 from hmer.recognizer import PAPER
 
 Owners = NDArray[np.int64]

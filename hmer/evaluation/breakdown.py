@@ -10,7 +10,7 @@ from typing import Literal
 from rapidfuzz.distance import Levenshtein
 
 from hmer.evaluation.prediction import Prediction
-from hmer.latex.depth import nesting_depth
+from hmer.latex.tree import nesting_depth
 
 LENGTH_BUCKETS = ((1, 5), (6, 10), (11, 20), (21, 30), (31, 40))
 """Caption lengths in tokens, both ends included; longer ones share one open bucket."""

@@ -10,12 +10,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import drawn_at
 from hmer.data.schema import read_quarantine
-from hmer.data.splits import held_out
-from hmer.data.summary import stored_render
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.attention.cross_attention import judge_cross_attention
 from hmer.evaluation.attention.findings import LocalisationConfig
@@ -35,6 +33,8 @@ from hmer.evaluation.robustness.degraded import OCCLUSION, Series, all_series
 from hmer.evaluation.robustness.readings import read_series, readings_at_most
 from hmer.evaluation.robustness.section import robustness_sections
 from hmer.evaluation.section import Section
+from hmer.ingest.sources.base import held_out
+from hmer.ingest.summary import stored_render
 from hmer.recognizer import Recognizer
 
 UNREADABLE = "<unreadable>"

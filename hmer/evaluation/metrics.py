@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from rapidfuzz.distance import Levenshtein
 
 from hmer.evaluation.structure import same_structure
-from hmer.latex.canonical import canonical
+from hmer.latex.dialect import canonical
 
 TOLERANCES = (0, 1, 2, 3)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hmer.data.buckets import BatchConfig, choose_buckets
+from hmer.data.batches import BatchConfig, choose_buckets
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.recognizer import Recognition, Recognizer
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.bootstrap import rate_interval
 from hmer.evaluation.evaluate import UNREADABLE

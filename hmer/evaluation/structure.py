@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hmer.errors import LatexError
-from hmer.latex.canonical import canonical_row
-from hmer.latex.parse import parse
-from hmer.latex.tree import Row
+from hmer.latex.dialect import canonical_row
+from hmer.latex.tree import Row, parse
 
 Shape = tuple[tuple[tuple[str, "Shape"], ...], ...]
 """Per symbol of a row: its child rows as (relation, shape)."""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
+from hmer.data.batches import BatchStream
 from hmer.data.dataset import load_expressions
 from hmer.data.drawing import split_scale
-from hmer.data.stream import BatchStream
 from hmer.ink.render import RenderConfig
 from hmer.masking.plot import curriculum_plot
 from hmer.models.checkpoint import load_weights, read_config, save_module

@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.errors import HmerError
 from hmer.ink.augment import AugmentConfig
 from hmer.models.common.encoders import CompactConfig, CompactEncoder

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hmer.data.buckets import PlannedBatch, Sizes
+from hmer.data.batches import PlannedBatch, Sizes
 from hmer.masking.units import hidden_share
 from hmer.models.common.attention import AttentionNetwork
 from hmer.models.common.encoders import CompactEncoder

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hmer.data.buckets import PlannedBatch
-from hmer.data.canvas import stack
+from hmer.data.batches import PlannedBatch
+from hmer.data.collate import stack
 from hmer.data.dataset import Expressions
 from hmer.data.drawing import draw
 from hmer.ink.augment import AugmentConfig

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from torch import Tensor
 from torch.nn import functional
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.ink.augment import AugmentConfig
 from hmer.masking.curriculum import Curriculum
 from hmer.masking.modes import Mode, hide

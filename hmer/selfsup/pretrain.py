@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
+from hmer.data.batches import BatchStream
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import split_scale
-from hmer.data.stream import BatchStream
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.models.checkpoint import save_module

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.evaluation.annotated import Annotated, cell_grid, in_batches
 from hmer.evaluation.images import FloatArray
 from hmer.latex.vocabulary import Vocabulary

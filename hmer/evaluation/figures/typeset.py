@@ -9,7 +9,7 @@ from matplotlib.mathtext import MathTextParser
 
 from hmer.evaluation.diff import Marked
 from hmer.evaluation.figures.canvas import SANS, TEXT, WRONG, Run
-from hmer.latex.depth import nesting_depth
+from hmer.latex.tree import nesting_depth
 
 # Tokens of the dialects that mathtext spells otherwise.
 _SPELLED = {"\\lt": "<", "\\gt": ">", "\\limits": "", "\\parallel": "\\|", "$": "\\$"}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.evaluation.annotated import Annotated, in_batches
 from hmer.evaluation.images import Image, ink_mask
 from hmer.models.base import Encoder

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.data.dataset import Expressions
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.reading import read_all

@@ -26,17 +26,17 @@ FOLDER = ".glyphs"
 CODE = (
     "hmer.ink.codec",
     "hmer.ink.strokes",
-    "hmer.latex.commands",
-    "hmer.latex.parse",
+    "hmer.latex.tree",
+    "hmer.latex.tree",
     "hmer.latex.tree",
     "hmer.synthesis.glyphs.bank",
-    "hmer.synthesis.glyphs.baselines",
     "hmer.synthesis.glyphs.cutting",
-    "hmer.synthesis.glyphs.drawn",
+    "hmer.synthesis.glyphs.cutting",
+    "hmer.synthesis.glyphs.font",
     "hmer.synthesis.glyphs.font",
     "hmer.synthesis.layout.radical",
-    "hmer.synthesis.glyphs.shapes",
-    "hmer.synthesis.structure.spots",
+    "hmer.synthesis.glyphs.font",
+    "hmer.synthesis.indexed_tree",
 )
 """The modules that decide what a bank holds."""
 

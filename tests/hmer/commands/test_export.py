@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hmer.cli import main
-from hmer.data.canvas import stack
+from hmer.data.collate import stack
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink
 from hmer.recognizer import Recognizer

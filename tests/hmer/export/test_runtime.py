@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmer.data.canvas import stack
+from hmer.data.collate import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.step import MemoryStep
 from hmer.errors import HmerError

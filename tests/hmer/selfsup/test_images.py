@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hmer.data.buckets import PlannedBatch
+from hmer.data.batches import PlannedBatch
 from hmer.data.dataset import load_expressions
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig

@@ -14,7 +14,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.data.dataset import load_expressions
 from hmer.errors import HmerError
 from hmer.selfsup import pretrain as phase
