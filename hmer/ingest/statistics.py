@@ -72,7 +72,7 @@ def dataset_files(dataset: Path) -> list[Path]:
     """
     paths = [path for path in dataset.glob("*.parquet") if path.stem not in NOT_SPLITS]
     if not paths:
-        raise HmerError(f"{dataset}: holds no dataset (no *.parquet); run the ingest stage first")
+        raise HmerError(f"{dataset}: holds no dataset (no *.parquet); ingest the data first")
     return sorted(paths, key=lambda path: split_order(path.stem))
 
 

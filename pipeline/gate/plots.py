@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from hmer.evaluation.figures.canvas import MONO, SERIES, TEXT, new_figure, style, to_png
 from hmer.ingest.statistics import Profile, split_order
+from hmer.plots import MONO, SERIES, TEXT, new_figure, style, to_png
 
 MAX_SYMBOLS = 48
 BINS = 30

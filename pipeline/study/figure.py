@@ -7,7 +7,7 @@ from statistics import fmean
 
 from matplotlib.axes import Axes
 
-from hmer.evaluation.figures.canvas import (
+from hmer.plots import (
     BLUE,
     MUTED,
     SANS,

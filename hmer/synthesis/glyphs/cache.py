@@ -27,16 +27,11 @@ CODE = (
     "hmer.ink.codec",
     "hmer.ink.strokes",
     "hmer.latex.tree",
-    "hmer.latex.tree",
-    "hmer.latex.tree",
     "hmer.synthesis.glyphs.bank",
     "hmer.synthesis.glyphs.cutting",
-    "hmer.synthesis.glyphs.cutting",
-    "hmer.synthesis.glyphs.font",
-    "hmer.synthesis.glyphs.font",
-    "hmer.synthesis.layout.radical",
     "hmer.synthesis.glyphs.font",
     "hmer.synthesis.indexed_tree",
+    "hmer.synthesis.layout.radical",
 )
 """The modules that decide what a bank holds."""
 
@@ -136,7 +131,7 @@ def split_digest(train: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise HmerError(
-            f"{train}: no such data set split ({error.strerror}); run the ingest stage (dvc repro)"
+            f"{train}: no such data set split ({error.strerror}); ingest the data first"
         ) from error
 
 

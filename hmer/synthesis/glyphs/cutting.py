@@ -234,7 +234,7 @@ def read_training_inks(path: Path) -> Iterator[Sourced]:
             validated or tested on may be cut up for training).
     """
     if not path.is_file():
-        raise HmerError(f"{path}: no such data set split; run the ingest stage (dvc repro)")
+        raise HmerError(f"{path}: no such data set split; ingest the data first")
     columns = ["split", "writer", "source", "tokens", "ink"]
     try:
         file = pq.ParquetFile(path)

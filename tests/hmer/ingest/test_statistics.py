@@ -60,7 +60,7 @@ def test_files_in_the_order_of_the_pipeline(dataset: Path) -> None:
 
 
 def test_no_dataset_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(HmerError, match="run the ingest stage first"):
+    with pytest.raises(HmerError, match="ingest the data first"):
         dataset_files(tmp_path)
 
 

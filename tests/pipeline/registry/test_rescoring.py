@@ -14,8 +14,8 @@ import pytest
 from hmer.data.batches import BatchConfig
 from hmer.data.schema import read_samples, write_samples
 from hmer.decoding.bidirectional import DecodingConfig
+from hmer.evaluation.corruptions import OcclusionConfig
 from hmer.evaluation.evaluate import EvaluateConfig, evaluate
-from hmer.evaluation.robustness.config import OcclusionConfig
 from pipeline.declaration import Declaration
 from pipeline.registry.candidate import Candidate, candidate
 from pipeline.registry.comparison import read_evidence
