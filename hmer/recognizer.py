@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
+from hmer.decoding.caption_grammar import caption_grammar
 from hmer.decoding.step import Floats, Numbers, Step
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.export.extra import require
@@ -35,8 +36,7 @@ from hmer.ink.render import RenderConfig, render
 from hmer.ink.rows import expression_rows
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
-from hmer.latex.grammar import caption_grammar
-from hmer.latex.parse import parse
+from hmer.latex.tree import parse
 from hmer.latex.typed import compact, mathml
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.about import About

@@ -15,7 +15,7 @@ import pytest
 from hmer import __version__
 from hmer.data.schema import encode_png
 from hmer.ink.render import render
-from hmer.synthesis.writing import write_latex
+from hmer.synthesis.render_latex import write_latex
 
 ROOT = Path(__file__).parents[1]
 LARGEST = 250_000_000

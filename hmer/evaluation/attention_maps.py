@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.annotated import Annotated, cell_grid
 from hmer.evaluation.bootstrap import FloatArray

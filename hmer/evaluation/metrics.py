@@ -26,9 +26,8 @@ from hmer.evaluation.calibration import (
     risk_coverage,
 )
 from hmer.evaluation.prediction import Prediction, confidences, correctness
-from hmer.latex.canonical import canonical, canonical_row
-from hmer.latex.parse import parse
-from hmer.latex.tree import Row
+from hmer.latex.dialect import canonical, canonical_row
+from hmer.latex.tree import Row, parse
 
 TOLERANCES = (0, 1, 2, 3)
 

@@ -8,10 +8,8 @@ from functools import cache
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from hmer.errors import LatexError
-from hmer.latex.commands import LIMITS, PARTS, SCRIPTS, split_children
-from hmer.latex.parse import parse
 from hmer.latex.spellings import FUNCTIONS
-from hmer.latex.tree import Node, Relation, Row
+from hmer.latex.tree import LIMITS, PARTS, SCRIPTS, Node, Relation, Row, parse, split_children
 
 _SPACED = frozenset("= < > + -".split()) | frozenset(
     r"\leq \geq \neq \in \pm \times \div \cdot \rightarrow \subset".split()

@@ -110,7 +110,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     with told_of(path):
         if not path.is_file():
-            raise HmerError(f"{path}: no weights there; run the stage that trains them (dvc repro)")
+            raise HmerError(f"{path}: no weights there; train them first")
         about = read_about(path)
         _check_origin(path, about)
         digest = about.get("sha256")
@@ -170,9 +170,7 @@ def load_recogniser(path: Path) -> Saved:
     with told_of(path):
         weights = weights_file(path)
         if not weights.is_file():
-            raise HmerError(
-                f"{weights}: no model there; train one (make repro) or name another folder"
-            )
+            raise HmerError(f"{weights}: no model there; train one or name another folder")
         about = read_about(weights)
         if about.get("kind") != "recogniser":
             raise HmerError(f"{weights}: is not a recogniser but: {about.get('kind')!r}")

@@ -39,7 +39,7 @@ _CONTRADICTIONS = (
     ("the caption is no tree", "the caption does not parse"),
     ("there is no MathML", "no MathML, and equal symbols cannot be told apart"),
 )
-"""What the reasons of `hmer.data.alignment` have in common, to count them by."""
+"""What the reasons of `hmer.ingest.alignment` have in common, to count them by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from hmer.data.drift import jensen_shannon, population_stability
-from hmer.data.overlap import overlap
-from hmer.data.profile import Profile, Progress, profile, split_order
 from hmer.data.schema import read_quarantine
 from hmer.errors import HmerError
+from hmer.ingest.statistics import (
+    Profile,
+    Progress,
+    jensen_shannon,
+    overlap,
+    population_stability,
+    profile,
+    split_order,
+)
 from hmer.latex.vocabulary import Vocabulary
 from pipeline.gate.expectations import Suite, ValidateConfig
 

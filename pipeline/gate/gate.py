@@ -25,7 +25,7 @@ _PROBES = {
     "caption": "caption_agrees",
     "scale": "symbol_size",
 }
-"""Which expectation rests on which probe of `hmer.data.facts`."""
+"""Which expectation rests on which probe of `hmer.ingest.row_checks`."""
 
 
 def judge(evidence: Evidence, config: ValidateConfig) -> Verdict:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from hmer.data.profile import Profile, split_order
+from hmer.ingest.statistics import Profile, split_order
 from hmer.plots import MONO, SERIES, TEXT, new_figure, style, to_png
 
 MAX_SYMBOLS = 48

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from hmer.data.summary import SUMMARY
 from hmer.errors import HmerError
+from hmer.ingest.summary import SUMMARY
 from hmer.recognizer import Recognizer
 from pipeline.declaration import PARAMS
 from pipeline.monitor.compare import Drift, compare

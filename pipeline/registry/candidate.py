@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hmer.data.splits import held_out
 from hmer.errors import HmerError
+from hmer.ingest.sources.base import held_out
 from pipeline.registry.comparison import EVIDENCE, Evidence, read_evidence
 from pipeline.resume import content_digest
 from pipeline.sections import lookup

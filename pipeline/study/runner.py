@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hmer.data.summary import SUMMARY
 from hmer.errors import HmerError
+from hmer.ingest.summary import SUMMARY
 from pipeline.flow.graph import DVC
 from pipeline.sections import read_yaml
 from pipeline.study.experiments import Record, fetch, metrics

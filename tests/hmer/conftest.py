@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from hmer.data.canvas import stack
-from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.data.collate import stack
+from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink

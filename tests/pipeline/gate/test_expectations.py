@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from hmer.data.profile import Profile
+from hmer.ingest.statistics import Profile
 from pipeline.gate.evidence import Evidence, split_frame, symbol_frame
 from pipeline.gate.expectations import Expectation, Suite, ValidateConfig, expectations
 from pipeline.gate.gate import judge, judge_table
