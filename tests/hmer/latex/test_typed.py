@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmer.latex.normalise import normalise
+from hmer.latex.dialect import normalise
 from hmer.latex.typed import compact, mathml, sign
 from hmer.latex.vocabulary import vocabulary
 
@@ -27,6 +27,7 @@ from hmer.latex.vocabulary import vocabulary
         (r"\sum \limits _ { i = 1 } ^ { n } i", r"\sum\limits_{i = 1}^n i"),
         (r"e ^ { - x }", "e^{-x}"),
         (r"x ^ { \alpha } y", r"x^\alpha y"),
+        ("x ^ { 2 } y + x _ { i } \\alpha", r"x^2 y + x_i \alpha"),
         ("( - 1 )", "(-1)"),
         ("", ""),
     ],
