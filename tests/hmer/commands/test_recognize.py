@@ -35,7 +35,7 @@ def recognize(
             "1",
             *(("--model", model) if model else ()),
             *words,
-        ],  # fmt: skip
+        ],
         input=data,
         capture_output=True,
         env={**os.environ, "PYTHONIOENCODING": encoding},
