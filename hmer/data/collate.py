@@ -9,19 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hmer.ink.canvas import on_canvas
 from hmer.latex.vocabulary import Vocabulary
 
 
 def stack(images: Sequence[NDArray[np.uint8]], height: int, width: int) -> Tensor:
-    """Pad to one shape at the right and at the bottom: float (B, 1, height, width), ink 1 on 0.
-
-    Images that stick out (by a pixel or two, from rounding) are cut off.
-    """
-    canvas = np.zeros((len(images), 1, height, width), dtype=np.float32)
-    for place, image in zip(canvas, images, strict=True):
-        part = image[:height, :width]
-        place[0, : part.shape[0], : part.shape[1]] = part
-    return torch.from_numpy(canvas / np.float32(255))
+    """A float tensor (B, 1, height, width), ink 1 on 0; see `on_canvas`."""
+    return torch.from_numpy(on_canvas(images, height, width))
 
 
 LENGTH_STEP = 8

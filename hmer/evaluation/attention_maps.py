@@ -177,7 +177,7 @@ def attention_section(
         return None
     pictures = [images[n] for n in chosen]
     answers = read_all(recognizer, pictures, decoding, batch, lambda _: None, attention=True)
-    stride = recognizer.model.stride
+    stride = recognizer.stride
     tokens, spatial = [], []
     for number, image, answer in zip(chosen, pictures, answers, strict=True):
         one = predictions[number]

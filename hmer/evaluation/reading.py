@@ -30,7 +30,7 @@ def read_all(
     if not images:
         return []
     sizes = np.array([image.shape for image in images], dtype=np.int64)
-    buckets = choose_buckets(sizes, batch.buckets, recognizer.model.stride)
+    buckets = choose_buckets(sizes, batch.buckets, recognizer.stride)
     home = (buckets[None] >= sizes[:, None]).all(axis=2).argmax(axis=1)
     answers: dict[int, Recognition] = {}
     for number, shape in enumerate(buckets):

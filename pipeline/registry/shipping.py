@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from hmer.errors import HmerError
-from hmer.models.checkpoint import read_about, save_module
+from hmer.export.folder import add_graphs
+from hmer.export.runtime import SECTION
+from hmer.models.about import read_about
+from hmer.models.checkpoint import save_module
+from hmer.models.mask_match import MaskMatch
 from hmer.recognizer import Recognizer
 from pipeline.outputs import atomic_outputs
 
 CARD = "MODEL_CARD.md"
 LARGEST = 16 * 2**20
-"""Bytes that the weights may have."""
+"""Bytes that weights and graphs may have."""
 
 
 def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
@@ -28,13 +32,16 @@ def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
     Raises:
         HmerError: something is missing, or the weights are too large.
     """
-    recognizer = Recognizer.load(model)
-    about = {k: v for k, v in read_about(model / "model.safetensors").items() if k != "sha256"}
+    recognizer = Recognizer.load(model, backend="torch")
+    described = read_about(model / "model.safetensors")
+    about = {k: v for k, v in described.items() if k not in ("sha256", SECTION)}
     metrics = _metrics(evaluation)
     with atomic_outputs(out) as folder:
         weights = folder / "model.safetensors"
         save_module(recognizer.model, weights, about, half=True)
-        size = weights.stat().st_size
+        if isinstance(recognizer.model, MaskMatch):
+            add_graphs(folder)
+        size = sum(file.stat().st_size for file in folder.iterdir())
         if size > LARGEST:
             raise HmerError(
                 f"{model}: {size / 2**20:.1f} MiB in half precision; at most "

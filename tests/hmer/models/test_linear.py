@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from hmer.decoding.linear import FastGRUCell, FastLinear, use_fast_linear
+from hmer.models.linear import FastGRUCell, FastLinear, use_fast_linear
 
 
 def layers() -> tuple[nn.Linear, nn.Sequential]:
