@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hmer.errors import HmerError
-from pipeline.outputs import atomic_file
+from hmer.files import atomic_file
 from pipeline.params import check_params
 from pipeline.sections import closest, parse_yaml, read_yaml
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path, PurePosixPath
 
+from hmer.files import atomic_file
 from pipeline.declaration import declarations
 from pipeline.imports import PACKAGES, reach
-from pipeline.outputs import atomic_file
 
 SHIPPED = "hmer/shipped"
 """The recogniser that comes with the package: weights, not code."""
@@ -19,6 +19,7 @@ SHIPPED = "hmer/shipped"
 WITNESSES = frozenset(
     {
         "hmer/errors.py",
+        "hmer/files.py",
         "hmer/progress.py",
         *(
             f"pipeline/{name}.py"
@@ -28,7 +29,6 @@ WITNESSES = frozenset(
                 "interruption",
                 "launch",
                 "locks",
-                "outputs",
                 "resume",
                 "scale",
                 "stage",

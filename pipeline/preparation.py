@@ -7,8 +7,8 @@ import json
 import platform
 from pathlib import Path
 
+from hmer.files import atomic_file
 from pipeline.declaration import PARAMS
-from pipeline.outputs import atomic_file
 from pipeline.resume import RESUME, content_digest
 
 CHECKED = f"{RESUME}/checked.json"

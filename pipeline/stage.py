@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hmer.errors import HmerError
+from hmer.files import atomic_file, atomic_folder
 from pipeline.declaration import PARAMS, Declaration
 from pipeline.interruption import Interruption
-from pipeline.outputs import atomic_file, atomic_outputs
 from pipeline.resume import fingerprint, forget, resume_folder
 from pipeline.sections import BASE, INHERITED, Config, leaves, load_section, read_yaml
 
@@ -88,7 +88,7 @@ class Stage:
     @contextmanager
     def outputs(self, path: str) -> Iterator[Path]:
         """A folder to fill, published as the declared output `path` when the block ends well."""
-        with atomic_outputs(self._output(path)) as partial:
+        with atomic_folder(self._output(path)) as partial:
             yield partial
 
     @contextmanager

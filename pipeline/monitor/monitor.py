@@ -18,6 +18,7 @@ import pandas as pd
 
 from hmer.data.summary import SUMMARY
 from hmer.errors import HmerError
+from hmer.files import atomic_file, atomic_folder
 from hmer.recognizer import Recognizer
 from pipeline.declaration import PARAMS
 from pipeline.monitor.compare import Drift, compare
@@ -30,7 +31,6 @@ from pipeline.monitor.observe import (
     reference_images,
 )
 from pipeline.monitor.page import write_report
-from pipeline.outputs import atomic_file, atomic_outputs
 from pipeline.registry.champion import FOLDER
 from pipeline.resume import RESUME, content_digest
 from pipeline.sections import load_section
@@ -74,7 +74,7 @@ def monitor(
         )
     reference = _reference(root, root / model, recognizer, config, progress)
     drift = compare(recent, reference, config)
-    with atomic_outputs(root / REPORT) as out:
+    with atomic_folder(root / REPORT) as out:
         write_report(out, recent, reference, drift)
     return drift
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pipeline.outputs import atomic_file
+from hmer.files import atomic_file
 from pipeline.overview.charts import duration, gain_chart, graph_chart, line_chart
 from pipeline.overview.facts import SHOWN, Facts, gather
 

@@ -12,9 +12,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from hmer.files import atomic_folder
 from pipeline.declaration import PARAMS
 from pipeline.environment import lasting_root
-from pipeline.outputs import atomic_outputs
 from pipeline.registry.candidate import FILES
 from pipeline.registry.promotion import RegisterConfig
 from pipeline.sections import load_section
@@ -26,7 +26,7 @@ def export(model: Path, root: Path) -> Path:
     """Put the recogniser in the folder `model` in place of the champion's files."""
     target = lasting_root(root) / FOLDER
     target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_outputs(target) as out:
+    with atomic_folder(target) as out:
         for name in FILES:
             shutil.copyfile(model / name, out / name)
     return target

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hmer.errors import HmerError
+from hmer.files import atomic_folder
 from hmer.models.store import read_about, save_module
 from hmer.recognizer import Recognizer
-from pipeline.outputs import atomic_outputs
 
 CARD = "MODEL_CARD.md"
 LARGEST = 16 * 2**20
@@ -31,7 +31,7 @@ def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
     recognizer = Recognizer.load(model)
     about = {k: v for k, v in read_about(model / "model.safetensors").items() if k != "sha256"}
     metrics = _metrics(evaluation)
-    with atomic_outputs(out) as folder:
+    with atomic_folder(out) as folder:
         weights = folder / "model.safetensors"
         save_module(recognizer.model, weights, about, half=True)
         size = weights.stat().st_size

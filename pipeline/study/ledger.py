@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.outputs import atomic_file
+from hmer.files import atomic_file
 from pipeline.resume import RESUME
 
 HOME = f"{RESUME}/study"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.outputs import atomic_file
+from hmer.files import atomic_file
 from pipeline.sections import leaves
 from pipeline.study.config import Metric, StudyConfig
 from pipeline.study.results import Outcome, Summary, absent, budgets, rounded, seconds, summarise

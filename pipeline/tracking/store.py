@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hmer.errors import HmerError
+from hmer.files import atomic_file
 from pipeline.environment import lasting_root
 from pipeline.locks import hold
-from pipeline.outputs import atomic_file
 from pipeline.tracking.relocation import PATIENCE, relocate
 
 if TYPE_CHECKING:

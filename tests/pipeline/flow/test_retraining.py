@@ -25,9 +25,9 @@ import psutil
 import pytest
 from PIL import Image
 
+from hmer.files import atomic_file
 from pipeline import preparation
 from pipeline.monitor.monitor import DRIFTED, REPORT
-from pipeline.outputs import atomic_file
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy

@@ -1,4 +1,4 @@
-"""Outputs that are whole or not there at all."""
+"""Atomic files and folders: outputs that are whole or not there at all."""
 
 from __future__ import annotations
 
@@ -10,29 +10,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
-
 PARTIAL, OLD = ".partial", ".old"
 
 
 @contextmanager
-def atomic_outputs(out: Path) -> Iterator[Path]:
+def atomic_folder(out: Path) -> Iterator[Path]:
     """A folder to write into that becomes `out` only when the block ends without an exception.
 
     It is a sibling of `out`, so the change-over is two renames on one file system; everything is
     on the disk before them. What was in `out` stays until then, and afterwards is gone, except a
     `.gitignore`, which DVC keeps next to single files. After an exception nothing is left (which
-    also frees a full disk); what a killed process left is cleared at the next start.
+    also frees a full disk); what a killed process left is removed at the next start.
     """
-    recover(out)
+    _recover(out)
     partial = _fresh(out)
     partial.mkdir(parents=True)
     try:
         yield partial
         if (out / ".gitignore").is_file() and not (partial / ".gitignore").exists():
             shutil.copy2(out / ".gitignore", partial)
-        sync(partial)
-        replace(partial, out)
+        _sync(partial)
+        _replace(partial, out)
     finally:
         _remove(partial)
 
@@ -44,18 +42,18 @@ def atomic_file(path: Path) -> Iterator[Path]:
     partial = _fresh(path)
     try:
         yield partial
-        sync(partial)
+        _sync(partial)
         partial.replace(path)
         _sync_entry(path.parent)
     finally:
         _remove(partial)
 
 
-def replace(source: Path, target: Path) -> None:
+def _replace(source: Path, target: Path) -> None:
     """Put the folder `source` in the place of `target`."""
     if target.exists():
         # A folder with content cannot be renamed onto. For a moment there is no target: seen by
-        # DVC as a missing output, never as a good one; `recover` mends it after a kill.
+        # DVC as a missing output, never as a good one; `_recover` mends it after a kill.
         old = target.with_name(f".{target.name}{OLD}")
         _remove(old)
         target.rename(old)
@@ -66,8 +64,8 @@ def replace(source: Path, target: Path) -> None:
     _sync_entry(target.parent)
 
 
-def recover(target: Path) -> None:
-    """Undo a `replace` that was killed between its two renames, or clear what it left."""
+def _recover(target: Path) -> None:
+    """Undo a `_replace` that was killed between its two renames, or remove what it left."""
     old = target.with_name(f".{target.name}{OLD}")
     if not old.exists():
         return
@@ -85,21 +83,36 @@ def _fresh(target: Path) -> Path:
     pattern = re.compile(rf"\.{re.escape(target.name)}(?:\.(\d+)-[0-9a-f]+)?{re.escape(PARTIAL)}")
     for left in target.parent.iterdir() if target.parent.is_dir() else ():
         found = pattern.fullmatch(left.name)
-        if found and not (found[1] and psutil.pid_exists(int(found[1]))):
+        if found and not (found[1] and _alive(int(found[1]))):
             _remove(left)
     token = f"{os.getpid()}-{secrets.token_hex(4)}"
     return target.with_name(f".{target.name}.{token}{PARTIAL}")
 
 
-def sync(path: Path) -> None:
+def _alive(process: int) -> bool:
+    """Whether there is a process of this number; on Windows, which has no signal 0, assumed."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _sync(path: Path) -> None:
     """Wait until a file, or a folder with all that is in it, is on the disk."""
     if path.is_dir():
         for child in path.iterdir():
-            sync(child)
+            _sync(child)
     _sync_entry(path)
 
 
 def _sync_entry(path: Path) -> None:
+    if os.name == "nt":  # which opens neither folders nor, to flush them, files for reading only
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

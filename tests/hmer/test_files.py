@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.outputs import atomic_file, atomic_outputs
+from hmer.files import atomic_file, atomic_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ def test_appears_whole_and_replaces_what_was_there(tmp_path: Path) -> None:
     out.mkdir()
     (out / "old.txt").write_text("old")
     (out / ".gitignore").write_text("/x")
-    with atomic_outputs(out) as partial:
+    with atomic_folder(out) as partial:
         (partial / "sub").mkdir()
         (partial / "sub" / "new.txt").write_text("new")
         assert names(out) == {"old.txt", ".gitignore"}
@@ -33,7 +33,7 @@ def test_appears_whole_and_replaces_what_was_there(tmp_path: Path) -> None:
 
 def test_an_exception_leaves_what_was_there(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    with pytest.raises(KeyboardInterrupt), atomic_outputs(out) as partial:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(out) as partial:
         (partial / "half.txt").write_text("half")
         raise KeyboardInterrupt
     assert names(tmp_path / "deep") == set()
@@ -49,7 +49,7 @@ def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
     others = {f".out.{os.getppid()}-0a1b.partial", f".out.json.{dead.pid}-0a1b.partial"}
     for other in others:
         (tmp_path / other).write_text("half")
-    with atomic_outputs(tmp_path / "out") as partial:
+    with atomic_folder(tmp_path / "out") as partial:
         assert names(partial) == set()
     assert names(tmp_path) == {"out", *others}
 
@@ -57,7 +57,7 @@ def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pipeline.outputs import atomic_outputs
+from hmer.files import atomic_folder
 
 rename, seen = Path.rename, []
 def counted(self, target):
@@ -66,7 +66,7 @@ def counted(self, target):
     seen.append(target)
     return rename(self, target)
 Path.rename = counted
-with atomic_outputs(Path(sys.argv[1])) as partial:
+with atomic_folder(Path(sys.argv[1])) as partial:
     (partial / "new.txt").write_text("new")
 """
 
@@ -74,18 +74,18 @@ with atomic_outputs(Path(sys.argv[1])) as partial:
 @pytest.mark.parametrize("renames", [0, 1])
 def test_a_kill_between_the_renames_loses_nothing(tmp_path: Path, renames: int) -> None:
     out = tmp_path / "out"
-    with atomic_outputs(out) as partial:
+    with atomic_folder(out) as partial:
         (partial / "old.txt").write_text("old")
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(out), str(renames)], cwd=ROOT, check=False
     )
     assert done.returncode == -signal.SIGKILL
     assert out.exists() is (renames == 0)
-    with pytest.raises(ValueError, match="no"), atomic_outputs(out):
+    with pytest.raises(ValueError, match="no"), atomic_folder(out):
         assert (out / "old.txt").read_text() == "old", "what was there is back"
         raise ValueError("no")
     assert names(tmp_path) == {"out"}
-    with atomic_outputs(out) as partial:
+    with atomic_folder(out) as partial:
         (partial / "newer.txt").write_text("newer")
     assert names(tmp_path) == {"out"} and names(out) == {"newer.txt"}
 
@@ -93,7 +93,7 @@ def test_a_kill_between_the_renames_loses_nothing(tmp_path: Path, renames: int) 
 WRITER = """
 import sys
 from pathlib import Path
-from pipeline.outputs import atomic_file
+from hmer.files import atomic_file
 print(flush=True)
 sys.stdin.readline()
 for number in range(60):
