@@ -1,7 +1,9 @@
-"""Atomic files and folders: outputs that are whole or not there at all."""
+"""Files and folders: written atomically (whole or not there at all), and digests of them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import secrets
@@ -11,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PARTIAL, OLD = ".partial", ".old"
+IGNORED = ("__pycache__",)
+"""Folders that are no content."""
 
 
 @contextmanager
@@ -47,6 +51,18 @@ def atomic_file(path: Path) -> Iterator[Path]:
         _sync_entry(path.parent)
     finally:
         _remove(partial)
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of all files in a folder."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for child in sorted(path.iterdir()):
+        if child.name not in IGNORED:
+            digest.update(json.dumps([child.name, content_digest(child)]).encode())
+    return digest.hexdigest()
 
 
 def _replace(source: Path, target: Path) -> None:

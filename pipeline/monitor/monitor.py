@@ -18,9 +18,10 @@ import pandas as pd
 
 from hmer.data.summary import SUMMARY
 from hmer.errors import HmerError
-from hmer.files import atomic_file, atomic_folder
+from hmer.files import atomic_file, atomic_folder, content_digest
 from hmer.recognizer import Recognizer
-from pipeline.declaration import PARAMS
+from pipeline.dvcfile import PARAMS
+from pipeline.env import RESUME
 from pipeline.monitor.compare import Drift, compare
 from pipeline.monitor.config import MonitorConfig
 from pipeline.monitor.observe import (
@@ -31,9 +32,8 @@ from pipeline.monitor.observe import (
     reference_images,
 )
 from pipeline.monitor.page import write_report
-from pipeline.registry.champion import FOLDER
-from pipeline.resume import RESUME, content_digest
-from pipeline.sections import load_section
+from pipeline.params import load_section
+from pipeline.registry.versions import FOLDER
 
 SPLIT = "data/dataset/val.parquet"
 REPORT = "reports/monitor"

@@ -10,6 +10,7 @@ from hmer.errors import HmerError
 from hmer.files import atomic_folder
 from hmer.models.store import read_about, save_module
 from hmer.recognizer import Recognizer
+from pipeline.rendering import rendered
 
 CARD = "MODEL_CARD.md"
 LARGEST = 16 * 2**20
@@ -46,17 +47,9 @@ def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
 
 def card(recognizer: Recognizer, metrics: dict[str, dict[str, Any]], size: int, notes: str) -> str:
     """The model card, in Markdown."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("pipeline", "pages"),
-        autoescape=False,  # Markdown, from numbers of our own
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     parameters = sum(p.numel() for p in recognizer.model.parameters())
-    return environment.get_template("model_card.md.j2").render(
+    return rendered(
+        "model_card.md.j2",
         name=recognizer.model.__class__.__name__,
         parameters=parameters / 1e6,
         mebibytes=size / 2**20,

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.locks import hold, is_held
+from pipeline.process import hold, is_held
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pipeline.locks import hold
+from pipeline.process import hold
 with hold(Path(sys.argv[1]), "it"):
     print("held", flush=True)
     time.sleep(60)
@@ -47,7 +47,7 @@ def test_held_by_another_until_it_dies(tmp_path: Path) -> None:
 GLANCER = """
 import sys
 from pathlib import Path
-from pipeline.locks import is_held
+from pipeline.process import is_held
 print(flush=True)
 while True:
     is_held(Path(sys.argv[1]))

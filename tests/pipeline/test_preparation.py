@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import pipeline.params
+import pipeline.configure
 from hmer.errors import HmerError
-from pipeline.preparation import CHECKED, check, prepare
+from pipeline.configure import CHECKED, check, prepare
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,13 +25,13 @@ def project(tmp_path: Path) -> Path:
 def checks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Files that were really checked."""
     done: list[Path] = []
-    load = pipeline.params.load_params
+    load = pipeline.configure.load_params
 
-    def counted(path: Path) -> pipeline.params.Params:
+    def counted(path: Path) -> pipeline.configure.Params:
         done.append(path)
         return load(path)
 
-    monkeypatch.setattr(pipeline.params, "load_params", counted)
+    monkeypatch.setattr(pipeline.configure, "load_params", counted)
     return done
 
 

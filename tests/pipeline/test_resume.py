@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.declaration import Declaration
-from pipeline.resume import content_digest, fingerprint, resume_folder
+from hmer.files import content_digest
+from pipeline.dvcfile import Declaration
+from pipeline.stage import fingerprint, resume_folder
 
 ROOT = Path(__file__).parents[2]
 DECLARED = Declaration("train", ("code", "data.bin"), ("out",), ("base", "train.rate"))
@@ -69,8 +70,8 @@ def test_state_of_other_settings_is_pruned(tmp_path: Path) -> None:
 RANK = """
 import sys
 from pathlib import Path
-from pipeline.declaration import Declaration
-from pipeline.scale import HelperStage
+from pipeline.dvcfile import Declaration
+from pipeline.stage import HelperStage
 from pipeline.stage import Stage
 
 declared = Declaration("train", ("data.bin",), ("out",), ("train",))

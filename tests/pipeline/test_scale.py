@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.declaration import declaration
-from pipeline.launch import RANKS, is_helper
-from pipeline.scale import HelperStage
+from pipeline.dvcfile import declaration
+from pipeline.stage import RANKS, HelperStage, is_helper
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
@@ -55,7 +54,7 @@ time.sleep(90)
 
 def test_it_does_not_outlive_who_started_it(toy: Toy) -> None:
     """It runs beside the stage that holds the lock, and ends with it."""
-    from pipeline.locks import hold
+    from pipeline.process import hold
 
     toy.params(first={"seconds": 90})
     with hold(toy.root / ".resume/first/lock", "the first process"):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.interruption import Interruption
-from pipeline.launch import OURS, TRANSIENT, USER_ERROR, verdict
+from pipeline.process import Interruption
+from pipeline.stage import OURS, TRANSIENT, USER_ERROR, verdict
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from pipeline.environment import apply_environment
+from pipeline.env import apply_environment
 from pipeline.flow.flow import StageFailed, Told, may_pass
-from pipeline.flow.schedule import check_cron
-from pipeline.flow.server import answers, free_port, server
+from pipeline.flow.serve import answers, check_cron, free_port, server
 
 if TYPE_CHECKING:
     import subprocess
@@ -147,7 +146,7 @@ def test_one_training_at_a_time(prefect_server: str) -> None:
     from prefect.logging import disable_run_logger
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from pipeline.flow.turn import one_training
+    from pipeline.flow.flow import one_training
 
     in_turn = threading.Event()
 
@@ -214,7 +213,7 @@ def test_no_process_outlives_the_flow(tracked: Toy, prefect_server: str, number:
 
 
 def test_two_flows_at_once_are_refused(toy: Toy, prefect_server: str) -> None:
-    from pipeline.locks import hold
+    from pipeline.process import hold
 
     with hold(toy.root / ".resume/flow.lock", "a test"):
         done = go(toy, prefect_server, "run")
@@ -283,7 +282,7 @@ def test_who_listens_on_a_port() -> None:
     import subprocess
     import sys
 
-    from pipeline.flow.server import listens
+    from pipeline.flow.serve import listens
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -304,8 +303,8 @@ def test_a_port_that_is_lost_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
     import subprocess
     import sys
 
-    from pipeline.flow import server as servers
-    from pipeline.flow.process import end_group
+    from pipeline.flow import serve as servers
+    from pipeline.process import end_group
 
     ports: list[int] = []
 

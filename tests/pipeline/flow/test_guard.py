@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.flow.guard import MARK, end
+from pipeline.process import MARK, end
 
 STARTER = """
 import subprocess, sys, time
-from pipeline.flow.guard import guard
+from pipeline.process import guard
 guard()
 child = subprocess.Popen([sys.executable, "-c", {child!r}], start_new_session=True)
 print(child.pid, flush=True)

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.flow import notify as notification
-from pipeline.flow.notify import notify, notifying
-from pipeline.flow.orchestration import WEBHOOK, flow_config
+from pipeline.flow import config as notification
+from pipeline.flow.config import WEBHOOK, flow_config, notify, notifying
 
 
 class Hook:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.flow.orchestration import FlowConfig, is_training
+from pipeline.flow.config import FlowConfig, is_training
 
 
 def test_which_stages_train(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.flow.process import lines, run_group
+from pipeline.process import lines, run_group
 
 PARENT = """
 import subprocess, sys, time

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from prefect.client.schemas.objects import State, StateType
 
-from pipeline.flow import record
-from pipeline.flow.record import wait
+from pipeline.flow import flow as record
+from pipeline.flow.flow import wait
 
 
 def told(*answers: list[StateType | None]) -> Iterator[list[State[Any] | None]]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.flow.schedule import known_zone, local_zone, run_until_interrupted
+from pipeline.flow.serve import known_zone, local_zone, run_until_interrupted
 
 
 def test_time_zones_have_names() -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.flow.watch import Hashes, Watch, last_hashes, raw_hashes, watch
+from pipeline.dvcfile import locked, raw_hashes
+from pipeline.flow.serve import Watch, watch
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
@@ -41,22 +42,22 @@ def test_dvc_is_asked(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     at_first = raw_hashes(toy.root)
     assert set(at_first) == {"raw.txt", "toy.py"}, "what no stage makes"
-    assert last_hashes(toy.root, at_first) == {"raw.txt": None, "toy.py": None}
+    assert locked(toy.root) == ({}, {})
     assert toy.run("-m", "dvc", "repro", "--single-item", "first").returncode == 0
-    assert last_hashes(toy.root, at_first) == at_first
+    assert locked(toy.root)[0] == at_first
     (toy.root / "raw.txt").unlink()
     assert raw_hashes(toy.root)["raw.txt"] is None
     (toy.root / "raw.txt").write_text("more ink")
     assert raw_hashes(toy.root)["raw.txt"] not in {None, at_first["raw.txt"]}
     (toy.root / "dvc.yaml").write_text("stages: 3")
-    with pytest.raises(HmerError, match="dvc cannot look at the raw data"):
+    with pytest.raises(HmerError, match="dvc cannot read the pipeline"):
         raw_hashes(toy.root)
 
 
 def test_the_watch_triggers_again_where_the_trigger_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pipeline.flow.watch.raw_hashes", lambda root: {"raw": "new"})
+    monkeypatch.setattr("pipeline.flow.serve.raw_hashes", lambda root: {"raw": "new"})
     stop, tries = threading.Event(), []
 
     def trigger() -> None:
@@ -83,7 +84,7 @@ def test_a_first_look_that_fails_is_no_news(
     (toy.root / "dvc.yaml").write_text("stages: 3")
     stop, looks, triggered = threading.Event(), [], []
 
-    def counted(root: Path) -> Hashes:
+    def counted(root: Path) -> dict[str, str | None]:
         looks.append(1)
         if len(looks) == 2:
             (toy.root / "dvc.yaml").write_text(whole)
@@ -91,7 +92,7 @@ def test_a_first_look_that_fails_is_no_news(
             stop.set()
         return raw_hashes(root)
 
-    monkeypatch.setattr("pipeline.flow.watch.raw_hashes", counted)
+    monkeypatch.setattr("pipeline.flow.serve.raw_hashes", counted)
     watch(toy.root, 0.01, lambda: triggered.append(1), stop)
     assert len(looks) == 4 and not triggered
-    assert "dvc cannot look at the raw data" in capsys.readouterr().out
+    assert "dvc cannot read the pipeline" in capsys.readouterr().out

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from hmer.data.schema import encode_png
-from pipeline.gate.collections import (
+from pipeline.gate.report import (
     SHEET_ROWS,
     SHEET_WIDTH,
     by_contradiction,

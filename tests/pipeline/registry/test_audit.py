@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeline.registry.audit import Act, Event, event, reigns
+from pipeline.registry.versions import Act, Event, event, reigns
 
 
 def done(what: Act, version: int, before: int | None, champion: int | None) -> Event:

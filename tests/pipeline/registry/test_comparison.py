@@ -9,8 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.registry.comparison import EVIDENCE, HIDDEN, Evidence, compare, read_evidence
-from pipeline.registry.promotion import RegisterConfig
+from pipeline.registry.decision import (
+    EVIDENCE,
+    HIDDEN,
+    Evidence,
+    RegisterConfig,
+    compare,
+    read_evidence,
+)
 
 OCCLUSION = """series,level,hidden,exprate,le1
 blocks,0.0,0.0,90.0,95.0

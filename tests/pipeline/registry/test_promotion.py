@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hmer.evaluation.bootstrap import Interval
-from pipeline.registry.promotion import Comparison, Decision, RegisterConfig, decide
+from pipeline.registry.decision import Comparison, Decision, RegisterConfig, decide
 
 
 def met(

@@ -9,10 +9,18 @@ from pathlib import Path
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.declaration import declaration, declarations
+from pipeline.dvcfile import ancestors, declaration, declarations, upstream
 from pipeline.stage import Stage
-from pipeline.tracking.lineage import PARENT_TAG, newest_execution, output_digest, producers
-from pipeline.tracking.provenance import ancestors, changed_code, git, origin, raw_data, upstream
+from pipeline.tracking.provenance import (
+    PARENT_TAG,
+    changed_code,
+    git,
+    newest_execution,
+    origin,
+    output_digest,
+    producers,
+    raw_data,
+)
 from pipeline.tracking.runs import PARENT, Tracker, connect, parent_run, stage_run
 
 DVC_YAML = """

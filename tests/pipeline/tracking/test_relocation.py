@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking.relocation import LOCATIONS, relocate
+from pipeline.tracking.store import LOCATIONS, relocate
 
 
 def store(folder: Path, prefix: str) -> Path:

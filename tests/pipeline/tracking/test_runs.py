@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.declaration import Declaration
+from pipeline.dvcfile import Declaration
 from pipeline.stage import Stage
 from pipeline.tracking.runs import PARENT, TrackingError, connect, parent_run, stage_run
 
