@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+import pipeline.configure
 from hmer.errors import HmerError
 from pipeline.configure import (
+    CHECKED,
     Params,
+    check,
     check_configuration,
     check_params,
     configurations,
     configure,
     load_params,
+    prepare,
 )
 from pipeline.dvcfile import declarations
 from pipeline.params import read_yaml
@@ -141,3 +145,71 @@ def test_checking_a_configuration_tells_the_same_mistakes_and_writes_nothing(pro
         with pytest.raises(HmerError, match=wrong.partition("=")[0]):
             check_configuration(project, None, [wrong])
     assert (project / "params.yaml").read_bytes() == before
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    shutil.copyfile(ROOT / "configs/default.yaml", tmp_path / "params.yaml")
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    return tmp_path
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Files that were really checked."""
+    done: list[Path] = []
+    load = pipeline.configure.load_params
+
+    def counted(path: Path) -> pipeline.configure.Params:
+        done.append(path)
+        return load(path)
+
+    monkeypatch.setattr(pipeline.configure, "load_params", counted)
+    return done
+
+
+def test_what_was_found_right_is_not_checked_again(workspace: Path, checks: list[Path]) -> None:
+    prepare(workspace, None, ())
+    check(workspace, None, ())
+    prepare(workspace, None, ())
+    assert len(checks) == 1
+
+
+def test_other_parameters_are_checked(workspace: Path, checks: list[Path]) -> None:
+    prepare(workspace, None, ())
+    prepare(workspace, None, ("base.seed=7",))
+    assert len(checks) == 2
+    params = workspace / "params.yaml"
+    params.write_text(params.read_text().replace("seed: 7", "sede: 7"))
+    for _ in range(2):
+        with pytest.raises(HmerError, match=r"did you mean base\.seed"):
+            check(workspace, None, ())
+
+
+def test_other_code_checks_anew(
+    workspace: Path, checks: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import hmer
+
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "part.py").write_text("LIMIT = 1\n")
+    monkeypatch.setattr(hmer, "__path__", [*hmer.__path__, str(more)])
+    prepare(workspace, None, ())
+    (more / "part.py").write_text("LIMIT = 2\n")
+    prepare(workspace, None, ())
+    assert len(checks) == 2
+
+
+def test_a_damaged_record_is_no_record(workspace: Path, checks: list[Path]) -> None:
+    prepare(workspace, None, ())
+    (workspace / CHECKED).write_text("[]")
+    prepare(workspace, None, ())
+    assert len(checks) == 2
+
+
+def test_settings_are_checked_without_being_written(workspace: Path) -> None:
+    before = (workspace / "params.yaml").read_bytes()
+    with pytest.raises(HmerError):
+        check(workspace, None, ("base.seed=-1",))
+    assert (workspace / "params.yaml").read_bytes() == before

@@ -1,4 +1,4 @@
-"""Messages to a webhook: what is told, and what a webhook that fails costs."""
+"""What surrounds the stages in a flow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ import pytest
 
 from hmer.errors import HmerError
 from pipeline.flow import config as notification
-from pipeline.flow.config import WEBHOOK, flow_config, notify, notifying
+from pipeline.flow.config import WEBHOOK, FlowConfig, flow_config, is_training, notify, notifying
+
+
+def test_which_stages_train(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: {optimisation: {steps: 3}}\nb: {steps: 3}\nc: 3\n")
+    assert [stage for stage in "abcd" if is_training(tmp_path, stage)] == ["a"]
+
+
+def test_time_limits() -> None:
+    config = FlowConfig(limit=10, limits={"finetune": 0.5})
+    assert (config.seconds("finetune"), config.seconds("ingest")) == (30, 600)
 
 
 class Hook:
