@@ -34,8 +34,8 @@ from hmer.decoding.bidirectional import DecodingConfig, search
 from hmer.decoding.linear import use_fast_linear
 from hmer.decoding.step import MemoryStep
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.catalog import RECOGNISERS
-from hmer.models.interface import Recogniser
+from hmer.models.base import Recogniser
+from hmer.models.registry import RECOGNISERS
 
 IMAGES, BEAM, LENGTH = 4, 10, 20
 NO_STOP = -30.0

@@ -18,9 +18,9 @@ from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.render import render
 from hmer.ink.scale import normalise
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.area import written_area
-from hmer.models.catalog import RECOGNISERS
-from hmer.models.interface import Batch, Recogniser
+from hmer.models.base import Batch, Recogniser
+from hmer.models.common.ink_cells import written_area
+from hmer.models.registry import recogniser_entry
 
 FIELD_UNIT, OUR_UNIT = 34.0, 16.0
 """Pixels per symbol: at the first, images are as large as those of CROHME's published bitmaps."""
@@ -43,7 +43,7 @@ def expressions(unit: float, count: int = 64) -> tuple[tuple[Grey, tuple[str, ..
 def fresh(name: str, **changes: Any) -> tuple[Recogniser, Vocabulary]:
     """A recogniser at the field's size (Mask & Match: as its defaults are), untrained."""
     torch.manual_seed(0)
-    entry = RECOGNISERS[name]
+    entry = recogniser_entry(name)
     words = vocabulary(entry.dialect)
     return entry.build(entry.config.model_validate(changes), words), words
 
@@ -51,7 +51,7 @@ def fresh(name: str, **changes: Any) -> tuple[Recogniser, Vocabulary]:
 def field_reference() -> ComerReference:
     """The published recogniser, untrained."""
     torch.manual_seed(0)
-    return ComerReference(len(vocabulary(RECOGNISERS["comer"].dialect)))
+    return ComerReference(len(vocabulary(recogniser_entry("comer").dialect)))
 
 
 def field_padding(images: Tensor) -> Tensor:

@@ -29,8 +29,8 @@ from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.catalog import RECOGNISERS, build_recogniser
-from hmer.models.interface import Batch, Recogniser
+from hmer.models.base import Batch, Recogniser
+from hmer.models.registry import RECOGNISERS, build_recogniser
 from hmer.recognizer import Recognizer
 from hmer.training.optimisation import OptimisationConfig, adamw
 

@@ -2,8 +2,8 @@
 
 What a step of phase 1 costs against a supervised step of the encoder alone (forward, cross-entropy
 over 100 classes of the pooled ink, backward, update) on the very same images, both views; against
-one on the first views only; what a step of phase 2 costs; and which share of it masking takes, by
-mode. Everything runs in turn, again and again, and the shortest time of each counts, in CPU seconds
+one on the first views only; what a step of phase 2 costs, and which share of it masking takes.
+Everything runs in turn, again and again, and the shortest time of each counts, in CPU seconds
 of this process: other programs on the machine make all of them longer, but seldom all rounds.
 """
 
@@ -30,15 +30,14 @@ from hmer.ink.augment import AugmentConfig
 from hmer.ink.codec import pack
 from hmer.ink.render import RenderConfig
 from hmer.ink.scale import normalise
+from hmer.masking.blocks import hide_ink
 from hmer.masking.curriculum import Curriculum
-from hmer.masking.modes import Mode
-from hmer.models.cells import ink_cells
-from hmer.models.encoders.compact import CompactEncoder
-from hmer.selfsup.contrast import Contrast, PretrainConfig
-from hmer.selfsup.images import ImageBatch, ImageMaker
-from hmer.selfsup.match import AttendConfig, Match
-from hmer.selfsup.pooling import ink_mean
-from hmer.selfsup.views import ViewBatch, ViewMaker
+from hmer.models.common.encoders import CompactEncoder
+from hmer.models.common.ink_cells import ink_cells
+from hmer.selfsup.attend import AttendConfig, Match
+from hmer.selfsup.losses import ink_mean
+from hmer.selfsup.pretrain import Contrast, PretrainConfig
+from hmer.selfsup.views import ImageMaker, ViewBatch, ViewMaker
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig, has_native_bf16
 
@@ -46,7 +45,6 @@ COUNT, HEIGHT, WIDTH = 12, 96, 384
 """Expressions in a batch, and the canvas they share."""
 CLASSES = 100
 SHARE = 0.5
-MODES: tuple[Mode, ...] = ("blocks", "strokes", "guided")
 Work = Callable[[], object]
 
 
@@ -75,14 +73,14 @@ def expressions() -> Expressions:
     return Expressions(names, [[]] * len(inks), [b""] * len(inks), list(inks), sizes)
 
 
-def batches(ink: Expressions, stride: int) -> tuple[ViewBatch, ImageBatch]:
+def batches(ink: Expressions, stride: int) -> tuple[ViewBatch, Tensor]:
     """The same expressions for phase 1 and for phase 2."""
     rng = np.random.default_rng(0)
     plan = PlannedBatch(np.arange(len(ink)), np.ones(len(ink)), HEIGHT, WIDTH)
     render = RenderConfig(unit=OUR_UNIT)
     augmentation, scales = split_scale(AugmentConfig())
     views = ViewMaker(ink, render, augmentation, scales, 16, stride, drop_rate=0.05)
-    images = ImageMaker(ink, render, augmentation, strokes=True)
+    images = ImageMaker(ink, render, augmentation)
     return views(plan, rng), images(plan, rng)
 
 
@@ -124,11 +122,10 @@ def supervised(encoder: CompactEncoder, images: Tensor) -> Work:
     return step([*encoder.parameters(), *head.parameters()], losses)
 
 
-def matching(mode: Mode) -> Match:
+def matching() -> Match:
     """Phase 2 at a fixed share."""
     config = AttendConfig(
         optimisation=OptimisationConfig(steps=1),
-        masking=mode,
         curriculum=Curriculum(shape="fixed", end=SHARE),
     )
     encoder = CompactEncoder(PretrainConfig(optimisation=OptimisationConfig(steps=1)).encoder)
@@ -145,8 +142,6 @@ def works() -> dict[str, Work]:
         "contrast": PretrainConfig(optimisation=optimisation),
         "global only": PretrainConfig(optimisation=optimisation, local_weight=0.0),
         "local only": PretrainConfig(optimisation=optimisation, global_weight=0.0),
-        "queue": PretrainConfig(optimisation=optimisation, queue=4096),
-        "slow encoder": PretrainConfig(optimisation=optimisation, momentum=0.99, queue=4096),
     }
     encoder = CompactEncoder(variants["contrast"].encoder)
     views, images = batches(expressions(), encoder.stride)
@@ -154,12 +149,9 @@ def works() -> dict[str, Work]:
     found["supervised, both views"] = supervised(encoder, views.images)
     first = CompactEncoder(variants["contrast"].encoder)
     found["supervised, first views"] = supervised(first, views.images[: len(views.fresh)])
-    grid = (HEIGHT // encoder.stride, WIDTH // encoder.stride)
-    attention = torch.rand(len(images.images), *grid)
-    for mode in MODES:
-        match = matching(mode)
-        found[f"attend, {mode}"] = trained(match, images)
-        found[f"masking, {mode}"] = partial(match.mask, images, SHARE, attention)
+    match = matching()
+    found["attend"] = trained(match, images)
+    found["masking"] = partial(hide_ink, images, SHARE, match.block)
     return found
 
 
@@ -173,18 +165,14 @@ def report(rounds: int = 12) -> dict[str, Any]:
             "times a supervised step on both views": seconds[name] / plain,
             "times one on the first views": seconds[name] / half,
         }]
-        for name in ("contrast", "global only", "local only", "queue", "slow encoder")
+        for name in ("contrast", "global only", "local only")
     }  # fmt: skip
-    masking = {
-        mode: [{
-            "step, CPU ms": 1e3 * seconds[f"attend, {mode}"],
-            "masking, CPU ms": 1e3 * seconds[f"masking, {mode}"],
-            "masking, percent of the step":
-                100 * seconds[f"masking, {mode}"] / seconds[f"attend, {mode}"],
-        }]
-        for mode in MODES
-    }  # fmt: skip
-    return {"phase 1": contrast, "phase 2": masking}
+    matching = {
+        "step, CPU ms": 1e3 * seconds["attend"],
+        "masking, CPU ms": 1e3 * seconds["masking"],
+        "masking, percent of the step": 100 * seconds["masking"] / seconds["attend"],
+    }
+    return {"phase 1": contrast, "phase 2": {"blocks": [matching]}}
 
 
 if __name__ == "__main__":

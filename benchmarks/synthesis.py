@@ -25,12 +25,20 @@ from matplotlib.figure import Figure
 
 from benchmarks import two_sample
 from hmer.data.sources.material import TrainingInk, read_material
-from hmer.evaluation.figures.canvas import MUTED, SANS, SERIES, TEXT, new_figure, to_png
-from hmer.evaluation.figures.synthesis import contact_sheet, habit_histograms
 from hmer.ink.render import render
 from hmer.ink.strokes import Ink
 from hmer.latex.parse import parse
 from hmer.latex.serialise import serialise
+from hmer.plots import (
+    MUTED,
+    SANS,
+    SERIES,
+    TEXT,
+    new_figure,
+    on_paper,
+    picture_grid,
+    to_png,
+)
 from hmer.synthesis.compose import ComposeConfig, Composer
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.glyphs.bank import GlyphBank
@@ -130,9 +138,44 @@ def _again(composer: Composer, items: list[Sourced], rng: np.random.Generator) -
 
 def _sheet(chosen: list[Sourced], again: dict[str, list[Ink]]) -> bytes:
     rows = [n for n, item in enumerate(chosen[:_MEASURED]) if 8 <= len(item.tokens) <= 36][:_ROWS]
-    columns = [("real", [render(chosen[n].ink, 16).image for n in rows])]
-    columns += [(name, [render(inks[n], 16).image for n in rows]) for name, inks in again.items()]
-    return contact_sheet(columns)
+    inks = [[chosen[n].ink, *(found[n] for found in again.values())] for n in rows]
+    pictures = [[on_paper(render(ink, 16).image) for ink in row] for row in inks]
+    return picture_grid(pictures, ["real", *again], cell=(3.5, 1.25))
+
+
+def habit_histograms(
+    series: Mapping[str, Mapping[str, Sequence[float]]], names: Sequence[str], across: int = 4
+) -> bytes:
+    """A PNG with a panel per habit: the distribution of each series in it, on one scale.
+
+    Args:
+        series: title to habit name to values; the first series sets the range.
+        names: the habits to show; those missing in the first series are left out.
+        across: panels in a row.
+    """
+    first = next(iter(series.values()))
+    shown = [name for name in names if len(first.get(name, ())) > 1]
+    down = -(-len(shown) // across)
+    figure = new_figure(3.0 * across, 1.9 * down + 0.5)
+    figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
+    for number, name in enumerate(shown):
+        axes = figure.add_subplot(down, across, number + 1)
+        low, high = np.quantile(np.array(first[name]), (0.01, 0.99)).tolist()
+        bins = np.linspace(low, max(high, low + 1e-3), 37)
+        for (title, habits), color in zip(series.items(), SERIES, strict=False):
+            values = np.array(habits.get(name, ()))
+            if not len(values):
+                continue
+            counts = np.histogram(values, bins)[0] / len(values)
+            axes.stairs(counts, bins, color=color, label=title, linewidth=1.3)
+        axes.set_title(name, fontsize=8.5, color=TEXT, fontfamily=SANS, loc="left")
+        axes.set_yticks([])
+        axes.tick_params(labelsize=7, colors=MUTED, length=2, labelfontfamily=SANS)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        if number == 0:
+            axes.legend(prop={"family": SANS, "size": 7}, labelcolor=MUTED, frameon=False)
+    return to_png(figure)
 
 
 def _speed(composer: Composer, seed: int) -> dict[str, float]:

@@ -30,8 +30,8 @@ from benchmarks.material import (
 from benchmarks.output import publish
 from benchmarks.timing import Comparison, in_turn
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.catalog import RECOGNISERS
-from hmer.models.interface import Batch, Recogniser
+from hmer.models.base import Batch, Recogniser
+from hmer.models.registry import RECOGNISERS
 from hmer.training.optimisation import has_native_bf16
 
 COUNT, ROWS = 16, 8

@@ -21,7 +21,7 @@ from hmer.data.ingest import IngestConfig
 from hmer.errors import HmerError
 from hmer.evaluation.evaluate import EvaluateConfig
 from hmer.files import atomic_file, content_digest
-from hmer.models.choice import ModelConfig
+from hmer.models.registry import ModelConfig
 from hmer.selfsup.attend import AttendConfig
 from hmer.selfsup.pretrain import PretrainConfig
 from hmer.training.finetune import FinetuneConfig

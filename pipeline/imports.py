@@ -59,6 +59,11 @@ def reach(module: str, root: Path) -> Reach:
         # Importing a.b.c runs the packages a and a.b first.
         waiting += [".".join(parts[:n]) for n in range(1, len(parts))]
         waiting += imported(file, name)
+        if name == "hmer.models.registry":  # imports its packages by name
+            waiting += [
+                f"hmer.models.{path.parent.name}.{path.stem}".removesuffix(".__init__")
+                for path in (root / "hmer/models").glob("*/*.py")
+            ]
     found.foreign -= sys.stdlib_module_names
     return found
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hmer.evaluation.metrics import METRICS
 from hmer.files import atomic_file
 from pipeline.rendering import rendered
 
@@ -15,7 +16,6 @@ VERDICT = "reports/validation/verdict.json"
 PAGE = "reports/index.html"
 """Ignored by git: who is champion here and now is no output of a stage."""
 DETAILS = "reports/evaluation/index.html"
-LABELS = {"exprate": "ExpRate", "le1": "<=1", "le2": "<=2", "le3": "<=3", "cer": "CER"}
 
 
 def summary(root: Path) -> str:
@@ -45,7 +45,7 @@ def write_page(root: Path) -> Path:
     links = ("validation/index.html", "evaluation/index.html", "registration.png")
     text = rendered(
         "index.html.j2",
-        labels=LABELS,
+        metrics=[metric for metric in METRICS.values() if metric.headline],
         scores=_by_split(_read(root / EVALUATION)),
         registration=_read(root / REGISTRATION),
         verdict=_read(root / VERDICT),
@@ -63,7 +63,11 @@ def _by_split(evaluation: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _scores(split: str, values: dict[str, Any]) -> str:
-    shown = [f"{text} {values[key]:.2f} %" for key, text in LABELS.items() if key in values]
+    shown = [
+        f"{metric.label.replace('≤ ', '<=')} {metric.text(values[name])} %"  # ASCII terminals
+        for name, metric in METRICS.items()
+        if metric.headline and metric.unit == "%" and name in values
+    ]
     return f"{split + ':':<11} {', '.join(shown)}"
 
 

@@ -68,8 +68,8 @@ TINY_MODEL = {"decoder": {"layers": 1, "width": 16, "heads": 2, "feedforward": 3
 def tiny_config(phase: str) -> Any:
     """Three legs of two steps, on networks with next to no weights."""
     from hmer.data.buckets import BatchConfig
-    from hmer.models.attention import AttentionConfig
-    from hmer.models.encoders.compact import CompactConfig
+    from hmer.models.common.attention import AttentionConfig
+    from hmer.models.common.encoders import CompactConfig
     from hmer.selfsup.attend import AttendConfig
     from hmer.selfsup.pretrain import PretrainConfig
     from hmer.training.finetune import FinetuneConfig
@@ -102,7 +102,7 @@ def run_phase(
 ) -> dict[str, float]:
     """Train `phase` into `folder`, with its resume state in `folder / "resume"`."""
     from hmer.ink.render import RenderConfig
-    from hmer.models.choice import ModelConfig
+    from hmer.models.registry import ModelConfig
     from hmer.selfsup.attend import attend
     from hmer.selfsup.pretrain import pretrain
     from hmer.training.finetune import finetune

@@ -11,8 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from hmer.evaluation.bootstrap import Interval
-    from hmer.evaluation.comparison import SetComparison
-    from hmer.evaluation.paired import PairedDifference
+    from hmer.evaluation.comparison import Comparison, PairedDifference
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -44,7 +43,7 @@ def compare(
         _print(found)
 
 
-def _answer(one: SetComparison) -> dict[str, Any]:
+def _answer(one: Comparison) -> dict[str, Any]:
     def points(interval: Interval | None) -> list[float] | None:
         return None if interval is None else [round(value, 3) for value in interval]
 
@@ -70,7 +69,7 @@ def _answer(one: SetComparison) -> dict[str, Any]:
     }
 
 
-def _print(found: list[SetComparison]) -> None:
+def _print(found: list[Comparison]) -> None:
     """Tables for a person."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -89,16 +88,16 @@ def _print(found: list[SetComparison]) -> None:
                 _condition(row), str(row.n), *rates, _points(row.exprate), _points(row.cer)
             )
         console.print(table)
-        told = f"Only the new one has {one.won} right, only the old one {one.lost}."
+        text = f"Only the new one has {one.won} right, only the old one {one.lost}."
         if one.alone:
-            told += f" {one.alone} that only one of them has read are left out."
+            text += f" {one.alone} that only one of them has read are left out."
         if not all(row.alike for row in one.differences):
-            told += " The hidden ink is not the same in both: less sure than it looks."
-        console.print(told, highlight=False)
+            text += " The hidden ink is not the same in both: less sure than it looks."
+        console.print(text, highlight=False)
 
 
 def _condition(row: PairedDifference) -> str:
-    from hmer.evaluation.robustness.trials import PLAIN
+    from hmer.evaluation.prediction import PLAIN
 
     if row.series == PLAIN:
         return "as it is"

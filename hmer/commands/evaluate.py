@@ -14,7 +14,7 @@ from hmer.commands.recognize import MODEL_HELP, chosen_model
 from hmer.errors import HmerError
 
 if TYPE_CHECKING:
-    from hmer.evaluation.scoring import Scored
+    from hmer.evaluation.labelled import Scored
 
 
 _SHOWN = 5
@@ -47,8 +47,7 @@ def evaluate(
     not count, and is listed too.
     """
     from hmer.decoding.bidirectional import DecodingConfig
-    from hmer.evaluation.labelled import read_labelled
-    from hmer.evaluation.scoring import score
+    from hmer.evaluation.labelled import read_labelled, score
     from hmer.progress import Steps
     from hmer.recognizer import Recognizer
 
@@ -91,19 +90,18 @@ def _say(text: str, *, to: TextIO | None = None) -> None:
 
 
 def _answer(path: Path, scored: Scored, beam: int) -> dict[str, Any]:
-    low, high = scored.interval
+    scores, unreadable = scored.scores, scored.scores.summary.unreadable
     return {
         "set": path.resolve().name,
-        "n": scored.summary.n,
         **{
             name: round(value, 3) if isinstance(value, float) else value
-            for name, value in scored.summary.flat().items()
+            for name, value in scores.numbers().items()
         },
-        "exprate_interval": [round(low, 3), round(high, 3)],
+        "exprate_interval": [round(scores.exprate.low, 3), round(scores.exprate.high, 3)],
         "seconds": round(scored.seconds, 3),
         "beam": beam,
-        "unreadable": list(scored.summary.unreadable),
-        "reasons": {name: scored.reasons.get(name, "") for name in scored.summary.unreadable},
+        "unreadable": list(unreadable),
+        "reasons": {name: scored.reasons.get(name, "") for name in unreadable},
         "unlabelled": scored.unlabelled,
     }
 
@@ -113,25 +111,28 @@ def _print(path: Path, scored: Scored) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    summary = scored.summary
-    low, high = scored.interval
+    from hmer.evaluation.metrics import METRICS
+
+    scores, summary = scored.scores, scored.scores.summary
     table = Table(
         "", "as written", "spelled alike", title=f"{path.resolve().name}: {summary.n} expressions"
     )
-    for title, name in (
-        ("ExpRate %", "exprate"), ("≤ 1 %", "le1"), ("≤ 2 %", "le2"), ("≤ 3 %", "le3"),
-        ("CER %", "cer"), ("TER %", "ter"),
-    ):  # fmt: skip
-        table.add_row(
-            title, f"{getattr(summary, name):.2f}", f"{getattr(summary.canonical, name):.2f}"
-        )
-    table.add_row("structure %", f"{summary.structure_rate:.2f}", "")
+    numbers = scores.numbers()
+    for row in METRICS.values():
+        alike = METRICS.get(f"{row.name}_canonical")
+        if row.name in numbers and row.name != "n" and (row.headline or alike):
+            table.add_row(
+                row.heading,
+                row.text(numbers[row.name]),
+                alike.text(numbers[alike.name]) if alike else "",
+            )
     console = Console()
     with console.capture() as drawn:
         console.print(table)
     _say(drawn.get().rstrip(), to=sys.stdout)
     _say(
-        f"ExpRate 95 % interval {low:.1f} to {high:.1f}; {scored.seconds:.1f} s; "
+        f"ExpRate 95 % interval {scores.exprate.low:.1f} to {scores.exprate.high:.1f}; "
+        f"{scored.seconds:.1f} s; "
         f"{len(summary.unreadable)} unreadable (wrong), {scored.unlabelled} without a truth",
         to=sys.stdout,
     )

@@ -20,7 +20,7 @@ def models(
     from rich.console import Console
     from rich.table import Table
 
-    from hmer.models.listing import listing
+    from hmer.models.registry import listing
 
     found = listing()
     if as_json:

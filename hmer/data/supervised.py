@@ -17,10 +17,7 @@ from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.interface import Batch
-
-UNKNOWN = -100
-"""Class of cells that hold no symbol of known class; losses skip it."""
+from hmer.models.base import UNKNOWN, Batch
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hmer.data.buckets import BatchConfig, PlannedBatch, Sizes, batch_size
 from hmer.data.mixing import WrittenPlan
 from hmer.data.supervised import SupervisedMaker
 from hmer.ink.strokes import Ink
-from hmer.models.interface import Batch
+from hmer.models.base import Batch
 from hmer.synthesis.written import Synthesiser
 
 PATIENCE = 200

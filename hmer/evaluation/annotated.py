@@ -1,27 +1,22 @@
-"""Expressions whose ink knows its symbols: what attention and features are judged against."""
+"""Pictures annotated with their symbols: ground truth for attention localisation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from hmer.data.buckets import BatchConfig
-from hmer.data.canvas import stack
 from hmer.data.dataset import Expressions
-from hmer.data.stream import fixed_plans
 from hmer.errors import LatexError
-from hmer.evaluation.images import Image, ink_mask
+from hmer.evaluation.pictures import Image, ink_mask
 from hmer.ink.boxes import SymbolBox, symbol_boxes
 from hmer.ink.render import RenderConfig, Rendering, render
 from hmer.ink.strokes import Ink, Points
 from hmer.latex.parse import parse
 from hmer.latex.serialise import place
 from hmer.latex.tree import Relation
-from hmer.recognizer import PAPER
 
 Owners = NDArray[np.int64]
 """For each pixel or cell the number of the symbol that is written there, -1 for none."""
@@ -91,7 +86,7 @@ def spread_over(count: int, limit: int) -> list[int]:
 def annotate(expressions: Expressions, rows: Sequence[int], style: RenderConfig) -> list[Annotated]:
     """The expressions `rows`, drawn in `style`; those without ink as they are, without symbols.
 
-    Blank pictures are left out: there is nothing to look at.
+    Blank pictures are left out.
     """
     found = []
     for row in rows:
@@ -167,20 +162,3 @@ def _dense(points: Points) -> NDArray[np.float64]:
     at = np.concatenate([[0.0], np.cumsum(np.maximum(steps, 1e-6))])
     wanted = np.linspace(0.0, at[-1], int(np.ceil(at[-1])) + 1)
     return np.stack([np.interp(wanted, at, points[:, axis]) for axis in (0, 1)], axis=1)
-
-
-def in_batches(
-    images: Sequence[Image], stride: int, config: BatchConfig
-) -> Iterator[tuple[list[int], Tensor]]:
-    """The pictures in padded batches of similar size: their numbers, and float (B, 1, H, W).
-
-    There is as much blank paper around them as when they are read (`hmer.recognizer.PAPER`).
-    """
-    if not images:
-        return
-    sizes = np.array([image.shape for image in images], dtype=np.int64)
-    paper = -(-PAPER // stride) * stride
-    for _, plan in fixed_plans(sizes, config, stride):
-        numbers = plan.samples.tolist()
-        shape = (plan.height + paper, plan.width + paper)
-        yield numbers, stack([images[number] for number in numbers], *shape)

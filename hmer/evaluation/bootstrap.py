@@ -1,4 +1,4 @@
-"""How sure is a rate? Percentile bootstrap over expressions, seeded.
+"""Percentile bootstrap intervals over expressions: rates, paired differences, ratios; seeded.
 
 Resampling n yes-or-no results with replacement and counting them is a binomial draw; resampling
 pairs and counting their three kinds of difference is a multinomial draw. Drawing the counts is
@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hmer.evaluation.images import BoolArray, FloatArray
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -100,6 +102,35 @@ def paired_ratio(
         ratios.append(difference[picks].sum(axis=1) / weight[picks].sum(axis=1))
     low, high = 100.0 * np.quantile(np.concatenate(ratios), _tails(level))
     return Interval(100.0 * float(difference.sum() / weight.sum()), float(low), float(high))
+
+
+def ratio_interval(
+    top: FloatArray, bottom: FloatArray, seed: int, n: int = RESAMPLES, level: float = LEVEL
+) -> Interval:
+    """sum(top) / sum(bottom), not percent, resampling expressions as a whole.
+
+    What belongs to one expression stays together: symbols of one hand are no independent cases.
+    Resamples whose bottom is 0 are left out.
+
+    Args:
+        top: one number per expression, shape (expressions,).
+        bottom: likewise, not negative.
+        seed: of the resampling.
+        n: resamples.
+        level: confidence level of the interval.
+
+    Raises:
+        ValueError: different lengths, or nothing in `bottom`.
+    """
+    if top.shape != bottom.shape or top.ndim != 1 or not bottom.sum() > 0.0:
+        raise ValueError(f"expected two rows, the second with mass: {top.shape}, {bottom.shape}")
+    size = len(top)
+    drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1.0 / size), size=n)
+    sums = drawn @ np.stack([top, bottom], axis=1)
+    with_mass = sums[:, 1] > 0.0
+    ratios = sums[with_mass, 0] / sums[with_mass, 1]
+    low, high = np.quantile(ratios, _tails(level))
+    return Interval(float(top.sum() / bottom.sum()), float(low), float(high))
 
 
 def _tails(level: float) -> tuple[float, float]:

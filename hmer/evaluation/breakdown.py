@@ -1,16 +1,48 @@
-"""Where the errors are: by caption length, by nesting depth, by token."""
+"""Sections of a report from predictions alone: scores, breakdowns, confidence, errors.
+
+Scores are broken down by length, by nesting depth, and by how often training has the very same
+caption. A decoder learns the captions of its training as a language model does. In CROHME half of
+the captions of a writer-disjoint validation split occur in training, too, those of the test years
+hardly ever: only the rate on new captions predicts theirs.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, get_args
 
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from matplotlib.axes import Axes
 from rapidfuzz.distance import Levenshtein
 
-from hmer.evaluation.prediction import Prediction
+from hmer.evaluation.bootstrap import rate_interval
+from hmer.evaluation.calibration import KEPT, TRUSTED_RISK, Reliability, RiskCoverage
+from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary, SetScores
+from hmer.evaluation.pictures import decode, to_png
+from hmer.evaluation.prediction import Prediction, correctness, mark
+from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table
 from hmer.latex.depth import nesting_depth
+from hmer.plots import (
+    BLUE,
+    DASHED,
+    MUTED,
+    RULE,
+    TEXT,
+    WRONG,
+    legend,
+    new_figure,
+    stacked_bars,
+    style,
+)
+from hmer.plots import to_png as plot_png
+
+Captions = Mapping[tuple[str, ...], int]
+"""How often a caption occurs, token for token."""
 
 LENGTH_BUCKETS = ((1, 5), (6, 10), (11, 20), (21, 30), (31, 40))
 """Caption lengths in tokens, both ends included; longer ones share one open bucket."""
@@ -125,3 +157,307 @@ def confusions(predictions: Iterable[Prediction]) -> list[Confusion]:
                 counts["insertion", "", read[edit.dest_pos]] += 1
     table = [Confusion(*edit, count) for edit, count in counts.items()]
     return sorted(table, key=lambda row: (-row.count, row.kind, row.truth, row.predicted))
+
+
+def read_captions(train: Path) -> Captions:
+    """The captions of a split of the data set, counted."""
+    column = pq.read_table(train, columns=["tokens"])["tokens"]
+    return Counter(tuple(tokens) for tokens in column.to_pylist())
+
+
+def score_sections(
+    predictions: Sequence[Prediction], scores: SetScores, known: Captions, config: ReportConfig
+) -> list[Section]:
+    """Scores, breakdowns, confidence and confusions.
+
+    Args:
+        predictions: of one set, read or not.
+        scores: theirs.
+        known: captions of training.
+        config: how much is shown.
+    """
+    return [
+        _scores(scores),
+        novelty(predictions, known, config.seed, config.resamples),
+        _lengths_and_depths(predictions),
+        _confidence(scores),
+        _confusions(predictions, config.confusions),
+    ]
+
+
+def sample_sections(predictions: Sequence[Prediction], config: ReportConfig) -> list[Section]:
+    """Expressions drawn at random, and the errors that a reader would have trusted."""
+    errors = worst_first(predictions)
+    rows = [
+        (
+            error.id, " ".join(error.truth),
+            "" if error.tokens is None else " ".join(error.tokens), error.distance,
+            error.confidence,
+        )
+        for error in errors
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["id", "truth", "prediction", "distance", "confidence"])
+    drawn = [
+        Gallery(
+            [("", [_card(one) for one in draw_samples(predictions, config.samples, config.seed,
+                                                      correct=correct)])],
+            f"{'Right' if correct else 'Wrong'}, drawn at random.",
+        )
+        for correct in (False, True)
+    ]  # fmt: skip
+    return [
+        Section(
+            "samples", "Samples", "Tokens that the other side lacks stand out.",
+            galleries=[one for one in drawn if one.rows[0][1]],
+        ),
+        Section(
+            "errors",
+            "Errors, most confident first",
+            f"{min(len(errors), config.errors)} of {len(errors)}; the table has all.",
+            tables=[Table(frame, "All errors.", "errors.csv", frame.head(0))],
+            galleries=[Gallery([("", [_card(one) for one in errors[: config.errors]])])],
+        ),
+    ]  # fmt: skip
+
+
+def _scores(scores: SetScores) -> Section:
+    summary = scores.summary
+    columns = {"ExpRate": "exprate", "≤ 1": "le1", "≤ 2": "le2", "≤ 3": "le3",
+               "token errors": "ter", "character errors": "cer"}  # fmt: skip
+    frame = pd.DataFrame(
+        [
+            (name, *(getattr(row, attribute) for attribute in columns.values()))
+            for name, row in (("as written", summary), ("spelled alike", summary.canonical))
+        ],
+        columns=["reading", *columns],
+    )
+    text = (
+        "Percent. ≤ k: within k token edits of the truth. Spelled alike: both sides are brought to "
+        "one spelling first, where spellings render alike. Error rates are summed edit distance "
+        "over summed truth length."
+    )
+    if summary.exprate < 100.0:
+        alone = (summary.canonical.exprate - summary.exprate) / (100.0 - summary.exprate)
+        text += f" {100.0 * alone:.1f} % of the wrong expressions are wrong in spelling alone."
+    if summary.unreadable:
+        names = ", ".join(summary.unreadable[:50]) + (", …" if len(summary.unreadable) > 50 else "")
+        text += f" {len(summary.unreadable)} could not be read and count as wrong: {names}."
+    return Section("scores", "Scores", text, tables=[Table(frame)])
+
+
+def _lengths_and_depths(predictions: Sequence[Prediction]) -> Section:
+    lengths, depths = by_length(predictions), by_depth(predictions)
+    return Section(
+        "breakdown",
+        "By length and depth",
+        "Length is in tokens of the truth, depth in nested groups.",
+        tables=[
+            Table(_frame("length", lengths), file="by_length.csv"),
+            Table(_frame("depth", depths), file="by_depth.csv"),
+        ],
+        figures=[
+            _bars("length", lengths, "By caption length", "tokens in the truth", "by_length.png"),
+            _bars("depth", depths, "By nesting depth", "nested groups", "by_depth.png"),
+        ],
+    )
+
+
+def _frame(first: str, buckets: Sequence[Bucket]) -> pd.DataFrame:
+    return pd.DataFrame(buckets).rename(columns={"name": first})
+
+
+def _bars(
+    name: str, buckets: Sequence[Bucket], title: str, x: str, file: str | None = None
+) -> Figure:
+    """ExpRate, and stacked on it what is 1, 2 and 3 edits away."""
+    layers = {
+        label: [getattr(bucket, key) for bucket in buckets]
+        for label, key in (
+            ("exact", "exprate"), ("1 edit", "le1"), ("2 edits", "le2"), ("3 edits", "le3")
+        )
+    }  # fmt: skip
+    names = [f"{bucket.name}\nn = {bucket.n}" for bucket in buckets]
+    return Figure(name, stacked_bars(names, layers, title, x, "expressions, %"), "", file)
+
+
+def _confidence(scores: SetScores) -> Section:
+    trusted, kept = scores.risk.at_risk(TRUSTED_RISK), scores.risk.at_coverage(KEPT)
+    text = (
+        "Left: of the expressions read with a given confidence, how many are right (dots: at their "
+        "mean confidence); on the dashed line, the two are equal. Right: keep only the most "
+        "confident share, and this much of it is wrong. The most confident "
+        f"{100.0 * kept.coverage:.0f} % are right in {100.0 - 100.0 * kept.risk:.1f} of 100"
+    )
+    if trusted:
+        text += (
+            f"; {100.0 * trusted.coverage:.1f} % can be kept, from a confidence of "
+            f"{trusted.threshold:.3f} on, with {100.0 - 100.0 * TRUSTED_RISK:.0f} in 100 right"
+        )
+    risk = pd.DataFrame(scores.risk.points)[["coverage", "risk", "threshold"]]
+    return Section(
+        "confidence",
+        "Confidence",
+        text + ".",
+        tables=[
+            Table(pd.DataFrame(scores.reliability.bins), file="calibration.csv"),
+            Table(risk, "Risk by coverage.", "risk_coverage.csv", risk.head(0)),
+        ],
+        figures=[
+            Figure("calibration", calibration_plot(scores.reliability, scores.risk), "",
+                   "calibration.png")
+        ],
+    )  # fmt: skip
+
+
+def _confusions(predictions: Sequence[Prediction], limit: int) -> Section:
+    found = confusions(predictions)
+    frame = pd.DataFrame(found, columns=["kind", "truth", "predicted", "count"])
+    view = pd.concat([frame[frame["kind"] == kind].head(limit) for kind in get_args(ConfusionKind)])
+    text = (
+        f"{len(found)} different token edits from truth to prediction; on the page the commonest "
+        f"{limit} of each kind."
+    )
+    tables = [Table(frame, file="confusions.csv", view=view)]
+    return Section("confusions", "Confusions", text, tables=tables)
+
+
+def novelty(
+    predictions: Sequence[Prediction], known: Captions, seed: int, resamples: int
+) -> Section:
+    """Scores by how often training has the caption; what could not be read counts as new.
+
+    Numbers: `n_new`, and where there are any `exprate_new`, `cer_new`; the same for `known`.
+    """
+    rows: dict[str, list[Prediction]] = defaultdict(list)
+    halves: dict[str, list[Prediction]] = {"new": [], "known": []}
+    for prediction in predictions:
+        times = known.get(tuple(prediction.truth), 0)
+        rows[occurrence_bucket(times)].append(prediction)
+        halves["known" if times else "new"].append(prediction)
+    buckets = by_occurrence(predictions, known)
+    numbers: dict[str, float] = {}
+    for name, half in halves.items():
+        numbers[f"n_{name}"] = len(half)
+        if half:
+            scores = _summary(half)
+            numbers |= {f"exprate_{name}": scores.exprate, f"cer_{name}": scores.cer}
+    frame = pd.DataFrame(
+        [_novelty_row(bucket.name, rows[bucket.name], seed, resamples) for bucket in buckets],
+        columns=[*("in training", "n", "ExpRate", "low", "high", "≤ 1", "≤ 2", "CER", "structure")],
+    )
+    return Section(
+        name="novelty",
+        title="New and known captions",
+        text="Scores by how many training expressions have the very same caption, token for token. "
+        "Known captions can be remembered, new ones must be read. Here "
+        f"{len(halves['new'])} of {len(predictions)} are new.",
+        numbers=numbers,
+        tables=[Table(frame, "Percent; low and high: 95 % bootstrap interval of ExpRate.")],
+        figures=[
+            _bars(
+                "rates", buckets, "By how well the caption is known", "equal captions in training"
+            )
+        ],
+    )
+
+
+def _novelty_row(
+    name: str, members: Sequence[Prediction], seed: int, resamples: int
+) -> tuple[str | float | int, ...]:
+    scores = _summary(members)
+    rate = rate_interval(correctness(members), seed, resamples)
+    return (
+        name, len(members), *rate, scores.le1, scores.le2, scores.cer, scores.structure_rate,
+    )  # fmt: skip
+
+
+def _summary(members: Sequence[Prediction]) -> MetricsSummary:
+    metrics = ExpressionMetrics()
+    for member in members:
+        metrics.update(member.id, member.truth, member.tokens)
+    return metrics.summary()
+
+
+def worst_first(predictions: Iterable[Prediction]) -> list[Prediction]:
+    """The wrong ones, most confident first: what a reader would have trusted in error."""
+    wrong = (prediction for prediction in predictions if not prediction.correct)
+    return sorted(wrong, key=lambda prediction: (-prediction.confidence, prediction.id))
+
+
+def draw_samples(
+    predictions: Sequence[Prediction], count: int, seed: int, *, correct: bool
+) -> list[Prediction]:
+    """Up to `count` right or wrong predictions that have a picture, drawn at random, in order."""
+    pool = [p for p in predictions if p.correct is correct and p.image is not None]
+    drawn = np.random.default_rng([seed, int(correct)]).permutation(len(pool))[:count]
+    return [pool[index] for index in sorted(drawn)]
+
+
+def _card(prediction: Prediction) -> Picture:
+    truth, read = mark(prediction.truth, prediction.tokens or ())
+    lines = [("truth", truth)]
+    if not prediction.correct:
+        lines.append(("read" if prediction.tokens is not None else "could not be read", read))
+    return Picture(
+        None if prediction.image is None else to_png(decode(prediction.image)),
+        f"{prediction.id}, confidence {100.0 * prediction.confidence:.0f} %",
+        prediction.correct,
+        lines,
+    )
+
+
+def calibration_plot(reliability: Reliability, curve: RiskCoverage) -> bytes:
+    """A PNG: accuracy by confidence above the number of expressions, and risk by coverage."""
+    figure = new_figure(11.2, 4.6, layout=True)
+    grid = figure.add_gridspec(2, 2, height_ratios=(3.2, 1.0))
+    _diagram(figure.add_subplot(grid[0, 0]), reliability)
+    counts = figure.add_subplot(grid[1, 0])
+    middle = [50.0 * (row.low + row.high) for row in reliability.bins]
+    counts.bar(middle, [row.n for row in reliability.bins], 92.0 / len(middle), color=RULE)
+    style(counts, "", "confidence, %", "count")
+    counts.set_xlim(0, 100)
+    counts.locator_params(axis="y", nbins=3, integer=True)
+    _risk(figure.add_subplot(grid[:, 1]), curve)
+    return plot_png(figure)
+
+
+def _diagram(axes: Axes, reliability: Reliability) -> None:
+    filled = [row for row in reliability.bins if row.n]
+    middle = [50.0 * (row.low + row.high) for row in filled]
+    accuracy = [100.0 * row.accuracy for row in filled]
+    axes.bar(middle, accuracy, 92.0 / len(reliability.bins), color=BLUE, alpha=0.85)
+    axes.plot([0, 100], [0, 100], color=TEXT, linewidth=1.0, linestyle=DASHED, zorder=2)
+    axes.plot(
+        [100.0 * row.confidence for row in filled], accuracy, "o", color="white",
+        markeredgecolor=WRONG, markersize=5, clip_on=False,
+    )  # fmt: skip
+    style(axes, f"Reliability   ECE {100.0 * reliability.ece:.1f} %", "", "right, %")
+    axes.set(xlim=(0, 100), ylim=(0, 104))
+    axes.tick_params(labelbottom=False)
+
+
+def _risk(axes: Axes, curve: RiskCoverage) -> None:
+    coverage = np.array([100.0 * point.coverage for point in curve.points])
+    risk = np.array([100.0 * point.risk for point in curve.points])
+    base = risk[-1]
+    # The best possible order puts every error last.
+    ideal = np.linspace(max(1e-9, 100.0 - base), 100.0, 100)
+    axes.plot(coverage, risk, color=BLUE, linewidth=2.0, label="by confidence")
+    axes.plot(
+        np.concatenate([[0.0], ideal]),
+        np.concatenate([[0.0], 100.0 * (ideal - (100.0 - base)) / ideal]),
+        color=MUTED, linewidth=1.0, linestyle=DASHED, label="best possible order",
+    )  # fmt: skip
+    axes.axhline(base, color=WRONG, linewidth=1.0, label="no order")
+    trusted, kept = curve.at_risk(TRUSTED_RISK), curve.at_coverage(KEPT)
+    if trusted is not None:
+        at = (100.0 * trusted.coverage, 100.0 * trusted.risk)
+        label = f"{at[0]:.0f} % kept: {100.0 * (1.0 - TRUSTED_RISK):.0f} in 100 right"
+        axes.plot(*at, "o", color=BLUE, markersize=7, label=label, clip_on=False, zorder=4)
+    at = (100.0 * kept.coverage, 100.0 * kept.risk)
+    label = f"{100.0 * KEPT:.0f} % kept: {100.0 - at[1]:.1f} in 100 right"
+    axes.plot(*at, "D", color="white", markeredgecolor=BLUE, markersize=6, label=label, zorder=4)
+    title = f"Wrong among what is kept   AURC {100.0 * curve.aurc:.1f} %"
+    style(axes, title, "most confident share kept, %", "wrong, %")
+    axes.set(xlim=(0, 100), ylim=(0, max(5.0, 1.08 * float(risk.max()))))
+    legend(axes)

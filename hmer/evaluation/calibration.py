@@ -1,4 +1,4 @@
-"""Does the confidence mean anything? Reliability and selective risk.
+"""Calibration of the confidence: reliability diagram, ECE, selective risk by coverage.
 
 Confidences are sequence probabilities in [0, 1]; all results here are fractions, not percent.
 """
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hmer.evaluation.images import BoolArray, FloatArray
+from hmer.evaluation.bootstrap import BoolArray, FloatArray
 
 TRUSTED_RISK = 0.05
-"""Reports tell how much can be kept when this share of it may be wrong."""
+"""Share that may be wrong where reports give the coverage."""
 
 KEPT = 0.8
-"""Reports tell how much is right when this share is kept."""
+"""Share that is kept where reports give the accuracy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,32 +1,69 @@
-"""Two evaluations side by side, from the folders that `evaluate` has written."""
+"""Compare two evaluations: paired bootstrap by expression, as it is and with ink hidden."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rapidfuzz.distance import Levenshtein
+import numpy as np
 
 from hmer.errors import HmerError
-from hmer.evaluation.paired import PairedDifference, compare_trials
-from hmer.evaluation.robustness.trials import PLAIN, PREDICTIONS, Trial, read_trials
+from hmer.evaluation.bootstrap import LEVEL, RESAMPLES, Interval, paired_difference, paired_ratio
+from hmer.evaluation.prediction import OCCLUSION, PLAIN, PREDICTIONS, Trial, read_trials
 
 HEADER = ("set", "id", "right", "truth", "old reading", "old edits", "new reading", "new edits")
 
+_Condition = tuple[str, float]
+"""Series and level."""
+_SAME = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """New minus old at one level of one series, over the `n` expressions that both have read.
+
+    `rates`: ExpRate of the new and of the old run, percent. `exprate`, `cer`: points of ExpRate and
+    of CER, each with its paired bootstrap interval; the new run is better where `exprate` lies
+    above 0, and where `cer` lies below. `loss`: the points of ExpRate that the new run loses from
+    level 0 to this one, minus what the old one loses; below 0, the new run is the more robust,
+    whatever its rate (None where level 0 was not read by both). `alike`: both have lost the same
+    share of every expression; under another `evaluate.seed`, block or scale the pairs are still of
+    the same expressions, but no longer of the same pictures.
+    """
+
+    series: str
+    level: float
+    n: int
+    rates: tuple[float, float]
+    exprate: Interval
+    cer: Interval
+    loss: Interval | None
+    alike: bool
+
 
 @dataclass(frozen=True)
-class SetComparison:
-    """One set that both evaluations have."""
+class Comparison:
+    """Two runs on one set, paired by expression and condition."""
 
-    name: str
     differences: Sequence[PairedDifference]
-    """The new one minus the old one, by condition; the first is of whole expressions."""
+    """The new one minus the old one, by condition, in the order of the new run."""
+    hidden: Interval | None
+    """Points of ExpRate gained where ink is hidden, mean over the levels, with its interval:
+    expressions are resampled with all their levels. None unless both have read the same
+    expressions at the same levels."""
     changed: Sequence[tuple[Trial, Trial]]
     """Old and new reading of the whole expressions that only one of them has right."""
     alone: int
     """Whole expressions that only one of them has read; they are left out."""
+    name: str = ""
+
+    @property
+    def whole(self) -> PairedDifference | None:
+        """The difference on whole expressions."""
+        return next((row for row in self.differences if row.series == PLAIN), None)
 
     @property
     def won(self) -> int:
@@ -39,8 +76,54 @@ class SetComparison:
         return len(self.changed) - self.won
 
 
-def compare_evaluations(old: Path, new: Path, seed: int = 0) -> list[SetComparison]:
-    """Pair two evaluations by expression and condition, set by set.
+def compare(
+    old: Iterable[Trial],
+    new: Iterable[Trial],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    name: str = "",
+) -> Comparison:
+    """Pair what two runs have read, by series, level and id.
+
+    Args:
+        old, new: from `hmer.evaluation.prediction.read_trials`; what only one has is left out.
+        seed: of the bootstrap.
+        resamples: of the bootstrap.
+        level: confidence level of all intervals.
+        name: of the set.
+
+    Raises:
+        HmerError: the runs share no trial, or disagree on a truth.
+    """
+    runs = _by_condition(old), _by_condition(new)
+    shared = {
+        condition: [id for id in found if id in runs[0].get(condition, {})]
+        for condition, found in runs[1].items()
+    }
+    if not any(shared.values()):
+        raise HmerError("the two runs have read no expression under the same condition")
+    for condition, ids in shared.items():
+        for id in ids:
+            if list(runs[0][condition][id].truth) != list(runs[1][condition][id].truth):
+                raise HmerError(f"{id}: the two runs have different truths; compare one data set")
+    plain = [run.get((PLAIN, 0.0), {}) for run in runs]
+    pairs = [(plain[0][id], plain[1][id]) for id in plain[0] if id in plain[1]]
+    return Comparison(
+        [
+            _difference(condition, ids, runs, seed, resamples, level)
+            for condition, ids in shared.items()
+            if ids
+        ],
+        _hidden(runs, seed, resamples, level),
+        [pair for pair in pairs if pair[0].correct != pair[1].correct],
+        alone=len(plain[0].keys() ^ plain[1].keys()),
+        name=name,
+    )
+
+
+def compare_evaluations(old: Path, new: Path, seed: int = 0) -> list[Comparison]:
+    """Compare two evaluations set by set.
 
     Args:
         old, new: folder of one evaluated set, or of an evaluation with several.
@@ -51,31 +134,35 @@ def compare_evaluations(old: Path, new: Path, seed: int = 0) -> list[SetComparis
     """
     first, second = _sets(old), _sets(new)
     if [old] == [*first.values()] and [new] == [*second.values()]:  # whatever they are called
-        return [_compared(old, new, seed)]
-    names = sorted(first.keys() & second.keys())
-    if not names:
+        pairs = {new.name: (old, new)}
+    else:
+        names = sorted(first.keys() & second.keys())
+        pairs = {name: (first[name], second[name]) for name in names}
+    if not pairs:
         raise HmerError(
             f"{old} and {new} have no set in common ({', '.join(sorted(first))}; "
             f"{', '.join(sorted(second))}); name the folders of two sets to compare those"
         )
-    return [_compared(first[name], second[name], seed) for name in names]
+    found = []
+    for name, (before, after) in pairs.items():
+        trials = read_trials(before), read_trials(after)
+        try:
+            found.append(compare(*trials, seed, name=name))
+        except HmerError as error:
+            raise HmerError(f"{before} and {after}: {error}") from None
+    return found
 
 
-def write_changed(path: Path, found: Sequence[SetComparison]) -> None:
+def write_changed(path: Path, found: Sequence[Comparison]) -> None:
     """A CSV file with every expression that only one of the two has right."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADER)
         for one in found:
             for old, new in one.changed:
-                readings = (cell for trial in (old, new) for cell in _reading(trial))
+                cells = [c for t in (old, new) for c in (" ".join(t.tokens or ()), t.distance)]
                 right = "new" if new.correct else "old"
-                writer.writerow([one.name, old.id, right, " ".join(old.truth), *readings])
-
-
-def _reading(trial: Trial) -> tuple[str, int]:
-    distance = Levenshtein.distance(list(trial.truth), list(trial.tokens or ()))
-    return " ".join(trial.tokens or ()), int(distance)
+                writer.writerow([one.name, old.id, right, " ".join(old.truth), *cells])
 
 
 def _sets(folder: Path) -> dict[str, Path]:
@@ -92,21 +179,74 @@ def _sets(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _compared(old: Path, new: Path, seed: int) -> SetComparison:
-    trials = read_trials(old), read_trials(new)
-    try:
-        differences = compare_trials(trials[1], trials[0], seed)
-    except HmerError as error:
-        raise HmerError(f"{old} and {new}: {error}") from None
-    plain = [{t.id: t for t in run if t.series == PLAIN} for run in trials]
-    both = [id for id in plain[0] if id in plain[1]]
-    return SetComparison(
-        name=new.name,
-        differences=differences,
-        changed=[
-            (plain[0][id], plain[1][id])
-            for id in both
-            if plain[0][id].correct != plain[1][id].correct
-        ],
-        alone=len(plain[0].keys() ^ plain[1].keys()),
+_Run = Mapping[_Condition, Mapping[str, Trial]]
+
+
+def _by_condition(trials: Iterable[Trial]) -> _Run:
+    found: dict[_Condition, dict[str, Trial]] = defaultdict(dict)
+    for trial in trials:
+        found[trial.series, trial.level][trial.id] = trial
+    return found
+
+
+def _difference(
+    condition: _Condition,
+    ids: Sequence[str],
+    runs: tuple[_Run, _Run],
+    seed: int,
+    resamples: int,
+    level: float,
+) -> PairedDifference:
+    old, new = ([run[condition][id] for id in ids] for run in runs)
+    right, before = (np.array([t.correct for t in part], dtype=np.bool_) for part in (new, old))
+    edits = [b.character_edits - a.character_edits for a, b in zip(old, new, strict=True)]
+    length = np.array([trial.characters for trial in new], dtype=np.float64)
+    return PairedDifference(
+        *condition,
+        n=len(ids),
+        rates=(100.0 * float(right.mean()), 100.0 * float(before.mean())),
+        exprate=paired_difference(right, before, seed, resamples, level),
+        cer=paired_ratio(np.array(edits, dtype=np.float64), length, seed, resamples, level),
+        loss=_loss(condition, ids, runs, seed, resamples, level),
+        alike=all(abs(a.share - b.share) < _SAME for a, b in zip(old, new, strict=True)),
     )
+
+
+def _loss(
+    condition: _Condition,
+    ids: Sequence[str],
+    runs: tuple[_Run, _Run],
+    seed: int,
+    resamples: int,
+    level: float,
+) -> Interval | None:
+    """What the new run loses from level 0 to this one, less what the old one loses."""
+    whole = condition[0], 0.0
+    known = [id for id in ids if all(id in run.get(whole, {}) for run in runs)]
+    if not known or condition == whole:
+        return None
+    old, new = (
+        np.array([float(run[whole][id].correct) - run[condition][id].correct for id in known])
+        for run in runs
+    )
+    return paired_ratio(new - old, np.ones(len(known)), seed, resamples, level)
+
+
+def _hidden(runs: tuple[_Run, _Run], seed: int, resamples: int, level: float) -> Interval | None:
+    """See `Comparison.hidden`."""
+    old, new = (
+        {
+            (id, condition[1]): trial.correct
+            for condition, found in run.items()
+            if condition[0] == OCCLUSION and condition[1] > 0.0
+            for id, trial in found.items()
+        }
+        for run in runs
+    )
+    if not new or old.keys() != new.keys():
+        return None
+    gains: dict[str, list[int]] = defaultdict(list)
+    for key in sorted(new):
+        gains[key[0]].append(int(new[key]) - int(old[key]))
+    means = np.array([sum(gain) / len(gain) for gain in gains.values()], dtype=np.float64)
+    return paired_ratio(means, np.ones_like(means), seed, resamples, level)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.data.buckets import BatchConfig
@@ -17,31 +17,27 @@ from hmer.data.schema import read_quarantine
 from hmer.data.splits import held_out
 from hmer.data.summary import stored_render
 from hmer.decoding.bidirectional import DecodingConfig
-from hmer.evaluation.attention.cross_attention import judge_cross_attention
-from hmer.evaluation.attention.findings import LocalisationConfig
-from hmer.evaluation.attention.localisation import localise
-from hmer.evaluation.index import index_page
-from hmer.evaluation.novelty import novelty, read_captions
-from hmer.evaluation.paired import beside_start
-from hmer.evaluation.prediction import Prediction
-from hmer.evaluation.reading import read_all
-from hmer.evaluation.report import write_report
-from hmer.evaluation.result import EvaluationResult, ReportConfig
-from hmer.evaluation.retrieval.retrieval import retrieve
-from hmer.evaluation.retrieval.scores import RetrievalConfig
-from hmer.evaluation.robustness.config import OcclusionConfig
-from hmer.evaluation.robustness.curves import robustness_curves
-from hmer.evaluation.robustness.degraded import OCCLUSION, Series, all_series
-from hmer.evaluation.robustness.readings import read_series, readings_at_most
-from hmer.evaluation.robustness.section import robustness_sections
-from hmer.evaluation.section import Section
+from hmer.evaluation.attention_maps import attention_section
+from hmer.evaluation.breakdown import read_captions, sample_sections, score_sections
+from hmer.evaluation.comparison import compare
+from hmer.evaluation.corruptions import OcclusionConfig, Series, all_series
+from hmer.evaluation.localisation import LocalisationConfig, judge_cross_attention, localise
+from hmer.evaluation.metrics import score_predictions
+from hmer.evaluation.prediction import (
+    PREDICTIONS,
+    TRIALS,
+    UNREADABLE,
+    Prediction,
+    plain_trials,
+    write_predictions,
+    write_trials,
+)
+from hmer.evaluation.reading import Count, read_all
+from hmer.evaluation.report import ReportConfig, Section, Table, write_index, write_report
+from hmer.evaluation.robustness import read_series, readings_at_most, robustness_section
 from hmer.recognizer import Recognizer
 
-UNREADABLE = "<unreadable>"
-"""Stands for the truth of an expression whose file could not be read."""
-
 Progress = Callable[[int, int | None], None]
-Tell = Callable[[int], None]
 
 
 class EvaluateConfig(BaseModel):
@@ -56,7 +52,6 @@ class EvaluateConfig(BaseModel):
     )
     occlusion: OcclusionConfig = OcclusionConfig()
     localisation: LocalisationConfig = LocalisationConfig(limit=30)
-    retrieval: RetrievalConfig = RetrievalConfig(limit=30)
     report: ReportConfig = ReportConfig()
     seed: int = Field(0, ge=0)
 
@@ -66,7 +61,6 @@ class EvaluateConfig(BaseModel):
             update={
                 "occlusion": self.occlusion.model_copy(update={"strokes": (), "symbols": ()}),
                 "localisation": self.localisation.model_copy(update={"limit": 0}),
-                "retrieval": self.retrieval.model_copy(update={"limit": 0}),
             }
         )
 
@@ -88,7 +82,7 @@ def evaluate(
         dataset: folder with train.parquet (whose captions are known) and the splits to score.
         out: existing directory; gets metrics.json (numbers by set), a report folder per set and
             index.html, which links them.
-        progress: told how many images are read, of how many.
+        progress: called with how many images are read, of how many.
         start: folder of the recogniser that training went on from, to be scored beside it.
         names: the splits to score; by default `held_out(dataset)`.
 
@@ -121,89 +115,142 @@ def evaluate(
     )
     done = 0
 
-    def tell(count: int) -> None:
+    def count(number: int) -> None:
         nonlocal done
-        done += count
-        if progress is not None and count:
+        done += number
+        if progress is not None and number:
             progress(done, total)
 
     metrics: dict[str, dict[str, float]] = {}
     for name, expressions in sets.items():
-        result = _measure(recognizer, name, expressions, series[name], config, tell)
+        whole = expressions
+        if earlier and earlier.render != recognizer.render:
+            found = load_expressions(dataset / f"{name}.parquet").head(config.limit)
+            whole = drawn_at(found, earlier.render, stored)
         refused = _unreadable(dataset, name)
-        every = [*result.predictions, *refused]
-        drawn = config.report.seed, config.report.resamples
-        first = [novelty(every, known, *drawn)]
+        predictions = [*_predictions(recognizer, expressions, config, count), *refused]
+        sections = []
         if earlier:
-            if earlier.render != recognizer.render:
-                whole = load_expressions(dataset / f"{name}.parquet").head(config.limit)
-                expressions = drawn_at(whole, earlier.render, stored)
-            before = [*_predictions(earlier, expressions, config, tell), *refused]
-            first.insert(0, beside_start(every, before, *drawn))
-        result = replace(result, predictions=every, sections=[*first, *result.sections])
-        report = out / name
-        write_report(report, result, config.report)
-        metrics[name] = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+            before = [*_predictions(earlier, whole, config, count), *refused]
+            sections.append(beside_start(predictions, before, config.report))
+        scores = score_predictions(
+            predictions, config.report.seed, config.report.resamples, config.report.bins
+        )
+        sections += score_sections(predictions, scores, known, config.report)
+        folder = out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        write_predictions(folder / PREDICTIONS, predictions)
+        sections += _robustness(recognizer, expressions, series[name], config, folder, count)
+        sections += _attention(recognizer, expressions, predictions, config)
+        sections += sample_sections(predictions, config.report)
+        facts = _facts(recognizer, config)
+        metrics[name] = write_report(folder, name, scores, sections, facts)
     text = json.dumps(metrics, indent=2, sort_keys=True)
     (out / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    (out / "index.html").write_text(index_page(metrics), encoding="utf-8")
+    write_index(out, metrics)
     return metrics
 
 
-def _measure(
+def _predictions(
+    recognizer: Recognizer, expressions: Expressions, config: EvaluateConfig, count: Count
+) -> list[Prediction]:
+    """The recogniser's reading of every expression."""
+    images = [expressions.image(index) for index in range(len(expressions))]
+    answers = read_all(recognizer, images, config.decoding, config.batch, count)
+    return [
+        Prediction(
+            expressions.ids[index],
+            expressions.tokens[index],
+            list(answer.tokens),
+            answer.confidence,
+            expressions.images[index],
+        )
+        for index, answer in enumerate(answers)
+    ]
+
+
+def _robustness(
     recognizer: Recognizer,
-    name: str,
     expressions: Expressions,
     series: Sequence[Series],
     config: EvaluateConfig,
-    tell: Tell,
-) -> EvaluationResult:
-    """Everything about one set, but for what could not be read."""
-    occlusion, report = config.occlusion, config.report
-    predictions = list(_predictions(recognizer, expressions, config, tell))
-    trials = read_series(recognizer, expressions, series, occlusion.decoding, config.batch, tell)
-    curves = robustness_curves(trials, report.seed, report.resamples)
-    return EvaluationResult(
-        name=name,
-        predictions=predictions,
-        trials=trials,
-        occlusion=curves.get(OCCLUSION, ()),
-        facts=_facts(recognizer, config),
-        sections=[
-            *robustness_sections(series, curves, trials, expressions, occlusion, report.seed),
-            *_attention_and_features(recognizer, expressions, config),
+    folder: Path,
+    count: Count,
+) -> list[Section]:
+    """A section per kind of corruption; writes the readings behind them into `folder`."""
+    occlusion = config.occlusion
+    trials = read_series(recognizer, expressions, series, occlusion, config.batch, count)
+    if trials:
+        write_trials(folder / TRIALS, trials)
+    return [
+        robustness_section(
+            row,
+            [trial for trial in trials if trial.series == row.name],
+            expressions,
+            occlusion,
+            config.report,
+        )
+        for row in series
+    ]
+
+
+def _attention(
+    recognizer: Recognizer,
+    expressions: Expressions,
+    predictions: Sequence[Prediction],
+    config: EvaluateConfig,
+) -> list[Section]:
+    """Attention localisation, and the attention of a few expressions."""
+    sections = []
+    if config.localisation.limit:
+        sections.append(localise(recognizer, expressions, config.localisation, config.seed))
+        sections.append(
+            judge_cross_attention(recognizer, expressions, config.localisation, config.seed)
+        )
+    images = [expressions.image(index) for index in range(len(expressions))]
+    shown = attention_section(
+        recognizer, predictions[: len(images)], images, config.decoding, config.batch,
+        config.report.attention,
+    )  # fmt: skip
+    return [*sections, shown] if shown else sections
+
+
+def beside_start(
+    after: Sequence[Prediction], before: Sequence[Prediction], config: ReportConfig
+) -> Section:
+    """A recogniser beside the one that its training went on from, on the same expressions.
+
+    Numbers: ExpRate and CER of the earlier one (`exprate`, `cer`, percent), and what the training
+    has gained, in points, with the ends of its paired bootstrap interval (`gain`, `gain_low`,
+    `gain_high`).
+
+    Raises:
+        HmerError: as `compare`.
+    """
+    runs = plain_trials(after), plain_trials(before)
+    (found,) = compare(runs[1], runs[0], config.seed, config.resamples).differences
+    characters = max(1, sum(trial.characters for trial in runs[0]))
+    cers = [100.0 * sum(t.character_edits for t in run) / characters for run in runs]
+    gain, cer = found.exprate, found.cer
+    frame = pd.DataFrame({"recogniser": ["after", "before"], "ExpRate": found.rates, "CER": cers})
+    return Section(
+        name="start",
+        title="Before this training",
+        text="The recogniser that the training went on from (finetune.start), on the same "
+        f"{found.n} expressions. ExpRate has changed by {gain.mean:+.1f} points (95 % paired "
+        f"bootstrap interval {gain.low:+.1f} to {gain.high:+.1f}), CER by {cer.mean:+.1f} "
+        f"({cer.low:+.1f} to {cer.high:+.1f}).",
+        numbers={
+            "exprate": found.rates[1],
+            "cer": cers[1],
+            "gain": gain.mean,
+            "gain_low": gain.low,
+            "gain_high": gain.high,
+        },
+        tables=[
+            Table(frame, "Percent, over all expressions; what could not be read counts as wrong.")
         ],
     )
-
-
-def _attention_and_features(
-    recognizer: Recognizer, expressions: Expressions, config: EvaluateConfig
-) -> Iterator[Section]:
-    """What is looked at, and what the frozen features tell apart."""
-    if config.localisation.limit:
-        yield localise(recognizer, expressions, config.localisation, config.seed)
-        yield judge_cross_attention(recognizer, expressions, config.localisation, config.seed)
-    if config.retrieval.limit:
-        yield retrieve(recognizer, expressions, config.retrieval, config.seed)
-
-
-def _predictions(
-    recognizer: Recognizer, expressions: Expressions, config: EvaluateConfig, tell: Tell
-) -> Iterator[Prediction]:
-    """The recogniser's reading of every expression."""
-    images = [expressions.image(index) for index in range(len(expressions))]
-    answers = read_all(recognizer, images, config.decoding, config.batch, tell, attention=True)
-    for index, answer in enumerate(answers):
-        yield Prediction(
-            id=expressions.ids[index],
-            truth=expressions.tokens[index],
-            tokens=list(answer.tokens),
-            confidence=answer.confidence,
-            image=expressions.images[index],
-            attention=answer.attention,
-            spatial_attention=answer.spatial_attention,
-            stride=recognizer.model.stride,
-        )
 
 
 def _unreadable(dataset: Path, name: str) -> list[Prediction]:

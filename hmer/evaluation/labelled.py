@@ -1,8 +1,10 @@
-"""Any labelled set of handwriting, read for scoring without becoming a dataset first."""
+"""Score a recogniser on labelled InkML files that are no data set: `hmer evaluate`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import csv
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -10,15 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hmer.data.archive import Member
+from hmer.data.buckets import BatchConfig
 from hmer.data.convert import Converter
 from hmer.data.pool import ordered_map
 from hmer.data.schema import Sample, decode_png
 from hmer.data.sources.crohme import NO_LABEL, ReadInkml, read_captions
 from hmer.data.spread import spread
+from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
+from hmer.evaluation.metrics import SetScores, score_predictions
+from hmer.evaluation.prediction import UNREADABLE, Prediction
+from hmer.evaluation.reading import read_all
 from hmer.ink.inkml import looks_like_ink
 from hmer.ink.render import RenderConfig
+from hmer.recognizer import Recognizer
 
+BATCH = BatchConfig(max_pixels=400_000, max_count=32)
 _SUFFIX = ".inkml"
 
 
@@ -55,7 +64,7 @@ def read_labelled(
         captions: lines of an id, a tab and LaTeX, in place of the truths in the files.
         limit: so many files at most, spread evenly.
         workers: processes.
-        progress: told how many files are read.
+        progress: called with how many files are read.
 
     Raises:
         HmerError: the path is missing, or holds no expression with a truth; the captions cannot
@@ -118,3 +127,53 @@ def _names(file: str) -> set[str]:
 
 def _is_ink(member: Member) -> bool:
     return member.name.lower().endswith(_SUFFIX) or looks_like_ink(member.data)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores, and every reading behind them."""
+
+    scores: SetScores
+    predictions: Sequence[Prediction]
+    seconds: float
+    """For recognition, without reading files and drawing."""
+    reasons: Mapping[str, str]
+    """Why an expression could not be read, by id."""
+    unlabelled: int
+
+    def write(self, path: Path) -> None:
+        """A CSV file with one row per expression, worst first."""
+        # Names of files need not be text.
+        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["id", "edits", "truth", "reading", "confidence"])
+            for row in sorted(self.predictions, key=lambda row: (-row.distance, row.id)):
+                truth, reading = " ".join(row.truth), " ".join(row.tokens or ())
+                writer.writerow([row.id, row.distance, truth, reading, f"{row.confidence:.4f}"])
+
+
+def score(
+    recognizer: Recognizer,
+    found: LabelledSet,
+    decoding: DecodingConfig,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Scored:
+    """Read every expression of the set and score it against its truth."""
+    done = 0
+
+    def count(number: int) -> None:
+        nonlocal done
+        done += number
+        if progress is not None:
+            progress(done, len(found.images))
+
+    began = time.perf_counter()
+    answers = read_all(recognizer, found.images, decoding, BATCH, count)
+    seconds = time.perf_counter() - began
+    predictions = [
+        Prediction(id, truth, answer.tokens, answer.confidence)
+        for id, truth, answer in zip(found.ids, found.truths, answers, strict=True)
+    ]
+    predictions += [Prediction(id, (UNREADABLE,), None, 0.0) for id in found.refused]
+    scores = score_predictions(predictions)
+    return Scored(scores, predictions, seconds, found.refused, len(found.unlabelled))

@@ -1,18 +1,34 @@
-"""Expression-level metrics that cannot flatter: every truth counts, read or not.
+"""Metrics of a test set: the table of all of them, and scores in which every truth counts.
 
-All rates are percent. The denominator is the number of truths; an expression that could not be
-read is wrong at every tolerance, all of its truth counts as deleted, and its id is listed.
+The denominator is the number of truths; an expression that could not be read is wrong at every
+tolerance, all of its truth counts as deleted, and its id is listed. Rates are in percent.
+
+A new metric is a row of `METRICS` and the function that computes it: report, index page,
+`hmer evaluate`, summary and model card go through the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from rapidfuzz.distance import Levenshtein
 
-from hmer.evaluation.structure import same_structure
-from hmer.latex.canonical import canonical
+from hmer.errors import LatexError
+from hmer.evaluation.bootstrap import RESAMPLES, Interval, rate_interval
+from hmer.evaluation.calibration import (
+    KEPT,
+    TRUSTED_RISK,
+    Reliability,
+    RiskCoverage,
+    reliability,
+    risk_coverage,
+)
+from hmer.evaluation.prediction import Prediction, confidences, correctness
+from hmer.latex.canonical import canonical, canonical_row
+from hmer.latex.parse import parse
+from hmer.latex.tree import Row
 
 TOLERANCES = (0, 1, 2, 3)
 
@@ -42,22 +58,6 @@ class MetricsSummary(SequenceScores):
     canonical: SequenceScores
     structure_rate: float
     unreadable: tuple[str, ...]
-
-    @property
-    def exprate_canonical(self) -> float:
-        """ExpRate after both sides were brought to the canonical reading, percent."""
-        return self.canonical.exprate
-
-    def flat(self) -> dict[str, float]:
-        """Numbers by name: own scores, `<name>_canonical`, `unreadable` as a count."""
-        names = tuple(SequenceScores.__dataclass_fields__)
-        return {
-            "n": self.n,
-            **{name: getattr(self, name) for name in names},
-            "structure_rate": self.structure_rate,
-            **{f"{name}_canonical": value for name, value in asdict(self.canonical).items()},
-            "unreadable": len(self.unreadable),
-        }
 
 
 class _Tally:
@@ -91,18 +91,11 @@ class ExpressionMetrics:
     """Accumulates scores over expressions; each id may be scored once."""
 
     def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything."""
         self._ids: set[str] = set()
         self._unreadable: list[str] = []
         self._same_structure = 0
         self._written = _Tally()
         self._canonical = _Tally()
-
-    def __len__(self) -> int:
-        return len(self._ids)
 
     def update(self, id: str, truth: Sequence[str], prediction: Sequence[str] | None) -> None:
         """Score one expression; `prediction` is None where it could not be read.
@@ -124,10 +117,10 @@ class ExpressionMetrics:
         self._same_structure += same_structure(truth, prediction)
 
     def summary(self) -> MetricsSummary:
-        """Scores over everything seen since the last reset.
+        """Scores over everything seen.
 
         Raises:
-            ValueError: nothing was scored, so there is no rate to tell.
+            ValueError: nothing was scored, so there is no rate.
         """
         n = len(self._ids)
         if not n:
@@ -139,3 +132,149 @@ class ExpressionMetrics:
             structure_rate=100.0 * self._same_structure / n,
             unreadable=tuple(self._unreadable),
         )
+
+
+Shape = tuple[tuple[tuple[str, "Shape"], ...], ...]
+"""Per symbol of a row: its child rows as (relation, shape)."""
+
+
+def shape(row: Row) -> Shape:
+    """The tree of `row` with its symbols erased; children keep their order."""
+    return tuple(
+        tuple((relation.value, shape(child)) for relation, child in node.children) for node in row
+    )
+
+
+def same_structure(truth: Sequence[str], prediction: Sequence[str]) -> bool:
+    r"""Whether both have the same tree when symbols are ignored.
+
+    Trees are compared in their canonical spelling, since `\limits`, the order of scripts and
+    groups that only group cannot be seen in the picture. A sequence that cannot be parsed has no
+    structure, and agrees only with itself.
+    """
+    if list(truth) == list(prediction):
+        return True
+    try:
+        return shape(canonical_row(parse(truth))) == shape(canonical_row(parse(prediction)))
+    except LatexError:
+        return False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetScores:
+    """Everything that is computed from the predictions of one test set alone."""
+
+    summary: MetricsSummary
+    exprate: Interval
+    """ExpRate with its 95 % bootstrap interval."""
+    reliability: Reliability
+    risk: RiskCoverage
+
+    def numbers(self) -> dict[str, float]:
+        """The metrics of `METRICS` that predictions alone decide, by name."""
+        return {row.name: row.of(self) for row in METRICS.values() if row.of}
+
+
+def score_predictions(
+    predictions: Sequence[Prediction], seed: int = 0, resamples: int = RESAMPLES, bins: int = 10
+) -> SetScores:
+    """Score all truths of a set, read or not.
+
+    Args:
+        predictions: each id once.
+        seed: of the bootstrap.
+        resamples: of the bootstrap.
+        bins: of the reliability diagram.
+
+    Raises:
+        ValueError: there are no predictions, or an id comes twice.
+    """
+    metrics = ExpressionMetrics()
+    for prediction in predictions:
+        metrics.update(prediction.id, prediction.truth, prediction.tokens)
+    summary = metrics.summary()
+    correct, confidence = correctness(predictions), confidences(predictions)
+    return SetScores(
+        summary,
+        rate_interval(correct, seed, resamples),
+        reliability(confidence, correct, bins),
+        risk_coverage(confidence, correct),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number of metrics.json, and how it is shown."""
+
+    name: str
+    label: str
+    unit: Literal["%", "expressions", "fraction"] = "%"
+    better: Literal["higher", "lower"] | None = "higher"
+    of: Callable[[SetScores], float] | None = None
+    """Computes it; None where a section of the report measures it."""
+    headline: bool = False
+    """Shown wherever there is room for the main numbers only."""
+
+    @property
+    def heading(self) -> str:
+        """The label with its unit."""
+        return f"{self.label}, %" if self.unit == "%" else self.label
+
+    def text(self, value: float | None) -> str:
+        """The value as it is shown, without its unit; a dash for None."""
+        if value is None:
+            return "–"
+        digits = {"%": 2, "expressions": 0, "fraction": 3}[self.unit]
+        return f"{value:.{digits}f}"
+
+
+def _coverage_at_precision(scores: SetScores) -> float:
+    trusted = scores.risk.at_risk(TRUSTED_RISK)
+    return 100.0 * trusted.coverage if trusted else 0.0
+
+
+def _alike(name: str, label: str, better: Literal["higher", "lower"]) -> Metric:
+    return Metric(
+        f"{name}_canonical", f"{label}, spelled alike", better=better,
+        of=lambda scores: float(getattr(scores.summary.canonical, name)),
+    )  # fmt: skip
+
+
+_TABLE = (
+    Metric("n", "expressions", "expressions", None, lambda s: s.summary.n, headline=True),
+    Metric("exprate", "ExpRate", of=lambda s: s.summary.exprate, headline=True),
+    Metric("le1", "≤ 1 edit", of=lambda s: s.summary.le1, headline=True),
+    Metric("le2", "≤ 2 edits", of=lambda s: s.summary.le2, headline=True),
+    Metric("le3", "≤ 3 edits", of=lambda s: s.summary.le3, headline=True),
+    Metric("ter", "token errors", "%", "lower", lambda s: s.summary.ter),
+    Metric("cer", "character errors", "%", "lower", lambda s: s.summary.cer, headline=True),
+    Metric("structure_rate", "structure", of=lambda s: s.summary.structure_rate, headline=True),
+    _alike("exprate", "ExpRate", "higher"),
+    _alike("le1", "≤ 1 edit", "higher"),
+    _alike("le2", "≤ 2 edits", "higher"),
+    _alike("le3", "≤ 3 edits", "higher"),
+    _alike("ter", "token errors", "lower"),
+    _alike("cer", "character errors", "lower"),
+    Metric("unreadable", "unreadable", "expressions", "lower", lambda s: len(s.summary.unreadable)),
+    Metric("exprate_low", "ExpRate, lower end of its 95 % interval", of=lambda s: s.exprate.low),
+    Metric("exprate_high", "ExpRate, upper end", of=lambda s: s.exprate.high),
+    Metric(
+        "ece", "calibration error", "fraction", "lower", lambda s: s.reliability.ece, headline=True
+    ),
+    Metric("aurc", "area under risk and coverage", "fraction", "lower", lambda s: s.risk.aurc),
+    Metric(
+        "coverage_at_precision_95", "most confident share with 95 in 100 right",
+        of=_coverage_at_precision,
+    ),
+    Metric(
+        "accuracy_at_coverage_80", "right among the most confident 80 in 100",
+        of=lambda s: 100.0 - 100.0 * s.risk.at_coverage(KEPT).risk,
+    ),
+    Metric("novelty.n_new", "new captions", "expressions", None),
+    Metric("novelty.exprate_new", "ExpRate on new captions", headline=True),
+    Metric("occlusion.exprate_mean", "ExpRate with ink hidden, mean over the levels"),
+    Metric("localisation.lift", "lift of attention on ink", "fraction"),
+    Metric("cross_attention.pointing", "pointing game of the decoder"),
+)  # fmt: skip
+METRICS: Mapping[str, Metric] = {row.name: row for row in _TABLE}
+"""All metrics that have a name of their own, in the order in which they are shown."""

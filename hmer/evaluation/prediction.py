@@ -1,52 +1,63 @@
-"""One scored expression: what was written, what was read, and what the reader looked at."""
+"""What was read of an expression beside its truth, and the Parquet files that keep it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from hmer.evaluation.images import Image
+from hmer.errors import HmerError
+
+UNREADABLE = "<unreadable>"
+"""Stands for the truth of an expression whose file could not be read."""
+
+PREDICTIONS = "predictions.parquet"
+TRIALS = "trials.parquet"
+
+PLAIN = "plain"
+"""Series of the readings of whole expressions, as the evaluation decodes them."""
+OCCLUSION = "occlusion"
+"""Series in which ink is hidden."""
+
+_TOKENS = pa.list_(pa.string())
+PREDICTION_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("truth", _TOKENS, nullable=False),
+        pa.field("prediction", _TOKENS),
+        pa.field("distance", pa.int32(), nullable=False),
+        pa.field("confidence", pa.float64(), nullable=False),
+        pa.field("correct", pa.bool_(), nullable=False),
+    ]
+)
+TRIAL_SCHEMA = pa.schema(
+    [
+        pa.field("series", pa.string(), nullable=False),
+        pa.field("level", pa.float64(), nullable=False),
+        pa.field("share", pa.float64(), nullable=False),
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("truth", _TOKENS, nullable=False),
+        pa.field("prediction", _TOKENS),
+        pa.field("correct", pa.bool_(), nullable=False),
+    ]
+)
+"""In both files `prediction` is null where the expression could not be read."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """The reading of one expression beside its truth.
+class _Reading:
+    """Truth and reading compared, by tokens and by characters."""
 
-    `tokens` is None where the expression could not be read: it counts as wrong, and as all of the
-    truth deleted. `confidence` is the probability of the whole sequence, in [0, 1].
-    `attention` holds one map per output token, shape (T, h, w), with or without one more for the
-    end token; `spatial_attention` is the one map (h, w) of the Mask & Match attention network.
-    Both are non-negative, on the feature grid, `stride` pixels to a cell (None: the grid is
-    stretched over the whole picture).
-    """
+    __slots__ = ()
 
-    id: str
     truth: Sequence[str]
     tokens: Sequence[str] | None
-    confidence: float
-    image: bytes | Image | None = None
-    attention: NDArray[np.floating] | None = None
-    spatial_attention: NDArray[np.floating] | None = None
-    stride: float | None = None
-
-    def __post_init__(self) -> None:
-        if not self.truth:
-            raise ValueError(f"{self.id}: the truth is empty")
-        if isinstance(self.truth, str) or isinstance(self.tokens, str):
-            raise ValueError(f"{self.id}: expected a list of tokens, not a string")
-        if not 0.0 <= self.confidence <= 1.0:
-            raise ValueError(f"{self.id}: confidence {self.confidence} is outside [0, 1]")
-        steps = len(self.tokens or ())
-        if self.attention is not None and (
-            self.attention.ndim != 3 or len(self.attention) not in (steps, steps + 1)
-        ):
-            raise ValueError(f"{self.id}: {steps} tokens, but attention {self.attention.shape}")
-        if self.spatial_attention is not None and self.spatial_attention.ndim != 2:
-            raise ValueError(f"{self.id}: spatial attention {self.spatial_attention.shape}")
 
     @property
     def correct(self) -> bool:
@@ -56,11 +67,44 @@ class Prediction:
     @property
     def distance(self) -> int:
         """Token edit distance to the truth; all of the truth where nothing was read."""
-        return Levenshtein.distance(self.truth, self.tokens or ())
+        return int(Levenshtein.distance(list(self.truth), list(self.tokens or ())))
 
     def within(self, edits: int) -> bool:
         """Whether it was read with at most `edits` token edits."""
         return self.tokens is not None and self.distance <= edits
+
+    @property
+    def characters(self) -> int:
+        """Length of the truth written without spaces."""
+        return len("".join(self.truth))
+
+    @property
+    def character_edits(self) -> int:
+        """Character edits between truth and reading, both without spaces."""
+        return int(Levenshtein.distance("".join(self.truth), "".join(self.tokens or ())))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction(_Reading):
+    """The reading of one expression.
+
+    `tokens` is None where the expression could not be read: it counts as wrong, and as all of the
+    truth deleted. `confidence` is the probability of the whole sequence, in [0, 1]. `image` is PNG.
+    """
+
+    id: str
+    truth: Sequence[str]
+    tokens: Sequence[str] | None
+    confidence: float
+    image: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if not self.truth:
+            raise ValueError(f"{self.id}: the truth is empty")
+        if isinstance(self.truth, str) or isinstance(self.tokens, str):
+            raise ValueError(f"{self.id}: expected a list of tokens, not a string")
+        if not 0.0 <= self.confidence <= 1.0:
+            raise ValueError(f"{self.id}: confidence {self.confidence} is outside [0, 1]")
 
 
 def correctness(predictions: Sequence[Prediction]) -> NDArray[np.bool_]:
@@ -71,3 +115,107 @@ def correctness(predictions: Sequence[Prediction]) -> NDArray[np.bool_]:
 def confidences(predictions: Sequence[Prediction]) -> NDArray[np.float64]:
     """The confidence of every prediction, shape (n,)."""
     return np.array([prediction.confidence for prediction in predictions], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial(_Reading):
+    """One expression read at one level of a series.
+
+    `level` was asked for (a share of ink or strokes, or a number of symbols; 0: the expression
+    as it is), `share` was taken, in [0, 1]. `tokens` is None where it could not be read.
+    """
+
+    series: str
+    level: float
+    share: float
+    id: str
+    truth: Sequence[str]
+    tokens: Sequence[str] | None
+
+
+def plain_trials(predictions: Iterable[Prediction]) -> list[Trial]:
+    """Readings of whole expressions as trials of the series `PLAIN`."""
+    return [Trial(PLAIN, 0.0, 0.0, one.id, one.truth, one.tokens) for one in predictions]
+
+
+def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
+    """Every prediction with its distance, in the order given (`PREDICTION_SCHEMA`)."""
+    rows = [
+        {
+            "id": one.id,
+            "truth": list(one.truth),
+            "prediction": None if one.tokens is None else list(one.tokens),
+            "distance": one.distance,
+            "confidence": float(one.confidence),
+            "correct": one.correct,
+        }
+        for one in predictions
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA), path, compression="zstd")
+
+
+def write_trials(path: Path, trials: Iterable[Trial]) -> None:
+    """All trials in the order given (`TRIAL_SCHEMA`)."""
+    rows = [
+        {
+            "series": trial.series,
+            "level": trial.level,
+            "share": trial.share,
+            "id": trial.id,
+            "truth": list(trial.truth),
+            "prediction": None if trial.tokens is None else list(trial.tokens),
+            "correct": trial.correct,
+        }
+        for trial in trials
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=TRIAL_SCHEMA), path, compression="zstd")
+
+
+def read_trials(report: Path) -> list[Trial]:
+    """Everything that was read for one report: series `PLAIN`, then trials.parquet if there.
+
+    Args:
+        report: folder of one evaluated set.
+
+    Raises:
+        HmerError: the folder has no predictions, or a file of it is damaged.
+    """
+    trials = [
+        Trial(PLAIN, 0.0, 0.0, row["id"], row["truth"], row["prediction"])
+        for row in _rows(report / PREDICTIONS, ["id", "truth", "prediction"])
+    ]
+    if (report / TRIALS).is_file():
+        names = ("series", "level", "share", "id", "truth", "prediction")
+        rows = _rows(report / TRIALS, list(names))
+        trials += [Trial(*(row[name] for name in names)) for row in rows]
+    return trials
+
+
+def _rows(path: Path, columns: list[str]) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(path, columns=columns).to_pylist()
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise HmerError(
+            f"{path}: not the readings of an evaluation ({error}); run evaluate again"
+        ) from None
+    return rows
+
+
+class Marked(NamedTuple):
+    """A token, and whether the other side has it too."""
+
+    token: str
+    same: bool
+
+
+def mark(truth: Sequence[str], read: Sequence[str]) -> tuple[list[Marked], list[Marked]]:
+    """Truth and prediction with the tokens marked that a shortest edit script keeps."""
+    kept_truth, kept_read = set[int](), set[int]()
+    for block in Levenshtein.opcodes(truth, read):
+        if block.tag == "equal":
+            kept_truth.update(range(block.src_start, block.src_end))
+            kept_read.update(range(block.dest_start, block.dest_end))
+    return (
+        [Marked(token, index in kept_truth) for index, token in enumerate(truth)],
+        [Marked(token, index in kept_read) for index, token in enumerate(read)],
+    )

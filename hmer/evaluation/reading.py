@@ -1,23 +1,29 @@
-"""Reading many images in batches of similar size."""
+"""Images in padded batches of similar size: read by a recogniser, or handed to a network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from torch import Tensor
 
 from hmer.data.buckets import BatchConfig, choose_buckets
+from hmer.data.canvas import stack
+from hmer.data.stream import fixed_plans
 from hmer.decoding.bidirectional import DecodingConfig
-from hmer.recognizer import Recognition, Recognizer
+from hmer.evaluation.pictures import Image
+from hmer.recognizer import PAPER, Recognition, Recognizer
+
+Count = Callable[[int], None]
+"""Called with the number of images that have been read since the last call."""
 
 
 def read_all(
     recognizer: Recognizer,
-    images: Sequence[NDArray[np.uint8]],
+    images: Sequence[Image],
     decoding: DecodingConfig,
     batch: BatchConfig,
-    tell: Callable[[int], None],
+    count: Count,
     *,
     attention: bool = False,
 ) -> list[Recognition]:
@@ -30,13 +36,30 @@ def read_all(
     answers: dict[int, Recognition] = {}
     for number, shape in enumerate(buckets):
         members = np.flatnonzero(home == number)
-        count = max(1, min(batch.max_count, int(batch.max_pixels // shape.prod())))
-        for start in range(0, len(members), count):
-            part = members[start : start + count]
+        most = max(1, min(batch.max_count, int(batch.max_pixels // shape.prod())))
+        for start in range(0, len(members), most):
+            part = members[start : start + most]
             read = recognizer.read(
                 [images[i] for i in part], decoding, attention=attention,
                 shape=(int(shape[0]), int(shape[1])),
             )  # fmt: skip
             answers.update(zip(part.tolist(), read, strict=True))
-            tell(len(part))
+            count(len(part))
     return [answers[index] for index in range(len(images))]
+
+
+def in_batches(
+    images: Sequence[Image], stride: int, config: BatchConfig
+) -> Iterator[tuple[list[int], Tensor]]:
+    """The pictures in padded batches of similar size: their numbers, and float (B, 1, H, W).
+
+    There is as much blank paper around them as when they are read (`hmer.recognizer.PAPER`).
+    """
+    if not images:
+        return
+    sizes = np.array([image.shape for image in images], dtype=np.int64)
+    paper = -(-PAPER // stride) * stride
+    for _, plan in fixed_plans(sizes, config, stride):
+        numbers = plan.samples.tolist()
+        shape = (plan.height + paper, plan.width + paper)
+        yield numbers, stack([images[number] for number in numbers], *shape)

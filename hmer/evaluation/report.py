@@ -1,110 +1,198 @@
-"""One evaluation as a folder: numbers for DVC, tables, pictures, and a page to read.
+"""Report of an evaluation: metrics.json, tables as CSV, plots as PNG, and one page of HTML.
 
-The page is static and self-contained: no scripts, no network, pictures beside it. Nothing that
-changes from run to run is written, so equal evaluations give equal bytes.
+A report is a list of sections; the page shows them, and everything that they hold is in it: no
+scripts, no network, pictures as data URIs, so that it opens anywhere. Nothing that changes from run
+to run is written: equal evaluations give equal bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import math
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+from pydantic import BaseModel, ConfigDict, Field
 
-from hmer.evaluation.breakdown import Confusion, ConfusionKind
-from hmer.evaluation.calibration import KEPT, TRUSTED_RISK
-from hmer.evaluation.diff import mark
-from hmer.evaluation.figures.attention import spatial_sheet, token_sheet
-from hmer.evaluation.figures.bars import bucket_bars
-from hmer.evaluation.figures.calibration import calibration_plot
-from hmer.evaluation.figures.canvas import to_png
-from hmer.evaluation.figures.samples import sample_sheet
-from hmer.evaluation.metrics import MetricsSummary
-from hmer.evaluation.prediction import Prediction
-from hmer.evaluation.result import EvaluationResult, Findings, ReportConfig, draw_samples, find
-from hmer.evaluation.robustness.trials import TRIALS
-from hmer.evaluation.tables import worst_first, write_tables
+from hmer.evaluation.metrics import METRICS, SetScores
+from hmer.evaluation.prediction import Marked
 
-OPTIONAL = ("samples_*.png", "attention_*.png", "occlusion.*", TRIALS, "*-*.csv", "*-*.png")
-"""Files that a report has only where there is something to show."""
+DIGITS = 4
+"""Of the numbers in files."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class ReportConfig(BaseModel):
+    """How much a report shows, and the seed of its draws."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int = Field(default=12, ge=0, le=200, description="pictures of right, and of wrong")
+    attention: int = Field(
+        default=6, ge=0, le=100, description="expressions shown with their attention"
+    )
+    errors: int = Field(default=30, ge=0, description="errors listed on the page")
+    confusions: int = Field(default=15, ge=0, description="confusions of each kind on the page")
+    bins: int = Field(default=10, ge=1, le=100, description="confidence bins")
+    resamples: int = Field(default=10_000, ge=100, description="bootstrap resamples")
+    seed: int = Field(default=0, ge=0, description="of samples and bootstrap")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A table, as a CSV file and on the page.
+
+    `file`: its name; by default `<section>-<number>.csv`, counted from 1. `view`: what the page
+    shows of it; None: all, and of an empty one only the link to the file.
+    """
+
+    frame: pd.DataFrame
+    caption: str = ""
+    file: str | None = None
+    view: pd.DataFrame | None = None
+
+
+class Figure(NamedTuple):
+    """A plot, PNG bytes from `hmer.plots`, on the page and as `<section>-<name>.png`."""
+
+    name: str
+    png: bytes
+    caption: str
+    file: str | None = None
+
+
+class Picture(NamedTuple):
+    """A small picture with text: heading, tokens by label, and whether it was right."""
+
+    png: bytes | None
+    heading: str = ""
+    right: bool | None = None
+    lines: Sequence[tuple[str, Sequence[Marked]]] = ()
+
+
+class Gallery(NamedTuple):
+    """Rows of pictures, each under a heading of its own."""
+
+    rows: Sequence[tuple[str, Sequence[Picture]]]
+    caption: str = ""
+    scale: float = 1.4
+    """Pixels of the page to a pixel of a picture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Section:
+    """One measurement of a report.
+
+    `name` is short and unique in a report; `title` heads it on the page; `text` says in two or
+    three sentences what is measured and how to read it. `numbers` are finite, and are metrics of
+    the evaluation under the names `<section>.<name>`.
+
+    Raises:
+        ValueError: a name that cannot be a file's, or a number that is not finite.
+    """
+
+    name: str
+    title: str
+    text: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+    galleries: Sequence[Gallery] = ()
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *(figure.name for figure in self.figures)):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r}: expected small letters, digits and _, a letter first")
+        endless = [name for name, value in self.numbers.items() if not math.isfinite(value)]
+        if endless:
+            raise ValueError(f"{self.name}: {', '.join(endless)} is not finite")
+
+    def table_files(self) -> dict[str, Table]:
+        """The tables by file name."""
+        return {
+            table.file or f"{self.name}-{number}.csv": table
+            for number, table in enumerate(self.tables, 1)
+        }
+
+    def figure_files(self) -> dict[str, Figure]:
+        """The figures by file name."""
+        return {figure.file or f"{self.name}-{figure.name}.png": figure for figure in self.figures}
 
 
 def write_report(
-    out_dir: Path, result: EvaluationResult, config: ReportConfig | None = None
-) -> MetricsSummary:
-    """Write the whole report into `out_dir`, which is created if need be.
+    out: Path,
+    name: str,
+    scores: SetScores,
+    sections: Sequence[Section],
+    facts: Mapping[str, str],
+) -> dict[str, float]:
+    """Write index.html, metrics.json, and the tables and figures of all sections.
 
-    Files: index.html, metrics.json, predictions.parquet, errors.csv, by_length.csv, by_depth.csv,
-    confusions.csv, calibration.csv, risk_coverage.csv, PNG figures, occlusion.csv and
-    trials.parquet (if measured), and the tables and figures of all sections.
+    Args:
+        out: folder of the report, created if need be.
+        name: of the evaluated set.
+        scores: of all its expressions.
+        sections: each with a name of its own, in the order of the page.
+        facts: shown as they are (recogniser, dialect, decoding); keep dates and paths out of them.
+
+    Returns:
+        The content of metrics.json: those of `METRICS` that predictions decide, then the numbers of
+        all sections.
 
     Raises:
-        ValueError: there are no predictions, or an id comes twice.
+        ValueError: two sections have the same name.
     """
-    config = config or ReportConfig()
-    findings = find(result.predictions, config)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    for pattern in OPTIONAL:  # a report with fewer pictures must not keep those of an earlier one
-        for old in out_dir.glob(pattern):
-            old.unlink()
-    write_tables(out_dir, result, findings)
-    figures = _figures(result, findings, config)
-    for name, png in figures.items():
-        (out_dir / name).write_bytes(png)
-    page = render_page(result, findings, sorted(figures), config)
-    (out_dir / "index.html").write_text(page, encoding="utf-8")
-    return findings.metrics
+    if len({section.name for section in sections}) != len(sections):
+        raise ValueError(f"{name}: two sections have the same name")
+    out.mkdir(parents=True, exist_ok=True)
+    numbers = scores.numbers()
+    for section in sections:
+        numbers |= {f"{section.name}.{key}": value for key, value in section.numbers.items()}
+        for file, table in section.table_files().items():
+            frame = table.frame.map(lambda v: round(v, DIGITS) if isinstance(v, float) else v)
+            frame.to_csv(out / file, index=False, lineterminator="\n")
+        for file, figure in section.figure_files().items():
+            (out / file).write_bytes(figure.png)
+    numbers = {key: round(value, DIGITS) for key, value in numbers.items()}
+    text = json.dumps(numbers, indent=2, allow_nan=False)
+    (out / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    page = _template("report.html.j2").render(
+        name=name,
+        scores=scores,
+        cards=_cards(numbers, scores),
+        sections=sections,
+        facts=facts,
+    )
+    (out / "index.html").write_text(page, encoding="utf-8")
+    return numbers
 
 
-def _figures(
-    result: EvaluationResult, findings: Findings, config: ReportConfig
-) -> dict[str, bytes]:
-    """PNG bytes by file name."""
-    figures = {
-        "by_length.png": bucket_bars(findings.lengths, "By caption length", "tokens in the truth"),
-        "by_depth.png": bucket_bars(findings.depths, "By nesting depth", "nested groups"),
-        "calibration.png": calibration_plot(findings.reliability, findings.risk),
-    }
-    for name, correct in (("samples_good.png", True), ("samples_bad.png", False)):
-        drawn = draw_samples(result.predictions, config.samples, config.seed, correct=correct)
-        if drawn:
-            title = f"{'Right' if correct else 'Wrong'}, drawn at random"
-            figures[name] = sample_sheet(drawn, title)
-    for index, prediction in enumerate(_with_tokens(result)[: config.attention], start=1):
-        figures[f"attention_{index:02}.png"] = token_sheet(prediction)
-    spatial = [
-        prediction
-        for prediction in result.predictions
-        if prediction.image is not None and prediction.spatial_attention is not None
-    ][: config.attention]
-    if spatial:
-        figures["attention_spatial.png"] = spatial_sheet(spatial, "Mask & Match attention")
-    for section in result.sections:
-        for name, figure in section.figure_files().items():
-            figures[name] = to_png(figure.draw())
-    return figures
+def write_index(out: Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """The page that links the report of each set; `metrics` as in metrics.json."""
+    rows = [row for row in METRICS.values() if row.headline]
+    page = _template("index.html.j2").render(metrics=metrics, rows=rows)
+    (out / "index.html").write_text(page, encoding="utf-8")
 
 
-def _with_tokens(result: EvaluationResult) -> list[Prediction]:
+def _cards(numbers: Mapping[str, float], scores: SetScores) -> list[tuple[str, str, str]]:
+    """Label, value and note of the main numbers."""
+    interval = f"95 % interval {scores.exprate.low:.1f} to {scores.exprate.high:.1f}"
     return [
-        prediction
-        for prediction in result.predictions
-        if prediction.image is not None and prediction.attention is not None and prediction.tokens
+        (row.heading, row.text(numbers[row.name]), interval if row.name == "exprate" else "")
+        for row in METRICS.values()
+        if row.headline and row.name in numbers and row.name != "n"
     ]
 
 
-def _by_kind(table: Sequence[Confusion], limit: int) -> dict[str, list[Confusion]]:
-    """The commonest confusions of every kind that occurs."""
-    kinds = get_args(ConfusionKind)
-    rows = {kind: [row for row in table if row.kind == kind][:limit] for kind in kinds}
-    return {kind: chosen for kind, chosen in rows.items() if chosen}
-
-
-def render_page(
-    result: EvaluationResult, findings: Findings, figures: list[str], config: ReportConfig
-) -> str:
-    """The page as HTML; every text from outside is escaped."""
+def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("hmer.evaluation", "templates"),
         autoescape=True,
@@ -113,17 +201,24 @@ def render_page(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    errors = worst_first(result.predictions)
-    shown = errors[: config.errors]
-    return environment.get_template("report.html.j2").render(
-        result=result,
-        findings=findings,
-        figures=figures,
-        attention=[name for name in figures if name.startswith("attention_")],
-        errors=[(error, *mark(error.truth, error.tokens or ())) for error in shown],
-        error_count=len(errors),
-        confusions=_by_kind(findings.confusions, config.confusions),
-        trusted=findings.risk.at_risk(TRUSTED_RISK),
-        trusted_risk=TRUSTED_RISK,
-        kept=findings.risk.at_coverage(KEPT),
+    environment.filters |= {"uri": _uri, "table": _table, "tokens": _tokens}
+    return environment.get_template(name)
+
+
+def _uri(png: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(png).decode()}"
+
+
+def _table(table: Table) -> Markup:
+    """What the page shows of it as HTML; pandas escapes what is in it."""
+    frame = table.frame if table.view is None else table.view
+    if frame.empty:
+        return Markup("")
+    return Markup(frame.to_html(index=False, border=0, float_format="{:.4g}".format, na_rep=""))
+
+
+def _tokens(marked: Sequence[Marked]) -> Markup:
+    """Tokens as text; those that the other side lacks stand out."""
+    return Markup(" ").join(
+        escape(token) if same else Markup("<b>{}</b>").format(token) for token, same in marked
     )

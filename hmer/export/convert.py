@@ -15,8 +15,8 @@ from torch import nn
 
 from hmer.export.extra import require
 from hmer.export.graphs import EncoderGraph, StepGraph
-from hmer.models.decoders.layer import DecoderLayer
 from hmer.models.mask_match import MaskMatch
+from hmer.models.mask_match.decoder import DecoderLayer
 
 OPSET = 20
 """The first with GELU."""

@@ -23,7 +23,7 @@ from hmer.export.graphs import exportable
 from hmer.export.runtime import ABOUT, ENCODER, KIND, STEP
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.interface import Recogniser
+from hmer.models.base import Recogniser
 from hmer.models.mask_match import MaskMatch
 
 RECOGNISER = "mask-match"

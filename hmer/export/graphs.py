@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from hmer.errors import HmerError
-from hmer.models.cells import Cells, ink_cells
-from hmer.models.decoders.transformer import CrossMemory
-from hmer.models.interface import Recogniser
+from hmer.models.base import Recogniser
+from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.models.mask_match import MaskMatch
+from hmer.models.mask_match.decoder import CrossMemory
 
 
 def exportable(model: Recogniser) -> MaskMatch:

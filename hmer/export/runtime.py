@@ -16,8 +16,8 @@ from hmer.errors import HmerError
 from hmer.export.extra import require
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.interface import Batch, Encoded, Recogniser
-from hmer.models.store import read_about, told_of
+from hmer.models.base import Batch, Encoded, Recogniser
+from hmer.models.checkpoint import read_about, told_of
 
 ENCODER, STEP, ABOUT = "encoder.onnx", "step.onnx", "model.json"
 KIND = "exported recogniser"

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from hmer.errors import InkError
+from hmer.ink.blobs import pen_width
 from hmer.ink.components import Components, components
 from hmer.ink.raster import content, frames, from_array, plain
+from hmer.ink.ruling import without_ruling
 from hmer.ink.scale import typical_size
 
 Grey = NDArray[np.uint8]
@@ -24,6 +26,9 @@ _NOISE = 4.0  # standard deviations of the paper's grain above which a pixel may
 _PEAK = 0.6  # of the usual ink's contrast, which some pixel of whatever is ink reaches
 _CROWDED = 0.6  # share of "ink" above which it is texture
 _SPECK = 0.12  # share of the symbol size below which a blob is dirt
+_DOT = 0.75  # of the pen's width, from which such a blob may be a dot
+_DOTS = 4
+_FRAME = 0.06  # of its longer side, by which the line of a box may be askew
 _DARK = 64.0  # grey level below which paper is a board, or a screen in dark mode
 _DESK = 60.0  # grey levels between a page and the desk it lies on
 _READY = 0.6  # share of pixels that are exactly 0 in an image of ink on nothing
@@ -75,6 +80,12 @@ def load_picture(
     raise BlankError(f"{name}: no ink found; take a sharper picture of the expression alone")
 
 
+def trimmed(image: Grey) -> Grey:
+    """An image of ink on nothing (H, W) without the blank around its ink; blank as it is."""
+    box = Image.fromarray(image).getbbox()
+    return np.asarray(Image.fromarray(image).crop(box)) if box else image
+
+
 def _is_ready(image: NDArray[np.generic]) -> bool:
     """Whether an array is ink on nothing already, as this module makes it."""
     if image.ndim != 2 or image.dtype != np.uint8 or not image.size or image.max() < 255:
@@ -106,6 +117,10 @@ def _separate(grey: Levels, name: str) -> Grey | None:
 
 def _separate_on(grey: Levels, page: Mask | None, name: str) -> Grey | None:
     """`_separate` on this part of the picture, None for all of it."""
+    if page is not None:
+        rows, columns = (np.flatnonzero(page.any(axis=axis)) for axis in (1, 0))
+        part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        grey, page = grey[part], page[part]
     paper = _paper(grey, page)
     # Both directions by the same measure: on paper near white, brighter grain is no contrast. In
     # the shade ink is darker in the same proportion; on a dark ground light adds less.
@@ -123,6 +138,12 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> Grey | None:
     inked, full, threshold = _inked(strength, floor)
     if full < _FAINT:
         return None
+    clean = without_ruling(strength, strength > max(threshold / 2, floor))
+    if clean is not None:
+        strength = clean
+        inked, full, threshold = _inked(strength, floor)
+        if full < _FAINT:
+            return None
     if inked.mean() > _CROWDED:
         raise InkError(
             f"{name}: {inked.mean():.0%} of the picture would be ink; take one of the expression"
@@ -133,6 +154,8 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> Grey | None:
     low = max(threshold / 2, min(floor, threshold))
     image = np.clip((strength - low) / max(full - low, 1e-6), 0, 1)
     image[_grown(parts.mask(~kept))] = 0.0
+    if clean is not None:  # what is left of the lines is paler than ink
+        image[~_grown(parts.mask(kept))] = 0.0
     boxes = parts.boxes[kept]
     left, top = boxes[:, :2].min(axis=0).tolist()
     right, bottom = boxes[:, 2:4].max(axis=0).tolist()
@@ -154,11 +177,16 @@ def _writing(parts: Components, strength: Levels, full: float) -> Mask:
     boxes = parts.boxes
     sizes = boxes[:, 2:4] - boxes[:, :2]
     kept = (parts.peaks(strength) >= _PEAK * full) & ~_edges(parts)
+    kept &= ~_frames(parts, kept)
     if kept.sum() > 1:
         usual = sizes[kept & (boxes[:, 4] > 3)].astype(np.float64)
         unit = typical_size(usual) if len(usual) else 0.0
         clean = kept & (sizes.max(axis=1) >= _SPECK * unit)
-        kept = clean if unit > 8 and clean.any() else kept
+        if unit > 8 and clean.any():
+            # A few specks as wide as the pen are dots; many are dirt, or dotted paper.
+            pen = pen_width(parts.mask(clean).astype(np.uint8) * np.uint8(255))
+            dots = kept & ~clean & (sizes.max(axis=1) >= _DOT * pen)
+            kept = clean | dots if dots.sum() <= max(_DOTS, clean.sum() / 2) else clean
     return kept if kept.any() else np.ones(len(boxes), bool)
 
 
@@ -177,6 +205,27 @@ def _edges(parts: Components) -> Mask:
     whole = (contact > 0.95).any(axis=1)
     corner = (contact[:, :2].max(axis=1) > 0.08) & (contact[:, 2:].max(axis=1) > 0.08)
     return np.asarray(whole | corner)
+
+
+def _frames(parts: Components, kept: Mask) -> Mask:
+    """Which components are boxes drawn around everything else: ink along all four sides only."""
+    found = np.zeros(len(kept), bool)
+    while (kept & ~found).sum() > 1:
+        left = np.flatnonzero(kept & ~found)
+        boxes = parts.boxes[left]
+        outer = int(((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).argmax())
+        x, y, right, bottom = boxes[outer, :4].tolist()
+        around = (boxes[:, :2] >= (x, y)).all() and (boxes[:, 2:4] <= (right, bottom)).all()
+        band = max(2, round(_FRAME * max(right - x, bottom - y)))
+        if not around or min(right - x, bottom - y) < 3 * band:
+            break
+        found[left[outer]] = True
+        box = parts.mask(found)[y:bottom, x:right]
+        sides = (box[:band].any(0), box[-band:].any(0), box[:, :band].any(1), box[:, -band:].any(1))
+        if min(side.mean() for side in sides) < 0.9 or box[band:-band, band:-band].mean() > 0.01:
+            found[left[outer]] = False
+            break
+    return found
 
 
 def _grown(mask: Mask) -> Mask:

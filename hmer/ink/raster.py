@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from hmer.errors import InkError
+from hmer.ink.markup import has_ink
 
 MAX_SOURCE_PIXELS = 2**27
 """Pictures larger than this are not opened: 128 megapixels."""
@@ -126,7 +127,9 @@ def from_array(values: NDArray[np.generic], name: str) -> Image.Image:
 
 
 def looks_like_xml(data: bytes) -> bool:
-    """Whether this is XML, as InkML is, and neither SVG nor HTML."""
+    """Whether this is a text with `<ink>` in it, or else XML that is neither SVG nor HTML."""
+    if has_ink(data):
+        return True
     text = _text(data)
     return text.startswith("<") and not re.search(r"<(!doctype\s+)?(html|svg)\b", text)
 

@@ -1,34 +1,184 @@
 """Phase 2, *Mask & Match*: the attention network, trained by progressive spatial masking.
 
 *From the abstract* (arXiv 2508.06107): a self-supervised attention network; a masking curriculum
-that grows harder. *Our design*: everything else; see `hmer.selfsup.match` for what is matched,
-`hmer.masking` for what is hidden.
+that grows harder. *Our design*: what is matched and how. A student sees what is left of the ink,
+its slow average (the teacher) sees everything; from what is left, attended features must match the
+teacher's, globally and at the hidden cells. The encoder of phase 1 stays as it is.
 """
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from torch import Tensor
+from torch.nn import functional
 
+from hmer.data.buckets import BatchConfig
 from hmer.data.dataset import load_expressions
 from hmer.data.drawing import split_scale
 from hmer.data.stream import BatchStream
+from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
-from hmer.masking.plot import curriculum_plot
-from hmer.models.encoders.compact import CompactConfig, CompactEncoder
-from hmer.models.store import load_weights, read_config, save_module
-from hmer.selfsup.exhibit import ObservedMatch, exhibits
-from hmer.selfsup.images import ImageBatch, ImageMaker
-from hmer.selfsup.mask_sheet import mask_sheet
-from hmer.selfsup.match import AttendConfig
-from hmer.selfsup.outcome import write_outcome
+from hmer.masking.blocks import hidden_share, hide_ink
+from hmer.masking.curriculum import Curriculum
+from hmer.models.checkpoint import load_weights, read_config, save_module
+from hmer.models.common.attention import Attended, AttentionConfig, AttentionNetwork
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
+from hmer.models.common.ink_cells import Cells, ink_cells
+from hmer.selfsup.losses import evenness, evenness_penalty, projector
+from hmer.selfsup.mask_snapshots import curriculum_plot, mask_snapshots
+from hmer.selfsup.pretrain import write_outcome
+from hmer.selfsup.views import ImageMaker
 from hmer.training.fit import fit
+from hmer.training.module import SteppedModule
+from hmer.training.optimisation import OptimisationConfig
 from hmer.training.run import RunContext
 
-__all__ = ["AttendConfig", "attend", "load_encoder"]
-
 METRICS = ("loss", "loss_global", "loss_local", "evenness_of_map", "hidden")
+
+
+class AttendConfig(BaseModel):
+    """Parameters of phase 2."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attention: AttentionConfig = AttentionConfig()
+    optimisation: OptimisationConfig
+    batch: BatchConfig = BatchConfig()
+    augment: AugmentConfig = AugmentConfig()
+    curriculum: Curriculum = Curriculum()
+    block: float = Field(1.0, gt=0, le=8, description="side of a hidden block in symbol units")
+    teacher_decay: float = Field(0.99, ge=0, lt=1)
+    global_weight: float = Field(1.0, ge=0, description="0: without the global match")
+    local_weight: float = Field(
+        1.0, ge=0, validate_default=True, description="0: without the match at hidden cells"
+    )
+    evenness_weight: float = Field(
+        1.0, ge=0, description="of the penalty outside the band that follows; too small: one cell"
+    )
+    evenness_low: float = Field(0.5, ge=0, le=1, description="below: the map sees one cell only")
+    evenness_high: float = Field(0.95, ge=0, le=1, description="above: the map is nearly uniform")
+
+    @field_validator("local_weight")
+    @classmethod
+    def _some_loss(cls, weight: float, info: ValidationInfo) -> float:
+        curriculum = info.data.get("curriculum")
+        if info.data.get("global_weight", 1.0):
+            return weight
+        if not weight:
+            raise ValueError("nothing to match: set global_weight or local_weight above 0")
+        if isinstance(curriculum, Curriculum) and curriculum.shape == "none":
+            raise ValueError(
+                "with curriculum.shape none nothing is hidden, and there is nothing to match "
+                "locally: set global_weight above 0"
+            )
+        return weight
+
+
+class Match(SteppedModule):
+    """Student and teacher over a frozen encoder."""
+
+    def __init__(
+        self, config: AttendConfig, encoder: CompactEncoder, block: int, seed: int
+    ) -> None:
+        super().__init__(config.optimisation, seed)
+        self.config = config
+        self.block = block
+        channels = encoder.channels
+        self.encoder = encoder.requires_grad_(False)
+        self.attention = AttentionNetwork(channels, config.attention)
+        self.teacher = copy.deepcopy(self.attention).requires_grad_(False)
+        sizes = (channels, 2 * channels, channels)
+        self.predict_global = projector(*sizes) if config.global_weight else None
+        self.predict_local = projector(*sizes) if config.local_weight else None
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed the step; the frozen parts do not learn statistics either."""
+        super().on_train_batch_start(batch, batch_idx)
+        self.encoder.eval()
+        self.teacher.eval()
+
+    def losses(self, images: Tensor) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """`global`, `local`, `evenness` of drawings (B, 1, H, W).
+
+        Measured: planned and hidden share, evenness of the map. A loss of weight 0 is 0 and
+        not computed; neither is masking where nothing is to be hidden.
+        """
+        config = self.config
+        share = config.curriculum.share(self.global_step / config.optimisation.steps)
+        with torch.no_grad():
+            whole = self.encoder(images)
+            cells = Cells.where(ink_cells(images, self.encoder.stride))
+            target = self.teacher(whole, cells, cells.valid)
+            target_cells = standardised(target.features, cells.valid)
+            seen, visible, gone = whole, cells.valid, images.new_zeros(())
+            if share:
+                masked, hidden = hide_ink(images, share, self.block)
+                gone = hidden_share(images, hidden).mean()
+                seen = self.encoder(masked)
+                left = ink_cells(masked, self.encoder.stride).flatten(1).gather(1, cells.index)
+                visible = left & cells.valid
+        attended: Attended = self.attention(seen, cells, visible)
+        even = evenness(attended.log_map)
+        penalty = evenness_penalty(even, config.evenness_low, config.evenness_high)
+        losses = {
+            "global": self._global(attended, pooled(target_cells, target.log_map)),
+            "local": self._local(attended, target_cells, cells.valid & ~visible),
+            "evenness": config.evenness_weight * penalty,
+        }
+        planned = torch.tensor(share)
+        return losses, {"planned": planned, "hidden": gone, "evenness_of_map": even.mean()}
+
+    def _global(self, attended: Attended, target: Tensor) -> Tensor:
+        """Mismatch of the pooled features with the teacher's (B, channels)."""
+        if self.predict_global is None:
+            return target.new_zeros(())
+        mean = self.predict_global(pooled(attended.features, attended.log_map))
+        return self.config.global_weight * mismatch(mean, target).mean()
+
+    def _local(self, attended: Attended, target: Tensor, lost: Tensor) -> Tensor:
+        """Mismatch with the teacher's cells (B, M, channels) where they are `lost`, bool (B, M)."""
+        if self.predict_local is None:
+            return target.new_zeros(())
+        guess = self.predict_local(attended.features[lost])
+        off = mismatch(guess, target[lost]).sum() / lost.sum().clamp(min=1)
+        return self.config.local_weight * off
+
+    def after_step(self) -> None:
+        """The teacher follows the student (Tarvainen and Valpola, 2017, equation 1)."""
+        decay = self.config.teacher_decay
+        with torch.no_grad():
+            for slow, fast in zip(
+                self.teacher.parameters(), self.attention.parameters(), strict=True
+            ):
+                slow.lerp_(fast, 1 - decay)
+
+
+def pooled(features: Tensor, log_map: Tensor) -> Tensor:
+    """Mean of cells (B, N, channels) under the attention map (B, N): (B, channels)."""
+    weights = log_map.exp().to(features.dtype)
+    return torch.einsum("bn,bnc->bc", weights, features)
+
+
+def standardised(features: Tensor, cells: Tensor) -> Tensor:
+    """Features (B, N, C) with mean 0 and deviation 1 per channel over the batch's ink cells.
+
+    Rectified features share a large common part, which would make any two cells look alike.
+    """
+    chosen = features[cells].float()
+    centred = features.float() - chosen.mean(dim=0)
+    return centred / (chosen.std(dim=0, correction=0) + 1e-4)
+
+
+def mismatch(guess: Tensor, target: Tensor) -> Tensor:
+    """2 - 2 cos(guess, target) per row (Grill et al., 2020, BYOL, equation 2): (n, d) to (n,)."""
+    cosine = functional.cosine_similarity(guess.float(), target.float(), dim=-1)
+    return 2 - 2 * cosine
 
 
 def load_encoder(path: Path) -> CompactEncoder:
@@ -60,7 +210,7 @@ def attend(
         train: Parquet file; labels are not read.
         encoder: weights from phase 1.
         out: existing directory; gets attention.safetensors, attention.json, curves.csv,
-            metrics.json, curriculum.png, and masks.png where there is something to show.
+            metrics.json, curriculum.png, and masks.png with `show`.
         run: surroundings.
         seed: of everything random.
         show: Parquet file (validation) of which a dozen expressions are shown with their masks
@@ -73,13 +223,10 @@ def attend(
     torch.manual_seed(seed)
     block = max(2, round(config.block * render.unit))
     trained = load_encoder(encoder)
-    strokes = config.masking == "strokes"
-    module = ObservedMatch(
-        config, trained, block, seed, _to_show(show, render, strokes, trained.stride)
-    )
+    module = Match(config, trained, block, seed)
     augmentation, scales = split_scale(config.augment)
     stream = BatchStream(expressions.sizes, config.batch, trained.stride, seed, scales)
-    maker = ImageMaker(expressions, render, augmentation, strokes)
+    maker = ImageMaker(expressions, render, augmentation)
     fit(module, stream, maker, run, title="attend")
 
     about = {
@@ -91,17 +238,10 @@ def attend(
     hidden = [(step, value) for step, name, value in module.curves.rows if name == "hidden"]
     plot = curriculum_plot(config.curriculum, config.optimisation.steps, hidden)
     (out / "curriculum.png").write_bytes(plot)
-    if shown := module.shown():
-        (out / "masks.png").write_bytes(mask_sheet(shown, config.masking))
+    if show is not None:
+        module.eval()
+        png = mask_snapshots(
+            module.encoder, module.attention, config.curriculum, block, seed, show, render
+        )
+        (out / "masks.png").write_bytes(png)
     return write_outcome(module.curves, METRICS, out)
-
-
-def _to_show(
-    file: Path | None, render: RenderConfig, strokes: bool, stride: int
-) -> list[ImageBatch]:
-    """The exhibits: expressions of `file`, if there is one, drawn as they are."""
-    if file is None:
-        return []
-    expressions = load_expressions(file)
-    maker = ImageMaker(expressions, render, None, strokes)
-    return exhibits(maker, expressions.sizes, stride)

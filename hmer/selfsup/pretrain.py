@@ -1,35 +1,152 @@
 """Phase 1, *Mask & Match*: contrastive pretraining of the encoder, without labels.
 
 *From the abstract* (arXiv 2508.06107): a global and a local contrastive loss together.
-*Our design*: views made from the strokes where there are any, from the image elsewhere; see
-`hmer.selfsup.contrast` for the losses.
+*Our design*: NT-Xent over the mean of the ink cells (global), InfoNCE over cells that hold the
+same piece of ink in both views (local); views made from the strokes where there are any, from the
+image elsewhere.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from torch import Tensor, nn
 
+from hmer.data.buckets import BatchConfig
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import split_scale
 from hmer.data.stream import BatchStream
 from hmer.errors import HmerError
+from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
-from hmer.models.store import save_module
-from hmer.selfsup.contrast import Contrast, PretrainConfig
-from hmer.selfsup.outcome import write_outcome
-from hmer.selfsup.views import ViewMaker
+from hmer.models.checkpoint import save_module
+from hmer.models.common.encoders import CompactConfig, CompactEncoder
+from hmer.models.common.ink_cells import ink_cells
+from hmer.selfsup.embedding_metrics import embedding_metrics
+from hmer.selfsup.losses import cells_at, ink_mean, local_info_nce, nt_xent, projector
+from hmer.selfsup.views import ViewBatch, ViewMaker
+from hmer.training.curves import Curves
 from hmer.training.fit import fit
+from hmer.training.module import SteppedModule
+from hmer.training.optimisation import OptimisationConfig
 from hmer.training.run import RunContext
-
-__all__ = ["PretrainConfig", "pretrain"]
 
 METRICS = (
     "loss", "loss_global", "loss_local",
     "spread", "alignment", "uniformity",
     "spread_local", "alignment_local", "uniformity_local",
 )  # fmt: skip
+
+
+class PretrainConfig(BaseModel):
+    """Parameters of phase 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: CompactConfig = CompactConfig()
+    optimisation: OptimisationConfig
+    batch: BatchConfig = BatchConfig()
+    augment: AugmentConfig = AugmentConfig()
+    drop_strokes: float = Field(0.05, ge=0, lt=1, description="rate, in the second view of ink")
+    crop: float = Field(
+        0.2, ge=0, lt=1, description="share of its width that the second view of an image loses"
+    )
+    points: int = Field(32, ge=1, le=256, description="matched cells per expression")
+    temperature: float = Field(0.1, gt=0, le=10)
+    global_weight: float = Field(0.25, ge=0, description="0: without the global loss")
+    local_weight: float = Field(1.0, ge=0, description="0: without the local loss")
+    projection: int = Field(128, ge=8, le=4096)
+    hidden: int | None = Field(
+        None, ge=8, le=16384, description="width in the projectors; None: twice the encoder's"
+    )
+    collapse: float = Field(
+        0.1, ge=0, lt=1, description="least spread of embeddings, as a share of the even spread"
+    )
+
+    @field_validator("local_weight")
+    @classmethod
+    def _some_loss(cls, weight: float, info: ValidationInfo) -> float:
+        if not weight and not info.data.get("global_weight", 0.25):
+            raise ValueError("nothing to learn from: set global_weight or local_weight above 0")
+        return weight
+
+
+class Tower(nn.Module):
+    """Encoder and projectors; a weight of 0 leaves the projector of that loss out."""
+
+    def __init__(self, config: PretrainConfig) -> None:
+        super().__init__()
+        self.encoder = CompactEncoder(config.encoder)
+        channels = self.encoder.channels
+        sizes = (channels, config.hidden or 2 * channels, config.projection)
+        self.project_global = projector(*sizes) if config.global_weight else None
+        self.project_local = projector(*sizes) if config.local_weight else None
+
+    def forward(self, images: Tensor, points: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Embeddings of images (n, 1, H, W): (n, d), and of cells at points (n, K, 2): (n, K, d).
+
+        None for what no loss needs.
+        """
+        features = self.encoder(images)
+        whole, parts = None, None
+        if self.project_global is not None:
+            whole = self.project_global(ink_mean(features, ink_cells(images, self.encoder.stride)))
+        if self.project_local is not None:
+            parts = self.project_local(cells_at(features, points, self.encoder.stride))
+        return whole, parts
+
+
+class Contrast(SteppedModule):
+    """Two views through the encoder, and the joint loss."""
+
+    def __init__(self, config: PretrainConfig, seed: int) -> None:
+        super().__init__(config.optimisation, seed)
+        self.config = config
+        self.tower = Tower(config)
+
+    @property
+    def encoder(self) -> CompactEncoder:
+        """What is kept in the end."""
+        return self.tower.encoder
+
+    def losses(self, batch: ViewBatch) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """`global` and `local`; measured: how well embeddings are spread out and aligned."""
+        whole, parts = self.tower(batch.images, batch.points)
+        zero = batch.images.new_zeros(())
+        losses, measured = {"global": zero, "local": zero}, {}
+        temperature = self.config.temperature
+        if whole is not None:
+            first, second = (view[batch.fresh] for view in whole.chunk(2))
+            # A batch of one expression has nothing to be contrasted with.
+            loss = nt_xent(first, second, temperature) if len(first) > 1 else 0.0 * first.sum()
+            losses["global"] = self.config.global_weight * loss
+            measured.update(embedding_metrics(first, second))
+        if parts is not None:
+            first, second = parts.chunk(2)
+            loss = local_info_nce(first, second, batch.valid, temperature)
+            losses["local"] = self.config.local_weight * loss
+            measured.update(embedding_metrics(first[batch.valid], second[batch.valid], "_local"))
+        return losses, measured
+
+    def check(self, means: Mapping[str, float]) -> None:
+        """Stop when all expressions, or all pieces of ink, are mapped to one point.
+
+        Raises:
+            HmerError: the embeddings have collapsed.
+        """
+        heads = {"spread": "the embeddings", "spread_local": "the embeddings of cells"}
+        for name, what in heads.items():
+            spread_now = means.get(name, 1.0)
+            if not spread_now >= self.config.collapse:
+                raise HmerError(
+                    f"pretrain: {what} collapsed (spread {spread_now:.3f} of an even "
+                    f"spread, at least {self.config.collapse} wanted); lower "
+                    "pretrain.optimisation.learning_rate or raise pretrain.temperature"
+                )
 
 
 def pretrain(
@@ -70,3 +187,18 @@ def pretrain(
     about = {"kind": "encoder", "config": config.encoder.model_dump(mode="json")}
     save_module(module.encoder, out / "encoder.safetensors", about)
     return write_outcome(module.curves, METRICS, out)
+
+
+def write_outcome(curves: Curves, names: Iterable[str], out: Path) -> dict[str, float]:
+    """Write `curves.csv` and `metrics.json` into the folder `out`.
+
+    Args:
+        curves: of the whole training.
+        names: of the curves whose newest value is a metric; what was never measured is left out.
+        out: existing directory.
+    """
+    known = {name for _, name, _ in curves.rows}
+    metrics = {name: round(curves.last(name), 4) for name in names if name in known}
+    curves.write(out / "curves.csv")
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    return metrics

@@ -1,4 +1,4 @@
-"""Two views of one expression, with known geometry.
+"""Batches of both phases: two views of an expression with known geometry, or one drawing.
 
 *Our design.* Both views are drawn from the same strokes, each with its own augmentation, which
 moves points but never adds or drops them: the k-th point of the ink is the same piece of ink in
@@ -20,7 +20,7 @@ from hmer.data.buckets import PlannedBatch
 from hmer.data.canvas import stack
 from hmer.data.dataset import Expressions
 from hmer.data.distortion import INKED
-from hmer.data.drawing import Drawn, draw_image, draw_ink, other_pen
+from hmer.data.drawing import Drawn, draw, draw_image, draw_ink, other_pen
 from hmer.ink.augment import AugmentConfig, augment, drop_strokes
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
@@ -38,8 +38,6 @@ class ViewBatch:
     """bool (B, K): False where there were fewer than K points, and in rows that are not fresh."""
     fresh: Tensor
     """bool (B,): False for repeats of an expression that fill the batch; they are no negatives."""
-    samples: Tensor
-    """int64 (B,): numbers of the expressions in their data set."""
 
     def to(self, device: torch.device) -> ViewBatch:
         """The same batch on another device."""
@@ -48,7 +46,6 @@ class ViewBatch:
             self.points.to(device),
             self.valid.to(device),
             self.fresh.to(device),
-            self.samples.to(device),
         )
 
 
@@ -89,13 +86,12 @@ class ViewMaker:
             torch.from_numpy(points.reshape(-1, self.points, 2)),
             torch.from_numpy(valid),
             torch.from_numpy(fresh),
-            torch.from_numpy(np.asarray(plan.samples, dtype=np.int64)),
         )
 
     def _apart(self, pair: tuple[Drawn, Drawn], points: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of the points, in their order, that share no cell with an earlier one.
 
-        Two points of one cell have one feature: told to differ from itself it would learn noise.
+        Two points of one cell have one feature: contrasting it with itself would be noise.
         """
         for drawn in pair:
             cells = np.floor(drawn.points[points] / self.stride).astype(np.int64)
@@ -149,3 +145,24 @@ def _window(image: NDArray[np.uint8], crop: float, rng: np.random.Generator) -> 
     left = int(lost * before * width)
     right = width - int(lost * (1 - before) * width)
     return (left, right) if (image[:, left:right] > INKED).any() else (0, width)
+
+
+@dataclass(frozen=True)
+class ImageMaker:
+    """Draws every sample of a planned batch, float (B, 1, H, W), ink 1 on 0; for phase 2."""
+
+    expressions: Expressions
+    render: RenderConfig
+    augment: AugmentConfig | None
+    """None: the ink as it is."""
+
+    def __call__(self, plan: PlannedBatch, rng: np.random.Generator) -> Tensor:
+        """See the class."""
+        images = [
+            draw(
+                self.expressions, int(index), self.render, self.augment, rng, float(scale),
+                plan.height, plan.width,
+            )[0].image
+            for index, scale in zip(plan.samples, plan.scales, strict=True)
+        ]  # fmt: skip
+        return stack(images, plan.height, plan.width)

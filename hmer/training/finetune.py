@@ -30,9 +30,9 @@ from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
 from hmer.masking.blocks import hide_ink
 from hmer.masking.curriculum import Curriculum
-from hmer.models.choice import ModelConfig
-from hmer.models.interface import Batch, Recogniser
-from hmer.models.store import save_module
+from hmer.models.base import Batch, Recogniser
+from hmer.models.checkpoint import save_module
+from hmer.models.registry import ModelConfig
 from hmer.training.fit import fit
 from hmer.training.further import further
 from hmer.training.initial import Init, initial

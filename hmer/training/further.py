@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.catalog import recogniser_entry
-from hmer.models.choice import ModelConfig
-from hmer.models.encoders.compact import ResidualBlock
-from hmer.models.interface import Recogniser
-from hmer.models.saved import load_recogniser
+from hmer.models.base import Recogniser
+from hmer.models.checkpoint import load_recogniser
+from hmer.models.common.encoders import ResidualBlock
+from hmer.models.registry import ModelConfig, recogniser_entry
 from hmer.training.fit import CHECKPOINT
 
 

@@ -9,12 +9,11 @@ from pydantic import BaseModel
 
 from hmer.errors import HmerError
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.attention import AttentionConfig, AttentionNetwork
-from hmer.models.catalog import recogniser_entry
-from hmer.models.choice import ModelConfig
-from hmer.models.encoders.compact import CompactConfig
-from hmer.models.interface import Recogniser
-from hmer.models.store import load_weights, read_config
+from hmer.models.base import Recogniser
+from hmer.models.checkpoint import load_weights, read_config
+from hmer.models.common.attention import AttentionConfig, AttentionNetwork
+from hmer.models.common.encoders import CompactConfig
+from hmer.models.registry import ModelConfig, recogniser_entry
 
 Init = Literal["auto", "scratch", "pretrain", "attend"]
 

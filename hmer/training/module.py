@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hmer.errors import HmerError
 from hmer.training.curves import Curves
+from hmer.training.distributed import gathered
 from hmer.training.optimisation import OptimisationConfig, adamw
 
 
@@ -65,15 +66,18 @@ class SteppedModule(L.LightningModule):
         """Sum of the losses.
 
         Raises:
-            HmerError: the loss is not finite; nothing has been written to the weights yet.
+            HmerError: the loss is not finite, here or in another process; nothing has been written
+                to the weights yet.
         """
         losses, measured = self.losses(batch)
         total = torch.stack(list(losses.values())).sum()
         values = {"loss": total, **{f"loss_{k}": v for k, v in losses.items()}, **measured}
         plain = {name: float(value.detach()) for name, value in values.items()}
-        if not math.isfinite(plain["loss"]):
+        # All processes stop together: one alone would leave the others waiting for its gradients.
+        bad = next((loss for loss in gathered(plain["loss"]) if not math.isfinite(loss)), None)
+        if bad is not None:
             raise HmerError(
-                f"the loss became {plain['loss']} at step {self.global_step}; "
+                f"the loss became {bad} at step {self.global_step}; "
                 "lower the learning rate or look at the data"
             )
         self.curves.add(plain)

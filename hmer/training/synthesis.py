@@ -12,7 +12,7 @@ from hmer.data.mixing import MixedStream, MixingConfig
 from hmer.data.stream import BatchStream, Maker, Stream
 from hmer.data.supervised import SupervisedMaker
 from hmer.data.written import MixedMaker
-from hmer.models.interface import Batch
+from hmer.models.base import Batch
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.glyphs.cache import bank_of
 from hmer.synthesis.leakage import HELD_OUT, Leakage

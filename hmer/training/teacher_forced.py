@@ -11,7 +11,7 @@ from hmer.data.buckets import BatchConfig
 from hmer.data.stream import fixed_plans
 from hmer.data.supervised import SupervisedMaker
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.interface import Recogniser
+from hmer.models.base import Recogniser
 
 
 @torch.inference_mode()

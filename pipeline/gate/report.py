@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from hmer.data.profile import Profile, split_order
-from hmer.evaluation.figures.canvas import MONO, SERIES, TEXT, new_figure, style, to_png
+from hmer.plots import MONO, SERIES, TEXT, new_figure, style, to_png
 from pipeline.gate.expectations import ValidateConfig
 from pipeline.gate.judge import Evidence
 from pipeline.gate.verdict import Failure, Finding, Verdict

@@ -114,7 +114,7 @@ def observe(
         for (name, image), reading in zip(part, readings, strict=True):
             height, width = (side / unit for side in image.shape)
             length = len(reading.tokens)
-            ink = float(np.count_nonzero(image >= 128) / image.size)
+            ink = float(image.mean() / 255)  # of grey, too: enlarging keeps it as it is
             measured = (height, width, ink, width / max(1, length), length, reading.confidence)
             found[name] = (measured, Counter(reading.tokens))
         progress(start + len(part))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hmer.evaluation.figures.canvas import MONO, SERIES, TEXT, legend, new_figure, style, to_png
+from hmer.plots import MONO, SERIES, TEXT, legend, new_figure, style, to_png
 from pipeline.monitor.compare import Drift
 from pipeline.monitor.observe import MEASURES, Observed
 from pipeline.rendering import rendered

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from hmer.evaluation.figures.canvas import (
+from hmer.plots import (
     BLUE,
     MUTED,
     RIGHT,

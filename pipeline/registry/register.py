@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from hmer.data.splits import held_out
 from hmer.errors import HmerError
 from hmer.evaluation.evaluate import EvaluateConfig, evaluate
+from hmer.evaluation.metrics import METRICS
 from hmer.files import content_digest
 from pipeline.dvcfile import ancestors, declarations
 from pipeline.params import lookup
@@ -249,16 +250,8 @@ def _kept_evidence(client: MlflowClient, version: ModelVersion, to: Path) -> Evi
 
 RUN = "run."
 """Prefix of the tags that name the run of a stage."""
-SHOWN = {
-    "exprate": "ExpRate, %",
-    "exprate_low": "lower end of its 95 % interval",
-    "exprate_high": "upper end",
-    "le1": "at most 1 edit, %",
-    "structure_rate": "structure right, %",
-    "cer": "character error rate, %",
-    "ece": "calibration error",
-    "n": "expressions",
-}
+SHOWN = ("exprate", "exprate_low", "exprate_high", "le1", "structure_rate", "cer", "ece", "n")
+"""Metrics on the page of a version."""
 
 
 def version_tags(candidate: Candidate, tracker: Tracker, root: Path) -> dict[str, str]:
@@ -290,8 +283,8 @@ def described(
         "| metric | value |",
         "|---|---|",
         *(
-            f"| {label} | {candidate.metrics[key]:g} |"
-            for key, label in SHOWN.items()
+            f"| {METRICS[key].heading} | {candidate.metrics[key]:g} |"
+            for key in SHOWN
             if key in candidate.metrics
         ),
         "",

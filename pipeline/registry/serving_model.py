@@ -35,13 +35,9 @@ class ServedRecognizer(PythonModel):
 
     def _answer(self, data: bytes) -> tuple[str, float, str]:
         from hmer.errors import HmerError
-        from hmer.ink.inkml import read_inkml
 
         try:
-            looks_like_ink = data.lstrip()[:1] == b"<"
-            found = self.recognizer.recognize(
-                read_inkml(data, "request").ink if looks_like_ink else data
-            )
+            found = self.recognizer.recognize(data)
         except HmerError as error:
             return "", 0.0, str(error)
         return found.latex, float(found.confidence), ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from hmer.errors import HmerError
 from hmer.files import atomic_folder
-from hmer.models.store import read_about, save_module
+from hmer.models.checkpoint import read_about, save_module
 from hmer.recognizer import Recognizer
 from pipeline.rendering import rendered
 

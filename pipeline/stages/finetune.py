@@ -7,7 +7,7 @@ from pipeline.stage import Stage, run_stage
 
 def main(stage: Stage) -> None:
     """Dataset, encoder and attention network in, recogniser and curves out."""
-    from hmer.models.choice import ModelConfig
+    from hmer.models.registry import ModelConfig
     from hmer.training.finetune import FinetuneConfig, finetune
     from hmer.training.run import RunContext
     from pipeline.gate.verdict import require_passed

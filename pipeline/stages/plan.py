@@ -20,7 +20,7 @@ from hmer.files import content_digest
 from pipeline.stage import Stage, run_stage
 
 if TYPE_CHECKING:
-    from hmer.models.choice import ModelConfig
+    from hmer.models.registry import ModelConfig
 
 FOLDER = "data/plan"
 PHASES = {"pretrain": "encoder", "attend": "attention"}
@@ -45,8 +45,7 @@ class Phase(BaseModel):
 
 def main(stage: Stage) -> None:
     """Parameters and code of the recognisers in, small files out."""
-    from hmer.models.catalog import RECOGNISERS
-    from hmer.models.choice import ModelConfig
+    from hmer.models.registry import RECOGNISERS, ModelConfig
 
     choice = stage.config(ModelConfig, "model")
     start = stage.config(StartConfig, "finetune")

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from matplotlib.axes import Axes
 
-from hmer.evaluation.figures.canvas import (
+from hmer.files import atomic_file
+from hmer.plots import (
     BLUE,
     MUTED,
     SANS,
@@ -24,7 +25,6 @@ from hmer.evaluation.figures.canvas import (
     style,
     to_png,
 )
-from hmer.files import atomic_file
 from pipeline.configure import check_params
 from pipeline.dvcfile import PARAMS
 from pipeline.params import leaves, lookup

@@ -14,7 +14,7 @@ from hmer.decoding import bidirectional
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.decoding.step import MemoryStep
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.interface import Batch, Recogniser
+from hmer.models.base import Batch, Recogniser
 
 Both = tuple[ComerReference, Recogniser, Vocabulary]
 

@@ -15,12 +15,12 @@ from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
-from hmer.models.attention import AttentionConfig
-from hmer.models.cells import Cells, ink_cells
-from hmer.models.decoders.layer import DecoderConfig, DecoderLayer
-from hmer.models.encoders.compact import CompactConfig
+from hmer.models.checkpoint import save_module
+from hmer.models.common.attention import AttentionConfig
+from hmer.models.common.encoders import CompactConfig
+from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
-from hmer.models.store import save_module
+from hmer.models.mask_match.decoder import DecoderConfig, DecoderLayer
 
 TINY = MaskMatchConfig(
     encoder=CompactConfig(width=8, blocks=(1, 1, 1)),

@@ -25,8 +25,7 @@ from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.parse import parse
-from hmer.models.saved import load_recogniser
-from hmer.models.store import save_module
+from hmer.models.checkpoint import load_recogniser, save_module
 from hmer.recognizer import PAPER, Recognition, Recognizer
 
 QUICK = DecodingConfig(beam=3, max_length=8)

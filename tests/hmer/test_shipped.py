@@ -97,6 +97,22 @@ def test_reads_photographs(shipped: Recognizer) -> None:
     assert sum(a == b for a, b in zip(read, HAND_MADE, strict=True)) >= 4, read
 
 
+@pytest.mark.parametrize("turns", [1, 3])
+def test_reads_pictures_that_lie_on_their_side(shipped: Recognizer, turns: int) -> None:
+    read = []
+    for strokes in HAND_MADE.values():
+        level = Image.open(io.BytesIO(photograph(ink(strokes).strokes)))
+        turned = np.rot90(np.asarray(level), turns)
+        read.append(shipped.recognize(Image.fromarray(turned), FAST).latex)
+    assert sum(a == b for a, b in zip(read, HAND_MADE, strict=True)) >= 2, read
+
+
+def test_several_expressions_are_told(shipped: Recognizer) -> None:
+    page = at(HAND_MADE["1 + 2"], 0) + at(HAND_MADE["3 - 1 = 2"], 0, 3.5)
+    with pytest.warns(UserWarning, match="picture: 2 expressions"):
+        shipped.prepare(photograph(ink(page).strokes))
+
+
 def test_reads_most_of_what_the_font_writes(shipped: Recognizer) -> None:
     captions = [
         "a + b",

@@ -145,8 +145,9 @@ def undeclared(stage: Declaration) -> set[str]:
 
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 def test_every_imported_package_is_a_dependency(stage: Declaration) -> None:
-    # The plan asks the recognisers for their names and parts only: no code of theirs is run.
-    allowed = {"hmer/ink", "hmer/latex"} if stage.name == "plan" else set()
+    # These ask recognisers for names and sizes, or write weights: no other code of theirs runs.
+    by_name = stage.name in {"plan", "pretrain", "attend"}
+    allowed = {"hmer/ink", "hmer/latex", "hmer/models"} if by_name else set()
     assert undeclared(stage) <= allowed
     assert f"pipeline/stages/{stage.name}.py" in stage.deps
     assert not [dep for dep in stage.deps if is_code(dep) and not (ROOT / dep).exists()]
@@ -166,7 +167,8 @@ def test_a_package_that_is_left_out_is_found() -> None:
         ("hmer/decoding/beam.py", {"evaluate", "register"}),
         ("hmer/selfsup/attend.py", {"pretrain", "attend"}),
         ("hmer/training/finetune.py", {"pretrain", "attend", "finetune"}),
-        ("hmer/models/bttr.py", {"plan"}),
+        ("hmer/models/bttr/__init__.py", {"plan"}),
+        ("hmer/models/common/layers.py", {"plan", "pretrain", "attend"}),
         ("hmer/evaluation/metrics.py", {"evaluate", "register"}),
         ("pipeline/gate/expectations.py", {"validate"}),
         ("pipeline/registry/versions.py", {"register"}),

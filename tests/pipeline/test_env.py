@@ -140,8 +140,15 @@ def test_no_proxy_before_our_own_servers(tmp_path: Path, proxy: str, excepted: s
         server.server_close()
 
 
-def test_an_experiment_in_a_copy_is_tracked_by_the_project(toy: Toy) -> None:
-    """`dvc exp run --temp`, called by hand."""
+@pytest.mark.parametrize(
+    "queued",
+    [
+        False,
+        pytest.param(True, marks=pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow")),
+    ],
+)
+def test_an_experiment_in_a_copy_is_tracked_by_the_project(toy: Toy, queued: bool) -> None:
+    """`dvc exp run --temp` and `--queue`, called by hand."""
     config = (toy.root / ".dvc/config").read_text()
     (toy.root / ".dvc/config").write_text(config.replace("    no_scm = true\n", ""))
     ignored = ".resume\nmlflow.db*\nmlruns\npid-*\n__pycache__\n/out\n"
@@ -155,8 +162,13 @@ def test_an_experiment_in_a_copy_is_tracked_by_the_project(toy: Toy) -> None:
         person = ("-c", "user.name=toy", "-c", "user.email=toy@localhost")
         subprocess.run(["git", *person, *arguments], cwd=toy.root, check=True)
     assert toy.run("-m", "pipeline.env").returncode == 0
-    done = toy.run("-m", "dvc", "exp", "run", "--temp", "-S", "second.text=x", "-n", "aside")
+    how = "--queue" if queued else "--temp"
+    done = toy.run("-m", "dvc", "exp", "run", how, "-S", "second.text=x", "-n", "aside")
     assert done.returncode == 0, done.stdout + done.stderr
+    if queued:
+        done = toy.run("-m", "dvc", "exp", "run", "--run-all", "--jobs", "1")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "aside" in toy.run("-m", "dvc", "exp", "list", "--name-only").stdout
     assert not (toy.root / "out").exists()
     with closing(sqlite3.connect(toy.root / "mlflow.db")) as store:
         names = {row[0] for row in store.execute("select name from runs")}

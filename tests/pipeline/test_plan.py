@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hmer.models.catalog import RECOGNISERS
-from hmer.models.choice import ModelConfig
+from hmer.models.registry import RECOGNISERS, ModelConfig
 from pipeline.configure import configurations, configure, load_params
 from pipeline.dvcfile import declaration
 from pipeline.stage import Stage
@@ -61,8 +60,8 @@ def stage(name: str, root: Path) -> Stage:
 def test_a_phase_that_is_not_needed_says_so_and_leaves_the_size_of_its_network(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from hmer.models.encoders.compact import CompactConfig
-    from hmer.models.store import read_config
+    from hmer.models.checkpoint import read_config
+    from hmer.models.common.encoders import CompactConfig
 
     for name in ("configs", "hmer/models", "dvc.yaml", "params.yaml"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile

@@ -20,7 +20,7 @@ def test_what_came_out_and_what_to_do_with_it(tmp_path: Path) -> None:
         )
     )
     told = summary(tmp_path)
-    assert "test:       ExpRate 61.50 %, <=1 70.00 %, CER 9.88 %" in told
+    assert "test:       ExpRate 61.50 %, <=1 edit 70.00 %, character errors 9.88 %" in told
     assert "Registered as hmer version 3, challenger: not better" in told
     for word in ("reports/evaluation/index.html", "make ui", "hmer recognize --model"):
         assert word in told
@@ -38,5 +38,5 @@ def test_the_page_shows_decision_scores_and_what_the_gate_found(tmp_path: Path) 
         json.dumps({**verdict, "findings": [{**finding, "severity": "warning"}]})
     )
     text = (write_page(tmp_path) and tmp_path / PAGE).read_text()
-    assert "<td>61.50</td>" in text and "1 500" in text and "Data: refused" in text
+    assert "<td>61.50</td>" in text and "<td>1500</td>" in text and "Data: refused" in text
     assert "Files &lt;b&gt;: 2 of 3 (warning)" in text

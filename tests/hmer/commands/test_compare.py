@@ -10,9 +10,7 @@ from typer.testing import CliRunner
 
 from hmer.cli import app, main
 from hmer.errors import HmerError
-from hmer.evaluation.prediction import Prediction
-from hmer.evaluation.robustness.trials import TRIALS, Trial, write_trials
-from hmer.evaluation.tables import write_predictions
+from hmer.evaluation.prediction import TRIALS, Prediction, Trial, write_predictions, write_trials
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 from typer.testing import CliRunner
 
 from hmer.cli import app
-from hmer.models.catalog import RECOGNISERS
+from hmer.models.registry import RECOGNISERS
 
 
 def test_as_json_and_as_a_table() -> None:

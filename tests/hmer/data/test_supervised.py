@@ -12,13 +12,14 @@ from hmer.data.buckets import PlannedBatch
 from hmer.data.captions import both_directions
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import draw
-from hmer.data.supervised import UNKNOWN, SupervisedMaker
+from hmer.data.supervised import SupervisedMaker
 from hmer.errors import LatexError
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.codec import pack
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.vocabulary import vocabulary
+from hmer.models.base import UNKNOWN
 
 WORDS = vocabulary("wap")
 RENDER = RenderConfig(unit=16, pen=0.1, margin=0.25)

@@ -21,7 +21,7 @@ from hmer.ink.codec import pack
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.vocabulary import vocabulary
-from hmer.models.interface import Batch
+from hmer.models.base import Batch
 from hmer.synthesis.written import Written
 
 WORDS = vocabulary("wap")

@@ -18,8 +18,8 @@ from hmer.decoding.step import MemoryStep
 from hmer.latex.grammar import caption_grammar
 from hmer.latex.parse import parse
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.catalog import RECOGNISERS, build_recogniser
-from hmer.models.interface import Batch, Recogniser
+from hmer.models.base import Batch, Recogniser
+from hmer.models.registry import RECOGNISERS, build_recogniser, recogniser_entry
 
 LENGTH, BEAM = 5, 3
 ENCODER = {"name": "compact", "width": 8, "blocks": [1, 1, 1]}
@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
 def made(name: str) -> tuple[Recogniser, Vocabulary]:
     """A small recogniser with opinions: fresh weights with noise, and a sharper last layer."""
     torch.manual_seed(5)
-    words = vocabulary(RECOGNISERS[name].dialect)
+    words = vocabulary(recogniser_entry(name).dialect)
     config = {"encoder": ENCODER, "decoder": DECODER, **SMALL.get(name, {})}
     model = build_recogniser(name, config, words).eval()
     with torch.no_grad():

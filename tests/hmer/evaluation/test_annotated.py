@@ -15,10 +15,10 @@ from hmer.evaluation.annotated import (
     annotate,
     annotate_ink,
     cell_grid,
-    in_batches,
     spread_over,
 )
-from hmer.evaluation.images import ink_mask
+from hmer.evaluation.pictures import ink_mask
+from hmer.evaluation.reading import in_batches
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink, Symbol
 

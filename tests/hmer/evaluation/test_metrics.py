@@ -1,4 +1,4 @@
-"""Scores of expressions, worked by hand."""
+"""Scores of expressions, worked by hand, and the table of metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary
+from hmer.evaluation.metrics import (
+    METRICS,
+    ExpressionMetrics,
+    MetricsSummary,
+    same_structure,
+    score_predictions,
+)
+from hmer.evaluation.prediction import Prediction
 
 
 def scored(*cases: tuple[str, str | None]) -> MetricsSummary:
@@ -66,24 +73,8 @@ def test_canonical_reading_forgives_spelling_only() -> None:
         ("\\sum \\limits _ { i } ^ { n } i", "\\sum ^ { n } _ { i } i"),
         ("x ^ { 2 }", "x ^ { 3 }"),
     )
-    assert (summary.exprate, summary.exprate_canonical) == (0.0, 50.0)
+    assert (summary.exprate, summary.canonical.exprate) == (0.0, 50.0)
     assert summary.structure_rate == 100.0
-    assert summary.flat()["exprate_canonical"] == 50.0
-
-
-def test_flat_numbers() -> None:
-    flat = scored(("x", None), ("y", "y")).flat()
-    assert (flat["n"], flat["unreadable"], flat["exprate"], flat["cer_canonical"]) == (2, 1, 50, 50)
-
-
-def test_reset_forgets() -> None:
-    metrics = ExpressionMetrics()
-    metrics.update("a", ["x"], None)
-    metrics.reset()
-    metrics.update("a", ["x"], ["x"])
-    assert len(metrics) == 1
-    assert metrics.summary().exprate == 100.0
-    assert metrics.summary().unreadable == ()
 
 
 def test_misuse_is_refused() -> None:
@@ -127,5 +118,45 @@ def test_agrees_with_a_slow_reference(cases: list[tuple[list[str], list[str] | N
         assert rate == pytest.approx(100.0 * hits / len(cases))
     length = sum(len(truth) for truth, _ in cases)
     assert summary.ter == pytest.approx(100.0 * sum(distances) / length)
-    assert summary.exprate <= summary.exprate_canonical <= 100.0
+    assert summary.exprate <= summary.canonical.exprate <= 100.0
     assert summary.exprate <= summary.structure_rate
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "same"),
+    [
+        ("a + b", "1 2 3", True),
+        ("a + b", "1 2", False),
+        ("x _ { a } ^ { b }", "y ^ { 1 } _ { 2 }", True),
+        ("\\sqrt { x }", "\\frac { x } { y }", False),
+        ("\\sqrt [ 3 ] { x }", "\\sqrt { x }", False),
+        ("x ^ { a }", "{ x } ^ { a }", True),
+        ("x ^ {", "x ^ {", True),
+        ("x ^ {", "y ^ {", False),
+    ],
+)
+def test_same_structure(truth: str, prediction: str, same: bool) -> None:
+    assert same_structure(truth.split(), prediction.split()) is same
+    assert same_structure(prediction.split(), truth.split()) is same
+
+
+def test_numbers_of_a_set() -> None:
+    pool = [Prediction("a", ["x"], ["x"], 1.0), Prediction("b", ["y"], None, 0.0)]
+    numbers = score_predictions(pool).numbers()
+    assert (numbers["n"], numbers["exprate"], numbers["ece"]) == (2, 50.0, 0.0)
+    assert (numbers["unreadable"], numbers["cer_canonical"]) == (1, 50.0)
+    assert numbers["aurc"] == pytest.approx((0.0 + 0.5) / 2)
+    assert numbers["coverage_at_precision_95"] == 50.0
+    assert numbers["accuracy_at_coverage_80"] == 50.0
+    wrong = [Prediction("a", ["x"], ["y"], 1.0)]
+    assert score_predictions(wrong).numbers()["coverage_at_precision_95"] == 0.0
+    with pytest.raises(ValueError, match="twice"):
+        score_predictions([*pool, pool[0]])
+
+
+def test_the_table_of_metrics() -> None:
+    assert [METRICS[name].text(12.345) for name in ("n", "cer", "ece")] == ["12", "12.35", "12.345"]
+    assert METRICS["novelty.exprate_new"].text(None) == "–"
+    assert (METRICS["cer"].better, METRICS["exprate"].better) == ("lower", "higher")
+    assert METRICS["cer"].heading == "character errors, %" and METRICS["n"].better is None
+    assert METRICS["exprate"].headline and not METRICS["exprate_low"].headline

@@ -2,161 +2,125 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
+import pandas as pd
 import pytest
+from pydantic import ValidationError
 
-from hmer.evaluation.figures.canvas import new_figure
-from hmer.evaluation.prediction import Prediction
-from hmer.evaluation.report import write_report
-from hmer.evaluation.result import EvaluationResult, ReportConfig
-from hmer.evaluation.robustness.curves import robustness_curve
-from hmer.evaluation.robustness.trials import Trial, read_trials
-from hmer.evaluation.section import Figure, Section, Table
+from hmer.evaluation.metrics import METRICS, score_predictions
+from hmer.evaluation.pictures import to_png
+from hmer.evaluation.prediction import Prediction, mark
+from hmer.evaluation.report import (
+    Figure,
+    Gallery,
+    Picture,
+    ReportConfig,
+    Section,
+    Table,
+    write_index,
+    write_report,
+)
 
-
-def predictions() -> list[Prediction]:
-    image = np.zeros((24, 80), np.uint8)
-    image[10:13, 5:75] = 255
-    truth = ["x", "^", "{", "2", "}", "<", "y"]
-    maps = np.ones((len(truth), 3, 10))
-    return [
-        Prediction("good", truth, truth, 0.9, image, maps, np.ones((3, 10)), 8.0),
-        Prediction("<b>bad</b>", truth, [*truth[:-1], "z"], 0.8, image),
-        Prediction("unread", truth, None, 0.0, image),
-        Prediction("plain", ["a"], ["a"], 0.7),
-    ]
+PNG = to_png(np.full((4, 6), 255, np.uint8))
+SCORES = score_predictions(
+    [Prediction("a", ["x"], ["x"], 0.9), Prediction("b", ["x", "y"], ["z"], 0.8)], resamples=100
+)
 
 
 def section() -> Section:
+    frame = pd.DataFrame([("<bar>", 1.23456), ("dot", 3.0)], columns=["kind", "lift"])
+    counts = pd.DataFrame({"truth": [",", '"'], "n": [2, 1]})
+    picture = Picture(PNG, "<b>e1</b>", False, [("read", mark(["x"], ["<z>"])[1])])
     return Section(
         "gaze",
         "Gaze & more",
-        "What <i>is</i> looked at.",
+        "What <i>is</i> attended to.",
         {"lift": 2.123456},
-        [Table(("kind", "lift"), [("<bar>", 1.23456), ("dot", 3)], "By kind.")],
-        [Figure("bars", lambda: new_figure(2.0, 1.0), "Lift.")],
+        [Table(frame, "By kind."), Table(counts, "Counts.", "counts.csv", counts.head(0))],
+        [Figure("bars", PNG, "Lift.")],
+        [Gallery([("a & b", [picture])], "Some.")],
     )
-
-
-def result() -> EvaluationResult:
-    found = predictions()
-    trials = [
-        Trial("occlusion", level, 1.2 * level, p.id, p.truth, p.tokens)
-        for level in (0.0, 0.1)
-        for p in found
-    ]
-    return EvaluationResult(
-        "test <x>",
-        found,
-        trials,
-        robustness_curve(trials, seed=0, resamples=100),
-        facts={"recogniser": "<script>"},
-        numbers={"ink_lift": 1.23456789},
-        sections=[section()],
-    )
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out: Path = tmp_path_factory.mktemp("reports") / "new" / "evaluation"
-    summary = write_report(out, result())
-    assert summary.exprate == 50.0
+    numbers = write_report(out, "test <x>", SCORES, [section()], {"recogniser": "<script>"})
+    assert json.loads((out / "metrics.json").read_text()) == numbers
     return out
 
 
 def test_metrics_are_flat_and_rounded(folder: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
     assert all(isinstance(value, int | float) for value in metrics.values())
-    assert (metrics["n"], metrics["exprate"], metrics["unreadable"]) == (4, 50.0, 1)
-    assert metrics["ink_lift"] == 1.2346
-    assert metrics["exprate_low"] <= 50.0 <= metrics["exprate_high"]
-    assert metrics["ter"] == round(100 * 8 / 22, 4)
+    assert (metrics["n"], metrics["exprate"], metrics["unreadable"]) == (2, 50.0, 0)
+    assert metrics["ter"] == round(100 * 2 / 3, 4)
+    assert metrics["gaze.lift"] == 2.1235
 
 
-def test_tables(folder: Path) -> None:
-    rows = pq.read_table(folder / "predictions.parquet").to_pylist()
-    assert [row["id"] for row in rows] == ["good", "<b>bad</b>", "unread", "plain"]
-    assert [row["distance"] for row in rows] == [0, 1, 7, 0]
-    assert rows[2]["prediction"] is None
-    assert rows[0]["truth"] == ["x", "^", "{", "2", "}", "<", "y"]
-    errors = table(folder / "errors.csv")
-    assert [(row["id"], row["confidence"]) for row in errors] == [
-        ("<b>bad</b>", "0.8"),
-        ("unread", "0.0"),
-    ]
-    assert table(folder / "confusions.csv") == [
-        {"kind": "substitution", "truth": "y", "predicted": "z", "count": "1"}
-    ]
-    lengths = [(row["length"], row["n"]) for row in table(folder / "by_length.csv")]
-    assert lengths == [("1-5", "1"), ("6-10", "3")]
-    assert sum(int(row["n"]) for row in table(folder / "calibration.csv")) == 4
-    assert table(folder / "risk_coverage.csv")[-1]["coverage"] == "1.0"
-    assert [row["hidden"] for row in table(folder / "occlusion.csv")] == ["0.0", "0.12"]
-    assert len(read_trials(folder)) == 4 + 8
+def test_files_of_a_section(folder: Path) -> None:
+    assert (folder / "gaze-1.csv").read_bytes() == b"kind,lift\n<bar>,1.2346\ndot,3.0\n"
+    assert (folder / "counts.csv").read_bytes() == b'truth,n\n",",2\n"""",1\n'
+    assert (folder / "gaze-bars.png").read_bytes() == PNG
 
 
-def test_sections(folder: Path) -> None:
-    assert json.loads((folder / "metrics.json").read_text())["gaze.lift"] == 2.1235
-    assert table(folder / "gaze-1.csv") == [
-        {"kind": "<bar>", "lift": "1.2346"},
-        {"kind": "dot", "lift": "3"},
-    ]
-    assert (folder / "gaze-bars.png").read_bytes().startswith(b"\x89PNG")
+def test_the_page_holds_everything_and_is_escaped(folder: Path) -> None:
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert '<h2 id="gaze">Gaze &amp; more</h2>' in page and 'href="#gaze"' in page
     assert "&lt;bar&gt;" in page and ">1.235<" in page and "By kind." in page
-
-
-def test_a_section_comes_once() -> None:
-    with pytest.raises(ValueError, match="two sections"):
-        EvaluationResult("t", predictions(), sections=[section(), section()])
-
-
-def test_page_is_self_contained_and_escaped(folder: Path) -> None:
-    page = (folder / "index.html").read_text(encoding="utf-8")
-    assert "&lt;b&gt;bad&lt;/b&gt;" in page
-    assert "<script" not in page
-    assert "http" not in page
-    assert str(folder) not in page
+    assert "a &amp; b" in page and "<b>&lt;z&gt;</b>" in page and "&lt;b&gt;e1&lt;/b&gt;" in page
+    assert 'href="counts.csv"' in page and ">truth<" not in page  # the link alone
+    assert "<script" not in page and "http" not in page and str(folder) not in page
     sources = [part.split('"')[0] for part in page.split('src="')[1:]]
-    pictures = {path.name for path in folder.glob("*.png")}
-    assert set(sources) == pictures
-    assert {"samples_good.png", "samples_bad.png", "attention_01.png"} <= pictures
+    assert len(sources) == 2 and all(one.startswith("data:image/png;base64,") for one in sources)
+    for row in METRICS.values():
+        if row.headline and row.of and row.name != "n":
+            assert f"<small>{row.heading}</small>" in page
 
 
-def test_equal_evaluations_give_equal_bytes(folder: Path, tmp_path: Path) -> None:
-    write_report(tmp_path, result())
+def test_equal_reports_give_equal_bytes(folder: Path, tmp_path: Path) -> None:
+    write_report(tmp_path, "test <x>", SCORES, [section()], {"recogniser": "<script>"})
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted(path.name for path in tmp_path.iterdir())
     for name in names:
         assert (folder / name).read_bytes() == (tmp_path / name).read_bytes(), name
 
 
-def test_old_pictures_go(tmp_path: Path) -> None:
-    write_report(tmp_path, result())
-    bare = [Prediction("a", ["x"], ["x"], 1.0)]
-    write_report(tmp_path, EvaluationResult("t", bare), ReportConfig(resamples=100))
-    assert sorted(path.name for path in tmp_path.glob("*.png")) == [
-        "by_depth.png",
-        "by_length.png",
-        "calibration.png",
-    ]
-    for gone in ("occlusion.csv", "trials.parquet", "gaze-1.csv"):
-        assert not (tmp_path / gone).exists()
-    assert "None." in (tmp_path / "index.html").read_text(encoding="utf-8")
+def test_every_set_has_a_row_that_leads_to_its_report(tmp_path: Path) -> None:
+    numbers = {"n": 986.0, "exprate": 12.345}
+    write_index(tmp_path, {"val": numbers, "test-<2014>": numbers})
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'href="val/index.html"' in page
+    assert ">986<" in page and ">12.35<" in page and ">–<" in page
+    assert "test-<2014>" not in page  # escaped
+    assert "http" not in page
 
 
-def test_nothing_to_report(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nothing"):
-        write_report(tmp_path / "out", EvaluationResult("t", []))
+def test_a_section_comes_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="two sections"):
+        write_report(tmp_path / "out", "t", SCORES, [section(), section()], {})
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["", "A", "a-b", "../x", "a b", "1a"])
+def test_names_that_cannot_be_files(name: str) -> None:
+    with pytest.raises(ValueError, match="small letters"):
+        Section(name, "", "")
+    with pytest.raises(ValueError, match="small letters"):
+        Section("a", "", "", figures=[Figure(name, PNG, "")])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_endless_numbers_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="rate is not finite"):
+        Section("a", "", "", {"n": 1, "rate": value})
+
+
+def test_config_refuses_unknown_keys_and_ranges() -> None:
+    for wrong in ({"sample": 3}, {"bins": 0}):
+        with pytest.raises(ValidationError):
+            ReportConfig.model_validate(wrong)

@@ -15,7 +15,7 @@ from hmer.errors import HmerError
 from hmer.export.graphs import EncoderGraph, StepGraph, exportable, ink_first
 from hmer.latex.vocabulary import vocabulary
 from hmer.models.bttr import BTTR, BTTRConfig
-from hmer.models.cells import Cells
+from hmer.models.common.ink_cells import Cells
 from hmer.models.mask_match import MaskMatch
 from hmer.recognizer import Recognizer
 

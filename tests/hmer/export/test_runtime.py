@@ -23,8 +23,8 @@ from hmer.export.runtime import OnnxRecogniser, is_exported, load_exported
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
-from hmer.models.catalog import build_recogniser
-from hmer.models.interface import Batch
+from hmer.models.base import Batch
+from hmer.models.registry import build_recogniser
 from hmer.recognizer import Recognizer
 
 QUICK = DecodingConfig(beam=4, max_length=12)

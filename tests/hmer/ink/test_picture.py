@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from hmer.errors import InkError
 from hmer.ink.fit import fit_picture
@@ -82,6 +82,12 @@ def sideways(kind: str = "PNG") -> bytes:
     return png(grey(255 - DRAWN).transpose(Image.Transpose.ROTATE_270), kind, exif=exif)
 
 
+def boxed() -> Image.Image:
+    page = grey(255 - np.pad(DRAWN, 20))
+    ImageDraw.Draw(page).rectangle((6, 6, page.width - 7, page.height - 7), outline=0, width=3)
+    return page
+
+
 SOURCES: dict[str, Callable[[], bytes]] = {
     "white on black": lambda: png(grey(DRAWN)),
     "black on white": lambda: png(grey(255 - DRAWN)),
@@ -98,6 +104,7 @@ SOURCES: dict[str, Callable[[], bytes]] = {
     "near-white paper": lambda: png(grey(noisy(252, 3) - 200 * (DRAWN / 255)), "JPEG", quality=85),
     "near-black paper": lambda: png(grey(noisy(4, 3) + 200 * (DRAWN / 255))),
     "on a dark desk": desk,
+    "in a box": lambda: png(boxed()),
     "LAB": lambda: png(
         Image.merge("LAB", [grey(255 - DRAWN)] + [grey(0 * DRAWN + 128)] * 2), "TIFF"
     ),
@@ -130,6 +137,17 @@ def test_every_kind_of_picture_becomes_the_same_ink(kind: str) -> None:
         for c in range(-3, 4)
     )
     assert best > 0.8
+
+
+@pytest.mark.parametrize(("count", "kept"), [(1, True), (4, True), (40, False)])
+def test_a_few_dots_are_written_and_many_are_dirt(count: int, kept: bool) -> None:
+    page = 255 - np.pad(DRAWN, ((0, 80), (0, 0)))
+    pen = round(0.12 * UNIT)
+    places = np.linspace(10, page.shape[1] - 20, count).astype(int)
+    for place in places:
+        page[-20 : -20 + pen, place : place + pen] = 0
+    low = load_picture(Image.fromarray(page)).shape[0]
+    assert (low > TRUE.shape[0] + 20) == kept
 
 
 def test_path_and_bytes_are_the_same(tmp_path: Path) -> None:

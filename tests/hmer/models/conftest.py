@@ -9,7 +9,7 @@ import torch
 
 from hmer.data.captions import both_directions
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.interface import Batch
+from hmer.models.base import Batch
 
 BatchMaker = Callable[..., Batch]
 

@@ -13,13 +13,17 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from hmer.data.buckets import BatchConfig
 from hmer.data.dataset import load_expressions
 from hmer.errors import HmerError
+from hmer.models.common.ink_cells import ink_cells
 from hmer.selfsup import pretrain as phase
-from hmer.selfsup.contrast import Contrast
-from hmer.selfsup.pretrain import METRICS, PretrainConfig
+from hmer.selfsup.losses import cells_at, ink_mean, local_info_nce, nt_xent
+from hmer.selfsup.pretrain import METRICS, Contrast, PretrainConfig, write_outcome
+from hmer.selfsup.views import ViewBatch
+from hmer.training.curves import Curves
 from hmer.training.fit import CHECKPOINT
 from hmer.training.optimisation import OptimisationConfig
 
@@ -93,33 +97,24 @@ def test_both_weights_zero_are_refused() -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "changes", [{"queue": 7}, {"momentum": 0.9}, {"queue": 7, "momentum": 0.5}]
-)
-def test_queue_and_slow_encoder_resume_exactly(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, float]
+def test_an_interrupted_training_resumes_exactly(
+    train: Train, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    metrics = train("pretrain", tmp_path / "whole", **changes)
-    assert all(map(math.isfinite, metrics.values()))
-
-    real = Contrast.check
-
     class Stopped(Exception):
         pass
 
     def stop(module: Contrast, means: Any) -> None:
-        real(module, means)
         if module.global_step == 4:
             raise Stopped
 
     with monkeypatch.context() as patched:
         patched.setattr(Contrast, "check", stop)
         with pytest.raises(BaseException):  # noqa: B017  # however Lightning says it
-            train("pretrain", tmp_path / "parts", **changes)
-    assert (tmp_path / "parts" / "resume" / CHECKPOINT).is_file()
-    train("pretrain", tmp_path / "parts", **changes)
+            train("pretrain", tmp_path)
+    assert (tmp_path / "resume" / CHECKPOINT).is_file()
+    train("pretrain", tmp_path)
     name = "encoder.safetensors"
-    assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert (tmp_path / name).read_bytes() == (finished / "pretrain" / name).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -160,3 +155,111 @@ def test_every_weight_is_trained(train: Train, tmp_path: Path, finished: Path) -
     long = load_file(finished / "pretrain" / "encoder.safetensors")
     same = [name for name in short if torch.equal(short[name], long[name])]
     assert not same
+
+
+def contrast(**changes: Any) -> Contrast:
+    torch.manual_seed(0)
+    config = PretrainConfig.model_validate({
+        "encoder": {"width": 16, "blocks": [1, 1]},
+        "optimisation": OptimisationConfig(steps=4),
+        "projection": 8,
+        "temperature": 0.2,
+        "global_weight": 1.0,
+        **changes,
+    })  # fmt: skip
+    return Contrast(config, 0)
+
+
+def views(count: int, seed: int = 0, *, blank: bool = False) -> ViewBatch:
+    torch.manual_seed(seed)
+    images = (torch.rand(2 * count, 1, 16, 24) < 0.2).float()
+    if blank:
+        images[0] = images[count] = 0.0
+    points = torch.rand(2 * count, 5, 2) * torch.tensor([24.0, 16.0])
+    valid = torch.rand(count, 5) < 0.8
+    valid[0] = not blank
+    fresh = torch.ones(count, dtype=torch.bool)
+    return ViewBatch(images, points, valid, fresh)
+
+
+def total(losses: Any) -> Tensor:
+    return torch.stack(list(losses.values())).sum()
+
+
+def test_the_losses_are_those_of_the_two_heads() -> None:
+    module, batch = contrast(global_weight=2.0, local_weight=0.5, temperature=0.3), views(4)
+    losses, measured = module.losses(batch)
+    features = module.encoder(batch.images)
+    tower = module.tower
+    assert tower.project_global is not None
+    assert tower.project_local is not None
+    whole = tower.project_global(ink_mean(features, ink_cells(batch.images, 4)))
+    parts = tower.project_local(cells_at(features, batch.points, 4))
+    wanted = 2 * nt_xent(whole[:4], whole[4:], 0.3)
+    torch.testing.assert_close(losses["global"], wanted)
+    wanted = 0.5 * local_info_nce(parts[:4], parts[4:], batch.valid, 0.3)
+    torch.testing.assert_close(losses["local"], wanted)
+    assert len(measured) == 6
+
+
+@pytest.mark.parametrize(("off", "on"), [("global", "local"), ("local", "global")])
+def test_a_loss_of_weight_zero_is_not_computed(
+    off: str, on: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = contrast(**{f"{off}_weight": 0.0})
+    assert not any(f"project_{off}" in name for name, _ in module.named_parameters())
+
+    def never(*_: Any) -> Tensor:
+        raise AssertionError(f"the {off} loss was computed")
+
+    name = {"global": "nt_xent", "local": "local_info_nce"}[off]
+    monkeypatch.setattr(f"hmer.selfsup.pretrain.{name}", never)
+    losses, _ = module.losses(views(3))
+    assert losses[off] == 0
+    assert losses[on] > 0
+    total(losses).backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None for p in module.parameters())
+
+
+def test_a_batch_of_one_does_no_harm() -> None:
+    module = contrast()
+    losses, measured = module.losses(views(1))
+    assert losses["global"] == 0
+    assert losses["local"] > 0  # cells of one expression can be told apart
+    assert "spread" not in measured
+    total(losses).backward()  # type: ignore[no-untyped-call]
+
+
+def test_a_blank_image_does_no_harm() -> None:
+    losses, measured = contrast().losses(views(3, blank=True))
+    for value in (*losses.values(), *measured.values()):
+        assert math.isfinite(value.item())
+    nothing = views(2)
+    blank = ViewBatch(
+        torch.zeros_like(nothing.images), nothing.points, torch.zeros_like(nothing.valid),
+        nothing.fresh,
+    )  # fmt: skip
+    losses, _ = contrast().losses(blank)
+    assert losses["local"] == 0
+    assert math.isfinite(losses["global"].item())
+
+
+def test_an_expression_of_one_matched_cell() -> None:
+    batch = views(1)
+    batch.valid[:] = False
+    batch.valid[0, 0] = True
+    losses, measured = contrast().losses(batch)
+    assert losses == {"global": 0, "local": 0}
+    assert measured == {}
+
+
+def test_newest_values_of_what_was_measured(tmp_path: Path) -> None:
+    curves = Curves()
+    curves.add({"loss": 2.0, "other": 5.0})
+    curves.flush(10)
+    curves.add({"loss": 1.23456})
+    curves.flush(20)
+    metrics = write_outcome(curves, ("loss", "spread"), tmp_path)
+    assert metrics == {"loss": 1.2346}
+    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+    assert (tmp_path / "curves.csv").read_text().splitlines()[0] == "step,loss,other"

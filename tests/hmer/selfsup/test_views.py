@@ -18,8 +18,7 @@ from hmer.ink.codec import pack
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
 from hmer.selfsup import views
-from hmer.selfsup.images import ImageMaker
-from hmer.selfsup.views import ViewMaker
+from hmer.selfsup.views import ImageMaker, ViewMaker
 
 NO_CHANGE = AugmentConfig(
     scale=1, aspect=1, rotation=0, shear=0, stroke_shift=0, stroke_scale=0, stroke_rotation=0,
@@ -244,11 +243,10 @@ def test_points_of_one_cell_are_told_apart_by_nobody(small_dataset: Path) -> Non
             assert len(torch.unique(cells, dim=0)) == len(cells)
 
 
-def test_numbers_of_the_expressions(small_dataset: Path) -> None:
+def test_repeats_are_not_fresh(small_dataset: Path) -> None:
     maker = ViewMaker(written(small_dataset), RENDER, AugmentConfig(), (1.0, 1.0), 4, 8)
     planned = PlannedBatch(np.array([5, 2, 5]), np.ones(3), 128, 512)
     batch = maker(planned, np.random.default_rng(0))
-    assert batch.samples.tolist() == [5, 2, 5]
     assert batch.fresh.tolist() == [True, True, False]
     assert not batch.valid[2].any()
 
@@ -265,6 +263,6 @@ def test_the_generator_decides(small_dataset: Path) -> None:
 
 def test_the_images_of_phase_two_need_no_labels_either(small_dataset: Path) -> None:
     maker = ImageMaker(written(small_dataset), RENDER, AugmentConfig())
-    images = maker(plan(3), np.random.default_rng(0)).images
+    images = maker(plan(3), np.random.default_rng(0))
     assert images.shape == (3, 1, 256, 1024)
     assert (images.amax(dim=(1, 2, 3)) > 0.9).all()

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from hmer.data.buckets import BatchConfig
 from hmer.ink.render import RenderConfig
-from hmer.models.encoders.compact import CompactConfig
+from hmer.models.common.encoders import CompactConfig
 from hmer.selfsup.pretrain import PretrainConfig, pretrain
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.run import RunContext
@@ -47,12 +47,14 @@ if __name__ == "__main__":
 """
 
 
-def trained(dataset: Path, folder: Path, devices: int) -> Path:
+def run(
+    program: str, dataset: Path, folder: Path, devices: int
+) -> subprocess.CompletedProcess[str]:
     folder.mkdir()
     script = folder / "train.py"
-    script.write_text(PRETRAIN)
+    script.write_text(program)
     mine = {k: v for k, v in os.environ.items() if not k.endswith("RANK")}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, str(script), str(dataset / "train.parquet"), str(folder), str(devices)],
         env={**mine, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True,
@@ -60,6 +62,10 @@ def trained(dataset: Path, folder: Path, devices: int) -> Path:
         check=False,
         timeout=900,
     )
+
+
+def trained(dataset: Path, folder: Path, devices: int) -> Path:
+    done = run(PRETRAIN, dataset, folder, devices)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -90,6 +96,35 @@ def test_two_processes_train_what_one_trains(small_dataset: Path, tmp_path: Path
     assert (two / "out0/curves.csv").read_bytes() == (two / "out1/curves.csv").read_bytes()
     assert json.loads((two / "out0/metrics.json").read_text())
     assert [path.name for path in (two / "resume").iterdir()] == ["last.ckpt"]
+
+
+DIVERGES = PRETRAIN.replace(
+    "import os, sys\n",
+    """
+import os, sys
+
+import torch
+from hmer.selfsup.contrast import Contrast
+
+losses = Contrast.losses
+
+def spoilt(self, batch):  # in the second step of the second process
+    found, measured = losses(self, batch)
+    wrong = self.trainer.global_rank == 1 and self.global_step == 1
+    return {k: v * float("nan") if wrong else v for k, v in found.items()}, measured
+
+Contrast.losses = spoilt
+""",
+)
+
+
+@pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
+def test_a_loss_that_is_no_number_in_one_process_ends_all(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    done = run(DIVERGES, small_dataset, tmp_path / "two", 2)
+    assert done.returncode != 0
+    assert "the loss became nan at step 1" in done.stderr
 
 
 def test_batches_must_be_shared_evenly() -> None:

@@ -22,7 +22,7 @@ from hmer.errors import HmerError
 from hmer.latex.vocabulary import vocabulary
 from hmer.masking.blocks import hide_ink
 from hmer.masking.curriculum import Curriculum
-from hmer.models.comer import CoMER
+from hmer.models.common.comer import CoMER
 from hmer.recognizer import Recognizer
 from hmer.training.finetune import Finetune, FinetuneConfig
 from hmer.training.optimisation import OptimisationConfig

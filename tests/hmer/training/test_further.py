@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.choice import ModelConfig
-from hmer.models.saved import load_recogniser
+from hmer.models.checkpoint import load_recogniser
+from hmer.models.registry import ModelConfig
 from hmer.training.further import further
 from hmer.training.optimisation import OptimisationConfig
 

@@ -13,12 +13,12 @@ from torch import nn
 
 from hmer.errors import HmerError
 from hmer.latex.vocabulary import vocabulary
-from hmer.models.attention import AttentionConfig, AttentionNetwork
-from hmer.models.choice import ModelConfig
-from hmer.models.comer import CoMER
-from hmer.models.encoders.densenet import DenseNet
+from hmer.models.checkpoint import save_module
+from hmer.models.common.attention import AttentionConfig, AttentionNetwork
+from hmer.models.common.comer import CoMER
+from hmer.models.common.densenet import DenseNet
 from hmer.models.mask_match import MaskMatch
-from hmer.models.store import save_module
+from hmer.models.registry import ModelConfig
 from hmer.training.initial import initial
 
 WORDS = vocabulary("wap")

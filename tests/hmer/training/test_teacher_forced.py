@@ -18,11 +18,11 @@ from hmer.data.supervised import SupervisedMaker
 from hmer.decoding.beam import beam_search
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.attention import AttentionConfig
-from hmer.models.decoders.layer import DecoderConfig
-from hmer.models.encoders.compact import CompactConfig
-from hmer.models.interface import Batch, Encoded, Recogniser
+from hmer.models.base import Batch, Encoded, Recogniser
+from hmer.models.common.attention import AttentionConfig
+from hmer.models.common.encoders import CompactConfig
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
+from hmer.models.mask_match.decoder import DecoderConfig
 from hmer.training.teacher_forced import teacher_forced
 
 WORDS = vocabulary("wap")

@@ -177,7 +177,6 @@ def test_other_expressions_are_refused() -> None:
 
 
 def test_names_are_those_of_the_evaluation() -> None:
-    from hmer.evaluation.robustness.degraded import OCCLUSION
-    from hmer.evaluation.robustness.trials import PREDICTIONS, TRIALS
+    from hmer.evaluation.prediction import OCCLUSION, PREDICTIONS, TRIALS
 
     assert (EVIDENCE[0], EVIDENCE[2], HIDDEN) == (PREDICTIONS, TRIALS, OCCLUSION)

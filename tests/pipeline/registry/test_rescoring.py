@@ -14,8 +14,8 @@ import pytest
 from hmer.data.buckets import BatchConfig
 from hmer.data.schema import read_samples, write_samples
 from hmer.decoding.bidirectional import DecodingConfig
+from hmer.evaluation.corruptions import OcclusionConfig
 from hmer.evaluation.evaluate import EvaluateConfig, evaluate
-from hmer.evaluation.robustness.config import OcclusionConfig
 from pipeline.dvcfile import Declaration
 from pipeline.registry.decision import RegisterConfig, read_evidence
 from pipeline.registry.register import Candidate, Registration, candidate, register, rescore

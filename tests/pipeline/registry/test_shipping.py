@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.latex.vocabulary import vocabulary
-from hmer.models.attention import AttentionConfig
-from hmer.models.decoders.layer import DecoderConfig
-from hmer.models.encoders.compact import CompactConfig
+from hmer.models.checkpoint import save_module
+from hmer.models.common.attention import AttentionConfig
+from hmer.models.common.encoders import CompactConfig
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
-from hmer.models.store import save_module
+from hmer.models.mask_match.decoder import DecoderConfig
 from hmer.recognizer import Recognizer
 from pipeline.registry.shipping import ship
 

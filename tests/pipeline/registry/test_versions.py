@@ -79,12 +79,12 @@ def tiny_model(folder: Path, seed: int) -> None:
 
     from hmer.ink.render import RenderConfig
     from hmer.latex.vocabulary import vocabulary
-    from hmer.models.attention import AttentionConfig
-    from hmer.models.catalog import build_recogniser
-    from hmer.models.decoders.layer import DecoderConfig
-    from hmer.models.encoders.compact import CompactConfig
+    from hmer.models.checkpoint import save_module
+    from hmer.models.common.attention import AttentionConfig
+    from hmer.models.common.encoders import CompactConfig
     from hmer.models.mask_match import MaskMatchConfig
-    from hmer.models.store import save_module
+    from hmer.models.mask_match.decoder import DecoderConfig
+    from hmer.models.registry import build_recogniser
 
     words = vocabulary("wap")
     config = MaskMatchConfig(

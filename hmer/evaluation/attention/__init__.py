@@ -1,1 +1,0 @@
-"""Where the recogniser looks: on ink, on informative symbols, on the symbol that it writes."""

@@ -1,0 +1,204 @@
+"""Attention maps of a recogniser, brought onto the picture and shown over the ink.
+
+A map is non-negative on the feature grid, shape (h, w); leading axes are carried along. Its cells
+cover `stride` by `stride` pixels from the left-top corner, possibly beyond the picture (batches
+are padded).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hmer.data.buckets import BatchConfig
+from hmer.decoding.bidirectional import DecodingConfig
+from hmer.evaluation.annotated import Annotated, cell_grid
+from hmer.evaluation.bootstrap import FloatArray
+from hmer.evaluation.pictures import Image, Mark, to_png
+from hmer.evaluation.prediction import Prediction, mark
+from hmer.evaluation.reading import in_batches, read_all
+from hmer.evaluation.report import Gallery, Picture, Section
+from hmer.latex.vocabulary import Vocabulary
+from hmer.models.base import Recogniser
+from hmer.recognizer import Recognizer
+
+BATCH = BatchConfig(max_pixels=400_000, max_count=32, buckets=6)
+MOST_TOKENS = 40  # shown of one expression
+
+
+@torch.inference_mode()
+def spatial_maps(model: Recogniser, shown: Sequence[Annotated]) -> list[FloatArray]:
+    """The spatial map (h, w) of every expression; none at all where the model has no such map.
+
+    The model must be in evaluation mode.
+    """
+    device = next(model.parameters()).device
+    found: dict[int, FloatArray] = {}
+    for numbers, images in in_batches([one.image for one in shown], model.stride, BATCH):
+        spatial = model.encode(images.to(device)).attention
+        if spatial is None:
+            return []
+        for row, number in enumerate(numbers):
+            height, width = cell_grid(shown[number].image, model.stride)
+            found[number] = spatial[row, :height, :width].double().cpu().numpy()
+    return [found[number] for number in range(len(shown))]
+
+
+@torch.inference_mode()
+def teacher_forced_maps(
+    model: Recogniser, words: Vocabulary, shown: Sequence[Annotated]
+) -> list[FloatArray | None]:
+    """The decoder's attention as it writes each token of the truth, from left to right.
+
+    Args:
+        model: in evaluation mode.
+        words: of the captions.
+        shown: expressions.
+
+    Returns:
+        (T, h, w) for every expression of T tokens, on the picture's own cells; None where the
+        truth holds tokens that the vocabulary lacks.
+    """
+    device = next(model.parameters()).device
+    found: dict[int, FloatArray | None] = {}
+    for numbers, images in in_batches([one.image for one in shown], model.stride, BATCH):
+        inputs = _inputs([shown[number] for number in numbers], words).to(device)
+        cross = model.attention_maps(inputs, model.encode(images.to(device)))
+        for row, number in enumerate(numbers):
+            one = shown[number]
+            height, width = cell_grid(one.image, model.stride)
+            maps = cross[row, : len(one.tokens), :height, :width].double().cpu().numpy()
+            found[number] = None if words.unknown(one.tokens) else maps
+    return [found[number] for number in range(len(shown))]
+
+
+def _inputs(shown: Sequence[Annotated], words: Vocabulary) -> Tensor:
+    """What the decoder is given, int64 (B, T): the start and the truths, padded.
+
+    Truths that the vocabulary cannot spell are left out: their maps are not used.
+    """
+    captions = [words.encode(x.tokens) if not words.unknown(x.tokens) else [] for x in shown]
+    inputs = torch.full((len(shown), 1 + max(map(len, captions))), words.pad)
+    inputs[:, 0] = words.sos
+    for row, caption in enumerate(captions):
+        inputs[row, 1 : 1 + len(caption)] = torch.tensor(caption, dtype=torch.int64)
+    return inputs
+
+
+def peaks(maps: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Row and column of the maximum of each map (n, h, w), the first of equals: (n, 2)."""
+    flat = maps.reshape(len(maps), -1).argmax(axis=1)
+    return np.stack(np.divmod(flat, maps.shape[-1]), axis=1)
+
+
+def upsample(attention: NDArray[np.floating], shape: tuple[int, int], stride: float) -> FloatArray:
+    """Bilinear interpolation onto the picture.
+
+    Args:
+        attention: maps, shape (..., h, w).
+        shape: height and width of the picture, pixels.
+        stride: pixels to a cell.
+
+    Returns:
+        Maps of shape (..., H, W), each summing to 1, or to 0 where nothing in the picture was
+        attended to.
+
+    Raises:
+        ValueError: negative or non-finite attention, or a grid smaller than the picture.
+    """
+    if attention.ndim < 2 or not bool(np.all(np.isfinite(attention) & (attention >= 0.0))):
+        raise ValueError("attention must be finite and non-negative, shape (..., h, w)")
+    rows = _interpolation(attention.shape[-2], shape[0], stride)
+    columns = _interpolation(attention.shape[-1], shape[1], stride)
+    spread = rows @ attention.astype(np.float64) @ columns.T
+    total = spread.sum(axis=(-2, -1), keepdims=True)
+    result: FloatArray = np.divide(spread, total, out=np.zeros_like(spread), where=total > 0.0)
+    return result
+
+
+def _interpolation(cells: int, pixels: int, step: float) -> FloatArray:
+    """Weights of cells in pixels, shape (pixels, cells); cell and pixel centres are aligned."""
+    if step <= 0.0 or cells * step < pixels - step:
+        raise ValueError(f"{cells} cells of {step} px do not cover {pixels} px")
+    position = np.clip((np.arange(pixels) + 0.5) / step - 0.5, 0.0, cells - 1.0)
+    weights: FloatArray = np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(cells)))
+    return weights
+
+
+def overlay(
+    image: Image,
+    weights: NDArray[np.floating],
+    stride: int,
+    colour: str = "",
+    box: Mark | None = None,
+) -> bytes:
+    """A PNG of the ink on paper tinted by a map (h, w), scaled to its own maximum.
+
+    Args:
+        image: (H, W).
+        weights: the map.
+        stride: pixels to a cell.
+        colour: of a ring around the maximum; none without.
+        box: drawn as well.
+    """
+    marks = [box] if box else []
+    if colour:
+        row, column = (int(at) * stride for at in peaks(weights[None])[0])
+        marks.append(Mark((column, row, column + stride, row + stride), colour, round=True))
+    return to_png(image, upsample(weights, (image.shape[0], image.shape[1]), stride), marks)
+
+
+def attention_section(
+    recognizer: Recognizer,
+    predictions: Sequence[Prediction],
+    images: Sequence[Image],
+    decoding: DecodingConfig,
+    batch: BatchConfig,
+    count: int,
+) -> Section | None:
+    """The first expressions with what is attended to; None where there is nothing to show.
+
+    They are read once more: attention is not kept for all the others.
+
+    Args:
+        recognizer: trained.
+        predictions: with tokens.
+        images: the pictures that were read, one per prediction.
+        decoding: as they were read.
+        batch: likewise.
+        count: expressions shown.
+    """
+    chosen = [n for n, one in enumerate(predictions) if one.tokens][:count]
+    if not chosen:
+        return None
+    pictures = [images[n] for n in chosen]
+    answers = read_all(recognizer, pictures, decoding, batch, lambda _: None, attention=True)
+    stride = recognizer.model.stride
+    tokens, spatial = [], []
+    for number, image, answer in zip(chosen, pictures, answers, strict=True):
+        one = predictions[number]
+        if answer.attention is not None:
+            marked = mark(one.truth, answer.tokens)[1]
+            cells = [
+                Picture(overlay(image, weights, stride), token, None if same else False)
+                for (token, same), weights in zip(marked, answer.attention, strict=False)
+            ]
+            tokens.append((f"{one.id}: {' '.join(one.truth)}", cells[:MOST_TOKENS]))
+        if answer.spatial_attention is not None:
+            png = overlay(image, answer.spatial_attention, stride)
+            spatial.append(Picture(png, one.id))
+    galleries = [Gallery(tokens, "The decoder's attention as it wrote each token.", 0.9)]
+    if spatial:
+        caption = "The map of the Mask & Match attention network."
+        galleries.append(Gallery([("", spatial)], caption))
+    return Section(
+        "attention",
+        "Attention",
+        "Colour is attention, each map scaled to its own maximum; tokens that the truth lacks are "
+        "marked.",
+        galleries=[gallery for gallery in galleries if gallery.rows],
+    )

@@ -1,1 +1,0 @@
-"""What frozen features tell apart: nearest neighbours, and a linear probe."""

@@ -1,1 +1,0 @@
-"""Reading what has lost ink, strokes or symbols."""

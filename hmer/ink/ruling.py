@@ -1,0 +1,235 @@
+"""Finding and removing the printed lines of ruled and squared paper (Hough transform).
+
+A written fraction bar, minus or absolute bar is a line, too. So a line is printed only if it runs
+from one edge of the paper to the other, and either is one of several at equal distances, or is
+clearly paler or thinner than the writing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hmer.ink.blobs import pen_width
+from hmer.ink.components import components
+
+Levels = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+_COARSE = 400  # pixels of the longer side on which lines are sought
+_STEEPEST = 0.21  # slope of a line, 12 degrees; paper that is more askew is not recognised
+_CELLS = 48  # into which a line is cut: some ink must be in most of them
+_COVERED = 0.8
+_SOLID = 0.65  # of a line's own pixels
+_INSIDE = 0.25  # of a line that leaves at the side lies in the picture, at least
+_WIDEST = 4  # rows of the coarse picture between a line's middle and its edge
+_REPEATED = 4  # lines at equal distances are printed, if they go from edge to edge
+_MANY = 6  # or else so many
+_REGULAR = 0.15  # of the distance between lines, by which one may be off
+_PALER = 0.7  # of the contrast, or of the width, of the writing: a single line below is printed
+_EDGE = 3  # pixels
+_CROSSING = 12  # pixels: length of what is left where two lines cross, at most
+_THIN = 0.3  # of the columns are surely blank beside the line
+_BLANK = 0.04  # of its length, that a single line is longer than the writing, at both ends
+_STRIPS = 24  # along a line, whose place is sought in each: paper bends
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A nearly horizontal line: y = offset + slope x, and its width, in pixels."""
+
+    offset: float
+    slope: float
+    reach: float
+
+
+def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
+    """The picture without its printed lines; None where it has none.
+
+    Args:
+        strength: contrast of each pixel to the paper (H, W), 0 to 1.
+        inked: which pixels are ink, or line.
+    """
+    cleaned, beside = strength, np.zeros(inked.shape, bool)
+    for turned in (False, True):
+        levels, mask = (cleaned.T, inked.T) if turned else (cleaned, inked)
+        erased, around, lines = _bands(levels, mask, _continued(_lines(mask), mask.shape))
+        if not (erased & mask).any() or not _printed(levels, mask, erased, lines):
+            continue
+        found = np.where(erased, np.float32(0), levels)
+        cleaned = found.T if turned else found
+        beside |= around.T if turned else around
+        inked = inked & (cleaned > 0)
+    if cleaned is strength:
+        return None
+    # What is left of the lines: at the picture's edges, and where they cross one another.
+    cleaned[:_EDGE] = cleaned[-_EDGE:] = cleaned[:, :_EDGE] = cleaned[:, -_EDGE:] = 0
+    parts = components(inked & (cleaned > 0))
+    off = np.cumsum(np.pad(~beside, ((0, 0), (1, 0))), axis=1, dtype=np.int32)
+    written = np.bincount(
+        parts.labels,
+        off[parts.rows, parts.ends] - off[parts.rows, parts.starts],
+        minlength=len(parts.boxes),
+    )
+    sizes = (parts.boxes[:, 2:4] - parts.boxes[:, :2]).max(axis=1)
+    cleaned[parts.mask((written == 0) & (sizes <= _CROSSING))] = 0
+    return cleaned
+
+
+def _lines(mask: Mask) -> list[_Line]:
+    """Nearly horizontal lines from edge to edge, all of one slope."""
+    step = max(1, -(-max(mask.shape) // _COARSE))
+    height, width = (side // step for side in mask.shape)
+    if height < 8 or width < _CELLS:
+        return []
+    cut = mask[: height * step, : width * step]
+    coarse = cut.reshape(height, step, width, step).any(axis=(1, 3))
+    y, x = np.nonzero(coarse)
+    cell = x * _CELLS // width
+    if len(np.unique(cell)) < _COVERED * _CELLS:
+        return []
+    best: tuple[float, float, NDArray[np.float64]] = (0.0, 0.0, np.zeros(0))
+    shift = round(_STEEPEST * width) + 1
+    edges = (np.arange(_CELLS) + 0.5) * width / _CELLS
+    for slope in np.arange(-_STEEPEST, _STEEPEST, 1.0 / width):
+        rows = np.floor(y - slope * x).astype(np.int64) + shift
+        count = height + 2 * shift
+        hit = np.zeros((count + 2, _CELLS), bool)
+        hit[rows, cell] = True
+        hit = hit[:-2] | hit[1:-1] | hit[2:]  # a line may lie between rows, or bend
+        at = np.arange(count)[:, None] - shift + slope * edges
+        inside = (at >= 0) & (at < height)
+        filled = (hit & inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+        filled[inside.mean(axis=1) < _INSIDE] = 0.0
+        score = float((filled[filled > _COVERED] ** 4).sum())
+        if score > best[0]:
+            best = score, float(slope), filled
+    _, slope, filled = best
+    lines = []
+    row = 0
+    while row < len(filled):
+        if filled[row] <= _COVERED:
+            row += 1
+            continue
+        end = row
+        while end < len(filled) and filled[end] > _COVERED:
+            end += 1
+        # Letters on a line fill rows beside it, too; the line is where most cells are filled.
+        best_rows = row + np.flatnonzero(filled[row:end] == filled[row:end].max())
+        middle = (best_rows[0] + best_rows[-1]) / 2 + 1.5 - shift
+        lines.append(_Line(middle * step, slope, min((end - row) / 2 + 1, _WIDEST) * step))
+        row = end
+    return lines
+
+
+def _continued(lines: list[_Line], shape: tuple[int, ...]) -> list[_Line]:
+    """Lines at equal distances, and those at the picture's edges that are mostly outside of it."""
+    offsets = np.array([line.offset for line in lines])
+    if len(lines) < 3 or not _regular(offsets):
+        return lines
+    gaps = np.diff(offsets)
+    gap = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
+    drop = lines[0].slope * shape[1]
+    more = []
+    for edge, step in ((lines[0], -gap), (lines[-1], gap)):
+        offset = edge.offset + step
+        while max(offset, offset + drop) >= 0 and min(offset, offset + drop) < shape[0]:
+            more.append(_Line(offset, edge.slope, edge.reach))
+            offset += step
+    return [*lines, *more]
+
+
+def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> tuple[Mask, Mask, list[_Line]]:
+    """The pixels (H, W) to be erased; all that are near a line; and the lines.
+
+    Where ink crosses a line nothing is erased.
+
+    What is not ink nearly all along is a row of letters, and no line.
+    """
+    height, width = mask.shape
+    columns = np.arange(width)
+    found, beside = np.zeros(mask.shape, bool), np.zeros(mask.shape, bool)
+    kept = []
+    for line in lines:
+        reach = int(np.ceil(line.reach)) + 2
+        centre = np.rint(line.offset + line.slope * columns).astype(np.int64)
+        offsets = np.arange(-2 * reach, 2 * reach + 1)
+        rows = centre + offsets[:, None]
+        inside = (rows >= 0) & (rows < height)
+        window = mask[np.clip(rows, 0, height - 1), columns] & inside
+        # Where the line lies in each strip.
+        strips = np.linspace(0, width, min(_STRIPS, max(1, width // 16)) + 1).astype(np.int64)
+        profile = np.add.reduceat(window, strips[:-1], axis=1, dtype=np.int64) / np.diff(strips)
+        near = profile[reach : 3 * reach + 1]
+        smooth = near + 0.5 * (np.roll(near, 1, 0) + np.roll(near, -1, 0))
+        seen = np.flatnonzero(smooth.max(axis=0) > 0.5)
+        if not len(seen):
+            continue
+        place = np.interp(np.arange(len(strips) - 1), seen, smooth.argmax(axis=0)[seen])
+        padded = np.pad(place, 2, mode="edge")
+        place = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+        at = np.interp(columns, (strips[:-1] + strips[1:]) / 2, place)
+        track = centre + np.rint(at).astype(np.int64) - reach
+        rows = track + np.arange(-2 * reach, 2 * reach + 1)[:, None]
+        inside = (rows >= 0) & (rows < height)
+        around = mask[np.clip(rows, 0, height - 1), columns] & inside
+        # The line itself: as far as ink goes on from its middle in most columns. Where it goes on
+        # further, something written crosses the line, or lies on it.
+        middle = int(around[reach : 3 * reach + 1].mean(axis=1).argmax()) + reach
+        if around[middle].sum() < _SOLID * inside[middle].sum():
+            continue
+        solid = around[:, around[middle]]
+        up = np.logical_and.accumulate(solid[middle::-1]).sum(axis=0)
+        down = np.logical_and.accumulate(solid[middle:]).sum(axis=0)
+        if not len(up):
+            continue
+        top = max(0, middle - int(np.quantile(up, _THIN)) - 1)
+        bottom = min(len(rows) - 1, middle + int(np.quantile(down, _THIN)) + 1)
+        written = around[top : middle + 1].all(axis=0) | around[middle : bottom + 1].all(axis=0)
+        band = inside[top : bottom + 1] & ~written
+        y = rows[top : bottom + 1][band]
+        x = np.broadcast_to(columns, band.shape)[band]
+        # Ink along a paler line is darker than the line.
+        on = levels[y, x][mask[y, x]]
+        pale = levels[y, x] <= max(1.6 * float(np.median(on)) if len(on) else 0.0, 0.1)
+        found[y[pale], x[pale]] = True
+        for row in range(max(0, top - 1), min(len(rows), bottom + 2)):
+            beside[rows[row][inside[row]], columns[inside[row]]] = True
+        kept.append(line)
+    return found, beside, kept
+
+
+def _printed(levels: Levels, mask: Mask, erased: Mask, lines: list[_Line]) -> bool:
+    """Whether these are lines of the paper, not written ones."""
+    rest = mask & ~erased
+    if not rest.any():
+        return len(lines) >= _REPEATED
+    on = erased & mask
+    reached = np.flatnonzero(on.any(axis=0))
+    edge = 0.01 * mask.shape[1] + 1
+    across = reached[0] <= edge and reached[-1] >= mask.shape[1] - 1 - edge
+    repeated = len(lines) >= (_REPEATED if across else _MANY)
+    if repeated and _regular(np.array([line.offset for line in lines])):
+        return True
+    # Single ones: only beside writing that ends before they do, or they may be letters' strokes.
+    ends = np.flatnonzero(rest.any(axis=0))
+    edge = _BLANK * mask.shape[1]
+    if not across or ends[0] < edge or ends[-1] > mask.shape[1] - 1 - edge:
+        return False
+    paler = float(np.median(levels[on])) < _PALER * float(np.median(levels[rest]))
+    width = on.sum() / (len(lines) * mask.shape[1])
+    thinner = width < _PALER * pen_width(rest.astype(np.uint8) * np.uint8(255))
+    return paler or thinner
+
+
+def _regular(offsets: NDArray[np.float64]) -> bool:
+    """Whether lines lie at multiples of one distance: some may be missing."""
+    gaps = np.diff(np.sort(offsets))
+    step = float(gaps.min())
+    if step < 6:
+        return False
+    steps = gaps / float(np.median(gaps[gaps < 1.5 * step]))
+    off = np.abs(steps - np.rint(steps))
+    return bool((off < _REGULAR).mean() >= 0.8)

@@ -1,0 +1,147 @@
+"""Key-value cache of a beam search: each written token is kept once, however many share it.
+
+A beam's hypotheses have most of their past in common. Caches that belong to one hypothesis each
+must be copied whenever the search goes on with others, and are many times as large as what they
+say. Here every token that was ever written keeps its one place, and a hypothesis is a row of a
+mask: it sees its own past only. Choosing other hypotheses chooses rows of the mask, and attention
+is one product for all hypotheses of an image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_STEPS = 16
+"""Steps for which a new room is large enough, at least."""
+
+
+@dataclass(slots=True)
+class _Room:
+    """Where keys and values are written; shared by the histories that grew from one another."""
+
+    stores: list[Tensor]
+    """For each layer (2, B, capacity, width)."""
+    filled: int
+    """Places that are taken. A history that ends before them must not write here."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """The past of K hypotheses of each of B inputs, in all layers; a cache for `hmer.decoding`."""
+
+    room: _Room
+    used: int
+    """Places of the room that belong to this history."""
+    bias: Tensor
+    """(B, 1, K T, used): 0 where a new token of a hypothesis sees, elsewhere -inf."""
+    rows: int
+    """K"""
+    length: int
+    """Tokens of a hypothesis."""
+
+    @classmethod
+    def grown(cls, past: History | None, layers: int, like: Tensor) -> History:
+        """A history with room for T more tokens, which every layer is to `write`.
+
+        They see what was before and one another from the left.
+
+        Args:
+            past: None at the start. It stays valid.
+            layers: that will write.
+            like: (B, K, T, width), of the kind that will be written.
+        """
+        batch, rows, length, width = like.shape
+        new = rows * length
+        own = torch.full((length, length), -torch.inf, device=like.device).triu(1)
+        if rows > 1:
+            each = torch.full((rows, rows), -torch.inf, device=like.device).fill_diagonal_(0.0)
+            own = (each[:, None, :, None] + own[None, :, None, :]).view(new, new)
+        own = own.expand(batch, 1, -1, -1)
+        if past is None:
+            shape = (2, batch, _STEPS * new, width)
+            room = _Room([like.new_empty(shape) for _ in range(layers)], new)
+            return cls(room, new, own, rows, length)
+        past = past if past._open(new, like) else past._moved(new, like)
+        end = past.room.filled = past.used + new
+        seen = past._newest()
+        if length > 1:
+            seen = seen.repeat_interleave(length, dim=2)
+        bias = torch.cat([seen, own], dim=3)
+        return cls(past.room, end, bias, rows, past.length + length)
+
+    def write(self, layer: int, pairs: Tensor) -> None:
+        """Keep keys and values (B, K, T, 2 width) of the newest tokens."""
+        batch, rows, length, width = pairs.shape
+        new = pairs.reshape(batch, rows * length, 2, width // 2).permute(2, 0, 1, 3)
+        store, start = self.room.stores[layer], self.used - rows * length
+        if torch.is_grad_enabled():  # what others have seen must stay as it is
+            self.room.stores[layer] = torch.cat([store[:, :, :start], new], dim=2)
+        else:
+            store[:, :, start : self.used] = new
+
+    def attend(self, layer: int, query: Tensor, heads: int) -> Tensor:
+        """What the T newest tokens see: (B, K, T, width) for queries (B, K, T, width)."""
+        store = self.room.stores[layer][:, :, : self.used]
+        keys, values = store.view(*store.shape[:3], heads, -1).transpose(2, 3)
+        asked = query.reshape(len(query), -1, heads, query.shape[-1] // heads).transpose(1, 2)
+        bias = self.bias.to(asked.dtype)
+        said = functional.scaled_dot_product_attention(asked, keys, values, attn_mask=bias)
+        return said.transpose(1, 2).reshape(query.shape)
+
+    def reorder(self, inputs: Tensor, origin: Tensor) -> Self:
+        """Other hypotheses, and fewer inputs; see `hmer.decoding.step.reorder`."""
+        room, everyone = self.room, torch.arange(len(self.bias), device=inputs.device)
+        if not torch.equal(inputs, everyone):
+            stores = [s[:, :, : self.used].index_select(1, inputs) for s in room.stores]
+            room = _Room(stores, self.used)
+        flat = (inputs.unsqueeze(1) * self.rows + origin).flatten()
+        bias = self._newest().flatten(0, 2).index_select(0, flat)
+        bias = bias.view(len(origin), 1, -1, self.used)
+        return type(self)(room, self.used, bias, origin.shape[1], self.length)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As if each hypothesis had its own of each layer: (B, K, 2, t, width)."""
+        return len(self.bias), self.rows, 2, self.length, self.room.stores[0].shape[-1]
+
+    @property
+    def nbytes(self) -> int:
+        """Of the room and of what hides others' tokens."""
+        return sum(store.nbytes for store in self.room.stores) + self.bias.nbytes
+
+    def _newest(self) -> Tensor:
+        """What the last token of each hypothesis sees: (B, 1, K, used)."""
+        tokens = self.bias.shape[2] // self.rows
+        return self.bias[:, :, tokens - 1 :: tokens]
+
+    def _open(self, new: int, like: Tensor) -> bool:
+        """Whether `new` places may be taken behind what is there."""
+        store = self.room.stores[0]
+        return (
+            self.room.filled == self.used
+            and self.used + new <= store.shape[2]
+            and store.dtype == like.dtype
+            and not torch.is_grad_enabled()
+            and store.is_inference() == torch.is_inference_mode_enabled()
+        )
+
+    def _moved(self, new: int, like: Tensor) -> History:
+        """The same in a new room for more, without what no living hypothesis sees."""
+        newest = self._newest()
+        live = newest.amax(dim=(1, 2)) == 0
+        most = int(live.sum(dim=1).max())
+        # A stable sort brings what is seen to the front and keeps its order.
+        kept = (~live).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
+        places = kept[None, :, :, None].expand(2, -1, -1, like.shape[-1])
+        space = like.new_empty(2, len(kept), max(most, _STEPS * new), like.shape[-1])
+        stores = [
+            torch.cat([store.to(like.dtype).gather(2, places), space], dim=2)
+            for store in self.room.stores
+        ]
+        bias = newest.gather(3, kept[:, None, None].expand(-1, -1, self.rows, -1))
+        return History(_Room(stores, most), most, bias, self.rows, self.length)

@@ -1,0 +1,147 @@
+"""Mask & Match: the recogniser whose encoder and attention are trained without labels first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, cast
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hmer.models.base import UNKNOWN, Batch, Encoded, Entry, Recogniser
+from hmer.models.common.attention import AttentionConfig, AttentionNetwork
+from hmer.models.common.encoders import CompactConfig, EncoderConfig, build_encoder
+from hmer.models.common.ink_cells import Cells, ink_cells
+from hmer.models.mask_match.decoder import (
+    CrossMemory,
+    DecoderConfig,
+    TransformerDecoder,
+    alignment_loss,
+)
+
+
+class MaskMatchConfig(BaseModel):
+    """Parts and loss weights of the Mask & Match recogniser."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: EncoderConfig = CompactConfig()
+    attention: AttentionConfig = AttentionConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    symbol_weight: float = Field(
+        0.5, ge=0, le=10, description="weight of the symbol-per-cell loss; needs symbol boxes"
+    )
+    alignment_weight: float = Field(
+        0.5, ge=0, le=10, description="weight of the guided attention; needs symbols with places"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+
+
+class Memory(NamedTuple):
+    """What the decoder looks at, and where on the map it lies."""
+
+    cross: CrossMemory
+    cells: Cells
+
+
+class MaskMatch(Recogniser):
+    """Encoder, self-supervised attention network, bidirectional transformer decoder.
+
+    The attention network's map multiplies the decoder's own attention (a learned power of it:
+    `map ** strength`), so that cells which phase 2 found informative are looked at first and
+    blank paper is never looked at.
+    """
+
+    config: MaskMatchConfig
+    training_only = ("symbol_head",)
+
+    def __init__(self, config: MaskMatchConfig, vocabulary: int) -> None:
+        super().__init__()
+        self.config = config
+        self.classes = vocabulary
+        self.encoder = build_encoder(config.encoder)
+        self.stride = self.encoder.stride
+        self.attention = AttentionNetwork(self.encoder.channels, config.attention)
+        self.adapt = nn.Sequential(
+            nn.Linear(self.encoder.channels, config.decoder.width),
+            nn.LayerNorm(config.decoder.width),
+        )
+        self.strength = nn.Parameter(torch.tensor(0.5))
+        self.decoder = TransformerDecoder(config.decoder, vocabulary)
+        self.symbol_head = nn.Linear(self.encoder.channels, vocabulary)
+
+    def encode(self, images: Tensor) -> Encoded:
+        """See `Recogniser.encode`."""
+        return self._encoded(images)[0]
+
+    def _encoded(self, images: Tensor) -> tuple[Encoded, Tensor]:
+        """The encoded images, and the features of their ink cells in context (B, M, channels)."""
+        features = cast(Tensor, self.encoder(images))
+        cells = Cells.where(ink_cells(images, self.stride))
+        attended = self.attention(features, cells, cells.valid)
+        content = cast(Tensor, self.adapt(attended.features))
+        # -inf times a strength of 0 would be NaN: padding is shut out separately.
+        bias = self.strength * attended.log_map.masked_fill(~cells.valid, 0.0)
+        bias = bias.masked_fill(~cells.valid, -torch.inf)
+        code = cells.code(content.shape[-1]).to(content.dtype)
+        memory = self.decoder.remember(content, code, bias)
+        with torch.no_grad():
+            shown = cells.scatter(attended.log_map.exp())
+        return Encoded(Memory(memory, cells), shown, features), attended.features
+
+    def losses(self, batch: Batch) -> tuple[Mapping[str, Tensor], Tensor]:
+        """See `Recogniser.losses`.
+
+        `word` (both directions), `symbol` (class of ink cells), `alignment` (guided attention).
+        """
+        encoded, attended = self._encoded(batch.images)
+        memory, cells = cast(Memory, encoded.memory)
+        both = CrossMemory(
+            tuple(torch.cat([x, x]) for x in memory.keys),
+            tuple(torch.cat([x, x]) for x in memory.values),
+            torch.cat([memory.bias, memory.bias]),
+        )
+        places = batch.places if self.config.alignment_weight else None
+        if places is not None:
+            logits, looked = self.decoder.watched(batch.inputs, both)
+        else:
+            logits = self.decoder(batch.inputs, both)
+        losses = {
+            "word": functional.cross_entropy(
+                logits.float().flatten(0, 1),
+                batch.targets.flatten(),
+                ignore_index=0,
+                label_smoothing=self.config.label_smoothing,
+            )
+        }
+        if self.config.symbol_weight:
+            seen = self.symbol_head(attended).float()
+            written = batch.symbols.flatten(1).gather(1, cells.index)
+            written = written.masked_fill(~cells.valid, UNKNOWN)
+            total = functional.cross_entropy(
+                seen.flatten(0, 1), written.flatten(), ignore_index=UNKNOWN, reduction="sum"
+            )
+            known = (written != UNKNOWN).sum().clamp(min=1)
+            losses["symbol"] = self.config.symbol_weight * total / known
+        if places is not None:
+            written = places.flatten(1).gather(1, cells.index).masked_fill(~cells.valid, UNKNOWN)
+            losses["alignment"] = self.config.alignment_weight * alignment_loss(
+                looked, written, batch.targets
+            )
+        return losses, logits
+
+    def step(
+        self, tokens: Tensor, encoded: Encoded, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """See `Recogniser.step`."""
+        return self.decoder.step(tokens, cast(Memory, encoded.memory).cross, past)
+
+    def attention_maps(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+        """See `Recogniser.attention_maps`."""
+        memory = cast(Memory, encoded.memory)
+        return memory.cells.scatter(self.decoder.cross_attention(tokens, memory.cross))
+
+
+ENTRY = Entry(MaskMatchConfig, lambda config, words: MaskMatch(config, len(words)), "wap")

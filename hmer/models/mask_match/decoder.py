@@ -1,0 +1,319 @@
+"""Transformer decoder of Mask & Match: coverage of ink cells, guided attention.
+
+It runs over all tokens at once (training) or over the newest token of many hypotheses (decoding).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hmer.models.common.layers import DecoderSize, sinusoid
+
+_SCALE = 4.0
+"""A symbol of a few cells is read once: a cell's coverage by one head is well below 1."""
+
+
+class CoverageRefinement(nn.Module):
+    """From the attention that a cell has had so far to what its logits are lowered by.
+
+    After the attention refinement module of CoMER (Zhao and Gao, ECCV 2022, section 3.2). *Our
+    design* is what makes it cheap: the cells are a sequence here, not a map, so each cell is judged
+    by its own coverage alone, without a convolution, and without normalisation over the batch.
+
+    Args:
+        heads: of the attention.
+        channels: of the hidden layer.
+    """
+
+    def __init__(self, heads: int, channels: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(heads, channels)
+        self.project = nn.Linear(channels, heads, bias=False)
+
+    def forward(self, covered: Tensor) -> Tensor:
+        """Sums of the attention before each step, and the refinement: (B, heads, T, N) both."""
+        hidden = torch.relu(self.hidden(_SCALE * covered.permute(0, 2, 3, 1)))
+        refined: Tensor = self.project(hidden)
+        return refined.permute(0, 3, 1, 2)
+
+
+class DecoderConfig(DecoderSize):
+    """Size of the decoder, and what refines its attention."""
+
+    coverage: int = Field(
+        32, ge=0, le=256, description="hidden channels of the coverage refinement; 0: no coverage"
+    )
+
+
+class Look(NamedTuple):
+    """What a layer's cross-attention says, and where it looked."""
+
+    x: Tensor
+    """(B, T, width): what went in and what was seen."""
+    weights: Tensor
+    """(B, heads, T, N), the attention weights, in fp32."""
+    covered: Tensor
+    """(B, heads, T, N), sums of the attention before refinement up to each step."""
+
+
+class DecoderLayer(nn.Module):
+    """Pre-norm self-attention, cross-attention and feed-forward (Xiong et al., 2020)."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.norm_self, self.norm_cross, self.norm_forward = (nn.LayerNorm(width) for _ in range(3))
+        self.self_project = nn.Linear(width, 3 * width)
+        self.self_merge = nn.Linear(width, width)
+        self.cross_query = nn.Linear(width, width)
+        self.cross_project = nn.Linear(width, 2 * width)
+        self.cross_merge = nn.Linear(width, width)
+        self.forward_in = nn.Linear(width, config.feedforward)
+        self.forward_out = nn.Linear(config.feedforward, width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.coverage = (
+            CoverageRefinement(config.heads, config.coverage) if config.coverage else None
+        )
+
+    def split(self, x: Tensor) -> Tensor:
+        """(B, T, width) to (B, heads, T, width / heads)."""
+        batch, length, _ = x.shape
+        return x.view(batch, length, self.heads, -1).transpose(1, 2)
+
+    def split_past(self, x: Tensor) -> Tensor:
+        """(B, K, t, width) to (B, K, heads, t, width / heads)."""
+        return x.view(*x.shape[:3], self.heads, -1).transpose(2, 3)
+
+    def look(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+        """Add what cross-attention sees to x (B, T, width)."""
+        query = self.split(self.cross_query(self.norm_cross(x)))
+        seen = functional.scaled_dot_product_attention(
+            query, keys, values, attn_mask=bias.to(query.dtype)
+        )
+        return x + cast(Tensor, self.dropout(self.cross_merge(seen.transpose(1, 2).flatten(2))))
+
+    def look_openly(
+        self,
+        x: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        bias: Tensor,
+        before: Tensor | None = None,
+    ) -> Look:
+        """`look` with its attention weights, refined by coverage: not fused, so slower.
+
+        Args:
+            x: (B, T, width).
+            keys: of the memory, as `values` and `bias`.
+            before: (B, heads, T, N), coverage before each row of x; None if the rows are steps
+                that follow one another from the first on.
+        """
+        query = self.split(self.cross_query(self.norm_cross(x)))
+        logits = (query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5).float() + bias
+        weights = logits.softmax(dim=-1)
+        covered = weights.cumsum(dim=2) if before is None else before + weights
+        if self.coverage is not None:
+            lower = self.coverage(covered - weights if before is None else before)
+            weights = (logits - lower.float()).softmax(dim=-1)
+        seen = weights.to(values.dtype) @ values
+        merged = cast(Tensor, self.dropout(self.cross_merge(seen.transpose(1, 2).flatten(2))))
+        return Look(x + merged, weights, covered)
+
+    def think(self, x: Tensor) -> Tensor:
+        """Add the feed-forward network's answer to x (B, T, width)."""
+        hidden = functional.gelu(self.forward_in(self.norm_forward(x)))
+        return x + cast(Tensor, self.dropout(self.forward_out(hidden)))
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+        """Teacher-forced pass over (B, T, width), causal in T."""
+        x = self.listen(x)
+        if self.coverage is None:
+            return self.think(self.look(x, keys, values, bias))
+        return self.think(self.look_openly(x, keys, values, bias).x)
+
+    def listen(self, x: Tensor) -> Tensor:
+        """Add what self-attention, causal in T, says to x (B, T, width)."""
+        query, key, value = (self.split(y) for y in self.project(x))
+        said = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return x + cast(Tensor, self.dropout(self.self_merge(said.transpose(1, 2).flatten(2))))
+
+    def recall(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """`listen` for the newest token of each of K hypotheses.
+
+        Args:
+            x: (B, K, width).
+            past: (B, K, 2, t, width), keys and values of the t tokens before.
+
+        Returns:
+            x with what self-attention says, and the grown `past`.
+        """
+        query, key, value = self.project(x)
+        entry = torch.stack([key, value], dim=2).unsqueeze(3)
+        entry = torch.cat([past, entry], dim=3)
+        said = functional.scaled_dot_product_attention(
+            self.split_past(query.unsqueeze(2)),
+            self.split_past(entry[:, :, 0]),
+            self.split_past(entry[:, :, 1]),
+        )
+        return x + cast(Tensor, self.self_merge(said.flatten(2))), entry
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value of self-attention, each of x's shape."""
+        query, key, value = cast(Tensor, self.self_project(self.norm_self(x))).chunk(3, dim=-1)
+        return query, key, value
+
+
+class CrossMemory(NamedTuple):
+    """What the layers look at: keys and values of every layer, projected once per image."""
+
+    keys: tuple[Tensor, ...]
+    """Per layer (B, heads, N, width / heads)."""
+    values: tuple[Tensor, ...]
+    """Per layer (B, heads, N, width / heads)."""
+    bias: Tensor
+    """(B, 1, 1, N), added to the attention logits; -inf where a cell must not be seen."""
+
+
+class TransformerDecoder(nn.Module):
+    """Tokens and a grid of cells in, logits over the vocabulary out."""
+
+    def __init__(self, config: DecoderConfig, vocabulary: int) -> None:
+        super().__init__()
+        self.width = config.width
+        self.embed = nn.Embedding(vocabulary, config.width)
+        nn.init.normal_(self.embed.weight, std=config.width**-0.5)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, vocabulary)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def remember(self, content: Tensor, code: Tensor, bias: Tensor) -> CrossMemory:
+        """Project a grid of cells once for all layers and steps.
+
+        Args:
+            content: (B, N, width) features.
+            code: (B, N, width) position code, added to the keys only.
+            bias: (B, N) added to the attention logits.
+        """
+        keys, values = [], []
+        for layer in self._layers():
+            key_weight, value_weight = layer.cross_project.weight.chunk(2)
+            key_bias, value_bias = layer.cross_project.bias.chunk(2)
+            keys.append(layer.split(functional.linear(content + code, key_weight, key_bias)))
+            values.append(layer.split(functional.linear(content, value_weight, value_bias)))
+        return CrossMemory(tuple(keys), tuple(values), bias[:, None, None, :])
+
+    def forward(self, tokens: Tensor, memory: CrossMemory) -> Tensor:
+        """Teacher-forced logits (B, T, vocabulary) for input tokens (B, T)."""
+        x = self._read(tokens, 0)
+        for layer, keys, values in zip(self._layers(), memory.keys, memory.values, strict=True):
+            x = layer(x, keys, values, memory.bias)
+        return cast(Tensor, self.head(self.norm(x)))
+
+    def step(
+        self, tokens: Tensor, memory: CrossMemory, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """One token further for K hypotheses of each of B images.
+
+        Args:
+            tokens: (B, K), the newest token of each hypothesis.
+            memory: of the B images; shared by the K hypotheses, never copied.
+            past: per layer (B, K, 2, t, width), keys and values so far; then, with coverage, per
+                layer (B, K, heads, N), the coverage so far; () at the start.
+
+        Returns:
+            Logits (B, K, vocabulary) and the new `past`.
+        """
+        past = past or self._start(tokens, memory)
+        position = past[0].shape[3]
+        x = self._read(tokens.unsqueeze(-1), position).squeeze(2)
+        grown, covered = [], []
+        for index, layer in enumerate(self._layers()):
+            x, entry = layer.recall(x, past[index])
+            grown.append(entry)
+            here = memory.keys[index], memory.values[index], memory.bias
+            if layer.coverage is None:
+                x = layer.look(x, *here)
+            else:
+                look = layer.look_openly(x, *here, past[len(self.layers) + index].transpose(1, 2))
+                x = look.x
+                covered.append(look.covered.transpose(1, 2))
+            x = layer.think(x)
+        return cast(Tensor, self.head(self.norm(x))), (*grown, *covered)
+
+    def _start(self, tokens: Tensor, memory: CrossMemory) -> tuple[Tensor, ...]:
+        """`past` of hypotheses (B, K) that hold nothing yet."""
+        keys = memory.keys[0]
+        caches = [keys.new_zeros(*tokens.shape, 2, 0, self.width) for _ in self.layers]
+        cells = memory.bias.shape[-1]
+        covered = [
+            memory.bias.new_zeros(*tokens.shape, layer.heads, cells)
+            for layer in self._layers()
+            if layer.coverage is not None
+        ]
+        return (*caches, *covered)
+
+    def watched(self, tokens: Tensor, memory: CrossMemory) -> tuple[Tensor, Tensor]:
+        """`forward`, and where the last layer looked.
+
+        Returns:
+            Logits (B, T, vocabulary) for tokens (B, T), and the cross-attention (B, T, N) of the
+            last layer, mean over heads, in fp32.
+        """
+        x = self._read(tokens, 0)
+        *others, last = list(zip(self._layers(), memory.keys, memory.values, strict=True))
+        for layer, keys, values in others:
+            x = layer(x, keys, values, memory.bias)
+        layer, keys, values = last
+        look = layer.look_openly(layer.listen(x), keys, values, memory.bias)
+        return cast(Tensor, self.head(self.norm(layer.think(look.x)))), look.weights.mean(dim=1)
+
+    def cross_attention(self, tokens: Tensor, memory: CrossMemory) -> Tensor:
+        """Cross-attention of the last layer, mean over heads: (B, T, N) for tokens (B, T)."""
+        return self.watched(tokens, memory)[1]
+
+    def _layers(self) -> list[DecoderLayer]:
+        return cast(list[DecoderLayer], list(self.layers))
+
+    def _read(self, tokens: Tensor, position: int) -> Tensor:
+        """Embed tokens (..., T) that start at `position`."""
+        places = torch.arange(position, position + tokens.shape[-1], device=tokens.device)
+        code = sinusoid(places, self.width)
+        scaled = cast(Tensor, self.embed(tokens)) * self.width**0.5
+        return cast(Tensor, self.dropout(scaled + code))
+
+
+def alignment_loss(attention: Tensor, places: Tensor, targets: Tensor) -> Tensor:
+    """Guided attention: how little of it falls on the symbol of the token that is written.
+
+    *Our design*, after the attention guider of "Track, Attend and Parse" (Zhang, Du and Dai, 2018,
+    section IV-C), which asks a recurrent decoder for the same: where the data say which strokes
+    write which token, the alignment that a decoder otherwise has to find by itself is taught.
+
+    Args:
+        attention: (2B, T, M), shares of the attention over M cells, both reading directions.
+        places: int64 (B, M), place in the caption of the token written in each cell.
+        targets: int64 (2B, T): a caption and its stop token, padded with 0; rows from B on are
+            read from its end.
+
+    Returns:
+        Mean of -log of the share on the right cells, over all tokens that have any; 0 if none.
+    """
+    batch, length = len(places), targets.shape[1]
+    steps = torch.arange(length, device=targets.device)
+    # The stop token belongs to the known targets: the last token is one step before it.
+    last = (targets[:batch] != 0).sum(dim=1, keepdim=True) - 2
+    written = torch.cat([steps.expand(batch, length), last - steps])
+    token = (steps <= last).repeat(2, 1)
+    wanted = written.unsqueeze(-1) == torch.cat([places, places]).unsqueeze(1)
+    wanted &= token.unsqueeze(-1)
+    share = (attention * wanted).sum(dim=-1)
+    known = wanted.any(dim=-1)
+    # Only of the known ones: the others' share is 0, whose logarithm has no gradient.
+    return -share[known].clamp(min=1e-6).log().sum() / known.sum().clamp(min=1)

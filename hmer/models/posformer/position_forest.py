@@ -1,0 +1,171 @@
+"""Position forest of PosFormer: its labels as tensors, and the decoder that learns them.
+
+Guan et al., ECCV 2024: section 3.2 (position forest) and 3.3 (implicit attention correction).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hmer.errors import LatexError
+from hmer.latex.labels import LEVELS, POSITIONS, Position, positions
+from hmer.latex.vocabulary import Vocabulary
+from hmer.models.base import UNKNOWN
+from hmer.models.common.coverage_decoder import ArmConfig, RefinedDecoder, RefinedDecoderConfig
+from hmer.models.common.grid import both_rows, stack_rows
+from hmer.models.common.layers import sinusoid
+
+DEPTH = 5
+"""Numbers of an identifier that the position decoder is told; deeper ones are cut off."""
+
+_SOS, _EOS = (Position((code,), 0, code) for code in (Vocabulary.sos, Vocabulary.eos))
+"""Start and stop, whose branch codes 1 and 2 happen to be their token numbers."""
+
+_CACHED = 65_536
+
+
+class PositionTargets(NamedTuple):
+    """What the position decoder reads and what it should answer; R rows of T places."""
+
+    identifiers: Tensor
+    """float (R, T, DEPTH): branch codes of the input tokens, outermost first, then 0."""
+    levels: Tensor
+    """int64 (R, T): nested level of the target tokens, or `UNKNOWN`."""
+    relatives: Tensor
+    """int64 (R, T): relative position of the target tokens, or `UNKNOWN`."""
+
+
+def position_targets(targets: Tensor, words: Vocabulary) -> PositionTargets:
+    """The labels of a batch.
+
+    The stop has level 0 and its own code as relative position. (The published code gives it
+    padding's code, except in the longest caption of a batch, where it gives that of the start.)
+    A caption that cannot be parsed has no labels.
+
+    Args:
+        targets: int64 (2B, T) as in `hmer.models.base.Batch`: captions with the stop token,
+            padded; rows B to 2B - 1 are the same captions from right to left.
+        words: what the numbers mean.
+    """
+    rows, length = targets.shape
+    identifiers = torch.zeros(rows, length, DEPTH)
+    levels = torch.full((rows, length), UNKNOWN)
+    relatives = torch.full((rows, length), UNKNOWN)
+    forward = targets[: rows // 2].tolist()
+    for row, numbers in enumerate(forward):
+        found = _positions(tuple(words.decode(numbers)))
+        if found is None:
+            continue
+        _fill(identifiers, levels, relatives, row, [_SOS, *found, _EOS])
+        _fill(identifiers, levels, relatives, row + len(forward), [_EOS, *found[::-1], _SOS])
+    device = targets.device
+    return PositionTargets(identifiers.to(device), levels.to(device), relatives.to(device))
+
+
+def _fill(
+    identifiers: Tensor, levels: Tensor, relatives: Tensor, row: int, places: Sequence[Position]
+) -> None:
+    """Write one row; `places` has one entry more than the row has inputs, or targets."""
+    count = len(places) - 1
+    codes = [[*place.identifier, *[0] * DEPTH][:DEPTH] for place in places[:-1]]
+    identifiers[row, :count] = torch.tensor(codes, dtype=identifiers.dtype)
+    levels[row, :count] = torch.tensor([place.level for place in places[1:]])
+    relatives[row, :count] = torch.tensor([place.relative for place in places[1:]])
+
+
+@lru_cache(_CACHED)
+def _positions(tokens: tuple[str, ...]) -> list[Position] | None:
+    """Labels of a caption, or None; captions come back every epoch."""
+    try:
+        return positions(tokens)
+    except LatexError:
+        return None
+
+
+_UNSEEN = ("^", "_", "{")
+
+
+def seen_tokens(words: Vocabulary) -> Tensor:
+    """Which tokens cover what is attended to after them: bool (len(words),).
+
+    After `^`, `_` and `{` a decoder looks at no symbol of its own, so these steps must not count
+    as having seen one (implicit attention correction). `}` counts, in either direction.
+    """
+    table = torch.ones(len(words), dtype=torch.bool)
+    table[words.encode(token for token in _UNSEEN if token in words)] = False
+    return table
+
+
+class PositionEmbedding(nn.Module):
+    """Identifiers of the position forest as a sequence of vectors."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(DEPTH, width)
+        self.norm_content, self.norm = nn.LayerNorm(width), nn.LayerNorm(width)
+
+    def forward(self, identifiers: Tensor) -> Tensor:
+        """(R, T, width) of branch codes, float (R, T, DEPTH); codes are taken as numbers."""
+        content = cast(Tensor, self.norm_content(functional.gelu(self.project(identifiers))))
+        places = torch.arange(content.shape[1], device=content.device)
+        return cast(Tensor, self.norm(content + sinusoid(places, content.shape[-1])))
+
+
+class PositionHeads(nn.Module):
+    """Nested level and relative position of the next token."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.level = _perceptron(width, LEVELS)
+        self.relative = _perceptron(width, POSITIONS)
+
+    def losses(self, hidden: Tensor, targets: PositionTargets) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy of level and of relative position (scalars), hidden (R, T, width).
+
+        Without a single known label both are 0.
+        """
+        level = _mean_loss(self.level(hidden), targets.levels)
+        return level, _mean_loss(self.relative(hidden), targets.relatives)
+
+
+class PositionDecoder(nn.Module):
+    """A decoder of its own that reads places and foresees the next token's; for training only."""
+
+    def __init__(self, config: RefinedDecoderConfig, arm: ArmConfig) -> None:
+        super().__init__()
+        self.embed = PositionEmbedding(config.width)
+        self.decoder = RefinedDecoder(config, arm)
+        self.heads = PositionHeads(config.width)
+
+    def losses(
+        self, targets: PositionTargets, cells: Tensor, valid: Tensor, contributes: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy of level and of relative position (scalars).
+
+        Args:
+            targets: of 2B rows, both directions, of T places.
+            cells: (B, h w, width), what the word decoder looks at, too.
+            valid: bool (B, h, w), False for padding.
+            contributes: bool (B, 2, T), the tokens whose attention counts as coverage.
+        """
+        x = both_rows(cast(Tensor, self.embed(targets.identifiers)))
+        memory = self.decoder.remember(cells, valid)
+        hidden, _ = self.decoder(x, memory, contributes=contributes)
+        return self.heads.losses(stack_rows(hidden), targets)
+
+
+def _perceptron(width: int, classes: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, classes))
+
+
+def _mean_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    total = functional.cross_entropy(
+        logits.float().flatten(0, -2), labels.flatten(), ignore_index=UNKNOWN, reduction="sum"
+    )
+    return total / (labels != UNKNOWN).sum().clamp(min=1)

@@ -1,0 +1,108 @@
+"""Printed lines go, written ones stay."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from hmer.ink.picture import BlankError, load_picture
+from hmer.ink.render import render
+from hmer.ink.strokes import Ink, Points
+
+UNIT = 40
+
+
+def stroke(*places: tuple[float, float]) -> Points:
+    return np.array(places, np.float32)
+
+
+def ring(x: float, y: float) -> Points:
+    angle = np.linspace(0, 2 * np.pi, 40)
+    return np.stack([x + 0.5 * np.cos(angle), y + 0.5 * np.sin(angle)], 1).astype(np.float32)
+
+
+FRACTION = (*(ring(1.4 * n, 0) for n in range(4)), stroke((-0.7, 1), (4.9, 1.05)),
+            *(ring(1.4 * n + 0.7, 2) for n in range(3)))  # fmt: skip
+WRITTEN = render(Ink(FRACTION), UNIT, pen=0.12, margin=2.0).image
+
+
+def paper(
+    spacing: int, level: int, *, squared: bool, width: int = 2, angle: float = 0, dark: bool = False
+) -> Image.Image:
+    """The fraction on paper with lines of this grey level, all turned by `angle` degrees."""
+    lines: NDArray[np.bool_] = np.zeros(WRITTEN.shape, bool)
+    lines[np.arange(len(lines)) % spacing < width] = True
+    if squared:
+        lines[:, np.arange(lines.shape[1]) % spacing < width] = True
+    share = WRITTEN / 255
+    grey = np.minimum(np.where(lines, level, 240), 240 - 200 * share)
+    grey += np.random.default_rng(0).normal(0, 2, grey.shape)
+    page = Image.fromarray(np.uint8(np.clip(255 - grey if dark else grey, 0, 255)))
+    turned = page.rotate(angle, Image.Resampling.BICUBIC, fillcolor=15 if dark else 240)
+    edge = round(abs(np.sin(np.deg2rad(angle))) * max(page.size) / 2) + 1
+    return turned.crop((edge, edge, page.width - edge, page.height - edge))
+
+
+def overlap(found: np.ndarray, angle: float) -> float:
+    """Share of ink pixels in common with the fraction written on blank paper (best of shifts)."""
+    whole = Image.fromarray(WRITTEN).rotate(angle, Image.Resampling.BICUBIC)
+    true = np.asarray(whole.crop(whole.point(lambda level: 255 * (level > 127)).getbbox()))
+    size = np.maximum(found.shape, true.shape) + 8
+    one, other = (np.pad(i > 127, [(4, s - n) for s, n in zip(size, i.shape, strict=True)])
+                  for i in (found, true))  # fmt: skip
+    return max(
+        float((np.roll(one, (r, c), (0, 1)) & other).sum() / (one | other).sum())
+        for r in range(-4, 5)
+        for c in range(-4, 5)
+    )
+
+
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("level", [205, 150, 40])
+@pytest.mark.parametrize("angle", [0, 1.5, -3])
+def test_lines_of_the_paper_go(squared: bool, level: int, angle: float) -> None:
+    found = load_picture(paper(37, level, squared=squared, angle=angle))
+    assert overlap(found, angle) > 0.75
+
+
+@pytest.mark.parametrize(("spacing", "width", "dark"), [(23, 1, False), (60, 3, True)])
+def test_whatever_their_distance_width_and_colour(spacing: int, width: int, dark: bool) -> None:
+    found = load_picture(paper(spacing, 120, squared=True, width=width, dark=dark))
+    assert overlap(found, 0) > 0.65
+
+
+def test_a_pale_margin_goes_and_its_like_as_dark_as_ink_stays() -> None:
+    for level, gone in ((170, True), (40, False)):
+        page = np.array(paper(10**6, 240, squared=False))
+        page[:, 30:36] = level
+        assert (overlap(load_picture(Image.fromarray(page)), 0) > 0.75) == gone
+
+
+@pytest.mark.parametrize(
+    "strokes",
+    [
+        FRACTION,
+        [stroke((0, 0), (4, 0)), stroke((0, 1), (4, 1)), stroke((0, 2), (4, 2))],  # equivalent
+        [stroke((0, 0), (0, 3)), ring(1, 1.5), stroke((2, 0), (2, 3))],  # absolute
+        [stroke((0, 0), (6, 0)), stroke((2.7, -2), (2.7, -1)), stroke((3, 1), (3, 2))],  # fraction
+        [stroke((0, 2), (0.5, 3), (1, 0), (7, 0)), ring(2, 2), ring(4, 2)],  # root
+        [stroke((0, 0), (4, 0))],  # minus
+    ],
+)
+@pytest.mark.parametrize("margin", [0.2, 1.0])
+def test_written_lines_stay_however_closely_the_picture_is_cut(
+    strokes: list[Points], margin: float
+) -> None:
+    image = render(Ink(tuple(strokes)), UNIT, pen=0.12, margin=margin).image
+    found = load_picture(Image.fromarray(255 - image))
+    assert found.sum() == pytest.approx(float(image.sum()), rel=0.1)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_ruled_paper_without_writing_is_blank(squared: bool) -> None:
+    page = np.full((400, 600), 245, np.uint8)
+    page[np.arange(400) % 40 < 2] = 150
+    if squared:
+        page[:, np.arange(600) % 40 < 2] = 150
+    with pytest.raises(BlankError):
+        load_picture(Image.fromarray(page))

@@ -1,0 +1,239 @@
+"""The transformer decoder against a slow one: at once, step by step, and where it looks."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+from torch.nn import functional
+
+from hmer.models.mask_match.decoder import (
+    CrossMemory,
+    DecoderConfig,
+    DecoderLayer,
+    TransformerDecoder,
+)
+
+WIDTH, HEADS, CLASSES = 16, 2, 7
+CHANNELS = 5
+CONFIG = DecoderConfig(
+    layers=2, width=WIDTH, heads=HEADS, feedforward=24, dropout=0.1, coverage=CHANNELS
+)
+PLAIN = CONFIG.model_copy(update={"coverage": 0})
+
+
+def decoder(seed: int = 0, config: DecoderConfig = CONFIG) -> TransformerDecoder:
+    torch.manual_seed(seed)
+    made = TransformerDecoder(config, CLASSES)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(std=0.3)
+            elif "coverage" in name:  # so that it moves the attention by much
+                parameter.normal_(std=1.0)
+    return made.eval()
+
+
+def grid(seed: int = 0, cells: int = 6) -> tuple[Tensor, Tensor, Tensor]:
+    """Content, code and bias of two images; the second has fewer cells."""
+    generator = torch.Generator().manual_seed(seed)
+    content = torch.randn(2, cells, WIDTH, generator=generator)
+    code = torch.randn(2, cells, WIDTH, generator=generator)
+    bias = torch.randn(2, cells, generator=generator)
+    bias[1, cells // 2 :] = -math.inf
+    return content, code, bias
+
+
+def some_tokens(batch: int, length: int, seed: int = 0) -> Tensor:
+    return torch.randint(CLASSES, (batch, length), generator=torch.Generator().manual_seed(seed))
+
+
+def mix(
+    query: Tensor, keys: Tensor, values: Tensor, bias: Tensor, lower: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """One query (width,) over n keys and values, all heads.
+
+    `lower` (heads, n) is taken from the logits. The answer and the weights (heads, n).
+    """
+    size, answers, looks = WIDTH // HEADS, [], []
+    for head in range(HEADS):
+        part = slice(head * size, (head + 1) * size)
+        raw = []
+        for cell, (key, b) in enumerate(zip(keys, bias, strict=True)):
+            logit = float(query[part] @ key[part]) / math.sqrt(size) + float(b)
+            raw.append(math.exp(logit - (0.0 if lower is None else float(lower[head, cell]))))
+        weights = torch.tensor(raw) / sum(raw)
+        answers.append((weights[:, None] * values[:, part]).sum(0))
+        looks.append(weights)
+    return torch.cat(answers), torch.stack(looks)
+
+
+def lowered(layer: DecoderLayer, covered: Tensor) -> Tensor | None:
+    """What the logits (heads, n) are lowered by, cell by cell, after a coverage (heads, n)."""
+    if (found := layer.coverage) is None:
+        return None
+    cells = []
+    for cell in range(covered.shape[1]):
+        hidden = found.hidden.weight @ (4.0 * covered[:, cell]) + found.hidden.bias
+        cells.append(found.project.weight @ hidden.clamp(min=0.0))
+    return torch.stack(cells, dim=1)
+
+
+def slow(
+    made: TransformerDecoder, tokens: list[int], content: Tensor, code: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Logits (T, classes) and the last layer's cross-attention (T, N) of one sequence."""
+    rows = []
+    for position, token in enumerate(tokens):
+        x = made.embed.weight[token] * math.sqrt(WIDTH)
+        for pair in range(WIDTH // 2):
+            angle = position * 10_000 ** (-2 * pair / WIDTH)
+            x = x + torch.eye(WIDTH)[2 * pair] * math.sin(angle)
+            x = x + torch.eye(WIDTH)[2 * pair + 1] * math.cos(angle)
+        rows.append(x)
+    looks: list[Tensor] = []
+    for layer in cast(list[DecoderLayer], list(made.layers)):
+        query, key, value = (
+            torch.stack([layer.self_project(layer.norm_self(x))[i * WIDTH : (i + 1) * WIDTH]
+                         for x in rows])
+            for i in range(3)
+        )  # fmt: skip
+        far = layer.cross_project(content + code)[:, :WIDTH]
+        seen = layer.cross_project(content)[:, WIDTH:]
+        looks, following = [], []
+        covered = torch.zeros(HEADS, len(content))
+        for t, x in enumerate(rows):
+            said, _ = mix(query[t], key[: t + 1], value[: t + 1], torch.zeros(t + 1))
+            x = x + layer.self_merge(said)
+            question = layer.cross_query(layer.norm_cross(x))
+            _, first = mix(question, far, seen, bias)
+            answer, look = mix(question, far, seen, bias, lowered(layer, covered))
+            covered = covered + first
+            looks.append(look.mean(dim=0))
+            x = x + layer.cross_merge(answer)
+            hidden = layer.forward_in(layer.norm_forward(x))
+            hidden = hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2)))
+            following.append(x + layer.forward_out(hidden))
+        rows = following
+    return torch.stack([made.head(made.norm(x)) for x in rows]), torch.stack(looks)
+
+
+@pytest.mark.parametrize("config", [CONFIG, PLAIN], ids=["coverage", "plain"])
+@torch.no_grad()
+def test_slow_decoder_agrees(config: DecoderConfig) -> None:
+    made, (content, code, bias), tokens = decoder(config=config), grid(), some_tokens(2, 5)
+    memory = made.remember(content, code, bias)
+    logits, looks = made(tokens, memory), made.cross_attention(tokens, memory)
+    assert looks.shape == (2, 5, 6)
+    assert looks.sum(dim=2).flatten().tolist() == pytest.approx([1.0] * 10)
+    assert not looks[1, :, 3:].any()
+    for b in range(2):
+        expected, seen = slow(made, tokens[b].tolist(), content[b], code[b], bias[b])
+        torch.testing.assert_close(logits[b], expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(looks[b], seen, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", [CONFIG, PLAIN], ids=["coverage", "plain"])
+@torch.no_grad()
+def test_step_by_step_is_all_at_once(config: DecoderConfig) -> None:
+    made = decoder(config=config)
+    memory = made.remember(*grid())
+    tokens = some_tokens(2 * 3, 6).view(2, 3, 6)
+    past: tuple[Tensor, ...] = ()
+    stepped = []
+    for position in range(6):
+        logits, past = made.step(tokens[..., position], memory, past)
+        assert logits.shape == (2, 3, CLASSES)
+        written, covered = [(2, 3, 2, position + 1, WIDTH)] * 2, [(2, 3, HEADS, 6)] * 2
+        assert [cache.shape for cache in past] == written + (covered if config.coverage else [])
+        stepped.append(logits)
+    for hypothesis in range(3):
+        forced = made(tokens[:, hypothesis], memory)
+        found = torch.stack([logits[:, hypothesis] for logits in stepped], dim=1)
+        torch.testing.assert_close(found, forced, rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_coverage_is_what_has_been_read() -> None:
+    """Before the first token nothing has; afterwards the same token finds another page."""
+    plain, made = decoder(config=PLAIN), decoder()
+    assert plain.load_state_dict(made.state_dict(), strict=False).missing_keys == []
+    for layer in cast(list[DecoderLayer], list(made.layers)):
+        assert layer.coverage is not None
+        layer.coverage.hidden.bias.zero_()
+    tokens, memory = torch.full((2, 3), 4), made.remember(*grid())
+    with_coverage, without = made(tokens, memory), plain(tokens, memory)
+    torch.testing.assert_close(with_coverage[:, 0], without[:, 0], rtol=0, atol=1e-5)
+    assert not torch.allclose(with_coverage[:, 1:], without[:, 1:], rtol=0, atol=1e-2)
+
+
+@torch.no_grad()
+def test_the_future_is_not_seen() -> None:
+    made, memory = decoder(), decoder().remember(*grid())
+    tokens = some_tokens(2, 6)
+    changed = tokens.clone()
+    changed[:, 3] = (tokens[:, 3] + 1) % CLASSES
+    for one, other in (
+        (made(tokens, memory), made(changed, memory)),
+        (made.cross_attention(tokens, memory), made.cross_attention(changed, memory)),
+    ):
+        torch.testing.assert_close(one[:, :3], other[:, :3])
+        for position in range(3, 6):
+            assert not torch.allclose(one[:, position], other[:, position])
+
+
+@torch.no_grad()
+def test_an_image_sees_its_own_cells_only() -> None:
+    made, tokens = decoder(), some_tokens(2, 4)
+    content, code, bias = grid()
+    before = made(tokens, made.remember(content, code, bias))
+    content[0] += 1.0
+    code[0] *= 2.0
+    content[1, 3:] = 9.0  # shut out by the bias
+    memory = made.remember(content, code, bias)
+    after = made(tokens, memory)
+    torch.testing.assert_close(after[1], before[1])
+    assert not torch.allclose(after[0], before[0])
+    stepped, _ = made.step(tokens[:, :1], memory, ())
+    torch.testing.assert_close(stepped[1, 0], before[1, 0])
+
+
+@torch.no_grad()
+def test_the_code_moves_attention_but_is_not_content() -> None:
+    made, tokens = decoder(), some_tokens(1, 3)
+    content, code, bias = (x[:1, :1] for x in grid())
+    one, other = (made.remember(content, c, bias) for c in (code, code + 5))
+    # With a single cell there is no choice of where to look: the code must not show.
+    torch.testing.assert_close(made(tokens, one), made(tokens, other))
+
+
+def test_dropout_in_training_only() -> None:
+    made, memory = decoder(), decoder().remember(*grid())
+    tokens = some_tokens(2, 4)
+    assert torch.equal(made(tokens, memory), made(tokens, memory))
+    made.train()
+    assert not torch.equal(made(tokens, memory), made(tokens, memory))
+
+
+def test_gradients_reach_every_weight() -> None:
+    made = decoder()
+    content, code, bias = grid()
+    content.requires_grad_()
+    memory: CrossMemory = made.remember(content, code, bias)
+    logits = made(some_tokens(2, 4), memory).flatten(0, 1)
+    loss = functional.cross_entropy(logits, torch.ones(8).long())
+    loss.backward()  # type: ignore[no-untyped-call]
+    for name, parameter in made.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+        assert torch.isfinite(parameter.grad).all(), name
+    assert content.grad is not None and not content.grad[1, 3:].any()
+
+
+@pytest.mark.parametrize("wrong", [{"width": 18, "heads": 2}, {"width": 20, "heads": 3}])
+def test_config_refuses(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValidationError):
+        DecoderConfig.model_validate(wrong)

@@ -1,0 +1,143 @@
+r"""Position-forest labels as tensors; the cases are worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from hmer.latex.vocabulary import Vocabulary, vocabulary
+from hmer.models.base import UNKNOWN
+from hmer.models.posformer.position_forest import (
+    PositionEmbedding,
+    PositionHeads,
+    PositionTargets,
+    position_targets,
+    seen_tokens,
+)
+
+WORDS = vocabulary("comer")
+IGN = UNKNOWN
+
+
+def rows(*captions: str, length: int) -> torch.Tensor:
+    """Targets of both directions."""
+    forward, backward = [], []
+    for caption in captions:
+        numbers = WORDS.encode(caption.split())
+        rest = [0] * (length - len(numbers) - 1)
+        forward.append([*numbers, WORDS.eos, *rest])
+        backward.append([*numbers[::-1], WORDS.sos, *rest])
+    return torch.tensor([*forward, *backward])
+
+
+def test_a_script_by_hand() -> None:
+    found = position_targets(rows("a ^ { 2 }", length=8), WORDS)
+    main, upper, none = [3, 0, 0, 0, 0], [4, 3, 0, 0, 0], [0] * 5
+    sos, eos = [1, 0, 0, 0, 0], [2, 0, 0, 0, 0]
+    assert found.identifiers.tolist() == [
+        [sos, main, main, main, upper, main, none, none],
+        [eos, main, upper, main, main, main, none, none],
+    ]
+    assert found.levels.tolist() == [
+        [0, 0, 0, 1, 0, 0, IGN, IGN],
+        [0, 1, 0, 0, 0, 0, IGN, IGN],
+    ]
+    assert found.relatives.tolist() == [
+        [3, 3, 3, 4, 3, 2, IGN, IGN],
+        [3, 4, 3, 3, 3, 1, IGN, IGN],
+    ]
+
+
+def test_the_paper_s_fraction() -> None:
+    found = position_targets(rows(r"\frac { a _ { 1 } } { b }", length=12), WORDS)
+    # \frac { a _ { 1 } } { b } <eos>
+    assert found.levels[0].tolist() == [0, 0, 1, 1, 1, 2, 1, 0, 0, 1, 0, 0]
+    assert found.relatives[0].tolist() == [3, 3, 4, 4, 4, 5, 4, 3, 3, 5, 3, 2]
+    assert found.identifiers[0, 6].tolist() == [4, 5, 3, 0, 0]  # of `1`
+    assert found.identifiers[0, 10].tolist() == [5, 3, 0, 0, 0]  # of `b`
+
+
+def test_deep_captions_are_cut_off() -> None:
+    deep = "a" + " ^ { b" * 6 + " }" * 6
+    found = position_targets(rows(deep, length=28), WORDS)
+    assert int(found.levels[0].max()) == 4
+    assert found.identifiers[0, 25 - 6].tolist() == [4, 4, 4, 4, 4]
+
+
+def test_a_broken_caption_has_no_labels_and_harms_no_other() -> None:
+    both = position_targets(rows("a ^ { 2", "b", length=6), WORDS)
+    alone = position_targets(rows("b", length=6), WORDS)
+    for row in (0, 2):
+        assert not both.identifiers[row].any()
+        assert set(both.levels[row].tolist()) == {IGN} == set(both.relatives[row].tolist())
+    for found, single in zip(both, alone, strict=True):
+        assert torch.equal(found[1::2], single)
+
+
+def test_openings_are_not_seen() -> None:
+    words = vocabulary("comer")
+    table = seen_tokens(words)
+    assert table.shape == (113,)
+    assert {words.tokens[i - 3] for i, seen in enumerate(table) if not seen} == {"^", "_", "{"}
+    assert seen_tokens(Vocabulary("flat", ["a", "_"])).tolist() == [True] * 4 + [False]
+
+
+def normed(x: list[float]) -> list[float]:
+    mean = sum(x) / len(x)
+    deviation = math.sqrt(sum((v - mean) ** 2 for v in x) / len(x) + 1e-5)
+    return [(v - mean) / deviation for v in x]
+
+
+@torch.no_grad()
+def test_embedding_number_by_number() -> None:
+    torch.manual_seed(0)
+    embedding = PositionEmbedding(6)
+    identifiers = torch.tensor([[[1, 0, 0, 0, 0], [4, 5, 3, 0, 0], [3, 0, 0, 0, 0]]]).float()
+    found = embedding(identifiers)
+    weight, bias = embedding.project.weight.tolist(), embedding.project.bias.tolist()
+    for place in range(3):
+        codes = identifiers[0, place].tolist()
+        linear = [
+            sum(w * c for w, c in zip(row, codes, strict=True)) + b
+            for row, b in zip(weight, bias, strict=True)
+        ]
+        content = normed([v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in linear])
+        wave = [
+            (math.sin if channel % 2 == 0 else math.cos)(place / 10_000 ** (channel // 2 * 2 / 6))
+            for channel in range(6)
+        ]
+        expected = normed([c + w for c, w in zip(content, wave, strict=True)])
+        assert found[0, place].tolist() == pytest.approx(expected, abs=1e-4)
+
+
+@torch.no_grad()
+def test_losses_number_by_number() -> None:
+    torch.manual_seed(0)
+    heads = PositionHeads(8)
+    hidden = torch.randn(2, 3, 8)
+    levels = torch.tensor([[0, 4, UNKNOWN], [2, UNKNOWN, UNKNOWN]])
+    relatives = torch.tensor([[3, 5, UNKNOWN], [2, UNKNOWN, UNKNOWN]])
+    targets = PositionTargets(torch.zeros(2, 3, 5), levels, relatives)
+    for loss, head, labels in zip(
+        heads.losses(hidden, targets), (heads.level, heads.relative), (levels, relatives),
+        strict=True,
+    ):  # fmt: skip
+        surprises = [
+            -float(head(hidden[row, place]).log_softmax(0)[labels[row, place]])
+            for row, place in ((0, 0), (0, 1), (1, 0))
+        ]
+        assert float(loss) == pytest.approx(sum(surprises) / 3, rel=1e-5)
+
+
+def test_no_label_no_loss() -> None:
+    heads = PositionHeads(8)
+    nothing = torch.full((1, 2), UNKNOWN)
+    losses = heads.losses(
+        torch.randn(1, 2, 8, requires_grad=True),
+        PositionTargets(torch.zeros(1, 2, 5), nothing, nothing),
+    )
+    assert [float(loss.detach()) for loss in losses] == [0.0, 0.0]
+    sum(losses).backward()  # type: ignore[union-attr]
+    assert all(p.grad is not None and not p.grad.any() for p in heads.parameters())
