@@ -158,7 +158,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 Grace = Sequence[tuple[signal.Signals, float]]
-GRACE: Grace = ((signal.SIGINT, 20.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
+STEPS: Grace = ((signal.SIGINT, 20.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
 """What to try, and how many seconds to wait for it.
 
 First SIGINT: DVC itself sits it out while the stage ends properly, and then gives up its locks.
@@ -203,7 +203,7 @@ def run_group(command: Sequence[str], cwd: Path, heard: Callable[[str], None] | 
             child.stdout.close()
 
 
-def end_group(child: subprocess.Popen[bytes], grace: Grace = GRACE) -> None:
+def end_group(child: subprocess.Popen[bytes], grace: Grace = STEPS) -> None:
     """End a process group, gently first, and wait until its leader is gone.
 
     A second signal does not disturb that: a terminal and who started us may send one each.
@@ -286,11 +286,13 @@ def guard() -> None:
     if MARK in os.environ:  # whoever started us has a guard, which is ours too
         return
     mark = uuid.uuid4().hex
+    code, known = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")
     # Not under the mark itself, and out of reach of a Ctrl-C in our terminal. The reference is
     # kept, for the pipe closes with it.
     _guards.append(
         subprocess.Popen(
-            [sys.executable, __file__, mark],
+            [sys.executable, "-m", "pipeline.process", mark],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([code, *filter(None, [known])])},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
