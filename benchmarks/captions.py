@@ -20,8 +20,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.markup import escape
 
-from hmer.data.caption_difference import caption_difference
 from hmer.errors import HmerError
+from hmer.ingest.row_checks import caption_difference
 
 SPLITS = {"train": "TrainINKML", "test2014": "TestEM2014GT"}
 """Split, which names captions and package, and the folder of its InkML."""

@@ -21,11 +21,11 @@ from functools import cache, partial
 from pathlib import Path
 
 from hmer.cli import main as hmer
-from hmer.data.archive import read_members
-from hmer.data.convert import Converter
 from hmer.data.schema import Sample
-from hmer.data.sources.crohme import ReadInkml
 from hmer.errors import HmerError
+from hmer.ingest.archive import read_members
+from hmer.ingest.convert import Converter
+from hmer.ingest.sources.crohme import ReadInkml
 from hmer.ink.inkml import looks_like_ink
 from hmer.recognizer import SHIPPED, Recognizer
 from pipeline.params import read_yaml

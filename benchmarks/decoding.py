@@ -31,11 +31,12 @@ from benchmarks.output import publish
 from benchmarks.timing import Comparison, in_turn
 from hmer.decoding.beam import Direction, search_directions
 from hmer.decoding.bidirectional import DecodingConfig, search
-from hmer.decoding.linear import use_fast_linear
-from hmer.decoding.step import MemoryStep
+from hmer.decoding.step import Floats, Numbers, Step
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.base import Recogniser
+from hmer.models.linear import use_fast_linear
 from hmer.models.registry import RECOGNISERS
+from hmer.models.step import MemoryStep
 
 IMAGES, BEAM, LENGTH = 4, 10, 20
 NO_STOP = -30.0
@@ -60,22 +61,24 @@ def pictures(name: str, stride: int, count: int = IMAGES, together: int = IMAGES
 class Biased(NamedTuple):
     """A step that would rather not stop: untrained models end anywhere."""
 
-    step: object
+    step: Step
     tokens: tuple[int, ...]
     bias: float
 
-    def __call__(
-        self, tokens: Tensor, past: tuple[Tensor, ...]
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def __call__(self, tokens: Numbers, past: Any) -> tuple[Floats, Any]:
         """See `Step`."""
-        logits, past = self.step(tokens, past)  # type: ignore[operator]
-        logits = logits.clone()
+        logits, past = self.step(tokens, past)
+        logits = logits.copy()
         logits[..., list(self.tokens)] += self.bias
         return logits, past
 
-    def keep(self, rows: Tensor) -> Biased:
-        """See `ShrinkableStep`."""
-        return self._replace(step=self.step.keep(rows))  # type: ignore[attr-defined]
+    def reorder(self, past: Any, inputs: Numbers, origin: Numbers) -> Any:
+        """See `Step`."""
+        return self.step.reorder(past, inputs, origin)
+
+    def keep(self, rows: Numbers) -> Biased:
+        """See `Step`."""
+        return self._replace(step=self.step.keep(rows))
 
 
 @torch.inference_mode()
@@ -155,14 +158,20 @@ def read_all(read: Reader, canvases: list[Tensor], config: DecodingConfig) -> No
 class Watched:
     """A step that notes its seconds and the bytes of its caches."""
 
-    def __init__(self, step: MemoryStep) -> None:
+    def __init__(self, step: Step) -> None:
         self.step = step
         self.seconds: list[float] = []
         self.bytes: list[int] = []
 
-    def __call__(
-        self, tokens: Tensor, past: tuple[Tensor, ...]
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def reorder(self, past: Any, inputs: Numbers, origin: Numbers) -> Any:
+        """See `Step`."""
+        return self.step.reorder(past, inputs, origin)
+
+    def keep(self, rows: Numbers) -> Step:
+        """See `Step`; what is kept is not watched."""
+        return self.step.keep(rows)
+
+    def __call__(self, tokens: Numbers, past: Any) -> tuple[Floats, Any]:
         """See `Step`."""
         began = time.perf_counter()
         logits, past = self.step(tokens, past)

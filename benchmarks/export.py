@@ -25,7 +25,7 @@ from rich.table import Table
 from hmer.data.dataset import load_expressions
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
-from hmer.export.folder import convert, write
+from hmer.export.folder import convert, header, write
 from hmer.export.graphs import exportable
 from hmer.recognizer import Recognizer
 
@@ -58,11 +58,12 @@ def measure(model: Path, dataset: Path, limit: int, beam: int) -> list[Measured]
             "onnxruntime": Path(temporary) / "plain",
             "onnxruntime, int8": Path(temporary) / "int8",
         }
-        own = Recognizer.load(model)
+        own = Recognizer.load(model, backend="torch")
         chosen = exportable(own.model)
         graphs = convert(chosen)
         for name, folder in list(folders.items())[1:]:
-            write(graphs, chosen, own.vocabulary, own.render, folder, int8="int8" in name)
+            about = header(own.vocabulary, own.render, int8="int8" in name)
+            write(graphs, chosen, about, folder, int8="int8" in name)
         ways = {name: Recognizer.load(folder) for name, folder in folders.items()}
         sizes = {name: megabytes(folder) for name, folder in folders.items()}
         return read(ways, sizes, dataset, limit, beam)

@@ -22,9 +22,9 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from hmer.data.ingest import IngestConfig, ingest
-from hmer.data.sources.base import SourceItem
-from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ingest.ingest import IngestConfig, ingest
+from hmer.ingest.sources.base import SourceItem
+from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.scale import normalise
 

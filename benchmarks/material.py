@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.comer_reference import ComerReference
-from hmer.data.canvas import stack
-from hmer.data.captions import both_directions
-from hmer.data.sources.base import SourceItem
-from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.data.collate import both_directions, stack
+from hmer.ingest.sources.base import SourceItem
+from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.render import render
 from hmer.ink.scale import normalise
 from hmer.latex.vocabulary import Vocabulary, vocabulary

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hmer.data.buckets import PlannedBatch
+from hmer.data.batches import PlannedBatch
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import draw
 from hmer.data.supervised import SupervisedMaker

@@ -162,7 +162,7 @@ def frame(ink: Ink, rng: np.random.Generator, width: float) -> Image.Image:
     return paint(np.asarray(picture) / 255, rng)
 
 
-def damages() -> dict[str, tuple[Damage, Damage, Damage]]:
+def damages() -> dict[str, tuple[Damage, ...]]:
     """Twelve kinds of picture (some in two rows), each at three strengths."""
 
     def three(make: Callable[..., Image.Image], *strengths: object) -> tuple[Damage, ...]:
@@ -170,14 +170,12 @@ def damages() -> dict[str, tuple[Damage, Damage, Damage]]:
             lambda ink, rng, strength=strength: make(ink, rng, strength) for strength in strengths
         )
 
-    photo = {"paper": (205, 203, 198), "noise": 3}
-    signed = lambda rng, angle: angle * float(rng.choice([-1, 1]))  # noqa: E731
     looks = (
         {"ink": (212,) * 3, "paper": (30,) * 3},  # a screen in dark mode
         {"ink": (215, 220, 210), "paper": (40, 70, 55), "noise": 8, "jpeg": 80},  # a board
         {"ink": (200, 0, 0), "paper": (0, 102, 0)},  # of equal lightness
     )
-    return {  # type: ignore[return-value]
+    return {
         "A4 scan, noise 2 / 4 / 8": three(
             lambda i, g, noise: paint(on_a4(draw(i, 200, 5)), g, noise=noise, jpeg=85), 2, 4, 8
         ),
@@ -188,7 +186,12 @@ def damages() -> dict[str, tuple[Damage, Damage, Damage]]:
             (220, 12, 40),
         ),
         "shadow, light falls by 30 / 50 / 70 %": three(
-            lambda i, g, s: paint(draw(i, 400, 6), g, shadow=s, jpeg=85, **photo), 0.3, 0.5, 0.7
+            lambda i, g, s: paint(
+                draw(i, 400, 6), g, shadow=s, jpeg=85, paper=(205, 203, 198), noise=3
+            ),
+            0.3,
+            0.5,
+            0.7,
         ),
         "blur, 1.5 / 3 / 6 px at 400": three(
             lambda i, g, s: paint(blur(draw(i, 400, 6), s), g, noise=2), 1.5, 3, 6
@@ -203,7 +206,7 @@ def damages() -> dict[str, tuple[Damage, Damage, Damage]]:
             lambda i, g, s: paint(draw(i, s, max(1.0, s / 50)), g), 100, 60, 30
         ),
         "turned by 5 / 10 / 20 degrees": three(
-            lambda i, g, s: paint(turn(draw(i), signed(g, s)), g), 5, 10, 20
+            lambda i, g, s: paint(turn(draw(i), s * float(g.choice([-1, 1]))), g), 5, 10, 20
         ),
         "turned by 90 / 180 / 270 degrees": three(
             lambda i, g, s: paint(turn(draw(i), s), g), 90, 180, 270

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmarks.timing import Comparison, compare
-from hmer.data.sources.base import SourceItem
-from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ingest.sources.base import SourceItem
+from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.render import render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink

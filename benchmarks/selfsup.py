@@ -21,11 +21,11 @@ from torch.nn import functional
 
 from benchmarks.material import OUR_UNIT
 from benchmarks.output import publish
-from hmer.data.buckets import PlannedBatch
+from hmer.data.batches import PlannedBatch
 from hmer.data.dataset import Expressions
 from hmer.data.drawing import split_scale
-from hmer.data.sources.base import SourceItem
-from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ingest.sources.base import SourceItem
+from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.codec import pack
 from hmer.ink.render import RenderConfig

@@ -24,11 +24,10 @@ import typer
 from matplotlib.figure import Figure
 
 from benchmarks import two_sample
-from hmer.data.sources.material import TrainingInk, read_material
+from hmer.ingest.sources.synthesised import TrainingInk, read_material
 from hmer.ink.render import render
 from hmer.ink.strokes import Ink
-from hmer.latex.parse import parse
-from hmer.latex.serialise import serialise
+from hmer.latex.tree import parse, serialise
 from hmer.plots import (
     MUTED,
     SANS,
@@ -39,14 +38,13 @@ from hmer.plots import (
     picture_grid,
     to_png,
 )
+from hmer.synthesis.base import Leakage, Written
 from hmer.synthesis.compose import ComposeConfig, Composer
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.cutting import Sourced, cut_bank, learn_extents, read_training_inks
 from hmer.synthesis.grammar.fitted import FittedGrammar
-from hmer.synthesis.hands.comparison import Values, compare, gather
-from hmer.synthesis.leakage import Leakage
-from hmer.synthesis.written import Written
+from hmer.synthesis.hands.measurements import Values, compare, gather
 
 _SHOWN = (
     *("sup scale", "sup raise", "sup gap", "sub scale", "sub drop", "limit scale"),

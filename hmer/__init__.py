@@ -3,3 +3,22 @@
 The library knows nothing of the pipeline that trains it (`pipeline/`): no DVC, Prefect, MLflow
 or Great Expectations is imported here.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hmer.recognizer import Recognition, Recognizer
+
+__version__ = "0.2.0"
+__all__ = ["Recognition", "Recognizer", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when they are first used."""
+    if name in ("Recognition", "Recognizer"):
+        from hmer import recognizer
+
+        return getattr(recognizer, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from hmer import __version__
 from hmer.commands.compare import compare
 from hmer.commands.evaluate import evaluate
 from hmer.commands.export import export
@@ -14,17 +16,39 @@ from hmer.commands.recognize import recognize
 from hmer.commands.write import write
 from hmer.errors import HmerError
 
+_EXTRAS = {
+    "torch": "train", "torchvision": "train", "lightning": "train", "pandas": "train",
+    "pyarrow": "train", "rapidfuzz": "train", "HersheyFonts": "train", "matplotlib": "train",
+    "jinja2": "train", "onnx": "export", "onnxscript": "export",
+}  # fmt: skip
+"""Packages that the base lacks, and the extra that brings each."""
+
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     help="Handwritten mathematics to LaTeX.",
     pretty_exceptions_enable=False,
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"hmer {__version__}\n")
+        raise typer.Exit
+
+
 @app.callback()
-def _about() -> None:
-    """Handwritten mathematics to LaTeX."""
+def _about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+    debug: Annotated[bool, typer.Option(help="Show where in the program an error arose.")] = False,
+) -> None:
+    """Handwritten mathematics to LaTeX.
+
+    Exit status: 0 all is well; 1 some files could not be read; 2 a mistake in the call, or
+    something is missing.
+    """
 
 
 for command in (
@@ -42,10 +66,21 @@ def main() -> None:
     """Run the command line; mistakes are told in one line."""
     try:
         app()
-    except HmerError as error:
-        sys.stderr.write(f"error: {error}\n")
+    except (HmerError, OSError, ModuleNotFoundError) as error:
+        if "--debug" in sys.argv:
+            raise
+        sys.stderr.write(f"error: {_reason(error)}\n")
         sys.exit(2)
-    except OSError as error:  # a file to write whose folder is not there, a full disk
+
+
+def _reason(error: HmerError | OSError | ModuleNotFoundError) -> str:
+    """One line."""
+    if isinstance(error, OSError):  # a file to write whose folder is not there, a full disk
         where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"error: {where}{error.strerror or error}\n")
-        sys.exit(2)
+        return f"{where}{error.strerror or error}"
+    if isinstance(error, ModuleNotFoundError):
+        extra = _EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise error
+        return f"this needs {error.name}: pip install 'hmer[{extra}]'"
+    return str(error)

@@ -1,33 +1,33 @@
 """The public API: load a trained recogniser, read a picture or ink.
 
->>> recognizer = Recognizer.load()                                  # doctest: +SKIP
->>> recognizer.recognize("formula.png").latex                       # doctest: +SKIP
-'\\frac { a } { b }'
+>>> import hmer
+>>> recognizer = hmer.Recognizer.load()                             # doctest: +SKIP
+>>> recognizer("formula.png").compact                               # doctest: +SKIP
+'\\frac{a}{b}'
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
+from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, cast, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
-from torch.nn import functional
 
-from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
-from hmer.decoding.linear import use_fast_linear
-from hmer.decoding.step import MemoryStep
+from hmer.decoding.caption_grammar import caption_grammar
+from hmer.decoding.step import Floats, Numbers, Step
 from hmer.errors import HmerError, InkError, LatexError
-from hmer.export.runtime import is_exported, load_exported
+from hmer.export.extra import require
+from hmer.export.runtime import OnnxReader, graphs_in, load_graphs
+from hmer.ink.canvas import inked_cells, on_canvas
 from hmer.ink.fit import fit_picture
 from hmer.ink.inkml import read_inkml
 from hmer.ink.picture import BlankError, load_picture, trimmed
@@ -36,12 +36,14 @@ from hmer.ink.render import RenderConfig, render
 from hmer.ink.rows import expression_rows
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
-from hmer.latex.grammar import caption_grammar
-from hmer.latex.parse import parse
+from hmer.latex.tree import parse
+from hmer.latex.typed import compact, mathml
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Encoded, Recogniser
-from hmer.models.checkpoint import load_recogniser
-from hmer.models.common.ink_cells import INK_THRESHOLD
+from hmer.models.about import About
+
+if TYPE_CHECKING:
+    from hmer.models.base import Recogniser
+    from hmer.models.reading import TorchReader
 
 Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.generic] | Ink
 """A file (picture or InkML) by its name, content or open; a Pillow image; an array of a picture,
@@ -72,12 +74,37 @@ MAX_PIXELS = 2_000_000
 
 
 @dataclass(frozen=True)
-class Recognition:
-    """What was read."""
+class Candidate:
+    """One way to read an expression."""
 
     tokens: tuple[str, ...]
     confidence: float
     """Probability of the whole expression, in [0, 1]."""
+
+    @property
+    def latex(self) -> str:
+        """The tokens, separated by blanks: what data sets and metrics use."""
+        return " ".join(self.tokens)
+
+    @property
+    def compact(self) -> str:
+        r"""LaTeX as a person would type it: `\frac{a}{b}`, `x^2`, `\alpha x`."""
+        return compact(self.tokens)
+
+    @property
+    def mathml(self) -> str | None:
+        """Presentation MathML; None where the tokens are no expression."""
+        return mathml(self.tokens)
+
+    def _repr_latex_(self) -> str:
+        """For notebooks."""
+        return f"$\\displaystyle {self.compact}$"
+
+
+@dataclass(frozen=True)
+class Recognition(Candidate):
+    """What was read: the best candidate, with the others."""
+
     alternatives: tuple[tuple[tuple[str, ...], float], ...]
     """Further readings that are LaTeX, with their confidence, the most probable first."""
     image: NDArray[np.uint8]
@@ -88,47 +115,154 @@ class Recognition:
     """(n + 1, h, w): where the decoder looked for each token and for the stop, if asked for."""
 
     @property
-    def latex(self) -> str:
-        """The tokens, separated by blanks."""
-        return " ".join(self.tokens)
+    def n_best(self) -> tuple[Candidate, ...]:
+        """All candidates, this one first."""
+        others = (Candidate(tokens, confidence) for tokens, confidence in self.alternatives)
+        return (Candidate(self.tokens, self.confidence), *others)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the expression and, in a table, what else it might be."""
+        rows = "".join(
+            f"<tr><td>{one.mathml or ''}</td><td><code>{escape(one.compact)}</code></td>"
+            f"<td>{one.confidence:.1%}</td></tr>"
+            for one in self.n_best[:5]
+        )
+        return f"<table>{rows}</table>"
 
 
 class SourceError(InkError, TypeError):
     """Something that is no source."""
 
 
-class Recognizer:
-    """A trained model, its vocabulary and its scale."""
+class Images(Step, Protocol):
+    """A step of the search, with what the recogniser has made of the images (B)."""
 
-    def __init__(self, model: Recogniser, vocabulary: Vocabulary, render: RenderConfig) -> None:
-        # A copy that shares the weights: the caller's module stays as it is.
-        shared: dict[int, object] = {id(t): t for t in (*model.parameters(), *model.buffers())}
-        self.model = (copy.deepcopy(model, shared) if shared else model).eval()
-        use_fast_linear(self.model)
+    @property
+    def attention(self) -> NDArray[np.float32] | None:
+        """(B, h, w): the spatial attention map, where the recogniser has one."""
+        ...
+
+    def maps(self, tokens: Numbers) -> NDArray[np.float32]:
+        """Where the decoder looks at each of the tokens (B, T): (B, T, h, w)."""
+        ...
+
+
+class Reader(Protocol):
+    """A recogniser, by whatever it computes."""
+
+    stride: int
+    """Pixels per cell; image sides must be multiples of it."""
+
+    def encode(self, images: Floats) -> Images:
+        """Images (B, 1, H, W), ink 1 on 0."""
+        ...
+
+
+class Recognizer:
+    """A trained model, its vocabulary and its scale; may be used by several threads.
+
+    Attributes:
+        vocabulary: what it writes.
+        render: the scale at which it reads.
+        confidence_power: what is reported as confidence is the probability to this power.
+    """
+
+    def __init__(
+        self,
+        model: Recogniser | Reader | TorchReader,
+        vocabulary: Vocabulary,
+        render: RenderConfig,
+        confidence_power: float = 1.0,
+    ) -> None:
+        self._by_torch: TorchReader | None = None
+        self._weights: Path | None = None
+        if isinstance(model, OnnxReader):
+            self.reader: Reader = model
+        else:
+            from hmer.models.reading import TorchReader
+
+            is_reader = isinstance(model, TorchReader)
+            self._by_torch = model if is_reader else TorchReader(cast("Recogniser", model))
+            self.reader = self._by_torch
         self.vocabulary = vocabulary
         self.render = render
+        self.confidence_power = confidence_power
 
     @classmethod
-    def load(cls, path: str | Path | None = None, device: str = "auto") -> Recognizer:
+    def load(
+        cls,
+        path: str | Path | None = None,
+        device: str = "auto",
+        *,
+        backend: Literal["auto", "onnx", "torch"] = "auto",
+    ) -> Recognizer:
         """Load a model folder (model.safetensors with model.json) or its weights file.
 
         Also a folder that `hmer export` has written.
 
         Args:
             path: by default the recogniser that comes with the package.
-            device: where it computes, as PyTorch names it; auto: on a GPU if there is one. What
-                has been exported computes on the CPU.
+            device: where it computes, as PyTorch names it; auto: on a GPU if there is one.
+                onnxruntime computes on the CPU.
+            backend: what computes. auto: onnxruntime where the folder has graphs for it and no
+                GPU is wanted, else PyTorch.
 
         Raises:
-            HmerError: it is missing, damaged, or not a recogniser.
+            HmerError: it is missing, damaged, or not a recogniser, or a package is missing.
         """
-        weights = Path(path or SHIPPED)
-        if is_exported(weights):
-            return cls(*load_exported(weights))
-        found = load_recogniser(weights)
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        return cls(found.model.for_reading().to(device), found.vocabulary, found.render)
+        if str(path).startswith("models:"):
+            raise HmerError(
+                f"{path}: is in a registry; fetch it first, mlflow artifacts download "
+                f"--artifact-uri {path} --dst-path FOLDER, and load the folder model in it"
+            )
+        folder = Path(path or SHIPPED)
+        kind = graphs_in(folder)
+        if kind != "exported":
+            gpu = device not in ("auto", "cpu") or (device == "auto" and _gpu())
+            ready = find_spec("onnxruntime") is not None
+            if backend == "torch" or (backend == "auto" and (gpu or not (kind and ready))):
+                by_torch, about = _torch_reader(folder, device)
+                return cls(by_torch, about.vocabulary, about.render, about.confidence_power)
+        reader, about = load_graphs(folder)
+        found = cls(reader, about.vocabulary, about.render, about.confidence_power)
+        found._weights = folder if kind == "beside" else None
+        return found
+
+    @property
+    def model(self) -> Recogniser:
+        """The PyTorch module, in evaluation mode; loaded now if onnxruntime reads.
+
+        Raises:
+            HmerError: PyTorch is missing, or the recogniser is an exported one.
+        """
+        if self._by_torch is None:
+            if self._weights is None:
+                raise HmerError(
+                    "an exported recogniser has no PyTorch module; use the model it was made from"
+                )
+            self._by_torch = _torch_reader(self._weights, "cpu")[0]
+        return self._by_torch.model
+
+    @property
+    def stride(self) -> int:
+        """Pixels of a cell of the maps."""
+        return self.reader.stride
+
+    @overload
+    def __call__(self, source: Source, decoding: DecodingConfig | None = None) -> Recognition: ...
+
+    @overload
+    def __call__(
+        self, source: Sequence[Source], decoding: DecodingConfig | None = None
+    ) -> list[Recognition]: ...
+
+    def __call__(
+        self, source: Source | Sequence[Source], decoding: DecodingConfig | None = None
+    ) -> Recognition | list[Recognition]:
+        """`recognize` a source, or each of a list or tuple."""
+        if isinstance(source, list | tuple):
+            return [self.recognize(one, decoding) for one in source]
+        return self.recognize(cast(Source, source), decoding)
 
     def prepare(self, source: Source) -> NDArray[np.uint8]:
         """The source as an image at the recogniser's scale: (H, W), ink 255 on 0.
@@ -208,7 +342,6 @@ class Recognizer:
         )
         return turned if turned.confidence > SURER * found.confidence else found
 
-    @torch.inference_mode()
     def read(
         self,
         images: Sequence[NDArray[np.uint8]],
@@ -227,76 +360,94 @@ class Recognizer:
         """
         if not images:
             return []
-        stride = self.model.stride
+        stride = self.stride
         height, width = shape or tuple(max(image.shape[i] for image in images) for i in (0, 1))
         height, width = (-(-(side + PAPER) // stride) * stride for side in (height, width))
-        batch = stack(images, height, width)
-        # An exported model has no parameters; it is on the CPU, as the batch is.
-        batch = batch.to(next((p.device for p in self.model.parameters()), batch.device))
-        encoded = self.model.encode(batch)
+        canvas = on_canvas(images, height, width)
+        encoded = self.reader.encode(canvas)
         words, config = self.vocabulary, decoding or DecodingConfig()
         found = search(
-            MemoryStep(self.model.step, encoded), len(images), config,
-            sos=words.sos, eos=words.eos, pad=words.pad, device=batch.device,
-            limits=self._limits(batch),
+            encoded, len(images), config,
+            sos=words.sos, eos=words.eos, pad=words.pad,
+            limits=self._limits(canvas),
             constraints=caption_grammar(words) if config.grammar else None,
         )  # fmt: skip
         if not all(found):
             raise HmerError("the model gives no reading at all: its weights are damaged")
-        maps = self._attention(encoded, [row[0] for row in found]) if attention else None
+        spatial = encoded.attention
+        maps = encoded.maps(self._inputs([row[0] for row in found])) if attention else None
         return [
-            self._recognition(image, row, encoded, maps, index)
+            self._recognition(
+                image,
+                row,
+                None if spatial is None else spatial[index],
+                None if maps is None else maps[index],
+            )
             for index, (image, row) in enumerate(zip(images, found, strict=True))
         ]
 
-    def _limits(self, batch: Tensor) -> list[int]:
+    def _limits(self, canvas: Floats) -> list[int]:
         """Tokens that each of the images (B, 1, H, W) can hold: bounded by its length of ink."""
-        cells = functional.max_pool2d(batch, _INK_CELL).gt(INK_THRESHOLD).flatten(1).sum(dim=1)
-        units = cells.cpu().double() * _INK_CELL / self.render.unit
+        units = inked_cells(canvas, _INK_CELL) * _INK_CELL / self.render.unit
         return [FEWEST + math.ceil(PER_UNIT * unit) for unit in units.tolist()]
 
-    def _attention(self, encoded: Encoded, best: Sequence[Reading]) -> NDArray[np.float32]:
-        """Decoder attention (B, T, h, w) for the best readings, from left to right."""
+    def _inputs(self, best: Sequence[Reading]) -> Numbers:
+        """The decoder's inputs (B, T) for readings from left to right."""
         words = self.vocabulary
         longest = max(len(reading.tokens) for reading in best) + 1
-        inputs = torch.full((len(best), longest), words.pad)
+        inputs = np.full((len(best), longest), words.pad, np.int64)
         for row, reading in enumerate(best):
-            inputs[row, : len(reading.tokens) + 1] = torch.tensor([words.sos, *reading.tokens])
-        maps = self.model.attention_maps(inputs.to(encoded.features.device), encoded)
-        return maps.float().cpu().numpy()
+            inputs[row, : len(reading.tokens) + 1] = [words.sos, *reading.tokens]
+        return inputs
 
     def _recognition(
         self,
         image: NDArray[np.uint8],
         readings: Sequence[Reading],
-        encoded: Encoded,
+        spatial: NDArray[np.float32] | None,
         maps: NDArray[np.float32] | None,
-        index: int,
     ) -> Recognition:
         """One row of a batch; maps are cut to the image's own cells."""
         if not image.any():
             return Recognition((), 1.0, (), image, None, None)
-        stride = self.model.stride
-        own = tuple(-(-side // stride) for side in image.shape)
+        height, width = (-(-side // self.stride) for side in image.shape)
         best, *others = readings
-        spatial = encoded.attention
         return Recognition(
             tokens=self._words(best),
-            confidence=best.confidence,
+            confidence=self._confidence(best),
             alternatives=tuple(
-                (words, o.confidence) for o in others if _parses(words := self._words(o))
+                (words, self._confidence(o)) for o in others if _parses(words := self._words(o))
             ),
             image=image,
-            spatial_attention=None
-            if spatial is None
-            else spatial[index, : own[0], : own[1]].float().cpu().numpy(),
-            attention=None
-            if maps is None
-            else maps[index, : len(best.tokens) + 1, : own[0], : own[1]],
+            spatial_attention=None if spatial is None else spatial[:height, :width],
+            attention=None if maps is None else maps[: len(best.tokens) + 1, :height, :width],
         )
+
+    def _confidence(self, reading: Reading) -> float:
+        return float(reading.confidence**self.confidence_power)
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))
+
+
+def _torch_reader(path: Path, device: str) -> tuple[TorchReader, About]:
+    """A recogniser by PyTorch, and how it reads."""
+    torch = require("torch", extra="train")
+    from hmer.models.checkpoint import load_recogniser
+    from hmer.models.reading import TorchReader
+
+    saved = load_recogniser(path)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    reader = TorchReader(saved.model.for_reading().to(device))
+    return reader, About(saved.vocabulary, saved.trained, saved.render, saved.confidence_power)
+
+
+def _gpu() -> bool:
+    """Whether PyTorch is there, and a GPU; it is loaded only where there may be one."""
+    if not Path("/dev/nvidiactl").exists() or find_spec("torch") is None:
+        return False
+    return bool(require("torch").cuda.is_available())
 
 
 def _parses(tokens: tuple[str, ...]) -> bool:

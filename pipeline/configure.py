@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 import pipeline.stages
-from hmer.data.ingest import IngestConfig
 from hmer.errors import HmerError
 from hmer.evaluation.evaluate import EvaluateConfig
 from hmer.files import atomic_file, content_digest
+from hmer.ingest.ingest import IngestConfig
 from hmer.models.registry import ModelConfig
 from hmer.selfsup.attend import AttendConfig
 from hmer.selfsup.pretrain import PretrainConfig

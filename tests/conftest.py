@@ -24,8 +24,8 @@ Train = Callable[..., dict[str, float]]
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with 24 training, 6 validation and 6 test expressions, drawn at unit 10."""
-    from hmer.data.ingest import IngestConfig, ingest
-    from hmer.data.sources.synthetic import SyntheticConfig
+    from hmer.ingest.ingest import IngestConfig, ingest
+    from hmer.ingest.sources.synthetic import SyntheticConfig
     from hmer.ink.render import RenderConfig
 
     out = tmp_path_factory.mktemp("data") / "dataset"
@@ -67,7 +67,7 @@ TINY_MODEL = {"decoder": {"layers": 1, "width": 16, "heads": 2, "feedforward": 3
 
 def tiny_config(phase: str) -> Any:
     """Three legs of two steps, on networks with next to no weights."""
-    from hmer.data.buckets import BatchConfig
+    from hmer.data.batches import BatchConfig
     from hmer.models.common.attention import AttentionConfig
     from hmer.models.common.encoders import CompactConfig
     from hmer.selfsup.attend import AttendConfig

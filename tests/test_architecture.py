@@ -29,13 +29,6 @@ def test_the_library_knows_nothing_of_the_pipeline() -> None:
         assert not forbidden, f"{file.relative_to(ROOT)} imports {sorted(forbidden)}"
 
 
-def test_decoding_knows_nothing_of_images_or_latex() -> None:
-    for file in modules("hmer/decoding"):
-        text = file.read_text(encoding="utf-8")
-        for other in ("hmer.ink", "hmer.latex", "hmer.models", "hmer.data"):
-            assert other not in text, f"{file.name} mentions {other}"
-
-
 @pytest.mark.parametrize(
     ("tool", "homes"),
     [

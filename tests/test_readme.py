@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmer.data.ingest import IngestConfig, ingest_source
+from hmer.ingest.ingest import IngestConfig, ingest_source
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink
 
@@ -44,7 +44,7 @@ def test_every_make_target_it_names_exists() -> None:
 
 
 def test_its_source_of_data_works(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(# hmer/data/sources/mine.py\n.*?)```", README, re.DOTALL)
+    (code,) = re.findall(r"```python\n(# hmer/ingest/sources/mine.py\n.*?)```", README, re.DOTALL)
     (tmp_path / "mine.py").write_text(code, encoding="utf-8")
     spec = importlib.util.spec_from_file_location("mine", tmp_path / "mine.py")
     assert spec is not None and spec.loader is not None

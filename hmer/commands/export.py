@@ -26,7 +26,10 @@ def export(
     from hmer.export.folder import export as write
     from hmer.recognizer import Recognizer
 
-    read = Recognizer.load(chosen_model(model))
-    write(read.model, read.vocabulary, read.render, out, int8=int8)
+    read = Recognizer.load(chosen_model(model), backend="torch")
+    write(
+        read.model, read.vocabulary, read.render, out,
+        int8=int8, confidence_power=read.confidence_power,
+    )  # fmt: skip
     sizes = ", ".join(f"{p.name} {p.stat().st_size / 1e6:.2f} MB" for p in sorted(out.iterdir()))
     sys.stdout.write(f"{out}: {sizes}\n")

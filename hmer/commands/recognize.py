@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import shutil
+import subprocess
 import sys
 import traceback
 import warnings
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -16,9 +21,24 @@ from hmer.errors import HmerError
 
 if TYPE_CHECKING:
     from hmer.decoding.bidirectional import DecodingConfig
-    from hmer.recognizer import Recognition, Recognizer
+    from hmer.recognizer import Candidate, Recognition, Recognizer
 
 MODEL_HELP = "Model folder; else $HMER_MODEL, else the recogniser that comes with hmer."
+STDIN = ("-", "/dev/stdin")
+SUFFIXES = frozenset(
+    ".png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .inkml .svg .xml".split()
+)
+"""Endings of what is read of a folder; a file that is named is read whatever its name."""
+
+
+class Format(StrEnum):
+    """What is printed for each expression."""
+
+    LATEX = "latex"
+    COMPACT = "compact"
+    MARKDOWN = "markdown"
+    MATHML = "mathml"
+    JSON = "json"
 
 
 def chosen_model(model: Path | None) -> Path | None:
@@ -28,20 +48,36 @@ def chosen_model(model: Path | None) -> Path | None:
 
 
 def recognize(
-    files: Annotated[list[Path], typer.Argument(help="Pictures (PNG, JPEG, ...) or InkML files.")],
-    model: Annotated[
-        Path | None,
-        typer.Option(help=MODEL_HELP),
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Pictures (PNG, JPEG, ...), InkML files, folders or patterns of them; "
+            "- is standard input."
+        ),
     ] = None,
+    model: Annotated[Path | None, typer.Option(help=MODEL_HELP)] = None,
     beam: Annotated[int, typer.Option(min=1, max=100, help="Hypotheses per direction.")] = 10,
     grammar: Annotated[
         bool, typer.Option(help="Write only LaTeX that parses, whatever the model would like.")
     ] = False,
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="latex: tokens between blanks; compact: as one would type it. "
+            "By default compact on a terminal, else latex.",
+        ),
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object per file, with alternatives.")
+        bool, typer.Option("--json", help="The same as --format json: one object per file.")
     ] = False,
+    n_best: Annotated[
+        int, typer.Option(min=1, max=100, help="Print so many readings, with their confidence.")
+    ] = 1,
+    clipboard: Annotated[bool, typer.Option(help="Read the picture in the clipboard.")] = False,
+    copy: Annotated[bool, typer.Option(help="Copy what is printed to the clipboard.")] = False,
 ) -> None:
-    """Print the LaTeX of each expression, one line per file; "-" is standard input.
+    """Print the LaTeX of each expression, one line per file.
 
     Of several files, each line begins with the file's name. A file that cannot be read gives a
     message on standard error, and "not read" on its line (with --json "error"); the others are
@@ -50,37 +86,82 @@ def recognize(
     from hmer.decoding.bidirectional import DecodingConfig
     from hmer.recognizer import Recognizer
 
-    recognizer = Recognizer.load(chosen_model(model))
+    named = list(_expanded(files or []))
+    sources: list[tuple[str, Path | bytes]] = [(name, Path(name)) for name in named]
+    if clipboard:
+        sources.append(("clipboard", _pasted()))
+    if not sources:
+        raise HmerError("nothing to read; name files, folders, - or --clipboard")
+    shown = Format.JSON if as_json else format
+    if shown is None:
+        shown = Format.COMPACT if sys.stdout.isatty() else Format.LATEX
+    recognizer = Recognizer.load(chosen_model(model), "cpu")
     decoding = DecodingConfig(beam=beam, grammar=grammar)
-    failed = False
-    for file in files:
-        found, reason = _read(recognizer, file, decoding)
+    failed, said = False, []
+    for name, source in _counted(sources):
+        found, reason = _read(recognizer, name, source, decoding)
         failed |= found is None
-        if as_json:
-            answer = {"file": str(file), "error": reason} if found is None else _answer(file, found)
-            _write(sys.stdout, json.dumps(answer))
-        elif len(files) > 1:
-            _write(sys.stdout, f"{file}: {'not read' if found is None else found.latex}")
-        elif found is not None:
-            _write(sys.stdout, found.latex)
+        if shown is Format.JSON:
+            answer = {"file": name, "error": reason} if found is None else _answer(name, found)
+            lines = [json.dumps(answer)]
+        elif found is None:
+            lines = ["not read"] if len(sources) > 1 else []
+        else:
+            lines = [_shown(one, shown, n_best) for one in found.n_best[:n_best]]
+        for line in lines:
+            prefix = f"{name}: " if len(sources) > 1 and shown is not Format.JSON else ""
+            _write(sys.stdout, prefix + line)
+        said += lines if found is not None else []
+    if copy and said:
+        _copy("\n".join(said))
     if failed:
         raise typer.Exit(1)
 
 
+def _expanded(files: Iterable[str]) -> Iterator[str]:
+    """Files; those of a folder, sorted; those of a pattern that the shell has left as it is."""
+    for name in files:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(
+                f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file()
+            )
+            if not inside:
+                raise HmerError(f"{name}: a folder without pictures or InkML files")
+            yield from map(str, inside)
+        elif not path.exists() and glob.has_magic(name) and (found := sorted(glob.glob(name))):  # noqa: PTH207
+            yield from found
+        else:
+            yield name
+
+
+def _counted(sources: list[tuple[str, Path | bytes]]) -> Iterator[tuple[str, Path | bytes]]:
+    """The same, with progress on a terminal to which the readings do not go."""
+    if len(sources) == 1 or sys.stdout.isatty() or not sys.stderr.isatty():
+        yield from sources
+        return
+    from hmer.progress import Steps
+
+    with Steps("recognise", len(sources), unit=" files") as steps:
+        for number, source in enumerate(sources, 1):
+            yield source
+            steps.update(number)
+
+
 def _read(
-    recognizer: Recognizer, file: Path, decoding: DecodingConfig
+    recognizer: Recognizer, name: str, source: Path | bytes, decoding: DecodingConfig
 ) -> tuple[Recognition | None, str]:
     """What was read, or None and why not; warnings and errors are told on standard error."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         try:
-            source = sys.stdin.buffer if str(file) == "-" else file
-            found, reason = recognizer.recognize(source, decoding), ""
+            data = sys.stdin.buffer if name in STDIN else source
+            found, reason = recognizer.recognize(data, decoding), ""
         except HmerError as error:
             found, reason = None, str(error)
         except Exception as error:  # a bug: told as one, but the other files are still read
             _write(sys.stderr, traceback.format_exc().rstrip())
-            found, reason = None, f"{file}: failed by a mistake of hmer's own, please report it"
+            found, reason = None, f"{name}: failed by a mistake of hmer's own, please report it"
             reason += f" ({type(error).__name__}: {error})"
     for warning in told:
         _write(sys.stderr, f"warning: {warning.message}")
@@ -89,19 +170,66 @@ def _read(
     return found, reason
 
 
+def _shown(one: Candidate, shown: Format, n_best: int) -> str:
+    """A reading as a line."""
+    text = {
+        Format.LATEX: one.latex,
+        Format.COMPACT: one.compact,
+        Format.MARKDOWN: f"${one.compact}$",
+        Format.MATHML: one.mathml or "",
+    }[shown]
+    return f"{one.confidence:.4f}\t{text}" if n_best > 1 else text
+
+
 def _write(stream: TextIO, line: str) -> None:
     """A line in the stream's encoding; signs that it lacks are escaped."""
     encoding = stream.encoding or "utf-8"
     stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
-def _answer(file: Path, found: Recognition) -> dict[str, object]:
+def _answer(name: str, found: Recognition) -> dict[str, object]:
     return {
-        "file": str(file),
+        "file": name,
         "latex": found.latex,
+        "compact": found.compact,
         "confidence": round(found.confidence, 4),
         "alternatives": [
             {"latex": " ".join(tokens), "confidence": round(confidence, 4)}
             for tokens, confidence in found.alternatives
         ],
     }
+
+
+_PASTE = (
+    ("wl-paste", "--type", "image/png"),
+    ("xclip", "-selection", "clipboard", "-target", "image/png", "-out"),
+    ("pngpaste", "-"),
+)
+_COPY = (("wl-copy",), ("xclip", "-selection", "clipboard"), ("pbcopy",), ("clip",))
+
+
+def _tool(tools: Iterable[tuple[str, ...]], what: str) -> tuple[str, ...]:
+    """The first that is installed."""
+    found = next((tool for tool in tools if shutil.which(tool[0])), None)
+    if found is None:
+        names = ", ".join(tool[0] for tool in tools)
+        raise HmerError(f"{what} needs one of these programs: {names}; install one")
+    return found
+
+
+def _pasted() -> bytes:
+    """The picture in the clipboard, as PNG."""
+    done = subprocess.run(_tool(_PASTE, "--clipboard"), capture_output=True, check=False)
+    if done.returncode or not done.stdout:
+        raise HmerError("--clipboard: there is no picture in the clipboard; copy one first")
+    return done.stdout
+
+
+def _copy(text: str) -> None:
+    tool = _tool(_COPY, "--copy")
+    # Not captured: what copies stays in the background, and would keep the pipe open.
+    done = subprocess.run(
+        tool, input=text.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+    )
+    if done.returncode:
+        raise HmerError(f"--copy: {tool[0]} failed ({done.returncode}); is there a display?")

@@ -14,7 +14,7 @@ import typer
 from hmer.errors import HmerError
 
 if TYPE_CHECKING:
-    from hmer.synthesis.written import Written
+    from hmer.synthesis.base import Written
 
 
 class Generator(StrEnum):
@@ -81,7 +81,7 @@ def write(
         return
     assert latex is not None
     from hmer.synthesis.glyphs.cache import open_bank
-    from hmer.synthesis.writing import write_latex
+    from hmer.synthesis.render_latex import write_latex
 
     encode = _encoder(out, writer, unit)
     glyphs = None if bank is None else open_bank(bank)
@@ -99,12 +99,11 @@ def _write_many(
     bank: Path | None,
     held_out: Path | None,
 ) -> None:
-    from hmer.data.sources.material import read_material
+    from hmer.ingest.sources.synthesised import read_material
+    from hmer.synthesis.base import Leakage
     from hmer.synthesis.generators import Generators, GeneratorsConfig
     from hmer.synthesis.glyphs.cache import open_bank, split_file
-    from hmer.synthesis.leakage import Leakage
-    from hmer.synthesis.output.collection import Origin, write_collection
-    from hmer.synthesis.output.package import check_package
+    from hmer.synthesis.output.collection import Origin, check_package, write_collection
 
     check_package(out)
     train = read_material(source, held_out=held_out)

@@ -81,7 +81,7 @@ def load_expressions(path: Path) -> Expressions:
         HmerError: the file is missing, damaged, or holds no expression.
     """
     if not path.is_file():
-        raise HmerError(f"{path}: no such data set split; run the ingest stage (dvc repro)")
+        raise HmerError(f"{path}: no such data set split; ingest the data first")
     columns = ["id", "tokens", "image", "ink", "height", "width"]
     try:
         table = pq.read_table(path, columns=columns)

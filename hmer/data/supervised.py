@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hmer.data.buckets import PlannedBatch
-from hmer.data.canvas import stack
-from hmer.data.captions import both_directions
+from hmer.data.batches import PlannedBatch
+from hmer.data.collate import both_directions, stack
 from hmer.data.dataset import Expressions
 from hmer.data.drawing import Drawable, draw
 from hmer.ink.augment import AugmentConfig

@@ -12,8 +12,7 @@ from collections.abc import Hashable
 from enum import Enum
 from typing import NamedTuple, cast
 
-from torch import Tensor
-
+from hmer.decoding.constraint import Mask
 from hmer.decoding.grammar import Automaton
 
 
@@ -88,7 +87,7 @@ class BackwardGrammar(Automaton):
             return bare if row.end is End.LIMITS else bare._replace(end=End.BRACKET)
         return bare
 
-    def allowed(self, state: Hashable, left: int) -> Tensor:
+    def allowed(self, state: Hashable, left: int) -> Mask:
         """See `Constraint`."""
         rows = cast(Rows, state)
         row, depth = rows[-1], len(rows) - 1

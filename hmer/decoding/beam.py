@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from hmer.decoding.constraint import Constraint, stack_allowed
-from hmer.decoding.step import ShrinkableStep, Step, reorder
+from hmer.decoding.step import Numbers, Step, log_softmax
+
+Scores = NDArray[np.float64]
+_NEVER = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +56,15 @@ def beam_search(
     beam: int,
     max_length: int | Sequence[int],
     alpha: float = 1.0,
-    device: torch.device | None = None,
 ) -> list[list[Hypothesis]]:
     """The best sequences for each of `inputs` inputs; see `search_directions`."""
     found = search_directions(
         step, inputs, [Direction(start, stop, banned)],
-        beam=beam, max_length=max_length, alpha=alpha, device=device,
+        beam=beam, max_length=max_length, alpha=alpha,
     )  # fmt: skip
     return [row[0] for row in found]
 
 
-@torch.inference_mode()
 def search_directions(
     step: Step,
     inputs: int,
@@ -71,7 +73,6 @@ def search_directions(
     beam: int,
     max_length: int | Sequence[int],
     alpha: float = 1.0,
-    device: torch.device | None = None,
 ) -> list[list[list[Hypothesis]]]:
     """The best sequences in each direction for each of `inputs` inputs, best first.
 
@@ -79,8 +80,8 @@ def search_directions(
     `alpha`. An input is done with a direction when `beam` hypotheses are finished and the best
     one alive, judged by its length so far, is behind them (CoMER's rule; not a bound: by growing
     much longer it might yet overtake, which happens to repetitions rather than to expressions).
-    Inputs that are done leave the batch if the step lets them. The search ends when all are; at
-    an input's length limit the living end as they are.
+    Inputs that are done leave the batch. The search ends when all are; at an input's length limit
+    the living end as they are.
 
     Args:
         step: the model; the hypotheses of all directions are its K.
@@ -90,7 +91,6 @@ def search_directions(
         max_length: tokens of a hypothesis at most, without start and stop; of each input, or of
             all.
         alpha: power of the length that divides the log-probability.
-        device: where the model is.
 
     Returns:
         For each input and direction up to `beam` different hypotheses; none only if no sequence
@@ -104,7 +104,7 @@ def search_directions(
     if inputs == 0:
         return []
     found = [[_Found(beam, alpha, limit) for _ in directions] for limit in limits]
-    state = _State.initial(step, found, directions, device)
+    state = _State.initial(step, found, directions)
     for length in range(max(limits) + 1):
         if not state.advance(beam, length):
             break
@@ -129,7 +129,7 @@ class _Found:
 
     def judge(self, hope: float, length: int) -> None:
         """Done if `hope`, the best score alive after `length` tokens, is behind `beam` others."""
-        if hope == -math.inf:
+        if hope == _NEVER:
             self.done = True
         elif len(self.hypotheses) >= self.beam:
             self.done = self.best()[-1].rank(self.alpha) >= hope / length**self.alpha
@@ -144,24 +144,22 @@ class _State:
     """Per input and slot."""
     directions: list[list[Direction]]
     """Per input and slot."""
-    scores: Tensor
+    scores: Scores
     """(B', S, K)"""
-    written: Tensor
-    """int64 (B', S, K, t + 1), the start token included."""
+    written: Numbers
+    """(B', S, K, t + 1), the start token included."""
     automata: list[list[list[Hashable]]] | None
     """Per input, slot and hypothesis, the state of the direction's constraint."""
-    past: tuple[Tensor, ...] = ()
+    past: Any = None
+    bans: Scores | None = None
+    """(B', S, 1, V): -inf for what a direction never writes, elsewhere 0."""
 
     @classmethod
     def initial(
-        cls,
-        step: Step,
-        found: list[list[_Found]],
-        directions: Sequence[Direction],
-        device: torch.device | None,
+        cls, step: Step, found: list[list[_Found]], directions: Sequence[Direction]
     ) -> _State:
         """One hypothesis per input and direction, with the start token only."""
-        starts = torch.tensor([d.start for d in directions], device=device)
+        starts = np.array([d.start for d in directions], np.int64).reshape(1, -1, 1, 1)
         constraints = [d.constraint for d in directions if d.constraint is not None]
         if len(constraints) not in (0, len(directions)):
             raise ValueError("either all directions of a search have a constraint, or none has")
@@ -169,132 +167,128 @@ class _State:
             step=step,
             found=found,
             directions=[list(directions) for _ in found],
-            scores=torch.zeros(len(found), len(directions), 1, device=device),
-            written=starts.view(1, -1, 1, 1).expand(len(found), -1, -1, -1),
+            scores=np.zeros((len(found), len(directions), 1)),
+            written=starts.repeat(len(found), axis=0),
             automata=[[[c.start()] for c in constraints] for _ in found] if constraints else None,
         )
 
     def advance(self, beam: int, length: int) -> bool:
         """Write one more token after `length`; False when the search is over."""
         inputs, slots, width = self.scores.shape
-        logits, self.past = self.step(self.written[..., -1].flatten(1), self.past)
-        steps = logits.float().log_softmax(dim=-1).view(inputs, slots, width, -1)
-        steps = steps.masked_fill(self._forbidden(steps, length), -torch.inf)
-        total = self.scores.unsqueeze(-1) + steps
-        classes = total.shape[-1]
-        best, index = total.flatten(2).topk(min(2 * beam, width * classes), dim=2)
-        origin, token = index // classes, index % classes
-        stops = torch.tensor([[d.stop for d in row] for row in self.directions])
-        ended = token == stops.to(token.device).unsqueeze(-1)
+        logits, self.past = self.step(self.written[..., -1].reshape(inputs, -1), self.past)
+        classes = logits.shape[-1]
+        total = log_softmax(logits).reshape(inputs, slots, width, classes) + self._forbidden(
+            classes, length
+        )
+        total += self.scores[..., None]
+        best, origin, token = _best(total, 2 * beam)
+        ended = token == np.array([[[d.stop] for d in row] for row in self.directions])
         self._collect(best, origin, ended, beam, length)
         self._cut_off(total, length)
         # Few tokens may leave fewer than `beam` to live on; what has ended must not be among them.
-        best = best.masked_fill(ended, -torch.inf)
-        alive = ended.to(torch.uint8).argsort(dim=2, stable=True)[:, :, :beam]
-        return self._continue(*(x.gather(2, alive) for x in (best, origin, token)))
+        best[ended] = _NEVER
+        alive = ended.argsort(axis=2, kind="stable")[:, :, :beam]
+        return self._continue(*(np.take_along_axis(x, alive, 2) for x in (best, origin, token)))
 
-    def _forbidden(self, steps: Tensor, length: int) -> Tensor:
-        """What may not follow `length` tokens: bool, of a shape that goes with (B', S, K, V)."""
-        ban = torch.zeros(*steps.shape[:2], 1, steps.shape[-1], dtype=torch.bool)
-        for row, directions in enumerate(self.directions):
-            for slot, direction in enumerate(directions):
-                ban[row, slot, 0, list(direction.banned)] = True
-        if self.automata is not None:
-            every = [
-                (direction.constraint, state, max(0, one.limit - length))
-                for row, states, found in zip(
-                    self.directions, self.automata, self.found, strict=True
-                )
-                for direction, line, one in zip(row, states, found, strict=True)
-                for state in line
-                if direction.constraint is not None
-            ]
-            masks = stack_allowed(*(list(column) for column in zip(*every, strict=True)))
-            ban = ban | ~masks.view(steps.shape)
-        return ban.to(steps.device)
+    def _forbidden(self, classes: int, length: int) -> Scores:
+        """-inf for what may not follow `length` tokens, of a shape that goes with (B', S, K, V)."""
+        if self.bans is None:
+            self.bans = np.zeros((*self.scores.shape[:2], 1, classes))
+            for row, directions in enumerate(self.directions):
+                for slot, direction in enumerate(directions):
+                    self.bans[row, slot, 0, list(direction.banned)] = _NEVER
+        if self.automata is None:
+            return self.bans
+        every = [
+            (direction.constraint, state, max(0, one.limit - length))
+            for row, states, found in zip(self.directions, self.automata, self.found, strict=True)
+            for direction, line, one in zip(row, states, found, strict=True)
+            for state in line
+            if direction.constraint is not None
+        ]
+        masks = stack_allowed(*(list(column) for column in zip(*every, strict=True)))
+        allowed = masks.reshape(*self.scores.shape, classes)
+        return np.where(allowed, self.bans, _NEVER)
 
-    def _collect(self, best: Tensor, origin: Tensor, ended: Tensor, beam: int, length: int) -> None:
+    def _collect(
+        self, best: Scores, origin: Numbers, ended: NDArray[np.bool_], beam: int, length: int
+    ) -> None:
         """File which of the candidates (B', S, 2 beam), best first, have ended.
 
         A stop counts only among the first `beam` candidates.
         """
-        scores, origins, ends = best.tolist(), origin.tolist(), ended.tolist()
-        for row, slots in enumerate(self.found):
-            for slot, found in enumerate(slots):
-                if found.done:
-                    continue
-                line, over = scores[row][slot], ends[row][slot]
-                for rank in range(min(beam, len(line))):
-                    if over[rank] and line[rank] > -math.inf:
-                        tokens = self.written[row, slot, origins[row][slot][rank], 1:].tolist()
-                        found.add(tokens, line[rank])
-                living = (score for score, end in zip(line, over, strict=True) if not end)
-                found.judge(next(living, -math.inf), length + 1)
+        hopes = np.where(ended, _NEVER, best).max(axis=2).tolist()
+        for row, slot, rank in np.argwhere(ended[:, :, :beam] & (best[:, :, :beam] > _NEVER)):
+            if not self.found[row][slot].done:
+                tokens = self.written[row, slot, origin[row, slot, rank], 1:].tolist()
+                self.found[row][slot].add(tokens, float(best[row, slot, rank]))
+        for slots, hope in zip(self.found, hopes, strict=True):
+            for one, score in zip(slots, hope, strict=True):
+                if not one.done:
+                    one.judge(score, length + 1)
 
-    def _cut_off(self, total: Tensor, length: int) -> None:
+    def _cut_off(self, total: Scores, length: int) -> None:
         """File the living of limit `length` that did not choose to stop, scored as if they did.
 
         Args:
             total: (B', S, K, V), scores of the living and each token.
             length: tokens that all of them have.
         """
-        if not any(one.limit == length for row in self.found for one in row):
-            return
-        scores, written = self.scores.tolist(), self.written[..., 1:].tolist()
         for row, slots in enumerate(self.found):
             for slot, found in enumerate(slots):
                 if found.done or found.limit != length:
                     continue
                 whole = {h.tokens for h in found.hypotheses}
                 stopped = total[row, slot, :, self.directions[row][slot].stop].tolist()
-                for k, tokens in enumerate(written[row][slot]):
-                    if scores[row][slot][k] > -math.inf and tuple(tokens) not in whole:
-                        found.add(tokens, stopped[k], finished=False)
+                written = self.written[row, slot, :, 1:].tolist()
+                for k, score in enumerate(self.scores[row, slot].tolist()):
+                    if score > _NEVER and tuple(written[k]) not in whole:
+                        found.add(written[k], stopped[k], finished=False)
                 found.done = True
 
-    def _continue(self, scores: Tensor, origin: Tensor, token: Tensor) -> bool:
+    def _continue(self, scores: Scores, origin: Numbers, token: Numbers) -> bool:
         """Go on with the hypotheses (B', S, K) that `origin` and `token` give, where not done."""
-        rows, slots = self._undone()
+        undone = [[s for s, one in enumerate(row) if not one.done] for row in self.found]
+        rows = [row for row, slots in enumerate(undone) if slots]
         if not rows:
             return False
-        width = self.scores.shape[2]
-        at = torch.tensor(rows, device=origin.device), torch.tensor(slots, device=origin.device)
-        scores, origin, token = (x[at[0].unsqueeze(1), at[1]] for x in (scores, origin, token))
+        inputs, slots, width = self.scores.shape
+        some = max(len(undone[row]) for row in rows)
+        chosen = [sorted(range(slots), key=lambda s: self.found[r][s].done)[:some] for r in rows]
+        kept = np.array(rows)
+        history = self.written
+        if len(rows) < inputs or some < slots:
+            # What is done leaves; a done direction stays where another input has more to do.
+            at = kept[:, None], np.array(chosen)
+            scores, origin, token, history = (x[at] for x in (scores, origin, token, history))
+            self.found = [[self.found[r][s] for s in c] for r, c in zip(rows, chosen, strict=True)]
+            self.directions = [
+                [self.directions[r][s] for s in c] for r, c in zip(rows, chosen, strict=True)
+            ]
+            if self.automata is not None:
+                self.automata = [
+                    [self.automata[r][s] for s in c] for r, c in zip(rows, chosen, strict=True)
+                ]
+            self.bans = None
+            if len(rows) < inputs:
+                self.step = self.step.keep(kept)
         if self.automata is not None:
             self.automata = [
                 [
-                    self._automaton(row, slot, origin[i, s], token[i, s], scores[i, s])
-                    for s, slot in enumerate(slots[i])
+                    self._automata(row, slot, origin[row, slot], token[row, slot], line)
+                    for slot, line in enumerate(lines)
                 ]
-                for i, row in enumerate(rows)
+                for row, lines in enumerate(scores)
             ]
-        if len(rows) < len(self.found) and isinstance(self.step, ShrinkableStep):
-            self.step = self.step.keep(at[0])
-        flat = at[1].unsqueeze(-1) * width + origin
-        self.past = reorder(self.past, at[0], flat.flatten(1))
-        history = self.written[at[0].unsqueeze(1), at[1]]
-        index = origin.unsqueeze(-1).expand(*origin.shape, history.shape[-1])
-        self.written = torch.cat([history.gather(2, index), token.unsqueeze(-1)], dim=-1)
+        flat = np.array(chosen)[:, :, None] * width + origin
+        self.past = self.step.reorder(self.past, kept, flat.reshape(len(rows), -1))
+        history = np.take_along_axis(history, origin[..., None], 2)
+        self.written = np.concatenate([history, token[..., None]], axis=3)
         self.scores = scores
-        self.found = [[self.found[r][s] for s in line] for r, line in zip(rows, slots, strict=True)]
-        self.directions = [
-            [self.directions[r][s] for s in line] for r, line in zip(rows, slots, strict=True)
-        ]
         return True
 
-    def _undone(self) -> tuple[list[int], list[list[int]]]:
-        """Inputs that go on and, for each, as many of its slots (what is not done first)."""
-        shrinks = isinstance(self.step, ShrinkableStep)
-        undone = [[s for s, one in enumerate(row) if not one.done] for row in self.found]
-        if not any(undone):
-            return [], []
-        rows = [row for row, slots in enumerate(undone) if slots or not shrinks]
-        width = max(len(slots) for slots in undone)
-        others = [[s for s in range(len(row)) if row[s].done] for row in self.found]
-        return rows, [(undone[row] + others[row])[:width] for row in rows]
-
-    def _automaton(
-        self, row: int, slot: int, origin: Tensor, token: Tensor, scores: Tensor
+    def _automata(
+        self, row: int, slot: int, origin: Numbers, token: Numbers, scores: Scores
     ) -> list[Hashable]:
         """The states of the hypotheses (K,) that continue those of a slot."""
         constraint, states = self.directions[row][slot].constraint, self.automata
@@ -302,6 +296,21 @@ class _State:
         before = states[row][slot]
         return [
             # What is impossible may have written anything; nothing comes of it.
-            constraint.advance(before[o], t) if score > -math.inf else constraint.start()
+            constraint.advance(before[o], t) if score > _NEVER else constraint.start()
             for o, t, score in zip(origin.tolist(), token.tolist(), scores.tolist(), strict=True)
         ]
+
+
+def _best(total: Scores, count: int) -> tuple[Scores, Numbers, Numbers]:
+    """The `count` largest of (B, S, K, V): scores, hypotheses and tokens, (B, S, count), sorted."""
+    inputs, slots, width, classes = total.shape
+    flat = total.reshape(inputs, slots, width * classes)
+    count = min(count, width * classes)
+    index = np.argpartition(flat, width * classes - count, axis=2)[:, :, -count:]
+    # By number, then by score: equal scores have one order on every machine.
+    index.sort(axis=2)
+    scores = np.take_along_axis(flat, index, 2)
+    order = (-scores).argsort(axis=2, kind="stable")
+    index = np.take_along_axis(index, order, 2)
+    origin, token = np.divmod(index, classes)
+    return np.take_along_axis(scores, order, 2), origin, token

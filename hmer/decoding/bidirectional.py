@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.decoding.beam import Direction, Hypothesis, search_directions
@@ -43,7 +43,6 @@ Opinions = dict[tuple[int, ...], list[float | None]]
 """Sequences in reading order, with what each direction gives them."""
 
 
-@torch.inference_mode()
 def search(
     step: Step,
     inputs: int,
@@ -54,7 +53,6 @@ def search(
     pad: int,
     limits: Sequence[int] | None = None,
     constraints: tuple[Constraint, Constraint] | None = None,
-    device: torch.device | None = None,
 ) -> list[list[Reading]]:
     """The n-best readings of each input: the one of the best score, the others by confidence.
 
@@ -71,7 +69,6 @@ def search(
         pad: never written.
         limits: tokens of each input at most, if that is less than `config.max_length`.
         constraints: what may be written from left to right and from right to left.
-        device: where the model is.
     """
     ways = [(sos, eos), (eos, sos)][: 1 + config.both_directions]
     automata = constraints or (None, None)
@@ -84,7 +81,6 @@ def search(
         if limits is not None
         else config.max_length,
         alpha=config.alpha,
-        device=device,
     )
     if not config.both_directions:
         return [
@@ -92,7 +88,7 @@ def search(
             for row in found
         ]
     known = [_opinions(*row) for row in found]
-    _complete(known, step, ways, device)
+    _complete(known, step, ways)
     readings = [
         [
             _reading(tokens, [score for score in said if score is not None], config.alpha)
@@ -111,12 +107,7 @@ def _ranked(readings: Sequence[Reading]) -> list[Reading]:
     return others if best is None else [best, *others]
 
 
-def _complete(
-    known: Sequence[Opinions],
-    step: Step,
-    ways: Sequence[tuple[int, int]],
-    device: torch.device | None,
-) -> None:
+def _complete(known: Sequence[Opinions], step: Step, ways: Sequence[tuple[int, int]]) -> None:
     """Fill in what a direction that has not found a sequence gives it."""
     missing = [
         [(tokens, i) for tokens, said in row.items() for i in (0, 1) if said[i] is None]
@@ -126,9 +117,7 @@ def _complete(
         [(ways[i][0], *(tokens[::-1] if i else tokens), ways[i][1]) for tokens, i in row]
         for row in missing
     ]
-    for row, wanted, scores in zip(
-        known, missing, score_sequences(step, asked, device=device), strict=True
-    ):
+    for row, wanted, scores in zip(known, missing, score_sequences(step, asked), strict=True):
         for (tokens, i), score in zip(wanted, scores, strict=True):
             row[tokens][i] = score
 
@@ -145,6 +134,6 @@ def _opinions(forward: Sequence[Hypothesis], backward: Sequence[Hypothesis]) -> 
 
 def _reading(tokens: tuple[int, ...], opinions: Sequence[float], alpha: float) -> Reading:
     """Score a sequence by the log-probabilities that the directions give it."""
-    total = torch.tensor(opinions, dtype=torch.float64)
-    score = float(total.sum()) / (len(tokens) + 1) ** alpha
-    return Reading(tokens, score, min(1.0, float(total.mean().exp())))
+    total = sum(opinions)
+    score = total / (len(tokens) + 1) ** alpha
+    return Reading(tokens, score, min(1.0, math.exp(total / len(opinions))))

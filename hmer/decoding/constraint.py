@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
 
 
 class Constraint(Protocol):
@@ -24,20 +26,20 @@ class Constraint(Protocol):
         """The state after an allowed token."""
         ...
 
-    def allowed(self, state: Hashable, left: int) -> Tensor:
+    def allowed(self, state: Hashable, left: int) -> Mask:
         """What may be next, bool (V,), the stop included, with `left` tokens to be written.
 
-        Equal answers should be the same tensor; it is not written to.
+        Equal answers should be the same array; it is not written to.
         """
         ...
 
 
 def stack_allowed(
     constraints: Sequence[Constraint], states: Sequence[Hashable], left: Sequence[int]
-) -> Tensor:
+) -> Mask:
     """What each of N hypotheses, with so many tokens left, may write next: bool (N, V)."""
     masks: dict[int, int] = {}
-    distinct: list[Tensor] = []
+    distinct: list[Mask] = []
     index = []
     for constraint, state, rest in zip(constraints, states, left, strict=True):
         mask = constraint.allowed(state, rest)
@@ -45,4 +47,4 @@ def stack_allowed(
         if number == len(distinct):
             distinct.append(mask)
         index.append(number)
-    return torch.stack(distinct)[torch.tensor(index)]
+    return np.stack(distinct)[index]

@@ -6,8 +6,7 @@ from collections.abc import Hashable
 from enum import Enum
 from typing import NamedTuple, cast
 
-from torch import Tensor
-
+from hmer.decoding.constraint import Mask
 from hmer.decoding.grammar import Automaton
 
 
@@ -90,7 +89,7 @@ class ForwardGrammar(Automaton):
             then = Here(Mode.AFTER, limits=True)
         return state._replace(here=then)
 
-    def allowed(self, state: Hashable, left: int) -> Tensor:
+    def allowed(self, state: Hashable, left: int) -> Mask:
         """See `Constraint`."""
         state = cast(State, state)
         bracket = state.frames[-1].bracket if state.frames else None

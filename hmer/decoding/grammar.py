@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from hmer.decoding.constraint import Mask
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,12 @@ class Automaton:
         self.roles = roles
         self.stop = stop
         self.symbols = roles.symbols()
-        self._masks: dict[Hashable, Tensor] = {}
+        self._masks: dict[Hashable, Mask] = {}
 
-    def _mask(self, key: Hashable, tokens: Callable[[], set[int]]) -> Tensor:
+    def _mask(self, key: Hashable, tokens: Callable[[], set[int]]) -> Mask:
         """The mask of what `tokens` gives; equal keys must have equal tokens."""
         if key not in self._masks:
-            mask = torch.zeros(self.roles.classes, dtype=torch.bool)
+            mask = np.zeros(self.roles.classes, np.bool_)
             mask[sorted(tokens())] = True
             self._masks[key] = mask
         return self._masks[key]

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from hmer.decoding.step import ShrinkableStep, Step, reorder
+from hmer.decoding.step import Numbers, Step, log_softmax
 
 
-@torch.inference_mode()
-def score_sequences(
-    step: Step,
-    sequences: Sequence[Sequence[Sequence[int]]],
-    *,
-    device: torch.device | None = None,
-) -> list[list[float]]:
+def score_sequences(step: Step, sequences: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
     """Log-probability of given sequences: of every token after the first, given those before it.
 
     The hypotheses of one input differ in a few tokens. Their tree of common beginnings has far
@@ -26,36 +20,30 @@ def score_sequences(
     Args:
         step: the model.
         sequences: for each input, any number of sequences with their start and stop token.
-        device: where the model is.
     """
     trees = [_Tree(row) for row in sequences]
     totals = [[0.0] * len(row) for row in sequences]
     rows = [i for i, tree in enumerate(trees) if tree.levels]
-    if len(rows) < len(trees) and rows and isinstance(step, ShrinkableStep):
-        step = step.keep(torch.tensor(rows, device=device))
-    elif not isinstance(step, ShrinkableStep):
-        rows = list(range(len(trees)))
-    past: tuple[Tensor, ...] = ()
+    if len(rows) < len(trees) and rows:
+        step = step.keep(np.array(rows))
+    past: Any = None
     for depth in range(max((len(tree.levels) for tree in trees), default=0)):
-        going = rows
-        if isinstance(step, ShrinkableStep):
-            going = [row for row in rows if depth < len(trees[row].levels)]
-        levels = [trees[row].level(depth) for row in going]
+        going = [row for row in rows if depth < len(trees[row].levels)]
+        levels = [trees[row].levels[depth] for row in going]
         tokens, origin = (
-            _padded([[node[part] for node in level.nodes] for level in levels], device)
-            for part in (0, 1)
+            _padded([[node[part] for node in level.nodes] for level in levels]) for part in (0, 1)
         )
         if depth:
-            kept = torch.tensor([rows.index(row) for row in going], device=device)
-            if len(going) < len(rows) and isinstance(step, ShrinkableStep):
+            kept = np.array([rows.index(row) for row in going])
+            if len(going) < len(rows):
                 step = step.keep(kept)
-            past = reorder(past, kept, origin)
+            past = step.reorder(past, kept, origin)
         rows = going
         logits, past = step(tokens, past)
-        said = logits.float().log_softmax(dim=-1)
+        said = log_softmax(logits)
         where = [(i, *asked) for i, level in enumerate(levels) for asked in level.asked]
-        index = torch.tensor(where, device=device)
-        values = said[index[:, 0], index[:, 1], index[:, 2]].double().tolist()
+        index = np.array(where)
+        values = said[index[:, 0], index[:, 1], index[:, 2]].tolist()
         for (i, _, _, sequence), value in zip(where, values, strict=True):
             totals[rows[i]][sequence] += value
     return totals
@@ -88,12 +76,8 @@ class _Tree:
             level.nodes = list(numbers)
             self.levels.append(level)
 
-    def level(self, depth: int) -> _Level:
-        """The nodes at `depth`; none where no sequence is as long."""
-        return self.levels[depth] if depth < len(self.levels) else _Level()
 
-
-def _padded(rows: Sequence[Sequence[int]], device: torch.device | None) -> Tensor:
+def _padded(rows: Sequence[Sequence[int]]) -> Numbers:
     """Rows of one length, filled up with 0."""
     width = max(map(len, rows))
-    return torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
+    return np.array([[*row, *[0] * (width - len(row))] for row in rows], np.int64)

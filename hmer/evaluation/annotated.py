@@ -14,9 +14,7 @@ from hmer.evaluation.pictures import Image, ink_mask
 from hmer.ink.boxes import SymbolBox, symbol_boxes
 from hmer.ink.render import RenderConfig, Rendering, render
 from hmer.ink.strokes import Ink, Points
-from hmer.latex.parse import parse
-from hmer.latex.serialise import place
-from hmer.latex.tree import Relation
+from hmer.latex.tree import Relation, parse, place
 
 Owners = NDArray[np.int64]
 """For each pixel or cell the number of the symbol that is written there, -1 for none."""

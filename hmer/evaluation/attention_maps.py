@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.annotated import Annotated, cell_grid
 from hmer.evaluation.bootstrap import FloatArray
@@ -177,7 +177,7 @@ def attention_section(
         return None
     pictures = [images[n] for n in chosen]
     answers = read_all(recognizer, pictures, decoding, batch, lambda _: None, attention=True)
-    stride = recognizer.model.stride
+    stride = recognizer.stride
     tokens, spatial = [], []
     for number, image, answer in zip(chosen, pictures, answers, strict=True):
         one = predictions[number]

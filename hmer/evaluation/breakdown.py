@@ -26,7 +26,7 @@ from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary, SetScores
 from hmer.evaluation.pictures import decode, to_png
 from hmer.evaluation.prediction import Prediction, correctness, mark
 from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table
-from hmer.latex.depth import nesting_depth
+from hmer.latex.tree import nesting_depth
 from hmer.plots import (
     BLUE,
     DASHED,

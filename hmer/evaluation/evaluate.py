@@ -10,12 +10,10 @@ from typing import Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import drawn_at
 from hmer.data.schema import read_quarantine
-from hmer.data.splits import held_out
-from hmer.data.summary import stored_render
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.attention_maps import attention_section
 from hmer.evaluation.breakdown import read_captions, sample_sections, score_sections
@@ -35,6 +33,8 @@ from hmer.evaluation.prediction import (
 from hmer.evaluation.reading import Count, read_all
 from hmer.evaluation.report import ReportConfig, Section, Table, write_index, write_report
 from hmer.evaluation.robustness import read_series, readings_at_most, robustness_section
+from hmer.ingest.sources.base import held_out
+from hmer.ingest.summary import stored_render
 from hmer.recognizer import Recognizer
 
 Progress = Callable[[int, int | None], None]

@@ -11,18 +11,17 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from hmer.data.archive import Member
-from hmer.data.buckets import BatchConfig
-from hmer.data.convert import Converter
-from hmer.data.pool import ordered_map
+from hmer.data.batches import BatchConfig
 from hmer.data.schema import Sample, decode_png
-from hmer.data.sources.crohme import NO_LABEL, ReadInkml, read_captions
-from hmer.data.spread import spread
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.evaluation.metrics import SetScores, score_predictions
 from hmer.evaluation.prediction import UNREADABLE, Prediction
 from hmer.evaluation.reading import read_all
+from hmer.ingest.archive import Member, spread
+from hmer.ingest.convert import Converter
+from hmer.ingest.pool import ordered_map
+from hmer.ingest.sources.crohme import NO_LABEL, ReadInkml, read_captions
 from hmer.ink.inkml import looks_like_ink
 from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer

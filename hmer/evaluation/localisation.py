@@ -310,7 +310,7 @@ def judge_cross_attention(
     name, title = "cross_attention", "Cross-attention"
     rows = spread_over(len(expressions), config.limit)
     shown = annotate(expressions, rows, recognizer.render)
-    stride = recognizer.model.stride
+    stride = recognizer.stride
     maps = teacher_forced_maps(recognizer.model, recognizer.vocabulary, shown)
     game = pointing_game(shown, maps, stride)
     if not len(game):

@@ -9,7 +9,7 @@ A new metric is a row of `METRICS` and the function that computes it: report, in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -26,9 +26,8 @@ from hmer.evaluation.calibration import (
     risk_coverage,
 )
 from hmer.evaluation.prediction import Prediction, confidences, correctness
-from hmer.latex.canonical import canonical, canonical_row
-from hmer.latex.parse import parse
-from hmer.latex.tree import Row
+from hmer.latex.dialect import canonical, canonical_row
+from hmer.latex.tree import Row, parse
 
 TOLERANCES = (0, 1, 2, 3)
 
@@ -276,5 +275,5 @@ _TABLE = (
     Metric("localisation.lift", "lift of attention on ink", "fraction"),
     Metric("cross_attention.pointing", "pointing game of the decoder"),
 )  # fmt: skip
-METRICS: Mapping[str, Metric] = {row.name: row for row in _TABLE}
+METRICS = {row.name: row for row in _TABLE}
 """All metrics that have a name of their own, in the order in which they are shown."""

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from torch import Tensor
 
-from hmer.data.buckets import BatchConfig, choose_buckets
-from hmer.data.canvas import stack
-from hmer.data.stream import fixed_plans
+from hmer.data.batches import BatchConfig, choose_buckets, fixed_plans
+from hmer.data.collate import stack
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.pictures import Image
 from hmer.recognizer import PAPER, Recognition, Recognizer
@@ -31,7 +30,7 @@ def read_all(
     if not images:
         return []
     sizes = np.array([image.shape for image in images], dtype=np.int64)
-    buckets = choose_buckets(sizes, batch.buckets, recognizer.model.stride)
+    buckets = choose_buckets(sizes, batch.buckets, recognizer.stride)
     home = (buckets[None] >= sizes[:, None]).all(axis=2).argmax(axis=1)
     answers: dict[int, Recognition] = {}
     for number, shape in enumerate(buckets):

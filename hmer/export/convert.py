@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from hmer.errors import HmerError
 from hmer.export.extra import require
 from hmer.export.graphs import EncoderGraph, StepGraph
+from hmer.export.runtime import Source
 from hmer.models.mask_match import MaskMatch
 from hmer.models.mask_match.decoder import DecoderLayer
 
@@ -23,9 +26,9 @@ OPSET = 20
 
 
 def encoder_names(layers: int) -> list[str]:
-    """Outputs of the encoder in the order of `EncoderGraph`; all but the last go into a step."""
+    """Outputs of the encoder in the order of `EncoderGraph`; the last two go into no step."""
     parts = [f"{part}_{layer}" for part in ("keys", "values") for layer in range(layers)]
-    return [*parts, "bias", "attention"]
+    return [*parts, "bias", "attention", "cells"]
 
 
 def cache_shapes(model: MaskMatch) -> list[list[int | str]]:
@@ -63,7 +66,7 @@ def convert_step(model: MaskMatch) -> Any:
     )
     layers = len(model.decoder.layers)
     images = torch.ones(3, 1, 3 * model.stride, 4 * model.stride)
-    memory = list(EncoderGraph(model)(images)[:-1])
+    memory = list(EncoderGraph(model)(images)[:-2])
     shapes = cache_shapes(model)
     sizes = {"batch": 3, "hypotheses": 5, "length": 7, "cells": memory[-1].shape[-1]}
     sides = {"batch": batch, "hypotheses": hypotheses, "length": length, "cells": cells}
@@ -77,10 +80,67 @@ def convert_step(model: MaskMatch) -> Any:
             [projected] * (2 * layers) + [{0: batch, 3: cells}],
             [{i: sides[n] for i, n in enumerate(s) if isinstance(n, str)} for s in shapes],
         ),
-        ["tokens", *encoder_names(layers)[:-1], *(f"past_{i}" for i in range(len(shapes)))],
-        ["logits", *(f"grown_{i}" for i in range(len(shapes)))],
+        ["tokens", *encoder_names(layers)[:-2], *(f"past_{i}" for i in range(len(shapes)))],
+        ["logits", *(f"grown_{i}" for i in range(len(shapes))), "looked"],
         {"tokens": {0: "batch", 1: "hypotheses"}, "bias": {3: "cells"}, "past_0": {3: "length"}},
     )
+
+
+def without_weights(proto: Any, state: Mapping[str, Tensor]) -> dict[str, Source]:
+    """Take out of a graph, in place, what can be computed from the weights it was made of.
+
+    Args:
+        proto: an ONNX model of which nothing has been quantised.
+        state: the weights by name, as the model's file has them.
+
+    Returns:
+        Where each tensor that the graph now lacks comes from.
+
+    Raises:
+        HmerError: more than a few numbers come from elsewhere.
+    """
+    onnx = require("onnx")
+    arrays = {name: x.detach().cpu().numpy() for name, x in state.items() if x.dim()}
+    found: dict[str, Source] = {}
+    rest = 0
+    for tensor in proto.graph.initializer:
+        value = onnx.numpy_helper.to_array(tensor)
+        source = _source(tensor.name, value, arrays) if value.dtype == np.float32 else None
+        if source is None:
+            rest += value.nbytes
+            continue
+        found[tensor.name] = source
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        del tensor.external_data[:]
+        tensor.external_data.add(key="location", value="model.safetensors")
+    if rest > _LARGEST_REST:
+        raise HmerError(f"the graph has {rest} bytes of numbers that are no weights of the model")
+    return found
+
+
+_LARGEST_REST = 2**16
+
+
+def _source(name: str, value: Any, arrays: Mapping[str, Any]) -> Source | None:
+    """How a tensor comes from the weights: as it is, transposed, or a filter with its norm."""
+    if value.size <= 1:
+        return None
+    for own, array in arrays.items():
+        if array.shape == value.shape and np.array_equal(array, value):
+            return Source(of=own)
+        if array.ndim == 2 and array.T.shape == value.shape and np.array_equal(array.T, value):
+            return Source(of=own, transposed=True)
+    # The exporter calls the bias that a norm leaves after the filter.
+    own = name.removeprefix("model.").removesuffix("_bias")
+    for mean in arrays:
+        norm = mean.removesuffix(".running_mean")
+        if norm != mean and own in arrays and len(arrays[own]) == len(arrays[mean]):
+            source = Source(of=own, norm=norm, bias=value.ndim == 1)
+            made = source.compute(arrays)
+            if made.shape == value.shape and np.allclose(made, value, rtol=1e-4, atol=1e-6):
+                return source
+    return None
 
 
 def quantise(model: Any, path: Path) -> None:
@@ -91,7 +151,7 @@ def quantise(model: Any, path: Path) -> None:
     overflow. Filters stay as they are: integer convolutions are slower than those in floating
     point (benchmarks/export.py).
     """
-    quantization = require("onnxruntime.quantization")
+    quantization = require("onnxruntime.quantization", extra="export")
     with _quiet():
         quantization.quantize_dynamic(
             model,
@@ -122,7 +182,7 @@ def _convert(
         results: of the outputs, in order.
         axes: names for the sides that vary, where inputs or outputs have them.
     """
-    require("onnx", "onnxscript")
+    require("onnx", "onnxscript", extra="export")
     # With gradients: without, linear layers would be oneDNN's, which ONNX does not know.
     with _quiet(), torch.enable_grad():
         traced = torch.export.export(module.eval(), arguments, dynamic_shapes=shapes, strict=False)

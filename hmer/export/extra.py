@@ -1,4 +1,4 @@
-"""The optional packages that exporting needs, and reading with what was exported."""
+"""Optional packages, and what to install where one is missing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 from hmer.errors import HmerError
 
 
-def require(*names: str) -> Any:
-    """Import packages of the extra `export`.
+def require(*names: str, extra: str | None = None) -> Any:
+    """Import packages that may not be installed.
 
     Args:
         names: of modules; they have no types.
+        extra: of hmer, that brings them.
 
     Returns:
         The last of them.
@@ -25,7 +26,6 @@ def require(*names: str) -> Any:
         try:
             module = import_module(name)
         except ModuleNotFoundError as error:
-            raise HmerError(
-                f"exported recognisers need {error.name}: pip install 'hmer[export]'"
-            ) from None
+            package = f"hmer[{extra}]" if extra else str(error.name)
+            raise HmerError(f"{error.name} is missing: pip install '{package}'") from None
     return module

@@ -1,4 +1,4 @@
-"""The folder that `hmer export` writes: two graphs, and a JSON file that says what they are."""
+"""Folders with graphs: those that `hmer export` writes, and model folders with graphs beside."""
 
 from __future__ import annotations
 
@@ -17,20 +17,29 @@ from hmer.export.convert import (
     convert_step,
     encoder_names,
     quantise,
+    without_weights,
 )
 from hmer.export.extra import require
 from hmer.export.graphs import exportable
-from hmer.export.runtime import ABOUT, ENCODER, KIND, STEP
+from hmer.export.runtime import ABOUT, ENCODER, KIND, SECTION, STEP
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
+from hmer.models.about import read_about
 from hmer.models.base import Recogniser
+from hmer.models.checkpoint import load_recogniser
 from hmer.models.mask_match import MaskMatch
 
 RECOGNISER = "mask-match"
 
 
 def export(
-    model: Recogniser, vocabulary: Vocabulary, render: RenderConfig, out: Path, *, int8: bool
+    model: Recogniser,
+    vocabulary: Vocabulary,
+    render: RenderConfig,
+    out: Path,
+    *,
+    int8: bool,
+    confidence_power: float = 1.0,
 ) -> None:
     """Write a recogniser as ONNX: all files, or none.
 
@@ -40,14 +49,55 @@ def export(
         render: the scale of what it reads.
         out: folder; it is created, and replaced if an earlier export is all that is in it.
         int8: quantise the matrices.
+        confidence_power: see `hmer.models.about.About`.
 
     Raises:
         HmerError: a package is missing, the recogniser has no graphs, or `out` is in use.
     """
     chosen = exportable(model)
-    require("onnx", "onnxscript", "onnxruntime")
+    require("torch", "onnx", "onnxscript", "onnxruntime", extra="export")
     _check_free(out)
-    write(convert(chosen), chosen, vocabulary, render, out, int8=int8)
+    about = header(vocabulary, render, int8=int8, confidence_power=confidence_power)
+    write(convert(chosen), chosen, about, out, int8=int8)
+
+
+def header(
+    vocabulary: Vocabulary, render: RenderConfig, *, int8: bool, confidence_power: float = 1.0
+) -> dict[str, Any]:
+    """What the JSON file of an export says besides its graphs; see `export`."""
+    return {
+        "kind": KIND,
+        "name": RECOGNISER,
+        "vocabulary": json.loads(vocabulary.to_json()),
+        "render": render.model_dump(mode="json"),
+        "confidence_power": confidence_power,
+        "int8": int8,
+    }
+
+
+def add_graphs(folder: Path) -> None:
+    """Write graphs without weights into a model folder, which then reads without PyTorch, too.
+
+    Args:
+        folder: holds model.safetensors and model.json, which will say what the graphs are.
+
+    Raises:
+        HmerError: a package is missing, or the recogniser has no graphs.
+    """
+    model = exportable(load_recogniser(folder).model.for_reading().eval())
+    onnx = require("onnx", extra="export")
+    graphs, lacking = convert(model), {}
+    for name, graph in graphs.items():
+        lacking[name] = without_weights(graph, model.state_dict())
+        onnx.save_model(graph, folder / name)
+    described = describe(model, folder)
+    for part, name in (("encoder", ENCODER), ("step", STEP)):
+        described[part]["weights"] = {
+            tensor: source.model_dump(exclude_defaults=True)
+            for tensor, source in lacking[name].items()
+        }
+    about = {**read_about(folder / ABOUT), SECTION: described}
+    write_json(folder / ABOUT, about)
 
 
 def convert(model: MaskMatch) -> dict[str, Any]:
@@ -58,13 +108,12 @@ def convert(model: MaskMatch) -> dict[str, Any]:
 def write(
     graphs: Mapping[str, Any],
     model: MaskMatch,
-    vocabulary: Vocabulary,
-    render: RenderConfig,
+    about: Mapping[str, Any],
     out: Path,
     *,
     int8: bool,
 ) -> None:
-    """Write graphs that `convert` has made of the model; see `export`."""
+    """Write graphs that `convert` has made of the model, with what is to be said of it."""
     _check_free(out)
     out = out.absolute()
     try:
@@ -76,10 +125,8 @@ def write(
                 if int8:
                     quantise(graph, made / name)
                 else:
-                    require("onnx").save_model(graph, made / name)
-            about = describe(model, vocabulary, render, made, int8)
-            text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
-            (made / ABOUT).write_text(text + "\n", encoding="utf-8")
+                    require("onnx", extra="export").save_model(graph, made / name)
+            write_json(made / ABOUT, {**about, **describe(model, made)})
             if out.exists():
                 out.rename(Path(temporary) / "before")
             made.rename(out)
@@ -87,28 +134,27 @@ def write(
         raise HmerError(f"{out}: cannot be written ({error.strerror})") from error
 
 
-def describe(
-    model: MaskMatch, vocabulary: Vocabulary, render: RenderConfig, folder: Path, int8: bool
-) -> dict[str, Any]:
+def describe(model: MaskMatch, folder: Path) -> dict[str, Any]:
     """What a program must know to read with the graphs in `folder`."""
-    memory = encoder_names(len(model.decoder.layers))[:-1]
+    memory = encoder_names(len(model.decoder.layers))[:-2]
     past = cache_shapes(model)
     return {
-        "kind": KIND,
-        "name": RECOGNISER,
-        "vocabulary": json.loads(vocabulary.to_json()),
-        "render": render.model_dump(mode="json"),
         "stride": model.stride,
         "opset": OPSET,
-        "int8": int8,
         "sha256": {name: digest(folder / name) for name in (ENCODER, STEP)},
-        "encoder": {"inputs": ["images"], "outputs": [*memory, "attention"]},
+        "encoder": {"inputs": ["images"], "outputs": [*memory, "attention", "cells"]},
         "step": {
             "inputs": ["tokens", *memory, *(f"past_{i}" for i in range(len(past)))],
-            "outputs": ["logits", *(f"grown_{i}" for i in range(len(past)))],
+            "outputs": ["logits", *(f"grown_{i}" for i in range(len(past))), "looked"],
         },
         "past": past,
     }
+
+
+def write_json(path: Path, about: Mapping[str, Any]) -> None:
+    """Readable, and the same for the same content."""
+    text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def digest(path: Path) -> str:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from hmer.errors import HmerError
 from hmer.models.base import Recogniser
 from hmer.models.common.ink_cells import Cells, ink_cells
+from hmer.models.common.layers import sinusoid
 from hmer.models.mask_match import MaskMatch
-from hmer.models.mask_match.decoder import CrossMemory
+from hmer.models.mask_match.decoder import DecoderLayer
 
 
 def exportable(model: Recogniser) -> MaskMatch:
@@ -66,8 +67,9 @@ class EncoderGraph(nn.Module):
         """Read images, float (B, 1, H, W), ink 1 on 0, sides multiples of the stride.
 
         Returns:
-            Keys of every layer, then values of every layer, each (B, heads, cells,
-            width / heads), then the bias (B, 1, 1, cells), then the attention map (B, h, w).
+            Keys of every layer, then values of every layer, each (B, heads, N, width / heads),
+            then the bias (B, 1, 1, N), then the attention map (B, h, w), then the numbers of the
+            cells (B, N) in that map; 0 for padding.
         """
         model = self.model
         features = cast(Tensor, model.encoder(images))
@@ -81,7 +83,8 @@ class EncoderGraph(nn.Module):
         height, width = cells.grid
         blank = bias.new_zeros(bias.shape[0], height * width)
         shown = blank.scatter_add(1, cells.index, attended.log_map.exp())
-        return *memory.keys, *memory.values, memory.bias, shown.unflatten(1, (height, width))
+        spatial = shown.unflatten(1, (height, width))
+        return *memory.keys, *memory.values, memory.bias, spatial, cells.index
 
 
 class StepGraph(nn.Module):
@@ -92,17 +95,37 @@ class StepGraph(nn.Module):
         self.decoder = model.decoder
 
     def forward(self, tokens: Tensor, memory: list[Tensor], past: list[Tensor]) -> list[Tensor]:
-        """One token further.
+        """One token further; `TransformerDecoder.step`, which tells where it looks.
 
         Args:
             tokens: int64 (B, K), the newest of each of K hypotheses.
-            memory: from `EncoderGraph`, without the map.
+            memory: from `EncoderGraph`, without the map and the cells.
             past: see `TransformerDecoder.step`; never empty.
 
         Returns:
-            Logits (B, K, vocabulary), then the grown `past`.
+            Logits (B, K, vocabulary), the grown `past`, and the cross-attention of the last layer,
+            mean over heads (B, K, N).
         """
-        layers = len(self.decoder.layers)
-        cross = CrossMemory(tuple(memory[:layers]), tuple(memory[layers:-1]), memory[-1])
-        logits, grown = self.decoder.step(tokens, cross, tuple(past))
-        return [logits, *grown]
+        decoder = self.decoder
+        layers = cast(list[DecoderLayer], list(decoder.layers))
+        keys, values, bias = memory[: len(layers)], memory[len(layers) : -1], memory[-1]
+        places = torch.arange(past[0].shape[3], past[0].shape[3] + 1, device=tokens.device)
+        x = decoder.embed(tokens) * decoder.width**0.5 + sinusoid(places, decoder.width)
+        grown, covered = [], []
+        looked = bias
+        for index, layer in enumerate(layers):
+            x, entry = layer.recall(x, past[index])
+            grown.append(entry)
+            here = keys[index], values[index], bias
+            if layer.coverage is None and index < len(layers) - 1:
+                x = layer.think(layer.look(x, *here))
+                continue
+            before = torch.zeros_like(bias)
+            if layer.coverage is not None:
+                before = past[len(layers) + len(covered)].transpose(1, 2)
+            look = layer.look_openly(x, *here, before)
+            if layer.coverage is not None:
+                covered.append(look.covered.transpose(1, 2))
+            looked = look.weights.mean(dim=1)
+            x = layer.think(look.x)
+        return [decoder.head(decoder.norm(x)), *grown, *covered, looked]

@@ -1,31 +1,66 @@
-"""Reading with an exported recogniser, by onnxruntime."""
+"""Reading by onnxruntime, without PyTorch: graphs with their weights, or beside model.safetensors.
+
+`hmer export` writes graphs that hold their weights. The recogniser that comes with the package has
+graphs without: they are given those of `model.safetensors`, which training uses, too.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import Tensor
 
+from hmer.decoding.step import Floats, Numbers, in_place
 from hmer.errors import HmerError
 from hmer.export.extra import require
-from hmer.ink.render import RenderConfig
-from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch, Encoded, Recogniser
-from hmer.models.checkpoint import read_about, told_of
+from hmer.models.about import About, read_about, reason_of, told_of
 
-ENCODER, STEP, ABOUT = "encoder.onnx", "step.onnx", "model.json"
+ENCODER, STEP, ABOUT, WEIGHTS = "encoder.onnx", "step.onnx", "model.json", "model.safetensors"
 KIND = "exported recogniser"
+SECTION = "onnx"
+"""Entry of a recogniser's model.json that describes the graphs beside it."""
 _AGAIN = "export the model again"
-
 
 Size = Annotated[int, Field(ge=0, le=2**20)] | Literal["batch", "hypotheses", "length", "cells"]
 """A side of an array, or the name of one that varies."""
+Array = NDArray[Any]
+
+
+class Source(BaseModel):
+    """How a tensor of a graph comes from the weights in model.safetensors."""
+
+    model_config = ConfigDict(frozen=True)
+
+    of: str
+    """The weights."""
+    transposed: bool = False
+    norm: str | None = None
+    """Name of the batch normalisation after a filter, which is folded into it."""
+    bias: bool = False
+    """What the norm adds, in place of the filter."""
+
+    def compute(self, weights: Mapping[str, Array], epsilon: float = 1e-5) -> Array:
+        """The tensor, in full precision.
+
+        Raises:
+            KeyError: weights are missing.
+        """
+        found = np.asarray(weights[self.of], np.float32)
+        if self.norm is not None:
+            scale, shift, mean, variance = (
+                np.asarray(weights[f"{self.norm}.{part}"], np.float32)
+                for part in ("weight", "bias", "running_mean", "running_var")
+            )
+            scale = scale / np.sqrt(variance + np.float32(epsilon))
+            found = shift - mean * scale if self.bias else found * scale[:, None, None, None]
+        return np.ascontiguousarray(found.T if self.transposed else found)
 
 
 class Graph(BaseModel):
@@ -35,18 +70,16 @@ class Graph(BaseModel):
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    weights: dict[str, Source] = {}
+    """Tensors that the graph lacks, and where they come from."""
 
 
-class About(BaseModel):
-    """What the JSON file beside the graphs says."""
+class Graphs(BaseModel):
+    """What a program must know to read with the two graphs."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    vocabulary: dict[str, Any]
-    render: RenderConfig
     stride: int = Field(ge=1, le=256)
-    int8: bool
     sha256: dict[str, str]
     encoder: Graph
     step: Graph
@@ -54,98 +87,181 @@ class About(BaseModel):
     """Shapes of the caches; names are sizes that vary, and `length` is 0 at the start."""
 
 
-class OnnxRecogniser(Recogniser):
-    """An exported recogniser in place of the trained one: it reads, on the CPU, and no more."""
+class OnnxReader:
+    """Both graphs, as `hmer.recognizer` uses them; may be used by several threads."""
 
-    def __init__(self, about: About, encoder: Any, step: Any, classes: int) -> None:
-        super().__init__()
-        self.config = self.about = about
-        self.stride = about.stride
-        self.classes = classes
+    def __init__(self, graphs: Graphs, encoder: Any, step: Any) -> None:
+        self.graphs = graphs
+        self.stride = graphs.stride
         self._encoder = encoder
         self._step = step
 
-    def encode(self, images: Tensor) -> Encoded:
-        """See `Recogniser.encode`; the features stay in the graph."""
-        found = _run(self._encoder, self.about.encoder, [images])
-        return Encoded(found[:-1], found[-1], images.new_zeros(len(images), 0))
+    def encode(self, images: Floats) -> OnnxStep:
+        """Images (B, 1, H, W), ink 1 on 0, their sides multiples of the stride."""
+        names = self.graphs.encoder.outputs
+        found = dict(zip(names, self._encoder.run(list(names), {"images": images}), strict=True))
+        memory = {name: x for name, x in found.items() if name not in ("attention", "cells")}
+        return OnnxStep(self, memory, found["attention"], found.get("cells"))
 
-    def step(
-        self, tokens: Tensor, encoded: Encoded, past: tuple[Tensor, ...]
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """See `Recogniser.step`."""
-        if not past:
+    def step(self, feeds: dict[str, Array]) -> list[Array]:
+        """The outputs of one step."""
+        found: list[Array] = self._step.run(list(self.graphs.step.outputs), feeds)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxStep:
+    """A `hmer.decoding.step.Step` of images that are encoded."""
+
+    reader: OnnxReader
+    memory: dict[str, Array]
+    attention: NDArray[np.float32] | None
+    """(B, h, w): the spatial attention map."""
+    cells: Numbers | None
+    """(B, N): numbers of the cells that the decoder sees; None in graphs of older versions."""
+
+    def __call__(
+        self, tokens: Numbers, past: tuple[Array, ...] | None
+    ) -> tuple[Floats, tuple[Array, ...]]:
+        """See `Step`."""
+        return self._further(tokens, past)[:2]
+
+    def _further(
+        self, tokens: Numbers, past: tuple[Array, ...] | None
+    ) -> tuple[Floats, tuple[Array, ...], list[Array]]:
+        """Logits, caches, and whatever else the graph tells."""
+        shapes = self.reader.graphs.past
+        if past is None:
             batch, hypotheses = tokens.shape
-            cells = encoded.memory[-1].shape[-1]
+            cells = self.memory["bias"].shape[-1]
             sizes = {"batch": batch, "hypotheses": hypotheses, "length": 0, "cells": cells}
             past = tuple(
-                torch.zeros([sizes[n] if isinstance(n, str) else n for n in shape])
-                for shape in self.about.past
+                np.zeros([sizes[n] if isinstance(n, str) else n for n in shape], np.float32)
+                for shape in shapes
             )
-        logits, *grown = _run(self._step, self.about.step, [tokens, *encoded.memory, *past])
-        return logits, tuple(grown)
+        feeds = {"tokens": tokens, **self.memory}
+        feeds.update((f"past_{i}", cache) for i, cache in enumerate(past))
+        logits, *found = self.reader.step(feeds)
+        return logits, tuple(found[: len(shapes)]), found[len(shapes) :]
 
-    def losses(self, batch: Batch) -> tuple[Mapping[str, Tensor], Tensor]:
-        """An exported recogniser is not trained."""
-        raise HmerError("an exported recogniser cannot be trained; use the model it was made from")
-
-    def attention_maps(self, tokens: Tensor, encoded: Encoded) -> Tensor:
-        """An exported recogniser does not show where it looks."""
-        raise HmerError(
-            "an exported recogniser has no attention per token; use the model it was made from"
+    def reorder(
+        self, past: tuple[Array, ...], inputs: Numbers, origin: Numbers
+    ) -> tuple[Array, ...]:
+        """See `Step`."""
+        before, width = past[0].shape[:2]
+        if in_place(inputs, origin, before, width):
+            return past
+        flat = (inputs[:, None] * width + origin).ravel()
+        return tuple(
+            x.reshape(-1, *x.shape[2:]).take(flat, axis=0).reshape(*origin.shape, *x.shape[2:])
+            for x in past
         )
 
+    def keep(self, rows: Numbers) -> OnnxStep:
+        """See `Step`."""
+        memory = {name: x[rows] for name, x in self.memory.items()}
+        attention, cells = (None if x is None else x[rows] for x in (self.attention, self.cells))
+        return OnnxStep(self.reader, memory, attention, cells)
 
-def is_exported(folder: Path) -> bool:
-    """Whether `hmer export` has written the folder.
+    def maps(self, tokens: Numbers) -> NDArray[np.float32]:
+        """Where the decoder looks at each of the tokens (B, T): (B, T, h, w).
+
+        Raises:
+            HmerError: the graphs are of an older version, which did not say.
+        """
+        if self.cells is None or self.attention is None:
+            raise HmerError(f"this exported recogniser has no attention per token; {_AGAIN}")
+        past, looks = None, []
+        for column in range(tokens.shape[1]):
+            _, past, (look,) = self._further(tokens[:, column : column + 1], past)
+            looks.append(look[:, 0])
+        found = np.zeros((*tokens.shape, self.attention[0].size), np.float32)
+        rows = np.arange(len(tokens))[:, None, None]
+        columns = np.arange(tokens.shape[1])[None, :, None]
+        # Added: padding has the number of the first cell, and no attention.
+        np.add.at(found, (rows, columns, self.cells[:, None, :]), np.stack(looks, axis=1))
+        return found.reshape(*tokens.shape, *self.attention.shape[1:])
+
+
+def graphs_in(folder: Path) -> Literal["exported", "beside"] | None:
+    """Whether graphs are in the folder: with their weights, beside model.safetensors, or none.
 
     Raises:
         HmerError: there can be no such path.
     """
     with told_of(folder):
-        return (folder / ENCODER).is_file()
+        if not (folder / ENCODER).is_file():
+            return None
+    about = read_about(folder / ABOUT)
+    if about.get("kind") == "recogniser":
+        return "beside" if SECTION in about else None
+    return "exported"
 
 
-def load_exported(folder: Path) -> tuple[OnnxRecogniser, Vocabulary, RenderConfig]:
-    """A recogniser that `hmer export` has written, its vocabulary and its scale.
-
-    It uses as many threads as PyTorch does.
+def load_graphs(folder: Path) -> tuple[OnnxReader, About]:
+    """A recogniser as graphs, and how it reads.
 
     Raises:
         HmerError: onnxruntime is missing, or a file is missing, damaged or of another export.
     """
     runtime = require("onnxruntime")
     about = read_about(folder / ABOUT)
-    if about.get("kind") != KIND:
+    exported = about.get("kind") == KIND
+    if not exported and (about.get("kind") != "recogniser" or SECTION not in about):
         raise HmerError(f"{folder / ABOUT}: describes no {KIND} but {about.get('kind')!r}")
     with told_of(folder / ABOUT, _AGAIN):
         try:
-            checked = About.model_validate(about)
-            words = Vocabulary.from_json(json.dumps(checked.vocabulary))
-        except (ValidationError, HmerError) as error:
-            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            graphs = Graphs.model_validate(about if exported else about[SECTION])
+            described = About.of(about)
+        except (KeyError, ValidationError, HmerError) as error:
             raise HmerError(
-                f"{folder / ABOUT}: not written by this version ({reason}); {_AGAIN}"
+                f"{folder / ABOUT}: not written by this version ({reason_of(error)}); {_AGAIN}"
             ) from None
-    encoder = _session(runtime, folder / ENCODER, checked, checked.encoder)
-    step = _session(runtime, folder / STEP, checked, checked.step)
-    logits = step.get_outputs()[0].shape[-1:]
-    if logits != [len(words)]:
+    weights = {} if exported else _weights(folder / WEIGHTS, str(about.get("sha256")))
+    encoder = _session(runtime, folder / ENCODER, graphs, graphs.encoder, weights)
+    step = _session(runtime, folder / STEP, graphs, graphs.step, weights)
+    if step.get_outputs()[0].shape[-1:] != [len(described.vocabulary)]:
         raise HmerError(f"{folder / STEP}: of another vocabulary than {ABOUT} has; {_AGAIN}")
-    return OnnxRecogniser(checked, encoder, step, len(words)), words, checked.render
+    return OnnxReader(graphs, encoder, step), described
 
 
-def _session(runtime: Any, path: Path, about: About, graph: Graph) -> Any:
+def _weights(path: Path, digest: str) -> dict[str, Array]:
+    """The tensors of a safetensors file."""
+    from safetensors.numpy import load
+
+    with told_of(path):
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise HmerError(f"{path}: does not match the digest in its JSON file; it is damaged")
+        found: dict[str, Array] = load(data)
+        broken = [name for name, x in found.items() if not np.isfinite(x).all()]
+        if broken:
+            raise HmerError(f"{path}: weights that are not finite numbers, e.g. {broken[0]}")
+        return found
+
+
+def _session(
+    runtime: Any, path: Path, graphs: Graphs, graph: Graph, weights: Mapping[str, Array]
+) -> Any:
     """A graph ready to run, as its JSON file describes it."""
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    # The matrices are small: further threads wait for each other more than they compute.
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 1)
+    options.enable_mem_pattern = False  # shapes change with every step; patterns would pile up
     options.log_severity_level = 3  # errors
     with told_of(path, _AGAIN):
         if not path.is_file():
             raise HmerError(f"{path}: missing; {_AGAIN}")
         data = path.read_bytes()
-        if about.sha256.get(path.name) != hashlib.sha256(data).hexdigest():
+        if graphs.sha256.get(path.name) != hashlib.sha256(data).hexdigest():
             raise HmerError(f"{path}: does not match its digest in {ABOUT}; {_AGAIN}")
+        if graph.weights:
+            try:
+                made = {name: source.compute(weights) for name, source in graph.weights.items()}
+            except KeyError as error:
+                raise HmerError(f"{path}: needs {error}, which {WEIGHTS} lacks; {_AGAIN}") from None
+            values = [runtime.OrtValue.ortvalue_from_numpy(x) for x in made.values()]
+            options.add_external_initializers(list(made), values)
         session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     names = tuple(
         tuple(x.name for x in found) for found in (session.get_inputs(), session.get_outputs())
@@ -153,9 +269,3 @@ def _session(runtime: Any, path: Path, about: About, graph: Graph) -> Any:
     if names != (graph.inputs, graph.outputs):
         raise HmerError(f"{path}: another graph than {ABOUT} describes; {_AGAIN}")
     return session
-
-
-def _run(session: Any, graph: Graph, values: list[Tensor]) -> tuple[Tensor, ...]:
-    """Call a graph; tensors share memory with the arrays."""
-    feeds = {name: x.numpy() for name, x in zip(graph.inputs, values, strict=True)}
-    return tuple(torch.from_numpy(x) for x in session.run(list(graph.outputs), feeds))

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from hmer.latex.parse import parse
-from hmer.latex.serialise import ROOTLESS, place
-from hmer.latex.tree import Relation
+from hmer.latex.tree import ROOTLESS, Relation, parse, place
 
 BLANK = "<space>"
 """The implicit tag of every token that is not kept."""

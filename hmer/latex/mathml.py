@@ -15,10 +15,19 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from hmer.errors import LatexError
-from hmer.latex.commands import LIMITS, MAX_DEPTH, PARTS, ROOT, split_children
-from hmer.latex.reader import read
-from hmer.latex.tokens import shorten
-from hmer.latex.tree import Node, Relation, Row, grounded, symbol_count
+from hmer.latex.reader import read, shorten
+from hmer.latex.tree import (
+    LIMITS,
+    MAX_DEPTH,
+    PARTS,
+    ROOT,
+    Node,
+    Relation,
+    Row,
+    grounded,
+    split_children,
+    symbol_count,
+)
 from hmer.latex.vocabulary import vocabulary
 
 _XML_ID = "{http://www.w3.org/XML/1998/namespace}id"

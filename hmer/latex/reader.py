@@ -1,26 +1,46 @@
-"""LaTeX as people write it to a structure tree; forgiving where `hmer.latex.parse` is strict.
-
-Braces may be missing around one token or left open at the end, groups that only group dissolve,
-fonts and spacing go, synonyms become one spelling. What has no single reading is refused.
-"""
+"""LaTeX text to tokens: commands, escaped signs and single characters; blanks separate."""
 
 from __future__ import annotations
 
 import re
 
 from hmer.errors import LatexError
-from hmer.latex.commands import (
+from hmer.latex.spellings import DEFAULT_LIMITS, FUNCTIONS, INDEX_AFTER, OVER, STACK, plain_tokens
+from hmer.latex.tree import (
     LIMIT_SCRIPTS,
     LIMITS,
     MAX_DEPTH,
     PARTS,
     ROOT,
     SCRIPTS,
+    Node,
+    Relation,
+    Row,
+    expression_depth,
+    grounded,
 )
-from hmer.latex.plain import INDEX_AFTER, OVER, STACK, plain_tokens
-from hmer.latex.spellings import DEFAULT_LIMITS, FUNCTIONS
-from hmer.latex.tokens import shorten, tokenize
-from hmer.latex.tree import Node, Relation, Row, expression_depth, grounded
+
+_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\S", re.DOTALL)
+
+
+def tokenize(latex: str) -> list[str]:
+    r"""Tokens of `latex`: `x^2` and `x ^ 2` both give `x`, `^`, `2`; `\alpha b` gives two.
+
+    A backslash before a blank (a control space) is the token `\ `; other blanks only separate.
+
+    Raises:
+        LatexError: the text ends in a backslash.
+    """
+    tokens = [token if token.strip() == token else "\\ " for token in _TOKEN.findall(latex)]
+    if "\\" in tokens:
+        raise LatexError(f"LaTeX {shorten(latex)!r} ends in a backslash; remove it")
+    return tokens
+
+
+def shorten(text: str, width: int = 60) -> str:
+    """`text` cut to `width` characters, for error messages."""
+    return text if len(text) <= width else text[: width - 3] + "..."
+
 
 MAX_CHARACTERS = 20_000
 """Longest text that is read."""

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,34 +20,11 @@ from torch import nn
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
+from hmer.models.about import About, read_about, reason_of, told_of, weights_file
 from hmer.models.base import Recogniser
 from hmer.models.registry import build_recogniser
 
 Config = TypeVar("Config", bound=BaseModel)
-
-
-@contextmanager
-def told_of(path: Path, remedy: str = "train the model again") -> Iterator[None]:
-    """Around the reading of a model's files: whatever fails is told of `path`, in one line.
-
-    They come from anywhere, and a damaged file makes JSON, pydantic, safetensors, onnxruntime or
-    the building of the network fail in ways of their own.
-
-    Raises:
-        HmerError: as raised inside, or in place of any other exception.
-    """
-    try:
-        yield
-    except HmerError:
-        raise
-    except OSError as error:
-        raise HmerError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except RecursionError as error:
-        raise HmerError(f"{path}: damaged (nested too deep); {remedy}") from error
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
-        reason = f"{type(error).__name__}: {lines[-1].strip()[:200]}"
-        raise HmerError(f"{path}: damaged, or of another version ({reason}); {remedy}") from error
 
 
 def save_module(
@@ -74,25 +50,6 @@ def save_module(
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     text = json.dumps({**about, "sha256": digest}, indent=2, sort_keys=True, ensure_ascii=False)
     path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-
-
-def read_about(path: Path) -> dict[str, Any]:
-    """What the JSON file beside `path` says.
-
-    Raises:
-        HmerError: it is missing or is not JSON.
-    """
-    sidecar = path.with_suffix(".json")
-    with told_of(sidecar):
-        try:
-            about = json.loads(sidecar.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise HmerError(f"{sidecar}: missing; is {path.parent} a trained model?") from None
-        except ValueError as error:
-            raise HmerError(f"{sidecar}: not valid JSON ({error}); train the model again") from None
-    if not isinstance(about, dict):
-        raise HmerError(f"{sidecar}: should hold a JSON object; train the model again")
-    return about
 
 
 def read_config(path: Path, kind: str, config: type[Config]) -> Config:
@@ -153,7 +110,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     with told_of(path):
         if not path.is_file():
-            raise HmerError(f"{path}: no weights there; run the stage that trains them (dvc repro)")
+            raise HmerError(f"{path}: no weights there; train them first")
         about = read_about(path)
         _check_origin(path, about)
         digest = about.get("sha256")
@@ -198,13 +155,10 @@ class Saved(NamedTuple):
     """How ink was drawn in its training."""
     render: RenderConfig
     """How it reads: the same, but for the scale if it reads better at another."""
+    confidence_power: float
+    """See `About`."""
     digest: str
     """SHA-256 of the weights."""
-
-
-def weights_file(path: Path) -> Path:
-    """The weights in a model folder; a file is taken as it is."""
-    return path / "model.safetensors" if path.is_dir() else path
 
 
 def load_recogniser(path: Path) -> Saved:
@@ -216,32 +170,28 @@ def load_recogniser(path: Path) -> Saved:
     with told_of(path):
         weights = weights_file(path)
         if not weights.is_file():
-            raise HmerError(
-                f"{weights}: no model there; train one (make repro) or name another folder"
-            )
+            raise HmerError(f"{weights}: no model there; train one or name another folder")
         about = read_about(weights)
         if about.get("kind") != "recogniser":
             raise HmerError(f"{weights}: is not a recogniser but: {about.get('kind')!r}")
         with told_of(weights.with_suffix(".json")):
             try:
-                vocabulary = Vocabulary.from_json(json.dumps(about["vocabulary"]))
-                trained = RenderConfig.model_validate(about["render"])
-                unit = about.get("reading_unit", trained.unit)
-                render = RenderConfig.model_validate({**trained.model_dump(), "unit": unit})
+                described = About.of(about)
                 name = str(about["name"])
-                model = build_recogniser(name, as_it_was(name, about["config"]), vocabulary)
+                config = as_it_was(name, about["config"])
+                model = build_recogniser(name, config, described.vocabulary)
             except (KeyError, ValidationError, HmerError) as error:
                 raise HmerError(
                     f"{weights.with_suffix('.json')}: does not describe a recogniser of this "
-                    f"version ({_reason(error)}); train the model again"
+                    f"version ({reason_of(error)}); train the model again"
                 ) from None
         load_weights(model, weights)
-    return Saved(name, model, vocabulary, trained, render, str(about["sha256"]))
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong with a model's description, in one line."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return f"no {error}" if isinstance(error, KeyError) else str(error)
+    return Saved(
+        name,
+        model,
+        described.vocabulary,
+        described.trained,
+        described.render,
+        described.confidence_power,
+        str(about["sha256"]),
+    )

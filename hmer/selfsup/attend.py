@@ -18,10 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from torch import Tensor
 from torch.nn import functional
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig, BatchStream
 from hmer.data.dataset import load_expressions
 from hmer.data.drawing import split_scale
-from hmer.data.stream import BatchStream
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.masking.blocks import hidden_share, hide_ink

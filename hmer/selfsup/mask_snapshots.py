@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hmer.data.buckets import PlannedBatch, Sizes
+from hmer.data.batches import PlannedBatch, Sizes
 from hmer.data.dataset import load_expressions
 from hmer.ink.render import RenderConfig
 from hmer.masking.blocks import hidden_share, hide_ink

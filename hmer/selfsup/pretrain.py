@@ -16,10 +16,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig, BatchStream
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import split_scale
-from hmer.data.stream import BatchStream
 from hmer.errors import HmerError
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hmer.data.buckets import PlannedBatch
-from hmer.data.canvas import stack
+from hmer.data.batches import PlannedBatch
+from hmer.data.collate import stack
 from hmer.data.dataset import Expressions
 from hmer.data.distortion import INKED
 from hmer.data.drawing import Drawn, draw, draw_image, draw_ink, other_pen

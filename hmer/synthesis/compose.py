@@ -10,15 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.ink.scale import normalise
-from hmer.latex.serialise import serialise
-from hmer.latex.tree import Row
+from hmer.latex.tree import Row, serialise
+from hmer.synthesis.base import Written
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.hands.banked import BankWriter
-from hmer.synthesis.hands.fitted_manner import FittedManner
-from hmer.synthesis.hands.measured import MEASURED
-from hmer.synthesis.hands.writer import Writer
+from hmer.synthesis.hands.placement_style import FittedManner
+from hmer.synthesis.hands.style_distribution import MEASURED
+from hmer.synthesis.hands.writer import BankWriter, Writer
 from hmer.synthesis.layout.layout import write
-from hmer.synthesis.written import Written
 
 KIND = "compose"
 

@@ -21,11 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from hmer.errors import HmerError
 from hmer.ink.scale import typical_size
 from hmer.ink.strokes import Ink
-from hmer.latex.commands import PARTS
-from hmer.latex.parse import parse
-from hmer.synthesis.leakage import Leakage
-from hmer.synthesis.structure.pieces import InkedCaptions, Material, RowSpan, row_spans, symbols_of
-from hmer.synthesis.written import Written
+from hmer.latex.tree import PARTS, parse
+from hmer.synthesis.base import Leakage, Written
+from hmer.synthesis.indexed_tree import InkedCaptions, Material, RowSpan, row_spans, symbols_of
 
 KIND = "decompose"
 

@@ -1,4 +1,4 @@
-"""The three generators together, as made of one training split."""
+"""The generators decompose, recombine and compose together, as made of one training split."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
+from hmer.synthesis.base import Allowed, Leakage, Mixture, Synthesiser, Written
 from hmer.synthesis.compose import ComposeConfig, Composer
 from hmer.synthesis.decompose import DecomposeConfig, Decomposer
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.grammar.fitted import FittedConfig, FittedGrammar
-from hmer.synthesis.leakage import Leakage
-from hmer.synthesis.mixture import Allowed, Mixture
+from hmer.synthesis.indexed_tree import InkedCaptions
 from hmer.synthesis.recombine.recombine import RecombineConfig, Recombiner
-from hmer.synthesis.structure.pieces import InkedCaptions
-from hmer.synthesis.written import Synthesiser, Written
 
 
 class GeneratorsConfig(BaseModel):

@@ -20,10 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig, BatchStream
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import split_scale
-from hmer.data.stream import BatchStream
 from hmer.data.supervised import SupervisedMaker
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
@@ -34,13 +33,12 @@ from hmer.models.base import Batch, Recogniser
 from hmer.models.checkpoint import save_module
 from hmer.models.registry import ModelConfig
 from hmer.training.fit import fit
-from hmer.training.further import further
-from hmer.training.initial import Init, initial
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.run import RunContext
 from hmer.training.synthesis import SynthesisConfig, mixed
-from hmer.training.teacher_forced import teacher_forced
+from hmer.training.validation import teacher_forced
+from hmer.training.warm_start import Init, further, initial
 
 PHASES = "data/models/attend"
 """Stands for the weights of both phases before."""

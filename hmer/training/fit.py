@@ -13,7 +13,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from hmer.data.stream import Maker, OrderedLoader, Stream
+from hmer.data.batches import Maker, OrderedLoader, Stream
 from hmer.training.distributed import from_first, gathered
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig

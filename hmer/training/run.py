@@ -1,4 +1,4 @@
-"""Where a training keeps its resume state and whom it tells."""
+"""Where a training keeps its resume state, and its logger."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What is expected of a dataset: thresholds, and the table of expectations.
 
-Each expectation asserts on a column that plain functions have computed (`hmer.data.facts`,
-`hmer.data.overlap`, `pipeline.gate.judge`), row by row, so that every failure has rows to point
-at.
+Each expectation asserts on a column that plain functions have computed (`hmer.ingest.row_checks`,
+`hmer.ingest.statistics`, `pipeline.gate.judge`), row by row, so that every failure has rows to
+point at.
 """
 
 from __future__ import annotations

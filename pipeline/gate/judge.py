@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hmer.data.drift import jensen_shannon, population_stability
-from hmer.data.overlap import overlap
-from hmer.data.profile import Profile, Progress, profile, split_order
 from hmer.data.schema import read_quarantine
 from hmer.errors import HmerError
+from hmer.ingest.statistics import (
+    Profile,
+    Progress,
+    jensen_shannon,
+    overlap,
+    population_stability,
+    profile,
+    split_order,
+)
 from hmer.latex.vocabulary import Vocabulary
 from pipeline.gate.expectations import Expectation, Suite, ValidateConfig, expectations
 from pipeline.gate.verdict import Failure, Finding, Verdict, verdict_of
@@ -34,7 +40,7 @@ _PROBES = {
     "caption": "caption_agrees",
     "scale": "symbol_size",
 }
-"""Which expectation rests on which probe of `hmer.data.facts`."""
+"""Which expectation rests on which probe of `hmer.ingest.row_checks`."""
 
 
 def judge(evidence: Evidence, config: ValidateConfig) -> Verdict:

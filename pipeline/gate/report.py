@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hmer.data.profile import Profile, split_order
+from hmer.ingest.statistics import Profile, split_order
 from hmer.plots import MONO, SERIES, TEXT, new_figure, style, to_png
 from pipeline.gate.expectations import ValidateConfig
 from pipeline.gate.judge import Evidence
@@ -52,7 +52,7 @@ _CONTRADICTIONS = (
     ("the caption is no tree", "the caption does not parse"),
     ("there is no MathML", "no MathML, and equal symbols cannot be told apart"),
 )
-"""What the reasons of `hmer.data.alignment` have in common, to count them by."""
+"""What the reasons of `hmer.ingest.alignment` have in common, to count them by."""
 
 
 @dataclass(frozen=True, slots=True)

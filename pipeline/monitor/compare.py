@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from hmer.data.drift import jensen_shannon, population_stability
+from hmer.ingest.statistics import jensen_shannon, population_stability
 from pipeline.monitor.config import MonitorConfig
 from pipeline.monitor.observe import MEASURES, Observed
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from hmer.data.summary import SUMMARY
 from hmer.errors import HmerError
 from hmer.files import atomic_file, atomic_folder, content_digest
+from hmer.ingest.summary import SUMMARY
 from hmer.recognizer import Recognizer
 from pipeline.dvcfile import PARAMS
 from pipeline.env import RESUME

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from hmer.data.dataset import load_expressions
 from hmer.data.drawing import drawn_at
-from hmer.data.summary import stored_render
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
+from hmer.ingest.summary import stored_render
 from hmer.ink.raster import FORMATS
 from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer, Source

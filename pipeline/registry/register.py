@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hmer.data.splits import held_out
 from hmer.errors import HmerError
 from hmer.evaluation.evaluate import EvaluateConfig, evaluate
 from hmer.evaluation.metrics import METRICS
 from hmer.files import content_digest
+from hmer.ingest.sources.base import held_out
 from pipeline.dvcfile import ancestors, declarations
 from pipeline.params import lookup
 from pipeline.registry.decision import (

@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from hmer.errors import HmerError
+from hmer.export.folder import add_graphs
+from hmer.export.runtime import SECTION
 from hmer.files import atomic_folder
-from hmer.models.checkpoint import read_about, save_module
+from hmer.models.about import read_about
+from hmer.models.checkpoint import save_module
+from hmer.models.mask_match import MaskMatch
 from hmer.recognizer import Recognizer
 from pipeline.rendering import rendered
 
 CARD = "MODEL_CARD.md"
 LARGEST = 16 * 2**20
-"""Bytes that the weights may have."""
+"""Bytes that weights and graphs may have."""
 
 
 def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
@@ -29,13 +33,16 @@ def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
     Raises:
         HmerError: something is missing, or the weights are too large.
     """
-    recognizer = Recognizer.load(model)
-    about = {k: v for k, v in read_about(model / "model.safetensors").items() if k != "sha256"}
+    recognizer = Recognizer.load(model, backend="torch")
+    described = read_about(model / "model.safetensors")
+    about = {k: v for k, v in described.items() if k not in ("sha256", SECTION)}
     metrics = _metrics(evaluation)
     with atomic_folder(out) as folder:
         weights = folder / "model.safetensors"
         save_module(recognizer.model, weights, about, half=True)
-        size = weights.stat().st_size
+        if isinstance(recognizer.model, MaskMatch):
+            add_graphs(folder)
+        size = sum(file.stat().st_size for file in folder.iterdir())
         if size > LARGEST:
             raise HmerError(
                 f"{model}: {size / 2**20:.1f} MiB in half precision; at most "

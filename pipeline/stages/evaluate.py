@@ -26,7 +26,7 @@ def main(stage: Stage) -> None:
     Where fine-tuning went on from a recogniser, that one is scored beside it.
     """
     from hmer.evaluation.evaluate import EvaluateConfig, evaluate
-    from hmer.models.checkpoint import weights_file
+    from hmer.models.about import weights_file
     from hmer.progress import Steps
 
     config = stage.config(EvaluateConfig)

@@ -12,7 +12,7 @@ REFUSED = "data/quarantine.parquet"
 
 def main(stage: Stage) -> None:
     """Raw data in, dataset folder out."""
-    from hmer.data.ingest import IngestConfig, ingest
+    from hmer.ingest.ingest import IngestConfig, ingest
     from hmer.progress import Steps
 
     config = stage.config(IngestConfig)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.cases import main
 from hmer.ink.inkml import InkDocument, write_inkml
-from hmer.synthesis.writing import write_latex
+from hmer.synthesis.render_latex import write_latex
 
 
 @pytest.fixture

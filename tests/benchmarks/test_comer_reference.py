@@ -12,9 +12,9 @@ from benchmarks.comer_reference import ComerReference, search
 from benchmarks.material import fresh
 from hmer.decoding import bidirectional
 from hmer.decoding.bidirectional import DecodingConfig
-from hmer.decoding.step import MemoryStep
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Batch, Recogniser
+from hmer.models.step import MemoryStep
 
 Both = tuple[ComerReference, Recogniser, Vocabulary]
 

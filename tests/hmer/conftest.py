@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from hmer.data.canvas import stack
-from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.data.collate import stack
+from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
@@ -36,7 +36,9 @@ def drawn_expressions() -> tuple[Ink, ...]:
     return tuple(ink for ink in found if ink is not None)
 
 
-def save_recogniser(folder: Path, stop: float = 3.0, *, sure: bool = False) -> Path:
+def save_recogniser(
+    folder: Path, stop: float = 3.0, *, sure: bool = False, half: bool = False
+) -> Path:
     """An untrained recogniser that has its opinions, and different ones of different images.
 
     Its wish to stop is a matter of the image, unless it is `sure`.
@@ -67,7 +69,7 @@ def save_recogniser(folder: Path, stop: float = 3.0, *, sure: bool = False) -> P
         "render": RenderConfig().model_dump(mode="json"),
         "vocabulary": json.loads(words.to_json()),
     }
-    save_module(model, folder / "model.safetensors", about)
+    save_module(model, folder / "model.safetensors", about, half=half)
     return folder
 
 

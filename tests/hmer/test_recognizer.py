@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from hmer.data.canvas import stack
+from hmer.data.collate import stack
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.ink.inkml import InkDocument, write_inkml
@@ -24,7 +24,7 @@ from hmer.ink.picture import load_picture
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
-from hmer.latex.parse import parse
+from hmer.latex.tree import parse
 from hmer.models.checkpoint import load_recogniser, save_module
 from hmer.recognizer import PAPER, Recognition, Recognizer
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.ink.strokes import Ink, Points
 from hmer.recognizer import SHIPPED, Recognizer
-from hmer.synthesis.writing import write_latex
+from hmer.synthesis.render_latex import write_latex
 
 FAST = DecodingConfig(beam=3)
 Stroke = Sequence[tuple[float, float]]

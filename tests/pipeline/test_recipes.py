@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.selfsup.attend import attend
 from hmer.selfsup.pretrain import pretrain
 from hmer.training.finetune import finetune

@@ -12,10 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hmer.ink.canvas import INK_THRESHOLD
 from hmer.models.common.layers import sinusoid
-
-INK_THRESHOLD = 0.1
-"""Grey value (ink 1, paper 0) from which a pixel counts as ink."""
 
 _STEP = 32
 """Sequences are padded to a multiple of this, for few tensor shapes."""

@@ -94,7 +94,7 @@ class History:
         return said.transpose(1, 2).reshape(query.shape)
 
     def reorder(self, inputs: Tensor, origin: Tensor) -> Self:
-        """Other hypotheses, and fewer inputs; see `hmer.decoding.step.reorder`."""
+        """Other hypotheses, and fewer inputs; see `hmer.models.step.reorder`."""
         room, everyone = self.room, torch.arange(len(self.bias), device=inputs.device)
         if not torch.equal(inputs, everyone):
             stores = [s[:, :, : self.used].index_select(1, inputs) for s in room.stores]

@@ -1,7 +1,7 @@
 """A bank of handwritten glyphs, cut from the ink of a training split.
 
 Every symbol whose place in the caption is known becomes a sample of its class: its strokes in
-symbol units from the baseline of its row (`hmer.synthesis.glyphs.baselines`), with the hand that
+symbol units from the baseline of its row (`hmer.synthesis.glyphs.cutting`), with the hand that
 wrote it. The bank is a cached artefact under the licence of the ink it was cut from.
 """
 

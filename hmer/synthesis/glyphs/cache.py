@@ -26,17 +26,12 @@ FOLDER = ".glyphs"
 CODE = (
     "hmer.ink.codec",
     "hmer.ink.strokes",
-    "hmer.latex.commands",
-    "hmer.latex.parse",
     "hmer.latex.tree",
     "hmer.synthesis.glyphs.bank",
-    "hmer.synthesis.glyphs.baselines",
     "hmer.synthesis.glyphs.cutting",
-    "hmer.synthesis.glyphs.drawn",
     "hmer.synthesis.glyphs.font",
+    "hmer.synthesis.indexed_tree",
     "hmer.synthesis.layout.radical",
-    "hmer.synthesis.glyphs.shapes",
-    "hmer.synthesis.structure.spots",
 )
 """The modules that decide what a bank holds."""
 
@@ -136,7 +131,7 @@ def split_digest(train: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise HmerError(
-            f"{train}: no such data set split ({error.strerror}); run the ingest stage (dvc repro)"
+            f"{train}: no such data set split ({error.strerror}); ingest the data first"
         ) from error
 
 

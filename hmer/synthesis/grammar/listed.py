@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from hmer.errors import HmerError, LatexError
-from hmer.latex.normalise import normalise
-from hmer.latex.parse import parse
-from hmer.latex.tree import Row
+from hmer.latex.dialect import normalise
+from hmer.latex.tree import Row, parse
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.writing import WritingLimits, check_balanced, check_writable
+from hmer.synthesis.render_latex import WritingLimits, check_balanced, check_writable
 
 
 class Listed:

@@ -1,22 +1,20 @@
-"""What hands do with space, measured on ink whose symbols have places in the caption.
-
-Everything is in symbol units of the row it happens in, so that large and small writing compare.
-The same measurements on composed ink show whether composition does as hands do.
-"""
+"""Measurements of placement (gaps, sizes, offsets) on ink with known symbols."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import Relation
-from hmer.synthesis.glyphs.baselines import AlignedRow, Extents, Placed, align
-from hmer.synthesis.layout.brackets import bracket_pairs
+from hmer.synthesis.glyphs.cutting import AlignedRow, Extents, Placed, align
+from hmer.synthesis.hands.style_distribution import ENOUGH
+from hmer.synthesis.indexed_tree import Spot, Spots
+from hmer.synthesis.layout.box import bracket_pairs, pair
 from hmer.synthesis.layout.radical import split_radical
-from hmer.synthesis.layout.spacing import pair
-from hmer.synthesis.structure.spots import Spot, Spots
 
 RISE, SINK = 0.55, 0.35
 """How much of its base's height above, or depth below, the baseline a script follows (slopes of
@@ -226,3 +224,61 @@ def _union(boxes: Sequence[Rectangle]) -> Rectangle | None:
         max(box.right for box in boxes),
         max(box.bottom for box in boxes),
     )
+
+
+Values = dict[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class HabitDistance:
+    """One habit in real and composed ink.
+
+    Attributes:
+        name: of the habit.
+        real: median of the real values.
+        composed: median of the composed ones.
+        ks: Kolmogorov and Smirnov's distance of the two distributions, 0 to 1.
+        count: real and composed values.
+    """
+
+    name: str
+    real: float
+    composed: float
+    ks: float
+    count: tuple[int, int]
+
+
+def gather(expressions: Iterable[tuple[Ink, Sequence[str]]], extents: Extents) -> Values:
+    """All measurements of these expressions by habit."""
+    found: Values = {}
+    for ink, tokens in expressions:
+        for measurement in measure_ink(ink, tokens, extents):
+            found.setdefault(measurement.name, []).append(measurement.value)
+    return found
+
+
+def compare(
+    real: Mapping[str, Sequence[float]], composed: Mapping[str, Sequence[float]]
+) -> list[HabitDistance]:
+    """Every habit with enough values on both sides, the most different first."""
+    distances = [
+        HabitDistance(
+            name,
+            float(np.median(real[name])),
+            float(np.median(composed[name])),
+            smirnov(real[name], composed[name]),
+            (len(real[name]), len(composed[name])),
+        )
+        for name in sorted(real.keys() & composed.keys())
+        if min(len(real[name]), len(composed[name])) >= ENOUGH
+    ]
+    return sorted(distances, key=lambda found: -found.ks)
+
+
+def smirnov(one: Sequence[float], other: Sequence[float]) -> float:
+    """The largest difference between two empirical distribution functions."""
+    first, second = np.sort(np.array(one)), np.sort(np.array(other))
+    every = np.concatenate([first, second])
+    low = np.searchsorted(first, every, side="right") / len(first)
+    high = np.searchsorted(second, every, side="right") / len(second)
+    return float(np.abs(low - high).max())

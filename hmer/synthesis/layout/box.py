@@ -1,18 +1,18 @@
-"""Boxes of placed ink: what layout moves, scales and joins.
-
-Coordinates are symbol units, y downwards, the baseline of the box at y = 0.
-"""
+"""Boxes of placed ink, and rules of layout: brackets, spacing, scripts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from enum import Enum
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hmer.ink.strokes import Ink, Symbol
-from hmer.synthesis.glyphs.font import Glyph
+from hmer.latex.tree import Relation
+from hmer.synthesis.glyphs.font import BUILT, WORDS, Glyph
 
 _BAND = 0.15  # symbol units: wider than points of one stroke are apart
 _REACH = 3.0  # symbol units to the left of a symbol beyond which nothing is its neighbour
@@ -138,3 +138,175 @@ def to_ink(marks: list[Mark], turn: float) -> Ink:
         symbols.append(Symbol(mark.token, strokes_of, mark.place))
         first += len(mark.lengths)
     return Ink(strokes, tuple(symbols))
+
+
+CLOSING = {")": "(", "]": "[", r"\}": r"\{", "|": "|"}
+"""Closing brackets and what opens them; a bar does both."""
+
+_OPENING = frozenset(CLOSING.values())
+
+
+def bracket_pairs(tokens: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Positions of matched brackets in a row, inner pairs first."""
+    open_at: list[int] = []
+    for place, token in enumerate(tokens):
+        opening = CLOSING.get(token)
+        if opening is not None and open_at and tokens[open_at[-1]] == opening:
+            yield open_at.pop(), place
+        elif token in _OPENING:
+            open_at.append(place)
+
+
+class Kind(Enum):
+    """What a symbol is on its baseline."""
+
+    ORDINARY = "ordinary"
+    DIGIT = "digit"
+    OPERATOR = "operator"  # named functions and large operators
+    BINARY = "binary"
+    RELATION = "relation"
+    OPEN = "open"
+    CLOSE = "close"
+    PUNCTUATION = "punctuation"
+
+
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys("0123456789", Kind.DIGIT),
+    **dict.fromkeys((*WORDS, r"\sum", r"\int"), Kind.OPERATOR),
+    **dict.fromkeys(("+", "-", r"\times", r"\div", r"\pm", r"\cdot"), Kind.BINARY),
+    **dict.fromkeys(("=", "<", ">", r"\leq", r"\geq", r"\neq"), Kind.RELATION),
+    **dict.fromkeys((r"\in", r"\rightarrow"), Kind.RELATION),
+    **dict.fromkeys(("(", "[", r"\{"), Kind.OPEN),
+    **dict.fromkeys((")", "]", r"\}"), Kind.CLOSE),
+    **dict.fromkeys((",", ".", r"\ldots", r"\cdots"), Kind.PUNCTUATION),
+}
+_ABOUT = {Kind.BINARY: 0.22, Kind.RELATION: 0.28}
+_NOTHING_BEFORE = (None, Kind.OPEN, Kind.BINARY, Kind.RELATION, Kind.PUNCTUATION)
+
+
+def kind(token: str) -> Kind:
+    """The kind of a symbol; letters, fractions and roots are ordinary."""
+    return _KINDS.get(token, Kind.ORDINARY)
+
+
+def pair(before: str | None, token: str, after: str) -> tuple[str, str]:
+    """The kinds of the neighbours `token` and `after`, as habits of spacing distinguish them.
+
+    A sign that is no binary operator (see `gap`) is of the kind "sign"; fractions and radicals are
+    "built", the point within a number is "point".
+    """
+    left: str = _name(token)
+    if kind(token) is Kind.BINARY and (before is None or kind(before) in _NOTHING_BEFORE):
+        left = "sign"
+    return left, _name(after)
+
+
+def _name(token: str) -> str:
+    if token in (*BUILT, ""):
+        return "built"
+    return "point" if token == "." else kind(token).value
+
+
+def gap(before: str | None, token: str, after: str) -> float:
+    """Blank between the symbols `token` and `after`, in symbol units, for an average hand.
+
+    `before` is what stands left of `token` (None at the start of a row): it tells a sign from a
+    binary operator.
+    """
+    left, right = kind(token), kind(after)
+    if left is Kind.DIGIT and right is Kind.DIGIT:
+        return 0.13
+    if (left is Kind.DIGIT and after == ".") or (token == "." and right is Kind.DIGIT):
+        return 0.1
+    if left is Kind.BINARY and (before is None or kind(before) in _NOTHING_BEFORE):
+        return 0.1
+    if left in _ABOUT or right in _ABOUT:
+        return max(_ABOUT.get(left, 0.0), _ABOUT.get(right, 0.0))
+    if left is Kind.PUNCTUATION:
+        return 0.24
+    if right is Kind.PUNCTUATION:
+        return 0.09
+    if left is Kind.OPERATOR or right is Kind.OPERATOR:
+        return 0.22
+    if left is Kind.OPEN or right in (Kind.OPEN, Kind.CLOSE):
+        return 0.1
+    return 0.14
+
+
+if TYPE_CHECKING:
+    from hmer.synthesis.hands.writer import Writer
+
+_X_HEIGHT = -0.8
+_TALL = frozenset(("", ")", "]", "|", r"\}", r"\frac", r"\sqrt", r"\int", r"\sum"))
+
+
+def attach_scripts(
+    base: Box,
+    token: str,
+    scripts: Mapping[Relation, Box | None],
+    size: float,
+    writer: Writer,
+    rng: np.random.Generator,
+) -> Box:
+    """`base` with its SUP and SUB rows at its right, at `size` times their own, in the given order.
+
+    `token` is the symbol in the base: the foot of a lone letter counts from its baseline, whatever
+    its descender; that of a tall sign from its ink.
+    """
+    placed: list[Box] = []
+    upper_bottom = lower_top = None
+    right = base.right
+    foot = base.bottom if token in _TALL else min(base.bottom, 0.12)
+    for relation, box in scripts.items():
+        if box is None:
+            continue
+        scale = size * float(np.exp(rng.normal(0.0, 0.05)))
+        box.stretch(scale, scale)
+        shift = float(rng.normal(0.0, 0.04))
+        start = right + float(rng.uniform(0.02, 0.1)) * writer.spacing
+        if relation is Relation.SUP:
+            # The script's baseline stands over the middle of the base, its foot never below it.
+            level = min(_X_HEIGHT * 0.68, base.top + 0.45) - writer.script_raise + shift
+            box.move(start - box.left, level)
+            if box.bottom > level + 0.12:
+                box.move(0.0, level + 0.12 - box.bottom)
+            upper_bottom = box.bottom
+        else:
+            if token == r"\int":
+                start -= 0.3 * base.width
+            level = max(0.14, foot - 0.12) + writer.script_raise * 0.5 + shift
+            box.move(start - box.left, level + 0.3 * scale)
+            roof = min(-0.34, foot - 0.36)
+            if box.top < roof:
+                box.move(0.0, roof - box.top)
+            lower_top = box.top
+        placed.append(box)
+    if upper_bottom is not None and lower_top is not None and lower_top - upper_bottom < 0.08:
+        part_scripts(placed, list(scripts), (0.08 - (lower_top - upper_bottom)) / 2)
+    for box in placed:
+        base.add(box)
+    return base
+
+
+def part_scripts(placed: list[Box], relations: list[Relation], distance: float) -> None:
+    """Move superscripts up and subscripts down by `distance`."""
+    for relation, box in zip(relations, placed, strict=True):
+        box.move(0.0, -distance if relation is Relation.SUP else distance)
+
+
+def attach_limits(
+    base: Box, limits: Mapping[Relation, Box | None], size: float, rng: np.random.Generator
+) -> Box:
+    """`base` with its ABOVE and BELOW rows, at `size` times their own, over and under it."""
+    centre = (base.left + base.right) / 2
+    for relation, box in limits.items():
+        if box is None:
+            continue
+        scale = size * float(np.exp(rng.normal(0.0, 0.05)))
+        box.stretch(scale, scale)
+        blank = float(rng.uniform(0.08, 0.2))
+        above = relation is Relation.ABOVE
+        dy = base.top - blank - box.bottom if above else base.bottom + blank - box.top
+        box.move(centre - (box.left + box.right) / 2 + float(rng.normal(0.0, 0.06)), dy)
+        base.add(box)
+    return base

@@ -14,11 +14,10 @@ import numpy as np
 from hmer.errors import LatexError
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import Relation, Row
-from hmer.synthesis.hands.manner import Manner, PlainManner
+from hmer.synthesis.hands.placement_style import Manner, PlainManner
 from hmer.synthesis.hands.writer import Writer
-from hmer.synthesis.layout.box import Box, clearance, to_ink
-from hmer.synthesis.layout.brackets import bracket_pairs
-from hmer.synthesis.structure.spots import Spot, Spots, spots
+from hmer.synthesis.indexed_tree import Spot, Spots, spots
+from hmer.synthesis.layout.box import Box, bracket_pairs, clearance, to_ink
 
 AXIS = -0.42
 """Height of fraction bars and operators above the baseline (y downwards)."""

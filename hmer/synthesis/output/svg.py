@@ -1,4 +1,4 @@
-"""Ink as a scalable picture."""
+"""Output of ink as SVG."""
 
 from __future__ import annotations
 

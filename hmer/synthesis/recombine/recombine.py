@@ -14,18 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.ink.scale import typical_size
 from hmer.ink.strokes import Ink
-from hmer.latex.commands import ROOT
+from hmer.latex.tree import ROOT
+from hmer.synthesis.base import Leakage, Written
 from hmer.synthesis.decompose import DecomposeConfig, Decomposer, rare_boost
+from hmer.synthesis.editable_ink import Part, depth, faults, spelled, take, to_ink, walk
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.leakage import Leakage
-from hmer.synthesis.recombine.groups import Groups, holes
-from hmer.synthesis.recombine.lookalikes import Lookalikes
-from hmer.synthesis.recombine.symbols import rewrite, ways
-from hmer.synthesis.structure.faults import faults
-from hmer.synthesis.structure.measure import bank_extents
-from hmer.synthesis.structure.parts import Part, depth, spelled, take, to_ink, walk
-from hmer.synthesis.structure.pieces import InkedCaptions
-from hmer.synthesis.written import Written
+from hmer.synthesis.indexed_tree import InkedCaptions
+from hmer.synthesis.recombine.exchanges import Groups, bank_extents, holes, rewrite, ways
+from hmer.synthesis.substitutions import Lookalikes
 
 KIND = "recombine"
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hmer.ink.strokes import Points
-from hmer.latex.commands import ROOT
-from hmer.latex.tree import Relation
+from hmer.latex.tree import ROOT, Relation
+from hmer.synthesis.editable_ink import NOWHERE, Box, Part, extent, move
 from hmer.synthesis.layout.radical import split_radical
-from hmer.synthesis.structure.parts import NOWHERE, Box, Part, extent, move
 
 _CLEAR = 0.12  # symbol units that stay free between a bar and what stands over or under it
 _OVERHANG = 0.15  # symbol units by which a bar is longer than its content, at least, on each side

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from hmer.cli import main
-from hmer.data.canvas import stack
+from hmer.ink.canvas import on_canvas
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink
 from hmer.recognizer import Recognizer
@@ -57,13 +56,9 @@ def test_int8_is_exported_and_read_with(
     assert len(answer["alternatives"]) >= 1
 
     # Its opinions are those of the full weights, but for the rounding.
-    image = stack([full.prepare(inks[0])], 160, 320)
-    tokens = torch.tensor([[full.vocabulary.sos, full.vocabulary.eos]])
-    with torch.inference_mode():
-        mine, theirs = (
-            one.model.step(tokens, one.model.encode(image), ())[0].flatten().numpy()
-            for one in (small, full)
-        )
+    image = on_canvas([full.prepare(inks[0])], 160, 320)
+    tokens = np.array([[full.vocabulary.sos, full.vocabulary.eos]])
+    mine, theirs = (one.reader.encode(image)(tokens, None)[0].ravel() for one in (small, full))
     assert np.corrcoef(mine, theirs)[0, 1] > 0.99
     assert np.abs(mine - theirs).max() > 1e-4
 
@@ -75,7 +70,7 @@ def test_mistakes_are_one_line(
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     code, said, errors = run("export", "--model", model_folder, "--out", out)
     assert (code, said) == (2, "")
-    assert errors == "error: exported recognisers need onnxscript: pip install 'hmer[export]'\n"
+    assert errors == "error: onnxscript is missing: pip install 'hmer[export]'\n"
     code, said, errors = run("export", "--model", tmp_path / "gone", "--out", out)
     assert (code, said) == (2, "") and "no model there" in errors
     assert not out.exists()

@@ -7,8 +7,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from hmer.cli import app
-from hmer.data.sources.material import read_material
 from hmer.errors import HmerError
+from hmer.ingest.sources.synthesised import read_material
 from hmer.ink.inkml import read_inkml
 from hmer.latex.mathml import read_mathml
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hmer.data.dataset import load_expressions
 from hmer.data.drawing import draw, draw_image, draw_ink, drawn_at, other_pen, split_scale
-from hmer.data.summary import stored_render
 from hmer.errors import HmerError
+from hmer.ingest.summary import stored_render
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink

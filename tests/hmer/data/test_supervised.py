@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmer.data.buckets import PlannedBatch
-from hmer.data.captions import both_directions
+from hmer.data.batches import PlannedBatch
+from hmer.data.collate import both_directions
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import draw
 from hmer.data.supervised import SupervisedMaker

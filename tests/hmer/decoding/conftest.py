@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from hmer.models.step import MemoryStep
+
 PAD, START, STOP = 0, 1, 2
 
 
@@ -23,14 +25,20 @@ class Toy:
         self.table = 1.5 * torch.randn(shape, generator=generator)
         self.calls = 0
 
-    def step(self, tokens: Tensor, past: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    @property
+    def step(self) -> MemoryStep:
+        """For a search."""
+        return MemoryStep(self._step, torch.arange(len(self.table)))
+
+    def _step(
+        self, tokens: Tensor, memory: Tensor, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Logits for the next token."""
         self.calls += 1
         (history,) = past or (tokens.new_zeros(*tokens.shape, 0),)
         history = torch.cat([history, tokens.unsqueeze(-1)], dim=-1)
         older = history[..., -2] if history.shape[-1] > 1 else torch.zeros_like(tokens)
-        rows = torch.arange(len(tokens))[:, None]
-        return self.table[rows, history.shape[-1] - 1, older, tokens], (history,)
+        return self.table[memory[:, None], history.shape[-1] - 1, older, tokens], (history,)
 
     def only(self, row: int) -> Toy:
         """The model of one input."""

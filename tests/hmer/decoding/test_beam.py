@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hmer.decoding.beam import Hypothesis, beam_search
+from hmer.models.step import MemoryStep
 
 PAD, START, STOP, A, B = 0, 1, 2, 3, 4
 LENGTH = 4
@@ -175,7 +176,13 @@ class Script:
         self.said = said
         self.calls = 0
 
-    def step(self, tokens: Tensor, past: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    @property
+    def step(self) -> MemoryStep:
+        return MemoryStep(self._step, None)
+
+    def _step(
+        self, tokens: Tensor, _: None, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         self.calls += 1
         (history,) = past or (tokens.new_zeros(*tokens.shape, 0),)
         history = torch.cat([history, tokens.unsqueeze(-1)], dim=-1)
@@ -227,10 +234,20 @@ def test_what_the_model_returns_is_not_written_to() -> None:
     logits = torch.randn(2, 1, 6, generator=torch.Generator().manual_seed(0))
     before = logits.clone()
 
-    def step(tokens: Tensor, past: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        return logits, ()
+    def step(
+        tokens: Tensor, _: Tensor, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        return logits, (tokens,)
 
-    beam_search(step, 2, start=START, stop=STOP, banned=(PAD,), beam=1, max_length=2)
+    beam_search(
+        MemoryStep(step, torch.arange(2)),
+        2,
+        start=START,
+        stop=STOP,
+        banned=(PAD,),
+        beam=1,
+        max_length=2,
+    )
     assert torch.equal(logits, before)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hmer.decoding.beam import beam_search
 from hmer.decoding.bidirectional import DecodingConfig, search
+from hmer.models.step import MemoryStep
 
 PAD, SOS, EOS, A, B = 0, 1, 2, 3, 4
 LENGTH = 4
@@ -82,7 +83,9 @@ def test_by_hand() -> None:
         (EOS, B, A): {SOS: 1.0},
     }
 
-    def step(tokens: Tensor, past: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def step(
+        tokens: Tensor, _: None, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         (history,) = past or (tokens.new_zeros(*tokens.shape, 0),)
         history = torch.cat([history, tokens.unsqueeze(-1)], dim=-1)
         logits = torch.full((*tokens.shape, 5), -20.0)
@@ -97,7 +100,7 @@ def test_by_hand() -> None:
         (3.0, [((A, B), math.log(0.06) / 27), ((B,), math.log(0.36) / 8)]),
     ):
         config = DecodingConfig(beam=1, max_length=LENGTH, alpha=alpha)
-        (readings,) = search(step, 1, config, sos=SOS, eos=EOS, pad=PAD)
+        (readings,) = search(MemoryStep(step, None), 1, config, sos=SOS, eos=EOS, pad=PAD)
         assert [reading.tokens for reading in readings] == [tokens for tokens, _ in expected]
         assert [reading.score for reading in readings] == pytest.approx(
             [score for _, score in expected], abs=1e-6

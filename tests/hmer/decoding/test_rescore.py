@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hmer.decoding.rescore import score_sequences
-from hmer.decoding.step import MemoryStep
+from hmer.models.step import MemoryStep
 
 SOS, EOS, A, B = 1, 2, 3, 4
 Make = Callable[..., Any]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.annotated import annotate, cell_grid

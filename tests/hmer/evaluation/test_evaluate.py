@@ -11,9 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.data.dataset import load_expressions
-from hmer.data.ingest import IngestConfig, ingest
 from hmer.data.schema import (
     Quarantined,
     Sample,
@@ -22,7 +21,6 @@ from hmer.data.schema import (
     write_quarantine,
     write_samples,
 )
-from hmer.data.sources.synthetic import SyntheticConfig
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.evaluation.corruptions import OcclusionConfig
@@ -31,6 +29,8 @@ from hmer.evaluation.localisation import LocalisationConfig
 from hmer.evaluation.prediction import UNREADABLE, read_trials
 from hmer.evaluation.reading import read_all
 from hmer.evaluation.report import ReportConfig
+from hmer.ingest.ingest import IngestConfig, ingest
+from hmer.ingest.sources.synthetic import SyntheticConfig
 from hmer.ink.codec import pack, unpack
 from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer

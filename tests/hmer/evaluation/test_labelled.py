@@ -107,7 +107,7 @@ def test_captions_of_no_use_are_told(
 
 
 def test_ink_is_read_whatever_its_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hmer.data.archive.MAX_MEMBER", 100_000)
+    monkeypatch.setattr("hmer.ingest.archive.MAX_MEMBER", 100_000)
     label = b'<ink><annotation type="normalizedLabel">x</annotation><trace>0 0, 60 90</trace></ink>'
     for name, data in {
         "a.xml": label,

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from hmer.evaluation.metrics import METRICS, score_predictions
+from hmer.evaluation.metrics import METRICS, Metric, score_predictions
 from hmer.evaluation.pictures import to_png
 from hmer.evaluation.prediction import Prediction, mark
 from hmer.evaluation.report import (
@@ -98,6 +98,16 @@ def test_every_set_has_a_row_that_leads_to_its_report(tmp_path: Path) -> None:
     assert ">986<" in page and ">12.35<" in page and ">–<" in page
     assert "test-<2014>" not in page  # escaped
     assert "http" not in page
+
+
+def test_a_new_metric_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Metric("pairs", "pairs", "expressions", None, lambda s: s.summary.n / 2, headline=True)
+    monkeypatch.setitem(METRICS, row.name, row)
+    numbers = write_report(tmp_path / "val", "val", SCORES, [], {})
+    write_index(tmp_path, {"val": numbers})
+    assert numbers["pairs"] == 1.0
+    assert "<small>pairs</small><b>1</b>" in (tmp_path / "val/index.html").read_text("utf-8")
+    assert ">pairs</th>" in (tmp_path / "index.html").read_text("utf-8")
 
 
 def test_a_section_comes_once(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.data.dataset import Expressions
 from hmer.data.schema import encode_png
 from hmer.evaluation import robustness

@@ -50,7 +50,7 @@ def test_the_graphs_compute_what_the_recogniser_does(model: MaskMatch) -> None:
     images[0, 0, 3:30, 5:100] = 1.0
     images[1, 0, 10:12, 90:95] = 0.7  # the last stays blank
     encoded = model.encode(images)
-    *memory, shown = EncoderGraph(model)(images)
+    *memory, shown, index = EncoderGraph(model)(images)
     assert encoded.attention is not None
     torch.testing.assert_close(shown, encoded.attention, rtol=0, atol=1e-6)
     # Not padded to a multiple of 32 (75 cells are all of the map here).
@@ -61,7 +61,9 @@ def test_the_graphs_compute_what_the_recogniser_does(model: MaskMatch) -> None:
     for _ in range(5):
         tokens = torch.randint(3, 100, (3, 4), generator=rng)
         logits, past = model.step(tokens, encoded, past)
-        mine, *grown = cast(list[torch.Tensor], StepGraph(model)(tokens, memory, grown))
+        mine, *grown, looked = cast(list[torch.Tensor], StepGraph(model)(tokens, memory, grown))
+        assert looked.shape == (3, 4, 75) and index.shape == (3, 75)
+        torch.testing.assert_close(looked.sum(dim=-1), torch.ones(3, 4))
         torch.testing.assert_close(mine, logits, rtol=0, atol=1e-4)
         torch.testing.assert_close(grown[0], past[0], rtol=0, atol=1e-4)
         cells = past[1].shape[-1]  # padded to a multiple of 32, or not

@@ -13,19 +13,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from hmer.data.canvas import stack
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
-from hmer.decoding.step import MemoryStep
 from hmer.errors import HmerError
-from hmer.export.folder import export
-from hmer.export.runtime import OnnxRecogniser, is_exported, load_exported
+from hmer.export.folder import add_graphs, export
+from hmer.export.runtime import OnnxReader, load_graphs
+from hmer.ink.canvas import on_canvas
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
-from hmer.models.base import Batch
 from hmer.models.registry import build_recogniser
 from hmer.recognizer import Recognizer
+from tests.hmer.conftest import save_recogniser
 
 QUICK = DecodingConfig(beam=4, max_length=12)
 LEFT = DecodingConfig(beam=1, max_length=12, both_directions=False)
@@ -42,24 +42,22 @@ def fast(exported: Path) -> Recognizer:
 
 
 def readings(
-    recognizer: Recognizer, batch: torch.Tensor, config: DecodingConfig
+    recognizer: Recognizer, batch: NDArray[np.float32], config: DecodingConfig
 ) -> list[list[Reading]]:
-    words, model = recognizer.vocabulary, recognizer.model
-    with torch.inference_mode():
-        step = MemoryStep(model.step, model.encode(batch))
-        return search(step, len(batch), config, sos=words.sos, eos=words.eos, pad=words.pad)
+    words, step = recognizer.vocabulary, recognizer.reader.encode(batch)
+    return search(step, len(batch), config, sos=words.sos, eos=words.eos, pad=words.pad)
 
 
 @pytest.mark.parametrize("config", [QUICK, LEFT], ids=["beam", "greedy"])
 def test_the_same_n_best(
     plain: Recognizer, fast: Recognizer, inks: tuple[Ink, ...], config: DecodingConfig
 ) -> None:
-    assert isinstance(fast.model, OnnxRecogniser)
+    assert isinstance(fast.reader, OnnxReader)
     images = [plain.prepare(ink) for ink in inks]
     height, width = (-(-(max(i.shape[d] for i in images) + 32) // 8) * 8 for d in (0, 1))
     # All in one batch, whose inputs leave it one by one, and each alone on a canvas of its own.
-    batches = [stack(images, height, width)]
-    batches += [stack([i], *(-(-(side + 32) // 8) * 8 for side in i.shape)) for i in images[:3]]
+    batches = [on_canvas(images, height, width)]
+    batches += [on_canvas([i], *(-(-(side + 32) // 8) * 8 for side in i.shape)) for i in images[:3]]
     seen = set()
     for batch in batches:
         for mine, theirs in zip(
@@ -105,18 +103,66 @@ def test_what_is_recognised_is_the_same(
     assert (blank.tokens, blank.confidence) == ((), 1.0)
 
 
-def test_what_it_cannot_do_is_told(fast: Recognizer, inks: tuple[Ink, ...]) -> None:
-    with pytest.raises(HmerError, match="no attention per token"):
-        fast.recognize(inks[0], QUICK, attention=True)
-    empty = torch.zeros(0)
-    with pytest.raises(HmerError, match="cannot be trained"):
-        fast.model.losses(Batch(empty, empty, empty, empty))
+def test_it_looks_where_the_recogniser_looks(
+    plain: Recognizer, fast: Recognizer, inks: tuple[Ink, ...]
+) -> None:
+    for ink in inks[:3]:
+        mine, theirs = (one.recognize(ink, QUICK, attention=True) for one in (fast, plain))
+        assert mine.attention is not None and theirs.attention is not None
+        np.testing.assert_allclose(mine.attention, theirs.attention, rtol=1e-3, atol=1e-5)
+
+
+def test_an_exported_one_has_no_module(fast: Recognizer) -> None:
+    with pytest.raises(HmerError, match="no PyTorch module"):
+        _ = fast.model
+
+
+@pytest.fixture(scope="module")
+def beside(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder in half precision, with graphs that take their weights from it."""
+    assert exported.is_dir()  # the extra is installed
+    folder = save_recogniser(tmp_path_factory.mktemp("beside"), half=True)
+    about = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**about, "confidence_power": 0.5}))
+    add_graphs(folder)
+    return folder
+
+
+def test_graphs_take_the_weights_that_training_has(beside: Path, inks: tuple[Ink, ...]) -> None:
+    assert sum((beside / name).stat().st_size for name in ("encoder.onnx", "step.onnx")) < 2**17
+    fast, slow = Recognizer.load(beside), Recognizer.load(beside, backend="torch")
+    assert isinstance(fast.reader, OnnxReader) and not isinstance(slow.reader, OnnxReader)
+    for ink in inks:
+        mine, theirs = fast.recognize(ink, QUICK), slow.recognize(ink, QUICK)
+        assert mine.tokens == theirs.tokens
+        assert [tokens for tokens, _ in mine.alternatives] == [t for t, _ in theirs.alternatives]
+        assert mine.confidence == pytest.approx(theirs.confidence, rel=1e-3)
+    weights = slow.model.state_dict()
+    for name, value in fast.model.state_dict().items():  # PyTorch, when it is asked for
+        assert torch.equal(weights[name], value)
+    image = slow.prepare(inks[0])
+    reading = readings(
+        slow, on_canvas([image], *(-(-(s + 32) // 8) * 8 for s in image.shape)), QUICK
+    )
+    assert slow.recognize(inks[0], QUICK).confidence == pytest.approx(
+        reading[0][0].confidence ** 0.5, rel=1e-3
+    )
+
+
+def test_other_weights_are_refused(beside: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "changed"
+    shutil.copytree(beside, folder)
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    assert "model.safetensors: does not match the digest" in refusal(folder)
+    (folder / "model.safetensors").unlink()
+    assert "model.safetensors: cannot be read" in refusal(folder)
 
 
 def refusal(folder: Path) -> str:
-    assert is_exported(folder)
     with pytest.raises(HmerError) as caught:
-        load_exported(folder)
+        load_graphs(folder)
     message = str(caught.value)
     assert "\n" not in message and str(folder) in message
     return message
@@ -165,12 +211,12 @@ def test_damaged_graphs_are_loaded_or_told(
     about["sha256"][name] = hashlib.sha256(graph).hexdigest()
     (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
     try:
-        load_exported(folder)
+        load_graphs(folder)
     except HmerError as error:
         assert str(folder) in str(error) and "\n" not in str(error)
 
 
 def test_without_the_extra(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(HmerError, match=r"need onnxruntime: pip install 'hmer\[export\]'"):
+    with pytest.raises(HmerError, match="onnxruntime is missing: pip install 'onnxruntime'"):
         Recognizer.load(exported)

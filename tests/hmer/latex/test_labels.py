@@ -21,9 +21,8 @@ from hmer.latex.labels import (
     reverse,
     reverse_parents,
 )
-from hmer.latex.serialise import ROOTLESS, serialise
-from hmer.latex.tokens import tokenize
-from hmer.latex.tree import Row
+from hmer.latex.reader import tokenize
+from hmer.latex.tree import ROOTLESS, Row, serialise
 
 _N = ROOTLESS
 

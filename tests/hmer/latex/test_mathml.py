@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from hmer.errors import LatexError
 from hmer.latex.mathml import read_leaf, read_mathml
-from hmer.latex.parse import parse
-from hmer.latex.serialise import serialise
-from hmer.latex.tree import Node, symbol_count, walk
+from hmer.latex.tree import Node, parse, serialise, symbol_count, walk
 
 HEAD = '<math xmlns="http://www.w3.org/1998/Math/MathML">'
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from hmer.latex import spellings
-from hmer.latex.commands import PARTS, SCRIPTS
-from hmer.latex.tokens import tokenize
+from hmer.latex.reader import tokenize
+from hmer.latex.tree import PARTS, SCRIPTS
 
 
 def test_tables_do_not_overlap() -> None:

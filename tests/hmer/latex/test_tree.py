@@ -1,8 +1,29 @@
 from __future__ import annotations
 
-from hmer.latex.parse import parse
-from hmer.latex.tokens import tokenize
-from hmer.latex.tree import Node, Relation, expression_depth, grounded, symbol_count, walk
+from types import ModuleType
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hmer.errors import LatexError
+from hmer.latex.reader import tokenize
+from hmer.latex.tree import (
+    MAX_DEPTH,
+    ROOTLESS,
+    Node,
+    Relation,
+    Row,
+    expression_depth,
+    grounded,
+    nesting_depth,
+    parse,
+    place,
+    serialise,
+    split_children,
+    symbol_count,
+    walk,
+)
 
 
 def test_child_finds_the_row_of_a_relation() -> None:
@@ -30,3 +51,211 @@ def test_only_scripts_without_base_are_grounded() -> None:
     assert grounded(Node("x")) == Node("x")
     assert grounded(script).children == ((Relation.INSIDE, ()), *script.children)
     assert grounded(grounded(script)) == grounded(script)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "depth"),
+    [
+        ("a + b", 0),
+        ("\\{ a \\}", 0),
+        ("x ^ { 2 } y ^ { 3 }", 1),
+        ("\\frac { x ^ { y _ { 1 } } } { 2 }", 3),
+    ],
+)
+def test_nesting_depth(tokens: str, depth: int) -> None:
+    assert nesting_depth(tokens.split()) == depth
+
+
+@pytest.mark.parametrize(
+    ("caption", "parts", "scripts"),
+    [
+        ("x ^ { 2 }", [], ["sup"]),
+        (r"\frac { a } { b } _ { 1 }", ["above", "below"], ["sub"]),
+        (r"\sqrt { x } ^ { 2 }", ["inside"], ["sup"]),
+        (r"\sqrt [ 3 ] { x }", ["index", "inside"], []),
+        (r"\int \limits _ { 0 } ^ { 1 }", [], ["below", "above"]),
+        ("{ a } _ { 1 }", ["inside"], ["sub"]),
+        ("^ { 2 }", [], ["sup"]),
+    ],
+)
+def test_parts_and_scripts_are_told_apart(
+    caption: str, parts: list[str], scripts: list[str]
+) -> None:
+    (node,) = parse(caption.split())
+    found = split_children(node)
+    assert [[str(kind) for kind, _ in children] for children in found] == [parts, scripts]
+
+
+def _row(text: str) -> Row:
+    return tuple(Node(token) for token in text.split())
+
+
+@pytest.mark.parametrize(
+    ("caption", "row"),
+    [
+        ("", ()),
+        ("x + [ 1 ]", _row("x + [ 1 ]")),
+        (
+            "x ^ { 2 } _ { i }",
+            (Node("x", ((Relation.SUP, _row("2")), (Relation.SUB, _row("i")))),),
+        ),
+        (
+            r"\frac { a } { } ^ { 2 }",
+            (
+                Node(
+                    "\\frac",
+                    ((Relation.ABOVE, _row("a")), (Relation.BELOW, ()), (Relation.SUP, _row("2"))),
+                ),
+            ),
+        ),
+        (
+            r"\sqrt [ 3 ] { x } y",
+            (
+                Node("\\sqrt", ((Relation.INDEX, _row("3")), (Relation.INSIDE, _row("x")))),
+                Node("y"),
+            ),
+        ),
+        (
+            r"\int \limits _ { 0 } ^ { 1 } x",
+            (
+                Node("\\int", ((Relation.BELOW, _row("0")), (Relation.ABOVE, _row("1")))),
+                Node("x"),
+            ),
+        ),
+        (
+            "{ a b } ^ { 2 }",
+            (Node("", ((Relation.INSIDE, _row("a b")), (Relation.SUP, _row("2")))),),
+        ),
+        ("^ { 2 }", (Node("", ((Relation.SUP, _row("2")),)),)),
+        (r"\bar { x }", (Node("\\bar", ((Relation.INSIDE, _row("x")),)),)),
+    ],
+)
+def test_hand_worked_trees(caption: str, row: Row) -> None:
+    assert parse(caption.split()) == row
+    assert serialise(row) == caption.split()
+
+
+@pytest.mark.parametrize(
+    ("caption", "message"),
+    [
+        ("x ^ 2", r"at token 3 \('2'\): '\{' is missing"),
+        ("x ^", "at the end: '{' is missing"),
+        ("{ x", "at the end: '}' is missing"),
+        ("x }", r"at token 2 \('}'\)"),
+        (r"\frac { a }", "at the end"),
+        (r"\sqrt [ 3 { x }", "'}?]?' is missing"),
+        (r"\sqrt [ 3 } ] { x }", "token 4"),
+        ("x ^ { 1 } ^ { 2 }", "second script"),
+        ("x _ { 1 } ^ { 3 } _ { 2 }", "second script"),
+        (r"\limits _ { 1 }", "token 1"),
+        (r"\int \limits x", "script must follow"),
+        (r"\frac { 1 } { 2 } \limits _ { 1 }", "limits must follow a symbol"),
+        (r"x _ { 1 } \limits ^ { 1 }", "token 6"),
+    ],
+)
+def test_errors_give_the_place(caption: str, message: str) -> None:
+    with pytest.raises(LatexError, match=message):
+        parse(caption.split())
+
+
+def test_depth_is_limited() -> None:
+    def nested(depth: int) -> list[str]:
+        return ["x", "^", "{"] * depth + ["y"] + ["}"] * depth
+
+    assert serialise(parse(nested(MAX_DEPTH))) == nested(MAX_DEPTH)
+    with pytest.raises(LatexError, match="nested deeper"):
+        parse(nested(MAX_DEPTH + 1))
+    with pytest.raises(LatexError, match="nested deeper"):
+        parse(["{"] * 100_000)
+
+
+_TOKENS = st.sampled_from(tokenize(r"x { } ^ _ \frac \sqrt [ ] \limits \int "))
+
+
+@given(st.lists(_TOKENS, max_size=24))
+@settings(deadline=None, max_examples=400)
+def test_what_is_accepted_is_written_back(tokens: list[str]) -> None:
+    try:
+        row = parse(tokens)
+    except LatexError:
+        return
+    assert serialise(row) == tokens
+
+
+@pytest.mark.crohme
+def test_every_caption_of_the_literature_comes_back(captions: ModuleType, crohme: object) -> None:
+    pairs = [pair for split in captions.SPLITS for pair in captions.read_pairs(crohme, split)]
+    assert len(pairs) == 8835 + 986
+    for pair in pairs:
+        tokens = pair.caption.split()
+        assert serialise(parse(tokens)) == tokens, pair.name
+
+
+_X: Row = (Node("x"),)
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=150)
+def test_trees_come_back(data: st.DataObject, rows: st.SearchStrategy[Row]) -> None:
+    row = data.draw(rows)
+    assert parse(serialise(row)) == row
+
+
+def test_script_order_is_kept() -> None:
+    row = (Node("x", ((Relation.SUP, _X), (Relation.SUB, _X))),)
+    assert serialise(row) == tokenize("x ^ { x } _ { x }")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ((Node("\\frac", ((Relation.ABOVE, _X),)),), "needs the parts"),
+        ((Node("\\frac", ((Relation.BELOW, _X), (Relation.ABOVE, _X))),), "needs the parts"),
+        ((Node("\\sqrt"),), "needs the parts"),
+        ((Node("x", ((Relation.SUP, _X), (Relation.SUP, _X))),), "two scripts"),
+        ((Node("x", ((Relation.SUP, _X), (Relation.BELOW, _X))),), "cannot carry limits"),
+        ((Node("x", ((Relation.INSIDE, _X),)),), "cannot carry"),
+        ((Node("\\sqrt", ((Relation.INSIDE, _X), (Relation.BELOW, _X))),), "cannot carry limits"),
+        (
+            (Node("\\sqrt", ((Relation.INDEX, (Node("]"),)), (Relation.INSIDE, _X))),),
+            "root index",
+        ),
+        ((Node("x"), Node("", ((Relation.SUP, _X),))), "stand first"),
+        ((Node(""),), "stand first"),
+        ((Node("^"),), "structure"),
+        ((Node("\\limits"),), "structure"),
+    ],
+)
+def test_trees_without_a_spelling(row: Row, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        serialise(row)
+
+
+def test_too_deep_a_tree() -> None:
+    row: Row = _X
+    for _ in range(MAX_DEPTH + 1):
+        row = (Node("x", ((Relation.SUP, row),)),)
+    with pytest.raises(ValueError, match="nested deeper"):
+        serialise(row)
+
+
+def test_places() -> None:
+    placed = place(parse(tokenize(r"x _ { \frac { 1 } { 2 } }")))
+    inner, above, below = (
+        (Relation.SUB,),
+        (Relation.SUB, Relation.ABOVE),
+        (Relation.SUB, Relation.BELOW),
+    )
+    assert [(p.token, p.path, p.parent) for p in placed] == [
+        ("x", (), ROOTLESS),
+        ("_", (), ROOTLESS),
+        ("{", (), ROOTLESS),
+        ("\\frac", inner, 0),
+        ("{", inner, ROOTLESS),
+        ("1", above, 3),
+        ("}", inner, ROOTLESS),
+        ("{", inner, ROOTLESS),
+        ("2", below, 3),
+        ("}", inner, ROOTLESS),
+        ("}", (), ROOTLESS),
+    ]

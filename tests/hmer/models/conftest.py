@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from hmer.data.captions import both_directions
+from hmer.data.collate import both_directions
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Batch
 

@@ -14,13 +14,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hmer.errors import HmerError
+from hmer.models.about import read_about, weights_file
 from hmer.models.checkpoint import (
     as_it_was,
     load_recogniser,
     load_weights,
-    read_about,
     save_module,
-    weights_file,
 )
 from hmer.models.mask_match import MaskMatchConfig
 from hmer.recognizer import Recognizer

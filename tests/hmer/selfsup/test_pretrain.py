@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.data.dataset import load_expressions
 from hmer.errors import HmerError
 from hmer.models.common.ink_cells import ink_cells

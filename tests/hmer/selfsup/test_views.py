@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from hmer.data.buckets import PlannedBatch
+from hmer.data.batches import PlannedBatch
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.schema import encode_png
 from hmer.ink.augment import AugmentConfig

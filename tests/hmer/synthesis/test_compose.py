@@ -8,17 +8,14 @@ from hmer.errors import HmerError, LatexError
 from hmer.ink.codec import pack, unpack
 from hmer.ink.scale import symbol_unit
 from hmer.ink.strokes import Ink
-from hmer.latex.parse import parse
-from hmer.latex.serialise import serialise
-from hmer.latex.tree import Node, Row
+from hmer.latex.tree import Node, Row, parse, serialise
 from hmer.latex.vocabulary import vocabulary
+from hmer.synthesis.base import Written
 from hmer.synthesis.compose import ComposeConfig, Composer
+from hmer.synthesis.editable_ink import faults, parts_of
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
 from hmer.synthesis.grammar.grammar import Grammar, GrammarConfig
-from hmer.synthesis.structure.faults import faults
-from hmer.synthesis.structure.parts import parts_of
-from hmer.synthesis.written import Written
 
 GRAMMAR = Grammar(GrammarConfig(symbols="full", max_tokens=30, max_depth=3))
 

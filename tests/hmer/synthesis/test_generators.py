@@ -9,11 +9,10 @@ import pytest
 
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.errors import HmerError
+from hmer.synthesis.base import Leakage, Written
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
-from hmer.synthesis.leakage import Leakage
-from hmer.synthesis.written import Written
 
 ALL = GeneratorsConfig(decompose=1, recombine=1, compose=1)
 

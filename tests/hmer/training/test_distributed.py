@@ -21,7 +21,7 @@ PRETRAIN = """
 import os, sys
 from pathlib import Path
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.ink.render import RenderConfig
 from hmer.models.common.encoders import CompactConfig
 from hmer.selfsup.pretrain import PretrainConfig, pretrain

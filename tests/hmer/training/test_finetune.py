@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from hmer.data.dataset import load_expressions
-from hmer.data.mixing import MixingConfig
 from hmer.data.schema import read_samples, write_samples
+from hmer.data.synthetic_batches import MixingConfig
 from hmer.errors import HmerError
 from hmer.latex.vocabulary import vocabulary
 from hmer.masking.blocks import hide_ink

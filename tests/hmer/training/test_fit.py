@@ -16,8 +16,7 @@ import torch
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
-from hmer.data.buckets import BatchConfig, PlannedBatch
-from hmer.data.stream import BatchStream
+from hmer.data.batches import BatchConfig, BatchStream, PlannedBatch
 from hmer.errors import HmerError
 from hmer.training.fit import CHECKPOINT, fit
 from hmer.training.module import SteppedModule

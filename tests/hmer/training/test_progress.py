@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hmer.data.buckets import BatchConfig, PlannedBatch
-from hmer.data.stream import BatchStream
+from hmer.data.batches import BatchConfig, BatchStream, PlannedBatch
 from hmer.training import progress
 from hmer.training.fit import fit
 from hmer.training.module import SteppedModule

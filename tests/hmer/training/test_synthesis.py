@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from hmer.data.buckets import BatchConfig, PlannedBatch
+from hmer.data.batches import BatchConfig, BatchStream, PlannedBatch
 from hmer.data.dataset import load_expressions
-from hmer.data.mixing import MixingConfig, WrittenPlan
-from hmer.data.stream import BatchStream
 from hmer.data.supervised import SupervisedMaker
+from hmer.data.synthetic_batches import MixingConfig, WrittenPlan
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import vocabulary
-from hmer.synthesis.leakage import HELD_OUT, Leakage
+from hmer.synthesis.base import HELD_OUT, Leakage
 from hmer.training.synthesis import SynthesisConfig, mixed, synthesiser
 
 WORDS = vocabulary("wap")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from hmer.data.profile import Profile
+from hmer.ingest.statistics import Profile
 from pipeline.gate.expectations import Expectation, Suite, ValidateConfig, expectations
 from pipeline.gate.judge import Evidence, judge, judge_table, split_frame, symbol_frame
 from pipeline.gate.verdict import CHECK_BROKEN, DATA_REFUSED, GateClosed, Verdict

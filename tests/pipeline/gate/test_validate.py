@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hmer.data import facts
 from hmer.data.schema import Quarantined, Sample, encode_png, write_quarantine, write_samples
 from hmer.errors import HmerError
+from hmer.ingest import row_checks
 from hmer.ink.codec import pack
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
@@ -267,7 +267,7 @@ def test_a_broken_check_has_its_own_exit_code(
     def explode(tokens: list[str]) -> None:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr(facts, "parse", explode)
+    monkeypatch.setattr(row_checks, "parse", explode)
     report, verdict, code = run(tmp_path)
     assert (code, verdict.passed) == (CHECK_BROKEN, False)
     assert [finding.name for finding in verdict.broken] == ["label_parses"]

@@ -178,9 +178,9 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a data set of pictures, their originals beside it, and a champion."""
     import runpy
 
-    from hmer.data.ingest import IngestConfig, ingest
-    from hmer.data.sources.images import ImagesConfig, Labelled
-    from hmer.data.sources.synthetic import SyntheticConfig, SyntheticSource
+    from hmer.ingest.ingest import IngestConfig, ingest
+    from hmer.ingest.sources.images import ImagesConfig, Labelled
+    from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
     from hmer.ink.render import RenderConfig, render
     from hmer.ink.scale import normalise
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hmer.data.buckets import BatchConfig
+from hmer.data.batches import BatchConfig
 from hmer.data.schema import read_samples, write_samples
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.corruptions import OcclusionConfig

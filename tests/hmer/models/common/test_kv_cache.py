@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from hmer.decoding.step import SharedCache, reorder
 from hmer.models.common.kv_cache import History
+from hmer.models.step import SharedCache, reorder
 
 INPUTS, WIDTH, HEADS = 3, 8, 2
 

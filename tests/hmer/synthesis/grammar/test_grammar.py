@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hmer.errors import HmerError
-from hmer.latex.parse import parse
-from hmer.latex.serialise import serialise
-from hmer.latex.tree import Row
+from hmer.latex.tree import Row, parse, serialise
 from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.grammar.grammar import Grammar, GrammarConfig
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hmer.errors import HmerError, LatexError
-from hmer.latex.serialise import serialise
+from hmer.latex.tree import serialise
 from hmer.synthesis.compose import Composer
 from hmer.synthesis.grammar.listed import Listed
 

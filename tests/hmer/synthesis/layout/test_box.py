@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hmer.synthesis.layout.box import Box, clearance, to_ink
+from hmer.synthesis.layout.box import Box, Kind, bracket_pairs, clearance, gap, kind, to_ink
 
 
 def box(left: float, top: float, right: float, bottom: float, token: str = "x") -> Box:
@@ -60,3 +60,36 @@ def test_clearance_is_measured_at_equal_heights() -> None:
 def test_ink_at_other_heights_is_never_near() -> None:
     assert clearance(box(0, 0, 1, 1), box(0.5, 3, 1, 4)) == np.inf
     assert clearance(box(0, 0, 1, 1), box(9, 0, 10, 1)) == np.inf, "further than any neighbour"
+
+
+def test_inner_pairs_come_first() -> None:
+    assert list(bracket_pairs("( a ( b ) )".split())) == [(2, 4), (0, 5)]
+
+
+def test_bars_open_and_close() -> None:
+    assert list(bracket_pairs("| a | + | b |".split())) == [(0, 2), (4, 6)]
+
+
+def test_what_does_not_match_is_left_alone() -> None:
+    assert list(bracket_pairs("( a ] )".split())) == [(0, 3)]
+    assert list(bracket_pairs(") a (".split())) == []
+
+
+def test_kinds() -> None:
+    assert kind("7") is Kind.DIGIT
+    assert kind(r"\sin") is Kind.OPERATOR
+    assert kind(r"\leq") is Kind.RELATION
+    assert kind(r"\frac") is Kind.ORDINARY
+
+
+def test_digits_stand_closer_than_operators_and_relations_furthest() -> None:
+    assert gap(None, "1", "2") < gap("x", "+", "y") < gap("x", "=", "y")
+
+
+def test_a_sign_stands_closer_to_its_number_than_an_operator_does() -> None:
+    assert gap(None, "-", "2") < gap("x", "-", "2")
+    assert gap("=", "-", "2") == gap(None, "-", "2")
+
+
+def test_a_decimal_point_is_no_punctuation() -> None:
+    assert gap(None, "3", ".") == gap("3", ".", "1") < gap("x", ",", "y")

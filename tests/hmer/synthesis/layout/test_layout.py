@@ -6,8 +6,7 @@ import pytest
 
 from hmer.errors import LatexError
 from hmer.ink.strokes import Ink
-from hmer.latex.parse import parse
-from hmer.latex.tree import Node
+from hmer.latex.tree import Node, parse
 from hmer.synthesis.hands.writer import Writer
 from hmer.synthesis.layout.layout import write
 

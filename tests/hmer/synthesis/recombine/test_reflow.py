@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hmer.latex.tree import Relation
+from hmer.synthesis.editable_ink import Box, Part, extent
 from hmer.synthesis.recombine.reflow import Step, look, settle
-from hmer.synthesis.structure.parts import Box, Part, extent
 
 
 def box(token: str, left: float, top: float, right: float, bottom: float) -> Part:

@@ -1,0 +1,123 @@
+"""One expression from its source to a row of the dataset, or to the quarantine."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hmer.data.schema import Quarantined, Sample, encode_png
+from hmer.errors import InkError, LatexError
+from hmer.ingest.alignment import place_symbols
+from hmer.ingest.sources.base import Rejected, SourceItem, Task, resolve, split_of
+from hmer.ink.boxes import symbol_boxes
+from hmer.ink.codec import pack, unpack
+from hmer.ink.render import RenderConfig, render
+from hmer.ink.scale import normalise as normalise_ink
+from hmer.latex.dialect import normalise as normalise_latex
+from hmer.latex.tree import parse
+from hmer.latex.vocabulary import UnknownTokens, vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A row of the dataset or of the quarantine, and the file it was read from.
+
+    Attributes:
+        file: its name.
+        result: the row.
+        unplaced: why the symbols of a sample could not be matched with the tokens of its caption;
+            None if they were, or if no segmentation is known.
+        further: as in `SourceItem`.
+        unknown: tokens of the caption that the vocabulary lacks, the reason of a refusal.
+    """
+
+    file: str
+    result: Sample | Quarantined
+    unplaced: str | None = None
+    further: bool = False
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """What decides how an expression becomes a row; picklable, for worker processes."""
+
+    dialect: str
+    val_share: float
+    render: RenderConfig
+
+    def __call__(self, found: SourceItem | Rejected | Task) -> Converted:
+        """Make the row. Whatever is wrong with the expression becomes a quarantine entry."""
+        item = resolve(found)
+        if isinstance(item, Rejected):
+            return _refused(item, item.reason)
+        try:
+            tokens = self._tokens(item)
+            item, unplaced = _placed(item, tokens)
+            return Converted(item.file, self._sample(item, tokens), unplaced, item.further)
+        except (LatexError, InkError) as error:
+            unknown = error.tokens if isinstance(error, UnknownTokens) else ()
+            return _refused(item, str(error), unknown)
+
+    def _tokens(self, item: SourceItem) -> tuple[str, ...]:
+        tokens = (
+            normalise_latex(item.latex, self.dialect)
+            if item.tokens is None
+            else self._given(item.tokens)
+        )
+        if not tokens:
+            raise LatexError(f"the truth {item.latex!r} has no tokens")
+        vocabulary(self.dialect).encode(tokens)
+        return tuple(tokens)
+
+    def _given(self, tokens: tuple[str, ...]) -> list[str]:
+        """Tokens of a caption as they are, or as the reader has them where people wrote them."""
+        if not vocabulary(self.dialect).unknown(tokens):
+            with suppress(LatexError):
+                parse(tokens)
+                return list(tokens)
+        return normalise_latex(" ".join(tokens), self.dialect)
+
+    def _sample(self, item: SourceItem, tokens: tuple[str, ...]) -> Sample:
+        image, packed, boxes, strokes = item.image, None, None, 0
+        if item.ink is not None:
+            ink = item.ink if item.normalised else normalise_ink(item.ink)
+            packed = pack(ink)
+            # What is stored is what is drawn, so that the image can be drawn again from the ink.
+            ink = unpack(packed)
+            config = self.render
+            rendering = render(ink, config.unit, config.pen, config.margin)
+            image, strokes = rendering.image, len(ink.strokes)
+            boxes = symbol_boxes(ink, rendering) if ink.symbols else None
+        if image is None or image.ndim != 2 or image.dtype != np.uint8 or not image.size:
+            raise InkError(f"{item.id}: there is neither ink nor a grey image")
+        return Sample(
+            id=item.id,
+            source=item.source,
+            split=item.split or split_of(item.writer, self.val_share),
+            writer=item.writer,
+            latex=item.latex or " ".join(tokens),
+            tokens=tokens,
+            image=encode_png(image),
+            height=image.shape[0],
+            width=image.shape[1],
+            strokes=strokes,
+            ink=packed,
+            symbol_boxes=boxes,
+        )
+
+
+def _placed(item: SourceItem, tokens: tuple[str, ...]) -> tuple[SourceItem, str | None]:
+    """The item with symbols that know their tokens, or why they cannot."""
+    ink = item.ink
+    if ink is None or not ink.symbols or all(s.place is not None for s in ink.symbols):
+        return item, None
+    placed = place_symbols(ink, item.symbol_ids, item.mathml, tokens)
+    return replace(item, ink=placed.ink), placed.problem
+
+
+def _refused(item: SourceItem | Rejected, reason: str, unknown: tuple[str, ...] = ()) -> Converted:
+    quarantined = Quarantined(item.id, item.file, reason, item.split or "")
+    return Converted(item.file, quarantined, unknown=unknown)

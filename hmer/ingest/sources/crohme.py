@@ -1,0 +1,252 @@
+"""CROHME: handwritten expressions as InkML, in folders or packages, one subfolder a collection.
+
+Competition on Recognition of Online Handwritten Mathematical Expressions, 2011 to 2023; the
+training data of 2016 hold 8836 files of six collections, and each year has a test set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pydantic import Field, field_validator, model_validator
+
+from hmer.errors import HmerError, InkError
+from hmer.ingest.archive import check_path, count_members, spread
+from hmer.ingest.sources.base import LEFT_OUT, Rejected, Setting, SourceConfig, SourceItem, position
+from hmer.ink.inkml import LABELS, read_inkml
+
+_SUFFIX = ".inkml"
+_TRAIN = "train"
+_CROHME = "crohme"
+_DEVELOPMENT_SHARE = 0.5
+NO_LABEL = f"there is no label: no annotation of type {', '.join(LABELS)} with a text"
+_TEST_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+class CrohmeConfig(SourceConfig):
+    """Where the CROHME data are: folders, or .tar.xz, .tar.gz or .zip packages of InkML."""
+
+    train: str = Field(
+        default="data/raw/crohme/train.tar.xz",
+        description="training data; validation is cut from it",
+    )
+    tests: dict[str, str] = Field(
+        default_factory=dict, description='test sets by name: "2014" becomes the split "test-2014"'
+    )
+    development: dict[str, str] = Field(
+        default_factory=dict,
+        description='sets whose writers are halved: "2013" gives the split "dev-2013", on which '
+        "choices are made; the other half is trained on if `further` names the set, too",
+    )
+    further: dict[str, str] = Field(
+        default_factory=dict,
+        description="more training data by name, without the ink that train has and without the "
+        "captions of the test sets",
+    )
+    captions: dict[str, str] = Field(
+        default_factory=dict,
+        description='files of "id<TAB>tokens" that override truths, for "train" or a test\'s name',
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="take only so many files of each, spread evenly"
+    )
+
+    @field_validator("tests", "development", "further")
+    @classmethod
+    def _plain_names(cls, tests: dict[str, str]) -> dict[str, str]:
+        for name in tests:
+            if name == _TRAIN or not _TEST_NAME.fullmatch(name):
+                raise ValueError(f"name {name!r}: use lower-case letters, digits and hyphens")
+        return tests
+
+    @model_validator(mode="after")
+    def _captions_of_something(self) -> CrohmeConfig:
+        for name, path in self.development.items():
+            if self.further.get(name, path) != path:
+                raise ValueError(f"{name!r} is one path in development and another in further")
+        for name in self.captions:
+            if name != _TRAIN and name not in self.tests:
+                raise ValueError(f"captions for {name!r}, which is neither 'train' nor in tests")
+        return self
+
+    def open(self, setting: Setting) -> CrohmeSource:
+        """The source over these files."""
+        return CrohmeSource(self)
+
+    def paths(self) -> Iterator[str]:
+        """Training data, test sets and captions."""
+        yield from (self.train, *self.tests.values(), *self.development.values())
+        yield from (p for name, p in self.further.items() if name not in self.development)
+        yield from self.captions.values()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadInkml:
+    """Parse one file; a `Task`."""
+
+    file: str
+    data: bytes
+    split: str | None
+    caption: tuple[str, ...] | None = None
+    development: str = ""
+    """Name of the development set that half of the writers make up."""
+    further: str = ""
+    """Name of the further training data that it belongs to."""
+
+    @property
+    def key(self) -> str:
+        """The file."""
+        return self.file
+
+    def __call__(self) -> SourceItem | Rejected:
+        """The labelled ink, or why it was refused."""
+        path = PurePosixPath(self.file)
+        collection = path.parent.name or _CROHME
+        try:
+            document = read_inkml(self.data, path.name)
+        except InkError as error:
+            return Rejected(path.stem, self.file, str(error), self.split)
+        if not document.latex and self.caption is None:
+            return Rejected(path.stem, self.file, f"{path.name}: {NO_LABEL}", self.split)
+        writer, split = document.writer or writer_of(path.stem, collection), self.split
+        held_out = bool(self.development) and position(writer) < _DEVELOPMENT_SHARE
+        if held_out:
+            split = f"dev-{self.development}"
+        elif self.development and not self.further:
+            split = LEFT_OUT
+        added = bool(self.further) and not held_out
+        return SourceItem(
+            id=f"{self.further}/{path.stem}" if added else path.stem,
+            source=f"{_CROHME}-{self.further}" if added else collection,
+            writer=writer,
+            latex=document.latex,
+            tokens=self.caption,
+            split=split,
+            further=added,
+            ink=document.ink,
+            file=self.file,
+            mathml=document.mathml,
+            symbol_ids=document.symbol_ids,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CrohmeSource:
+    """All files of the training data, then of each test set.
+
+    Attributes:
+        config: where they are.
+        parameter: name of `config` in the user's parameters, for error messages.
+    """
+
+    config: CrohmeConfig
+    parameter: str = "ingest.crohme"
+
+    name = "crohme"
+
+    @property
+    def total(self) -> int | None:
+        """How many files there are, if no package has to be read to the end to know."""
+        paths = [path for path, _ in self._parts()]
+        paths += [path for path, _, _ in self._halved_and_further()]
+        counts = [count_members(path, _SUFFIX) for path in paths]
+        if None in counts:
+            return None
+        limit = self.config.limit
+        return sum(min(n, limit) if limit else n for n in counts if n is not None)
+
+    def items(self, seed: int) -> Iterator[ReadInkml]:
+        """One task per file; the seed plays no part.
+
+        Raises:
+            ArchiveError: a path is missing, or a package damaged or unsafe.
+        """
+        # A wrong path should be told before an hour's work on the right ones.
+        parts = [(*part, self._captions(part[1])) for part in self._parts()]
+        for path, name, _ in parts:
+            check_path(path, self._parameter(name))
+        for path, section, name in self._halved_and_further():
+            check_path(path, self._parameter(name, section))
+        for path, name, captions in parts:
+            split = None if name == _TRAIN else f"test-{name}"
+            parameter = self._parameter(name)
+            for member in spread(path, _SUFFIX, parameter, self.config.limit):
+                caption = captions.get(PurePosixPath(member.name).stem)
+                yield ReadInkml(member.name, member.data, split, caption)
+        # Last: what they share with the sets before is left out of them.
+        for path, section, name in self._halved_and_further():
+            both = name if name in self.config.further else ""
+            development = name if section == "development" else ""
+            for member in spread(path, _SUFFIX, self._parameter(name, section), self.config.limit):
+                yield ReadInkml(
+                    member.name, member.data, None, development=development, further=both
+                )
+
+    def _parts(self) -> list[tuple[Path, str]]:
+        """Path and name of each part: "train", then the tests."""
+        parts = [(self.config.train, _TRAIN)]
+        parts += [(path, name) for name, path in sorted(self.config.tests.items())]
+        return [(Path(path), name) for path, name in parts]
+
+    def _halved_and_further(self) -> list[tuple[Path, str, str]]:
+        """Path, section and name of the development sets, then of other further data."""
+        config = self.config
+        found = [(Path(p), "development", name) for name, p in sorted(config.development.items())]
+        found += [
+            (Path(path), "further", name)
+            for name, path in sorted(config.further.items())
+            if name not in config.development
+        ]
+        return found
+
+    def _parameter(self, name: str, section: str = "tests") -> str:
+        return f"{self.parameter}.{name if name == _TRAIN else f'{section}.{name}'}"
+
+    def _captions(self, name: str) -> dict[str, tuple[str, ...]]:
+        path = self.config.captions.get(name)
+        return read_captions(Path(path), f"{self.parameter}.captions.{name}") if path else {}
+
+
+def read_captions(path: Path, parameter: str) -> dict[str, tuple[str, ...]]:
+    """Tokens by id, from lines of an id, a tab, and LaTeX; blank lines are passed over.
+
+    The id may have the file's ending. What has no blanks between its tokens is split later, by
+    `hmer.latex.dialect`.
+
+    Raises:
+        HmerError: the file is missing, not UTF-8, or has a line of another form.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise HmerError(f"{parameter}: {path} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise HmerError(f"{parameter}: {path} is not UTF-8; save it as UTF-8") from error
+    captions = {}
+    for number, line in enumerate(lines, 1):
+        name, tab, caption = line.partition("\t")
+        if not line.strip():
+            continue
+        if not (name.strip() and tab and caption.strip()):
+            raise HmerError(f"{parameter}: {path}, line {number}: not an id, a tab and LaTeX")
+        captions[caption_id(name)] = tuple(caption.split())
+    return captions
+
+
+def caption_id(name: str) -> str:
+    """What names an expression in captions: its file's name without folders and `.inkml`."""
+    name = PurePosixPath(name.strip().replace("\\", "/")).name
+    return name[: -len(_SUFFIX)] if name.lower().endswith(_SUFFIX) else name
+
+
+def writer_of(stem: str, collection: str) -> str:
+    """Who wrote a file that does not say: the session or form in its name, or else the file.
+
+    Most files of MathBrush name no writer; of their numbers (2009210-947-12) the second is the
+    nearest thing to one. Files named form003-equation016 come from one sheet of paper.
+    """
+    found = re.fullmatch(r"\d+-(\d+)-\d+|(form[a-z]*\d+)-equation\d+", stem)
+    return f"{collection}-{found[1] or found[2]}" if found else f"{collection}/{stem}"

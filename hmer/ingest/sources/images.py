@@ -1,0 +1,228 @@
+"""Pictures of one's own, with a file of captions: scans, photographs, HME100K.
+
+A picture may be of any size, ink dark on bright or bright on dark, evenly lit or not; it is made
+to look like rendered ink at the scale of the dataset (`hmer.ink.picture`, `hmer.ink.deskew`).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from hmer.ingest.archive import check_path, count_members, spread
+from hmer.ingest.sources.base import Rejected, Setting, SourceConfig, position
+from hmer.ingest.sources.labels import Label, read_labels
+from hmer.ingest.sources.pictures import PICTURES, ReadPicture
+
+TestName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+
+
+class Labelled(BaseModel):
+    """Pictures and the captions that belong to them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: str = Field(description="folder or package of pictures")
+    captions: str = Field(description=".csv, .tsv, .txt or .jsonl with pictures' names and LaTeX")
+
+
+class ImagesConfig(SourceConfig):
+    """Where the pictures are."""
+
+    train: Labelled = Labelled(images="data/raw/images", captions="data/raw/captions.csv")
+    val: Labelled | None = Field(
+        default=None, description="validation set; without one it is cut from train by writer"
+    )
+    tests: dict[TestName, Labelled] = Field(
+        default_factory=dict, description='test sets by name: "own" becomes the split "test-own"'
+    )
+    test_share: float = Field(
+        default=0.1,
+        ge=0,
+        lt=0.5,
+        description='share of writers that become the test set "own" where `tests` names none; '
+        "of pictures where no writers are known",
+    )
+    deskew: bool = Field(default=True, description="turn writing level that was photographed askew")
+    limit: int | None = Field(
+        default=None, ge=1, description="take only so many of each, spread evenly"
+    )
+
+    def open(self, setting: Setting) -> ImagesSource:
+        """The source over these pictures."""
+        return ImagesSource(self, setting)
+
+    def paths(self) -> Iterator[str]:
+        """Pictures and captions of every part."""
+        for part, _ in self.parts():
+            yield from (part.images, part.captions)
+
+    def parts(self) -> Iterator[tuple[Labelled, str]]:
+        """Each part with the name of its parameter."""
+        yield self.train, "train"
+        if self.val is not None:
+            yield self.val, "val"
+        for name, part in sorted(self.tests.items()):
+            yield part, f"tests.{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesSource:
+    """All pictures of train, of val, and of each test set; after each, captions without one."""
+
+    config: ImagesConfig
+    setting: Setting
+    parameter: str = "ingest.images"
+
+    name = "images"
+
+    @property
+    def total(self) -> int | None:
+        """How many pictures there are, if that can be told without reading them."""
+        counts = [count_members(Path(part.images), PICTURES) for part, _ in self.config.parts()]
+        if None in counts:
+            return None
+        limit = self.config.limit
+        return sum(min(n, limit) if limit else n for n in counts if n is not None)
+
+    def items(self, seed: int) -> Iterator[ReadPicture | Rejected]:
+        """One task per picture with a caption; the seed plays no part.
+
+        Raises:
+            HmerError: pictures or captions are missing or cannot be read.
+        """
+        # A wrong path should be told before an hour's work on the right ones.
+        for part, name in self.config.parts():
+            check_path(Path(part.images), f"{self.parameter}.{name}.images")
+            next(read_labels(Path(part.captions), f"{self.parameter}.{name}.captions"), None)
+        for part, name in self.config.parts():
+            yield from self._part(part, name)
+
+    def _part(self, part: Labelled, name: str) -> Iterator[ReadPicture | Rejected]:
+        split = self._split(name)
+        file = PurePosixPath(part.captions).name
+        labels = _Labels()
+        for label in read_labels(Path(part.captions), f"{self.parameter}.{name}.captions"):
+            if problem := labels.add(label):
+                yield Rejected(label.file or file, file, f"{file}: {problem}", split)
+        labels.drop_common_folders()
+        parameter = f"{self.parameter}.{name}.images"
+        for member in spread(Path(part.images), PICTURES, parameter, self.config.limit):
+            inner = PurePosixPath(member.name)
+            inner = inner.relative_to(inner.parts[0]) if len(inner.parts) > 1 else inner
+            taken, problem = labels.take(member.name)
+            if taken is None or problem:
+                yield Rejected(str(inner), member.name, f"{member.name}: {file}: {problem}", split)
+                continue
+            writer = taken.writer or f"{self.name}/{inner.with_suffix('')}"
+            yield ReadPicture(
+                id=str(inner.with_suffix("")),
+                source=self.name,
+                writer=writer,
+                latex=taken.latex,
+                split=self._cut(writer) if name == "train" else split,
+                file=member.name,
+                data=member.data,
+                render=self.setting.render,
+                deskew=self.config.deskew,
+            )
+        if self.config.limit is None:
+            for label in labels.left():
+                problem = (
+                    label.problem or f"a line of {file} names it, but there is no such picture"
+                )
+                reason = f"{label.file}: {problem}"
+                yield Rejected(label.file, file, reason, split)
+
+    def _split(self, name: str) -> str | None:
+        if name == "train":
+            return None if self.config.val is None else "train"
+        return "val" if name == "val" else f"test-{name.removeprefix('tests.')}"
+
+    def _cut(self, writer: str) -> str | None:
+        """The split of a writer of the training pictures.
+
+        Validation is cut from the lower end of the same positions (`split_of`), so that a larger
+        share of either moves no writer from the one to the other.
+        """
+        if not self.config.tests and position(writer) >= 1 - self.config.test_share:
+            return "test-own"
+        return self._split("train")
+
+
+_Parts = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Labels:
+    """The labels of a caption file, found by the names of pictures; no name ever opens a file.
+
+    A line may name its picture with all folders, some or none, with slashes or backslashes, in
+    either Unicode spelling of an accent, and with its ending (in either case) or without.
+    """
+
+    _by_name: dict[tuple[_Parts, str], Label] = field(default_factory=dict)
+    _by_stem: dict[str, list[tuple[_Parts, str]]] = field(default_factory=dict)
+    _common: int = 0
+
+    def add(self, label: Label) -> str:
+        """Take a label; the problem where it names no picture, or one again, else ""."""
+        if not label.file:
+            return label.problem
+        key = _name(label.file)
+        if key in self._by_name:
+            return f"{label.file} is named again"
+        self._by_name[key] = label
+        return ""
+
+    def drop_common_folders(self) -> None:
+        """Forget the folders that all names begin with: they may be those of another machine."""
+        folders = [parts[:-1] for parts, _ in self._by_name]
+        if folders:
+            low, high = min(folders), max(folders)
+            self._common = next(
+                (n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b),
+                min(len(low), len(high)),
+            )
+        by_stem = defaultdict(list)
+        for key in self._by_name:
+            by_stem[key[0][-1]].append(key)
+        self._by_stem = dict(by_stem)
+
+    def take(self, picture: str) -> tuple[Label | None, str]:
+        """The label of a picture that has none yet, and what is wrong with it or its name."""
+        parts, ending = _name(picture)
+        fits: dict[tuple[int, bool], list[tuple[_Parts, str]]] = defaultdict(list)
+        for key in self._by_stem.get(parts[-1], ()):
+            named = key[0][self._common :]
+            shared = min(len(named), len(parts))
+            if named[-shared:] == parts[-shared:] and key[1] in ("", ending):
+                fits[shared, bool(key[1])].append(key)
+        if not fits:
+            return None, "no line names this picture"
+        best = fits[max(fits)]
+        if len(best) > 1:
+            return None, f"{len(best)} lines may name this picture, in different folders"
+        if best[0] not in self._by_name:
+            return None, "its line names another picture of this name, too; write the folders"
+        label = self._by_name.pop(best[0])
+        return label, label.problem
+
+    def left(self) -> list[Label]:
+        """The labels that no picture took."""
+        return list(self._by_name.values())
+
+
+def _name(file: str) -> tuple[_Parts, str]:
+    """A file's folders and name without the ending of a picture, and that ending."""
+    plain = unicodedata.normalize("NFC", file).replace("\\", "/")
+    parts = tuple(part for part in plain.split("/") if part not in ("", "."))
+    *folders, last = parts or ("",)
+    ending = next((end for end in PICTURES if last.lower().endswith(end)), "")
+    return (*folders, last[: len(last) - len(ending)]), ending

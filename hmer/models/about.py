@@ -1,0 +1,102 @@
+"""What the JSON file of a model folder says; read without PyTorch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from hmer.errors import HmerError
+from hmer.ink.render import RenderConfig
+from hmer.latex.vocabulary import Vocabulary
+
+
+class About(NamedTuple):
+    """How a recogniser reads, whatever computes it."""
+
+    vocabulary: Vocabulary
+    trained: RenderConfig
+    """How ink was drawn in its training."""
+    render: RenderConfig
+    """How it reads: the same, but for the scale if it reads better at another."""
+    confidence_power: float
+    """Power of the probability that is reported as confidence; 1: the probability itself."""
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any]) -> About:
+        """From what the JSON file says.
+
+        Raises:
+            KeyError, ValidationError, HmerError: it is not that of a recogniser.
+        """
+        trained = RenderConfig.model_validate(about["render"])
+        unit = about.get("reading_unit", trained.unit)
+        power = about.get("confidence_power", 1.0)
+        if isinstance(power, bool) or not isinstance(power, int | float) or not 0 < power <= 100:
+            raise HmerError(f"confidence_power is a number above 0 and at most 100, not {power!r}")
+        return cls(
+            Vocabulary.from_json(json.dumps(about["vocabulary"])),
+            trained,
+            RenderConfig.model_validate({**trained.model_dump(), "unit": unit}),
+            float(power),
+        )
+
+
+def weights_file(path: Path) -> Path:
+    """The weights in a model folder; a file is taken as it is."""
+    return path / "model.safetensors" if path.is_dir() else path
+
+
+@contextmanager
+def told_of(path: Path, remedy: str = "train the model again") -> Iterator[None]:
+    """Around the reading of a model's files: whatever fails is told of `path`, in one line.
+
+    They come from anywhere, and a damaged file makes JSON, pydantic, safetensors, onnxruntime or
+    the building of the network fail in ways of their own.
+
+    Raises:
+        HmerError: as raised inside, or in place of any other exception.
+    """
+    try:
+        yield
+    except HmerError:
+        raise
+    except OSError as error:
+        raise HmerError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except RecursionError as error:
+        raise HmerError(f"{path}: damaged (nested too deep); {remedy}") from error
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        reason = f"{type(error).__name__}: {lines[-1].strip()[:200]}"
+        raise HmerError(f"{path}: damaged, or of another version ({reason}); {remedy}") from error
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What the JSON file beside `path` says.
+
+    Raises:
+        HmerError: it is missing or is not JSON.
+    """
+    sidecar = path.with_suffix(".json")
+    with told_of(sidecar):
+        try:
+            about = json.loads(sidecar.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise HmerError(f"{sidecar}: missing; is {path.parent} a trained model?") from None
+        except ValueError as error:
+            raise HmerError(f"{sidecar}: not valid JSON ({error}); train the model again") from None
+    if not isinstance(about, dict):
+        raise HmerError(f"{sidecar}: should hold a JSON object; train the model again")
+    return about
+
+
+def reason_of(error: Exception) -> str:
+    """What is wrong with a model's description, in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"no {error}" if isinstance(error, KeyError) else str(error)

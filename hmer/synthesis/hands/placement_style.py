@@ -1,0 +1,326 @@
+"""Placement styles: distances and sizes for layout, made up or fitted to measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import erf, sqrt
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from hmer.latex.tree import Relation
+from hmer.synthesis.hands.measurements import MIDDLE, RISE, SINK
+from hmer.synthesis.hands.style_distribution import Habit
+from hmer.synthesis.layout.box import Box, attach_limits, attach_scripts, gap, pair, part_scripts
+
+if TYPE_CHECKING:
+    from hmer.synthesis.hands.writer import Writer
+
+Scripts = Mapping[Relation, Box | None]
+
+_MIN_GAP = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class FractionManner:
+    """One fraction: sizes relative to its row, distances in the row's symbol units."""
+
+    scale: float
+    overshoot: float
+    tilt: float
+
+
+@dataclass(frozen=True, slots=True)
+class RadicalManner:
+    """One radical: how far the sign stays from its content on each side, and its content's size."""
+
+    roof: float
+    foot: float
+    pad: float
+    end: float
+    scale: float = 1.0
+
+
+class Manner(Protocol):
+    """Everything layout leaves to the hand. Methods draw from the generator they are given."""
+
+    def drift(self, rng: np.random.Generator) -> float:
+        """Angle of the whole expression, radians."""
+        ...
+
+    def blank(self, before: str | None, token: str, after: str, rng: np.random.Generator) -> float:
+        """Blank between two neighbours (see `hmer.synthesis.layout.box.gap`)."""
+        ...
+
+    def wobble(self, rng: np.random.Generator) -> float:
+        """How far a symbol is off the baseline."""
+        ...
+
+    def limits_beside(self, token: str, rng: np.random.Generator) -> bool:
+        """Whether the scripts of this operator are written beside it."""
+        ...
+
+    def scripts(
+        self, base: Box, token: str, rows: Scripts, level: int, rng: np.random.Generator
+    ) -> Box:
+        """`base` with scripts at its right; `level` is how deep in scripts it stands."""
+        ...
+
+    def limits(
+        self, base: Box, token: str, rows: Scripts, level: int, rng: np.random.Generator
+    ) -> Box:
+        """`base` with its ABOVE and BELOW rows over and under it."""
+        ...
+
+    def fraction(self, rng: np.random.Generator) -> FractionManner:
+        """Habits for one fraction."""
+        ...
+
+    def part(self, above: bool, slack: float, rng: np.random.Generator) -> tuple[float, float]:
+        """Distance of a fraction's part from the bar, and its shift off the middle.
+
+        `slack` is how much longer the bar is on each side.
+        """
+        ...
+
+    def radical(self, rng: np.random.Generator) -> RadicalManner:
+        """Habits for one radical."""
+        ...
+
+    def index_scale(self, rng: np.random.Generator) -> float:
+        """Size of a root index."""
+        ...
+
+    def cover(self, rng: np.random.Generator) -> tuple[float, float]:
+        """How far a bracket reaches beyond tall content, above and below."""
+        ...
+
+
+class PlainManner:
+    """A careful hand: the writer's habits and a little chance."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+
+    def drift(self, rng: np.random.Generator) -> float:
+        """The writer's."""
+        return self.writer.drift + float(rng.normal(0.0, 0.012))
+
+    def blank(self, before: str | None, token: str, after: str, rng: np.random.Generator) -> float:
+        """By the kinds of the signs, in the writer's tightness."""
+        noise = rng.normal(0.0, self.writer.spacing_spread * 0.1)
+        return max(_MIN_GAP, gap(before, token, after) * self.writer.spacing + float(noise))
+
+    def wobble(self, rng: np.random.Generator) -> float:
+        """The writer's."""
+        return float(rng.normal(0.0, self.writer.baseline_spread))
+
+    def limits_beside(self, token: str, rng: np.random.Generator) -> bool:
+        r"""Integrals always, `\sum` by some writers, `\lim` never."""
+        return token != r"\lim" and (token != r"\sum" or self.writer.limits_beside)
+
+    def scripts(
+        self, base: Box, token: str, rows: Scripts, level: int, rng: np.random.Generator
+    ) -> Box:
+        """See `attach_scripts`."""
+        return attach_scripts(base, token, rows, self._size(level), self.writer, rng)
+
+    def limits(
+        self, base: Box, token: str, rows: Scripts, level: int, rng: np.random.Generator
+    ) -> Box:
+        """See `attach_limits`."""
+        return attach_limits(base, rows, self._size(level), rng)
+
+    def _size(self, level: int) -> float:
+        """Scripts of scripts shrink less than scripts: hands stop at what they can still write."""
+        size = self.writer.script_scale
+        return size if level == 0 else sqrt(size)
+
+    def fraction(self, rng: np.random.Generator) -> FractionManner:
+        """The writer's."""
+        overshoot = self.writer.bar_overshoot * float(rng.uniform(0.6, 1.4))
+        return FractionManner(self.writer.fraction_scale, overshoot, float(rng.normal(0.0, 0.012)))
+
+    def part(self, above: bool, slack: float, rng: np.random.Generator) -> tuple[float, float]:
+        """Near the bar, about in the middle."""
+        blank = float(rng.uniform(0.1, 0.26))
+        return blank, slack * float(rng.normal(0.0, 0.15))
+
+    def radical(self, rng: np.random.Generator) -> RadicalManner:
+        """Close around its content."""
+        roof, foot = float(rng.uniform(0.12, 0.24)), float(rng.uniform(-0.04, 0.08))
+        return RadicalManner(
+            roof, foot, float(rng.uniform(0.06, 0.16)), float(rng.uniform(0.02, 0.22))
+        )
+
+    def index_scale(self, rng: np.random.Generator) -> float:
+        """A little smaller than a script."""
+        return self.writer.script_scale * 0.85
+
+    def cover(self, rng: np.random.Generator) -> tuple[float, float]:
+        """A little, on both sides."""
+        margin = float(rng.uniform(0.04, 0.14))
+        return margin, margin
+
+
+_LEAST_GAP = -0.1  # symbol units that neighbours may reach into each other
+_APART = 0.05  # at least between a superscript and the subscript below it
+_WOBBLE = 0.015  # glyphs stand off their baseline as they were written; this is on top
+_BESIDE = {r"\int": 0.8, r"\sum": 0.03}
+"""Share of operators with their scripts beside them; how much of it is the hand's, `_HAND`."""
+_HAND = 0.4
+_SCRIPT_SCALE = (0.3, 0.9)
+_RAISED, _DROPPED = 0.4, -0.1  # least height, and depth, of a script of half the size
+_LOWEST_SUP, _HIGHEST_SUB = -0.25, -0.4  # beyond which a tall script is moved off the line
+_TRUE = 0.75
+"""Share of a script's measured (log) spread of size that is the row's: the rest is the spread of
+its one or two symbols, which glyphs bring with them."""
+_LIMITED = (r"\sum", r"\lim", r"\int")
+
+
+class FittedManner:
+    """One hand's manner; draw one per expression."""
+
+    def __init__(self, habits: Mapping[str, Habit], rng: np.random.Generator) -> None:
+        """A hand: one standard normal variable per habit, one for all spacing."""
+        self.habits = habits
+        own = rng.standard_normal(len(habits) + 2).tolist()
+        self._own = dict(zip(habits, own, strict=False))
+        self._spacing, self._beside = own[-2:]
+
+    def _draw(self, name: str, rng: np.random.Generator) -> float:
+        return self.habits[name].value(self._own[name], rng.standard_normal())
+
+    def drift(self, rng: np.random.Generator) -> float:
+        """The slope of the baseline."""
+        return self._draw("drift", rng)
+
+    def blank(self, before: str | None, token: str, after: str, rng: np.random.Generator) -> float:
+        """By the kinds of the signs; a hand is wide or narrow throughout."""
+        left, right = pair(before, token, after)
+        for name in (f"gap {left} {right}", f"gap ordinary {right}", f"gap {left} ordinary"):
+            habit = self.habits.get(name)
+            if habit is not None:
+                break
+        else:
+            habit = self.habits["gap ordinary ordinary"]
+        return max(_LEAST_GAP, habit.value(self._spacing, rng.standard_normal()))
+
+    def wobble(self, rng: np.random.Generator) -> float:
+        """Next to nothing: see `_WOBBLE`."""
+        return _WOBBLE * float(rng.standard_normal())
+
+    def limits_beside(self, token: str, rng: np.random.Generator) -> bool:
+        """As often as measured, the same hand mostly the same way."""
+        mixed = sqrt(_HAND) * self._beside + sqrt(1 - _HAND) * float(rng.standard_normal())
+        return 0.5 * (1 + erf(mixed / sqrt(2))) < _BESIDE.get(token, 0.0)
+
+    def scripts(
+        self, base: Box, token: str, rows: Scripts, level: int, rng: np.random.Generator
+    ) -> Box:
+        """Scripts follow, in part, how high and how low their base reaches."""
+        if token in _LIMITED:
+            return self._beside_operator(base, rows, level, rng)
+        upper = lower = None
+        top, bottom, right = base.top, base.bottom, base.right
+        for relation, box in rows.items():
+            if box is None:
+                continue
+            scale = self._script_scale(f"{relation} scale", level, rng)
+            box.stretch(scale, scale)
+            start = right + max(_LEAST_GAP, self._draw(f"{relation} gap", rng))
+            if relation is Relation.SUP:
+                least = _RAISED + 0.6 * (scale - 0.5)  # a large script is told by its height alone
+                middle = RISE * top - max(least, self._draw("sup raise", rng))
+                box.move(start - box.left, middle + MIDDLE * scale)
+                box.move(0.0, min(0.0, _LOWEST_SUP - box.bottom))
+                upper = box
+            else:
+                least = _DROPPED + 0.6 * (scale - 0.5)
+                middle = SINK * bottom + max(least, self._draw("sub drop", rng))
+                box.move(start - box.left, middle + MIDDLE * scale)
+                box.move(0.0, max(0.0, _HIGHEST_SUB - box.top))
+                lower = box
+        if upper is not None and lower is not None and lower.top - upper.bottom < _APART:
+            distance = (_APART - (lower.top - upper.bottom)) / 2
+            part_scripts([upper, lower], [Relation.SUP, Relation.SUB], distance)
+        for box in rows.values():
+            if box is not None:
+                base.add(box)
+        return base
+
+    def _script_scale(self, name: str, level: int, rng: np.random.Generator) -> float:
+        """Scripts of scripts shrink less: hands stop at what they can still write."""
+        usual = self.habits[name].median
+        scale = usual * (self._draw(name, rng) / usual) ** _TRUE
+        scale = min(max(scale, _SCRIPT_SCALE[0]), _SCRIPT_SCALE[1])
+        return scale if level == 0 else sqrt(scale)
+
+    def _beside_operator(
+        self, base: Box, rows: Scripts, level: int, rng: np.random.Generator
+    ) -> Box:
+        top, bottom, right = base.top, base.bottom, base.right
+        for relation, box in rows.items():
+            if box is None:
+                continue
+            scale = self._script_scale("limit scale", level, rng)
+            box.stretch(scale, scale)
+            side = "upper" if relation is Relation.SUP else "lower"
+            start = right + self._draw(rf"\int {side} beside gap", rng)
+            end = self._draw(rf"\int {side} beside end", rng)
+            dy = top - end - box.top if relation is Relation.SUP else bottom + end - box.bottom
+            box.move(start - box.left, dy)
+            base.add(box)
+        return base
+
+    def limits(
+        self, base: Box, token: str, rows: Scripts, level: int, rng: np.random.Generator
+    ) -> Box:
+        """Over and under, roughly in the middle."""
+        name = token if token in _LIMITED else r"\sum"
+        top, bottom, centre = base.top, base.bottom, (base.left + base.right) / 2
+        for relation, box in rows.items():
+            if box is None:
+                continue
+            scale = self._script_scale("limit scale", level, rng)
+            box.stretch(scale, scale)
+            above = relation is Relation.ABOVE
+            side = "upper" if above and name != r"\lim" else "lower"
+            blank = max(_LEAST_GAP, self._draw(f"{name} {side} gap", rng))
+            shift = self._draw(f"{name} limit shift", rng)
+            dy = top - blank - box.bottom if above else bottom + blank - box.top
+            box.move(centre - (box.left + box.right) / 2 + shift, dy)
+            base.add(box)
+        return base
+
+    def fraction(self, rng: np.random.Generator) -> FractionManner:
+        """Size of its parts, overshoot and tilt of its bar."""
+        scale = min(max(self._draw("fraction scale", rng), 0.45), 1.15)
+        tilt = 0.5 * self._draw("drift", rng)  # bars climb as lines do
+        return FractionManner(scale, max(-0.2, self._draw("bar overshoot", rng)), tilt)
+
+    def part(self, above: bool, slack: float, rng: np.random.Generator) -> tuple[float, float]:
+        """Shifts grow with the room there is."""
+        blank = self._draw("numerator gap" if above else "denominator gap", rng)
+        shift = self._draw("part shift", rng)
+        reach = 0.15 + max(0.0, slack)
+        return max(-0.05, blank), min(max(shift, -reach), reach)
+
+    def radical(self, rng: np.random.Generator) -> RadicalManner:
+        """Around its content, sometimes too short."""
+        return RadicalManner(
+            max(-0.1, self._draw("radical roof", rng)),
+            self._draw("radical foot", rng),
+            max(0.0, self._draw("radical pad", rng)),
+            max(-0.4, self._draw("radical end", rng)),
+            min(max(self._draw("radicand scale", rng), 0.5), 1.3),
+        )
+
+    def index_scale(self, rng: np.random.Generator) -> float:
+        """As a script's."""
+        return self._script_scale("sup scale", 0, rng)
+
+    def cover(self, rng: np.random.Generator) -> tuple[float, float]:
+        """Brackets often stay shorter than what they enclose."""
+        return self._draw("bracket top", rng), self._draw("bracket bottom", rng)

@@ -1,0 +1,122 @@
+"""Rendering of given LaTeX in a hand of one's choice."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from hmer.errors import HmerError, LatexError
+from hmer.ink.scale import normalise
+from hmer.latex.dialect import normalise as normalise_latex
+from hmer.latex.tree import Row, expression_depth, parse, serialise, walk
+from hmer.synthesis.base import Written
+from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.glyphs.font import BUILT, WORDS, variants
+from hmer.synthesis.hands.placement_style import FittedManner
+from hmer.synthesis.hands.style_distribution import MEASURED
+from hmer.synthesis.hands.writer import BankWriter, Writer
+from hmer.synthesis.layout.layout import write
+
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+
+
+class WritingLimits(BaseModel):
+    """What is refused before anything is laid out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int = Field(default=200, ge=1, le=2000, description="longest caption")
+    max_depth: int = Field(default=10, ge=0, le=32, description="deepest nesting")
+
+
+def check_writable(row: Row, bank: GlyphBank | None, limits: WritingLimits) -> None:
+    """Raise an error that says why an expression cannot be written, if it cannot.
+
+    Raises:
+        LatexError: unknown tokens (all are named), too long, or too deep.
+    """
+    tokens, depth = len(serialise(row)), expression_depth(row)
+    if tokens > limits.max_tokens:
+        raise LatexError(
+            f"the expression has {tokens} tokens, more than {limits.max_tokens}: shorten it"
+        )
+    if depth > limits.max_depth:
+        raise LatexError(
+            f"the expression is nested {depth} levels deep, more than {limits.max_depth}: "
+            "flatten it"
+        )
+    symbols = dict.fromkeys(node.token for node in walk(row) if node.token)
+    unknown = [token for token in symbols if not has_glyph(token, bank)]
+    if unknown:
+        raise LatexError(
+            f"there is no glyph for {' '.join(map(repr, unknown))}: leave it out, or write with a "
+            "glyph bank that has it"
+        )
+
+
+def check_balanced(latex: str) -> None:
+    """Refuse braces without partner: a reader of old captions mends them, a writer should not.
+
+    Raises:
+        LatexError: there are such braces.
+    """
+    depth = 0
+    for match in _BRACE.finditer(latex):
+        depth += {"{": 1, "}": -1}.get(match.group(), 0)
+        if depth < 0:
+            raise LatexError(
+                f"unbalanced LaTeX: the '}}' at character {match.start() + 1} closes nothing; "
+                "remove it"
+            )
+    if depth:
+        raise LatexError(f"unbalanced LaTeX: {depth} '{{' never closed; add the '}}'")
+
+
+def has_glyph(token: str, bank: GlyphBank | None) -> bool:
+    """Whether a symbol can be written, from the bank or in the vector font."""
+    if token in BUILT or token in WORDS or (bank is not None and token in bank):
+        return True
+    try:
+        variants(token)
+    except KeyError:
+        return False
+    return True
+
+
+def write_latex(
+    latex: str,
+    writer: int,
+    bank: GlyphBank | None = None,
+    careful: bool = False,
+    limits: WritingLimits | None = None,
+) -> Written:
+    """The expression in the hand of this number; the same every time.
+
+    Args:
+        latex: as people write it; see `hmer.latex.dialect`.
+        writer: number of the hand, not negative; with a bank it counts through the bank's hands.
+        bank: glyphs of real hands, or None for the vector font.
+        careful: place signs evenly instead of as measured on real hands.
+        limits: what is refused.
+
+    Raises:
+        LatexError: LaTeX that cannot be read, has nothing to write, unknown tokens, or is too long
+            or too deep.
+        HmerError: the number is negative.
+        InkError: the ink spans too much.
+    """
+    if writer < 0:
+        raise HmerError(f"writer {writer}: hands are numbered from 0")
+    check_balanced(latex)
+    row = parse(normalise_latex(latex))
+    check_writable(row, bank, limits or WritingLimits())
+    rng = np.random.default_rng([writer, 3])
+    hand = Writer.draw(writer)
+    if bank is not None:
+        source = bank.writers[writer % len(bank.writers)]
+        hand = BankWriter.follow(bank, source, writer, 1.0, Counter())
+    manner = None if careful else FittedManner(MEASURED, rng)
+    return Written(normalise(write(row, hand, rng, manner)), serialise(row), "compose")

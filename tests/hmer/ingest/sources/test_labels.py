@@ -1,0 +1,150 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hmer.errors import HmerError
+from hmer.ingest.sources.labels import Label, read_labels
+
+
+def read(path: Path, text: str) -> list[Label]:
+    path.write_text(text, encoding="utf-8")
+    return list(read_labels(path, "here"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.csv", 'file,latex,writer\na.png,x+1,ada\nb.png,"f(x,y)",\n'),
+        ("c.csv", '\ufeffWriter,Formula,Image\r\nada,x+1,a.png\r\n,"f(x,y)",b.png\r\n'),
+        ("c.tsv", "name\tlabel\twriter_id\na.png\tx+1\tada\n\nb.png\tf(x,y)\t\n"),
+        (
+            "c.jsonl",
+            '{"image": "a.png", "latex": "x+1", "writer": "ada", "page": 3}\n\n'
+            '{"image": "b.png", "latex": "f(x,y)"}\n',
+        ),
+    ],
+)
+def test_tables_with_names(tmp_path: Path, name: str, text: str) -> None:
+    assert read(tmp_path / name, text) == [
+        Label("a.png", "x+1", "ada"),
+        Label("b.png", "f(x,y)"),
+    ]
+
+
+def test_tables_without_names(tmp_path: Path) -> None:
+    # As HME100K has it; the quote is a prime, and no quoting.
+    text = 'train_0.jpg\tf " ( x )\ntrain_1.jpg\t\\frac { 1 } { 2 }\n'
+    assert read(tmp_path / "train_labels.txt", text) == [
+        Label("train_0.jpg", 'f " ( x )'),
+        Label("train_1.jpg", "\\frac { 1 } { 2 }"),
+    ]
+    assert read(tmp_path / "c.csv", 'a.png,"f(x,y)"\n') == [Label("a.png", "f(x,y)")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.csv", "file;latex;writer\na.png;x+1;ada\nb.png;f(x,y);\n"),
+        ("c.csv", "\ufeffsep=;\r\nfile;latex;writer\r\na.png;x+1;ada\r\nb.png;f(x,y);\r\n"),
+        ("c.csv", 'file,latex,writer\na.png,x+1,ada\nb.png,"f(x,y)",\n'),
+        ("c.csv", '"file";"latex";"writer"\n"a.png";"x+1";"ada"\n"b.png";"f(x,y)";""\n'),
+        ("c.csv", "file\tlatex\twriter\na.png\tx+1\tada\nb.png\tf(x,y)\t\n"),
+        ("c.csv", ";file;latex;writer\n0;a.png;x+1;ada\n1;b.png;f(x,y);\n"),
+        ("c.csv", ',file,latex,writer\n0,a.png,x+1,ada\n1,b.png,"f(x,y)",\n'),
+    ],
+)
+def test_separators_are_found(tmp_path: Path, name: str, text: str) -> None:
+    assert read(tmp_path / name, text) == [
+        Label("a.png", "x+1", "ada"),
+        Label("b.png", "f(x,y)"),
+    ]
+
+
+def test_separators_without_names(tmp_path: Path) -> None:
+    assert read(tmp_path / "c.csv", "\na.png;f(x,y)\n") == [Label("a.png", "f(x,y)")]
+    assert read(tmp_path / "c.csv", "a.png,f(x;y)\n") == [Label("a.png", "f(x;y)")]
+    assert read(tmp_path / "c.txt", "a.png  f ( x )\n\nb.png y\n") == [
+        Label("a.png", "f ( x )"),
+        Label("b.png", "y"),
+    ]
+    assert read(tmp_path / "c.txt", "my scan.png\tf ( x )\n") == [Label("my scan.png", "f ( x )")]
+
+
+def test_captions_that_are_cut_by_a_separator_are_told(tmp_path: Path) -> None:
+    found = read(tmp_path / "c.csv", "file,latex\na.png,f(x,y)\nb.png,z,,\n")
+    assert [(label.file, label.latex) for label in found] == [("a.png", ""), ("b.png", "z")]
+    assert "line 2 has 3 cells separated by ',', not 2; put a caption" in found[0].problem
+    (label,) = read(tmp_path / "d.csv", "latex,file\nx,a.png,y\n")
+    assert label.file == "a.png" and label.problem
+
+
+@pytest.mark.parametrize(
+    ("caption", "latex"),
+    [
+        (r"\begin{equation}x+1\end{equation}", "x+1"),
+        (r" \begin{equation*} x+1 \end{equation*} ", "x+1"),
+        (r"\begin{displaymath}x\end{displaymath}", "x"),
+        (r"\begin{align} x &= 1 \nonumber \\ \end{align}", "x = 1"),
+        (r"\begin{align*} \{ a \& b \} &= 1 \label{eq:a} \end{align*}", r"\{ a \& b \} = 1"),
+        (r"\[x\]", r"\[x\]"),  # these are the normaliser's
+        ("$$x$$", "$$x$$"),
+    ],
+)
+def test_displayed_equations_are_read_as_their_content(
+    tmp_path: Path, caption: str, latex: str
+) -> None:
+    found = read(tmp_path / "c.tsv", f"a.png\t{caption}\n")
+    assert found == [Label("a.png", latex)]
+
+
+def test_several_lines_in_an_environment_are_told(tmp_path: Path) -> None:
+    found = read(tmp_path / "c.tsv", "a.png\t\\begin{align}x\\\\y\\end{align}\n")
+    assert found[0].latex == "" and "line 1 has several lines in align" in found[0].problem
+    found = read(tmp_path / "c.tsv", "a.png\t\\begin{align}\\end{align}\n")
+    assert "lacks a picture's name or its caption" in found[0].problem
+
+
+def test_lines_of_no_use_are_told_one_by_one(tmp_path: Path) -> None:
+    found = read(tmp_path / "c.csv", "file,latex\na.png\n,x\nb.png,y\n")
+    assert [label.problem for label in found] == [
+        "line 2 lacks a picture's name or its caption",
+        "line 3 lacks a picture's name or its caption",
+        "",
+    ]
+    found = read(tmp_path / "c.jsonl", '{"file": "a", "latex": 3}\n[]\n{broken\n' + "[" * 5000)
+    assert [bool(label.problem) for label in found] == [True] * 4
+    assert "line 2 is not a JSON object" in found[1].problem
+
+
+def test_files_that_are_no_captions(tmp_path: Path) -> None:
+    with pytest.raises(HmerError, match=r"here: .*c\.xlsx is not a file of captions"):
+        read(tmp_path / "c.xlsx", "")
+    with pytest.raises(HmerError, match="cannot be read"):
+        list(read_labels(tmp_path / "gone.csv", "here"))
+    (tmp_path / "c.csv").write_bytes(b"file,latex\na.png,\xff\xfe\n")
+    with pytest.raises(HmerError, match="save it as UTF-8"):
+        list(read_labels(tmp_path / "c.csv", "here"))
+    with pytest.raises(HmerError, match="not a table"):
+        read(tmp_path / "long.csv", "a," + "x" * 200_000)
+
+
+TABLES = st.text(st.sampled_from("file,latex;ab.png\t\"'\n\r \\{}&sep=\0\x85é$"), max_size=80)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.sampled_from(["c.csv", "c.tsv", "c.txt", "c.jsonl"]),
+    st.binary(max_size=200) | TABLES.map(str.encode),
+)
+def test_any_bytes_give_labels_or_one_error(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / name
+    path.write_bytes(data)
+    try:
+        found = list(read_labels(path, "here"))
+    except HmerError:
+        return
+    assert all(bool(label.latex) != bool(label.problem) for label in found)

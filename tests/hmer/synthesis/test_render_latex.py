@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from hmer.errors import HmerError, LatexError
+from hmer.synthesis.render_latex import WritingLimits, write_latex
+
+
+def test_a_hand_writes_the_same_twice_and_hands_differ() -> None:
+    one, two, other = (write_latex(r"\frac{a}{b}+x^2", hand) for hand in (7, 7, 8))
+    assert one.tokens == r"\frac { a } { b } + x ^ { 2 }".split()
+    assert all(np.array_equal(a, b) for a, b in zip(one.ink.strokes, two.ink.strokes, strict=True))
+    assert one.ink.bounds() != other.ink.bounds()
+    for symbol in one.ink.symbols:
+        assert symbol.place is not None and one.tokens[symbol.place] == symbol.token
+
+
+def test_careful_writing_is_another_layout() -> None:
+    sloppy, careful = (write_latex("a+b", 3, careful=careful) for careful in (False, True))
+    assert sloppy.ink.bounds() != careful.ink.bounds()
+
+
+@pytest.mark.parametrize(
+    ("latex", "message"),
+    [
+        (r"\frac{a}{b", r"unbalanced LaTeX: 1 '\{' never closed"),
+        ("a}b", "unbalanced LaTeX: the '}' at character 2"),
+        (r"a+\heartsuit+\spadesuit+\heartsuit", r"'\\\\heartsuit' '\\\\spadesuit'"),
+        (r"\frac{a}", "cannot be read"),
+        ("", "without symbols"),
+        ("a" * 30, "30 tokens, more than 20"),
+        ("a^{b^{c^{d}}}", "3 levels deep, more than 2"),
+    ],
+)
+def test_what_cannot_be_written_is_told(latex: str, message: str) -> None:
+    with pytest.raises(LatexError, match=message):
+        write_latex(latex, 0, limits=WritingLimits(max_tokens=20, max_depth=2))
+
+
+def test_escaped_braces_are_signs() -> None:
+    assert r"\{" in write_latex(r"\{ a", 0).tokens
+
+
+def test_hands_are_numbered_from_zero() -> None:
+    with pytest.raises(HmerError, match="numbered from 0"):
+        write_latex("a", -1)
