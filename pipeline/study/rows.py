@@ -177,6 +177,10 @@ def run(root: Path, todo: Sequence[Row], target: str, jobs: int, say: Say) -> di
     with hold(root / FLOW_LOCK, "the pipeline or a study"):
         guard()
         _dvc(root, "queue", "remove", *names)  # left by a study that was killed
+        # DVC would replace an experiment by `--force` only, which runs every stage again.
+        refs = git(root, "for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps/*/*/*")
+        if older := sorted(set(names) & set(refs.split())):
+            _dvc(root, "exp", "remove", *older)
         with _own_params(root):
             for row in todo:
                 _queue(root, row, target)
@@ -214,7 +218,7 @@ def _queue(root: Path, row: Row, target: str) -> None:
     # Data that git does not have are not in the copy that DVC makes; absolute paths need no copy.
     paths = [path for path in row.raw if not Path(path).is_absolute() and (root / path).exists()]
     copied = [part for path in paths for part in ("--copy-paths", path)]
-    done = _dvc(root, "exp", "run", "--queue", "--force", "--name", row.name, *copied, target)
+    done = _dvc(root, "exp", "run", "--queue", "--name", row.name, *copied, target)
     if done.returncode:
         raise HmerError(f"dvc cannot queue {row.name}: {' '.join(done.stderr.split())}")
 
