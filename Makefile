@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 STAMP := .venv/.stamp
 
-# No tool of this project calls home (pipeline/environment.py has the same list, for the rest).
+# No tool of this project calls home (pipeline/env.py has the same list, for the rest).
 export DO_NOT_TRACK := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -16,7 +16,7 @@ export DVC_NO_ANALYTICS := 1
 export GX_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro test bench ui crohme study summary lock deps clean
+.PHONY: help setup repro test bench ui crohme study summary lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip sync --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --editable .
-	@$(BIN)/python -m pipeline.environment
+	@$(BIN)/python -m pipeline.env
 	@touch $@
 
 repro: $(STAMP) ## run the pipeline: every stage whose inputs have changed
@@ -70,9 +70,6 @@ summary: $(STAMP) ## what came out of the last run
 lock: $(STAMP) ## compute requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --no-header --no-annotate --no-emit-index-url -o requirements.lock
-
-deps: $(STAMP) ## bring the code among the deps in dvc.yaml up to date
-	@$(BIN)/python -m pipeline deps --write
 
 clean: ## remove caches and half-done work (not data, models, reports or runs)
 	rm -rf .resume .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -28,7 +28,7 @@ from hmer.ingest.convert import Converter
 from hmer.ingest.sources.crohme import ReadInkml
 from hmer.ink.inkml import looks_like_ink
 from hmer.recognizer import SHIPPED, Recognizer
-from pipeline.sections import read_yaml
+from pipeline.params import read_yaml
 
 SECONDS = 60
 EXPECTED = re.compile(r"reads ((?:(?!-like).)+?)(?=:| \(|,| from | or | for |$)")

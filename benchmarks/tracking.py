@@ -59,7 +59,7 @@ def training() -> Callable[[], float]:
 @contextmanager
 def tracker() -> Iterator[Logger]:
     """The door to MLflow that a training has, on a store of its own."""
-    from pipeline.environment import apply_environment
+    from pipeline.env import apply_environment
     from pipeline.tracking.runs import Tracker, connect
 
     with tempfile.TemporaryDirectory() as folder:

@@ -58,7 +58,8 @@ def reach(module: str, root: Path) -> Reach:
         parts = name.split(".")
         # Importing a.b.c runs the packages a and a.b first.
         waiting += [".".join(parts[:n]) for n in range(1, len(parts))]
-        waiting += imported(file, name)
+        # What the package itself imports in a function is on offer to users, as `hmer.Recognizer`.
+        waiting += imported(file, name, lazily=name not in PACKAGES)
         if name == "hmer.models.registry":  # imports its packages by name
             waiting += [
                 f"hmer.models.{path.parent.name}.{path.stem}".removesuffix(".__init__")
@@ -69,11 +70,17 @@ def reach(module: str, root: Path) -> Reach:
 
 
 @cache
-def imported(file: Path, module: str) -> list[str]:
-    """Dotted names that a source file may import: `from a import b` gives `a` and `a.b`."""
+def imported(file: Path, module: str, lazily: bool = True) -> list[str]:
+    """Dotted names that a source file may import: `from a import b` gives `a` and `a.b`.
+
+    Args:
+        file: Python source.
+        module: its dotted name.
+        lazily: imports inside functions, too.
+    """
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     names = []
-    for node in _runtime(ast.parse(file.read_text(encoding="utf-8"), str(file))):
+    for node in _runtime(ast.parse(file.read_text(encoding="utf-8"), str(file)), lazily):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -111,15 +118,17 @@ def beside(file: Path, module: str) -> tuple[list[Path], list[str]]:
     return named, modules
 
 
-def _runtime(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING:`."""
+def _runtime(node: ast.AST, lazily: bool) -> Iterator[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING:`, and in functions unless `lazily`."""
     yield node
+    if not lazily and isinstance(node, ast.FunctionDef):
+        return
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             for other in child.orelse:
-                yield from _runtime(other)
+                yield from _runtime(other, lazily)
         else:
-            yield from _runtime(child)
+            yield from _runtime(child, lazily)
 
 
 def _file(module: str, root: Path) -> Path | None:

@@ -1,122 +1,218 @@
-"""The whole of `params.yaml`, typed: for checking and writing it, not for stages.
-
-A stage reads its own section only (`Stage.config`), so that it depends on its own code only.
-"""
+"""Sections of `params.yaml` as typed configurations, with errors a person can act on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
-from pkgutil import iter_modules
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import pipeline.stages
 from hmer.errors import HmerError
-from hmer.evaluation.evaluate import EvaluateConfig
-from hmer.ingest.ingest import IngestConfig
-from hmer.models.registry import ModelConfig
-from hmer.selfsup.attend import AttendConfig
-from hmer.selfsup.pretrain import PretrainConfig
-from hmer.training.finetune import FinetuneConfig
-from pipeline.base import BaseConfig
-from pipeline.flow.orchestration import FlowConfig
-from pipeline.gate.expectations import ValidateConfig
-from pipeline.monitor.config import MonitorConfig
-from pipeline.registry.champion import FOLDER as CHAMPION
-from pipeline.registry.promotion import RegisterConfig
-from pipeline.sections import closest, explain, inherit, read_yaml
+from hmer.ink.render import RenderConfig
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
 
 
-class Params(BaseModel):
-    """One section per stage, what they share, and what surrounds them."""
+Config = TypeVar("Config", bound=BaseModel)
+
+BASE = "base"
+"""The section that others inherit from, described in `pipeline.params`."""
+INHERITED = frozenset({"seed", "render"})
+"""Its keys: a section that does not set one of them, and could, takes it from there."""
+_DEEPEST = 64
+"""Levels of a YAML file."""
+_MOST = 500_000
+"""Values of a YAML file, aliases followed."""
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML 1.2 file (as DVC reads it: `1e-3` is a number, `on` is a word).
+
+    Raises:
+        HmerError: missing, unreadable, not YAML, a key given twice, too deep, or not a mapping.
+    """
+    from ruamel.yaml import YAML
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise HmerError(f"{path.name} is missing: run from the project's folder") from None
+    except UnicodeDecodeError as error:
+        raise HmerError(f"{path.name} is not valid YAML: {error}; save it as UTF-8") from None
+    except OSError as error:
+        raise HmerError(f"{path.name} cannot be read ({error.strerror})") from None
+    loaded = parse_yaml(YAML(typ="safe"), text, path.name)
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise HmerError(f"{path.name} must hold names and values, not a {type(loaded).__name__}")
+    return loaded
+
+
+def parse_yaml(yaml: YAML, text: str, name: str) -> Any:
+    """What `yaml` makes of a text.
+
+    Args:
+        yaml: the parser.
+        text: of a file, or of a value.
+        name: what to call it in an error.
+
+    Raises:
+        HmerError: it is not YAML, nested beyond reason, or swells by aliases.
+    """
+    try:
+        loaded = yaml.load(text)
+    except RecursionError:
+        raise HmerError(f"{name} is not valid YAML: nested too deep") from None
+    except Exception as error:  # of the parser, or of the number or date it takes a value for
+        reason = _one_line(error).partition("; use sys.")[0]  # a hint for programmers
+        raise HmerError(f"{name} is not valid YAML: {reason}") from None
+    level: list[Any] = [loaded]
+    count = 0
+    for _ in range(_DEEPEST):
+        inner = [
+            value
+            for found in level
+            if isinstance(found, dict | list)
+            for value in (found.values() if isinstance(found, dict) else found)
+        ]
+        count += len(inner)
+        if not inner:
+            return loaded
+        if count > _MOST:
+            break
+        level = inner
+    raise HmerError(f"{name} is nested too deep, or repeats itself too often, for parameters")
+
+
+def load_section(path: Path, name: str, config: type[Config]) -> Config:
+    """One section of a parameter file, as the configuration it is for.
+
+    Raises:
+        HmerError: the section is missing, has an unknown key, or a value out of range.
+    """
+    values = read_yaml(path)
+    if name not in values and _needs_values(config):
+        raise HmerError(f"{path.name} has no section {name!r}")
+    try:
+        return config.model_validate(inherit(values, name, config))
+    except ValidationError as error:
+        raise HmerError(explain(error, config, path.name, name)) from None
+
+
+def inherit(values: Mapping[str, Any], name: str, config: type[BaseModel]) -> Any:
+    """The section `name`, completed with what `base` shares with it."""
+    section = values.get(name)
+    base = values.get(BASE)
+    if name == BASE or not isinstance(base, dict) or not isinstance(section, dict | None):
+        return {} if section is None else section
+    shared = {key: base[key] for key in INHERITED & base.keys() if key in config.model_fields}
+    return {**shared, **(section or {})}
+
+
+def explain(error: ValidationError, config: type[BaseModel], file: str, prefix: str = "") -> str:
+    """One line for all that is wrong: file, dotted key, value, and what is allowed."""
+    told = []
+    for problem in error.errors(include_url=False):
+        location = [str(part) for part in problem["loc"]]
+        key = ".".join(filter(None, [prefix, *location]))
+        if problem["type"] == "extra_forbidden":
+            told.append(f"{key} is not a parameter{_did_you_mean(config, location, key)}")
+        elif problem["type"] == "missing":
+            told.append(f"{key} is missing")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            value = _shown(problem["input"])
+            told.append(f"{key}{value}: {message[:1].lower()}{message[1:]}")
+    return f"{file}: " + "; ".join(told)
+
+
+def closest(name: str, known: list[str]) -> str | None:
+    """The known name that `name` was probably meant to be."""
+    from rapidfuzz import fuzz, process
+
+    found = process.extractOne(name, known, scorer=fuzz.ratio, score_cutoff=60)
+    return found[0] if found else None
+
+
+def lookup(values: Mapping[str, Any], key: str) -> Any:
+    """The value under a dotted key.
+
+    Raises:
+        KeyError: there is none.
+    """
+    found: Any = values
+    for part in key.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            raise KeyError(key)
+        found = found[part]
+    return found
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """All (dotted key, value) pairs, in the order written."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _did_you_mean(config: type[BaseModel], location: list[str], key: str) -> str:
+    owner: Any = config
+    for part in location[:-1]:
+        field = owner.model_fields.get(part) if _is_model(owner) else None
+        owner = (
+            next((kind for kind in _kinds(field.annotation) if _is_model(kind)), None)
+            if field
+            else None
+        )
+    if not _is_model(owner):
+        return ""
+    known = list(owner.model_fields)
+    meant = closest(location[-1], known)
+    if meant is None:
+        return f" (known: {', '.join(known)})" if known else ""
+    return f"; did you mean {'.'.join([*key.split('.')[:-1], meant])}?"
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    from typing import get_args
+
+    return [annotation, *(kind for part in get_args(annotation) for kind in _kinds(part))]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _needs_values(config: type[BaseModel]) -> bool:
+    return any(field.is_required() for field in config.model_fields.values())
+
+
+def _shown(value: Any) -> str:
+    """A wrong value as it is told; a whole section is not."""
+    if isinstance(value, Mapping | BaseModel):
+        return ""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        text = "a number of thousands of digits"
+    return f" = {text if len(text) <= 80 else text[:77] + '...'}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+class BaseConfig(BaseModel):
+    """A stage's own section inherits those keys of it that its configuration has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    raw: str = Field(
-        default="data/raw", description="folder with raw data; DVC watches it for `ingest`"
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="of everything that is drawn at random"
     )
-    base: BaseConfig = Field(default_factory=BaseConfig)
-    ingest: IngestConfig
-    validate_: ValidateConfig = Field(alias="validate")
-    pretrain: PretrainConfig
-    attend: AttendConfig
-    model: ModelConfig = Field(default_factory=ModelConfig)
-    finetune: FinetuneConfig
-    evaluate: EvaluateConfig
-    register_: RegisterConfig = Field(alias="register")
-    flow: FlowConfig = Field(default_factory=FlowConfig)
-    monitor: MonitorConfig = Field(default_factory=MonitorConfig)
-
-    @field_validator("raw")
-    @classmethod
-    def _written_out(cls, folder: str) -> str:
-        return _without_home(folder)
-
-    @field_validator("flow")
-    @classmethod
-    def _limits_of_stages(cls, config: FlowConfig) -> FlowConfig:
-        stages = [module.name for module in iter_modules(pipeline.stages.__path__)]
-        for name in config.limits:
-            if name not in stages:
-                meant = closest(name, stages)
-                raise PydanticCustomError(
-                    "stage",
-                    "limits: there is no stage {name}{hint}",
-                    {
-                        "name": repr(name),
-                        "hint": f"; did you mean {meant}?" if meant else f" ({', '.join(stages)})",
-                    },
-                )
-        return config
-
-    @field_validator("finetune")
-    @classmethod
-    def _starts_from_what_stays(cls, config: FinetuneConfig) -> FinetuneConfig:
-        _without_home(config.start)
-        if PurePosixPath(config.start).is_relative_to(CHAMPION):
-            raise PydanticCustomError(
-                "start",
-                "start is {folder}, which a run replaces, so that it would be trained anew for "
-                "ever; copy it to a folder of your own and name that",
-                {"folder": config.start},
-            )
-        return config
-
-
-def _without_home(path: str) -> str:
-    """A path that DVC watches: it does not know `~`."""
-    if path.startswith("~"):
-        raise PydanticCustomError(
-            "home", "{path} begins with ~, which DVC does not know; write it out", {"path": path}
-        )
-    return path
-
-
-def load_params(path: Path) -> Params:
-    """Read and check a parameter file.
-
-    Raises:
-        HmerError: one line with every unknown key, missing key and value out of range.
-    """
-    return check_params(read_yaml(path), path.name)
-
-
-def check_params(values: Mapping[str, Any], file: str) -> Params:
-    """The same for values that have been read.
-
-    Raises:
-        HmerError: as `load_params`.
-    """
-    completed = dict(values)
-    for name, field in Params.model_fields.items():
-        key = field.alias or name
-        kind = field.annotation
-        if key in values and isinstance(kind, type) and issubclass(kind, BaseModel):
-            completed[key] = inherit(values, key, kind)
-    try:
-        return Params.model_validate(completed)
-    except ValidationError as error:
-        raise HmerError(explain(error, Params, file)) from None
+    render: RenderConfig = Field(default_factory=RenderConfig)

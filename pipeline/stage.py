@@ -1,29 +1,73 @@
-"""What every stage does around its one call of the library.
-
-A stage gets its own section of `params.yaml` and its declared inputs only, publishes its outputs
-whole, tracks the run, and keeps resume state. How it is started and how it ends is in
-`pipeline.launch`.
-"""
+"""A stage as a process: its parameters, inputs, outputs, tracked run and resume state."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hmer.errors import HmerError
-from pipeline.declaration import PARAMS, Declaration
-from pipeline.interruption import Interruption
-from pipeline.outputs import atomic_file, atomic_outputs
-from pipeline.resume import fingerprint, forget, resume_folder
-from pipeline.sections import BASE, INHERITED, Config, leaves, load_section, read_yaml
+from hmer.files import atomic_file, atomic_folder, content_digest
+from pipeline.dvcfile import PARAMS, Declaration, declaration
+from pipeline.env import RESUME, apply_environment, project_root
+from pipeline.params import BASE, INHERITED, Config, leaves, load_section, lookup, read_yaml
+from pipeline.process import Interruption, end_with_owner, hold
 
 if TYPE_CHECKING:
     from pipeline.tracking.tracker import Tracker
+
+
+def fingerprint(declared: Declaration, params: Mapping[str, Any], root: Path) -> str:
+    """SHA-256 over the declared parameters and the content of the declared dependencies.
+
+    Raises:
+        HmerError: a declared dependency is missing.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(declared.params):
+        try:
+            value = lookup(params, key)
+        except KeyError:
+            value = None
+        digest.update(json.dumps([key, value], sort_keys=True, default=str).encode())
+    for dep in sorted(declared.deps):
+        if not (root / dep).exists():
+            raise HmerError(f"{dep} is missing: run `dvc repro {declared.name}`, which makes it")
+        digest.update(json.dumps([dep, content_digest(root / dep)]).encode())
+    return digest.hexdigest()
+
+
+def resume_folder(root: Path, stage: str, print_: str, prune: bool = True) -> Path:
+    """The folder for one fingerprint, made.
+
+    Args:
+        root: the project.
+        stage: its name.
+        print_: its fingerprint.
+        prune: remove those of other fingerprints. Of several processes that train one model, one.
+    """
+    home = root / RESUME / stage
+    folder = home / print_[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    for other in home.iterdir() if prune else ():
+        if other.is_dir() and other != folder:
+            shutil.rmtree(other)
+    return folder
+
+
+def forget(folder: Path) -> None:
+    """Remove the state of a training that has ended well."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
@@ -54,6 +98,10 @@ class Stage:
         if missing := sorted(read - set(self.declared.params)):
             raise ValueError(f"dvc.yaml: stage {self.name} does not declare params {missing}")
         return load_section(self.root / PARAMS, section, model)
+
+    def section(self) -> dict[str, Any]:
+        """This stage's own section as it is written, unchecked."""
+        return dict(read_yaml(self.root / PARAMS).get(self.name) or {})
 
     def input(self, path: str) -> Path:
         """A declared input, which is there.
@@ -88,7 +136,7 @@ class Stage:
     @contextmanager
     def outputs(self, path: str) -> Iterator[Path]:
         """A folder to fill, published as the declared output `path` when the block ends well."""
-        with atomic_outputs(self._output(path)) as partial:
+        with atomic_folder(self._output(path)) as partial:
             yield partial
 
     @contextmanager
@@ -132,3 +180,158 @@ class Stage:
 
 def _plain(config: Any) -> Mapping[str, Any]:
     return config if isinstance(config, Mapping) else config.model_dump(mode="json")
+
+
+class Silent:
+    """Takes everything a tracker takes, and tells nobody."""
+
+    logger = None
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+class HelperStage(Stage):
+    """A stage whose outputs go nowhere."""
+
+    @property
+    def progress(self) -> bool:
+        """The first process shows it."""
+        return False
+
+    @contextmanager
+    def outputs(self, path: str) -> Iterator[Path]:
+        """A folder to fill, which is then removed."""
+        self._output(path)
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+    @contextmanager
+    def output_file(self, path: str) -> Iterator[Path]:
+        """A file to write, which is then removed."""
+        with self.outputs(path) as folder:
+            yield folder / Path(path).name
+
+    @contextmanager
+    def tracked(self, config: Mapping[str, Any] | Any) -> Iterator[Tracker]:
+        """No run: the first process has one."""
+        yield cast("Tracker", Silent())
+
+    @cached_property
+    def resume(self) -> Path:
+        """The folder of the first process, which alone removes older ones."""
+        return resume_folder(self.root, self.name, self.fingerprint, prune=False)
+
+    def end(self) -> None:
+        """The resume state belongs to the first process."""
+
+
+FAILED = 1
+"""Exit code for a failure nobody foresaw: a traceback comes with it."""
+USER_ERROR = 2
+"""Exit code for a mistake in data, parameters or set-up: trying again will not help."""
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+"""Set by torchrun, Lightning and Slurm for the processes they start."""
+TRANSIENT = 75
+"""Exit code for what may be better in a minute (EX_TEMPFAIL): a server that does not answer."""
+OURS = "This is a bug in the pipeline, not a mistake of yours: please report it with these lines."
+_MACHINE = {
+    getattr(errno, name)
+    for name in "EACCES EPERM EROFS EIO EMFILE ENFILE ESTALE ENODEV ENXIO ETXTBSY EBUSY".split()
+}
+"""What a machine answers, whatever the program: no right to a file, a disk that fails."""
+
+
+def run_stage(name: str, body: Callable[[Stage], None]) -> None:
+    """Run `body` as the stage `name` in this process, and exit.
+
+    Exit codes: 0; `USER_ERROR`, `TRANSIENT` or the `exit_code` of the `HmerError`; 130 and 143
+    after SIGINT and SIGTERM; `FAILED` with a traceback for what nobody foresaw.
+    """
+    interruption = Interruption()
+    interruption.listen()
+    root = project_root()
+    helper = is_helper()
+    try:
+        apply_environment(root)
+        end_with_owner(parent=helper)
+        # DVC's locks do not see a stage that outlived a killed `dvc` and still writes.
+        lock = hold(root / RESUME / name / "lock", f"stage {name}")
+        with nullcontext() if helper else lock:
+            kind = HelperStage if helper else Stage
+            stage = kind(name, root, declaration(root, name), interruption)
+            body(stage)
+            stage.end()
+    except BaseException as error:
+        code, message = verdict(error, interruption, root)
+        if message is None:
+            if isinstance(error, Exception) and not isinstance(error, MemoryError):
+                error.add_note(OURS)
+            raise
+        sys.stderr.write(f"error: {name}: {message}\n")
+        sys.stderr.flush()
+        sys.exit(code)
+
+
+def is_helper() -> bool:
+    """Whether this process only helps another one: it is not the first of its training."""
+    return any(os.environ.get(name, "0") not in {"", "0"} for name in RANKS)
+
+
+def verdict(error: BaseException, interruption: Interruption, root: Path) -> tuple[int, str | None]:
+    """Exit code and the line for a person; no line where a traceback says more.
+
+    A file that is missing is the user's mistake only where the parameters in `root` name it.
+    """
+    if interruption.exit_code is not None:
+        again = "run `dvc repro` to go on from where it was"
+        return interruption.exit_code, f"stopped by a signal; {again}"
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted; run `dvc repro` to go on from where it was"
+    if _disk_is_full(error):
+        return USER_ERROR, (
+            "no space left on the disk; nothing half-written was kept: free some space and run "
+            "`dvc repro` again"
+        )
+    if isinstance(error, HmerError):
+        code = getattr(error, "exit_code", USER_ERROR)
+        return int(code), str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        if _is_named(error.filename, root):
+            return USER_ERROR, f"{error.filename}: {error.strerror}; {PARAMS} names it"
+        if error.errno in _MACHINE:
+            return USER_ERROR, f"{error.filename}: {error.strerror}"
+    return FAILED, None
+
+
+def _is_named(file: Any, root: Path) -> bool:
+    """Whether the parameters name a file, or a folder that it is in."""
+    try:
+        path = Path(os.path.realpath(os.fsdecode(file)))
+        named = [Path(os.path.realpath(root / text)) for text in _texts(read_yaml(root / PARAMS))]
+    except (HmerError, TypeError, ValueError, RuntimeError):
+        return False
+    # Not the project itself, or a folder around it: it would name everything.
+    home = Path(os.path.realpath(root))
+    return any(path.is_relative_to(it) and not home.is_relative_to(it) for it in named)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts among parameters."""
+    if isinstance(value, str):
+        yield str(Path(value).expanduser())
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    """Anywhere in the chain of causes: libraries wrap the system's error in their own."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(text in str(seen) for text in ("No space left on device", "disk is full")):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

@@ -62,7 +62,7 @@ def dotted(file: Path) -> str:
 def test_importing_the_pipeline_loads_no_heavy_tool() -> None:
     code = (
         "import sys\n"
-        "import pipeline.__main__, pipeline.launch\n"
+        "import pipeline.__main__, pipeline.stage\n"
         "import pipeline.tracking.runs, pipeline.registry.versions\n"
         f"heavy = {sorted(TOOLS | {'torch', 'lightning', 'pandas'})!r}\n"
         "print([name for name in heavy if name in sys.modules])"

@@ -10,29 +10,135 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import State, StateType
+from prefect.concurrency.sync import concurrency
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed, Crashed
 
 from hmer.errors import HmerError
-from pipeline.environment import apply_environment, project_root
-from pipeline.flow.graph import DVC, look, running_order
-from pipeline.flow.notify import notifying
-from pipeline.flow.orchestration import FlowConfig, flow_config, is_training
-from pipeline.flow.process import run_group
-from pipeline.flow.record import close_dead_runs, wait_until_recorded
-from pipeline.flow.turn import one_training
-from pipeline.interruption import OWNER_LOCK
-from pipeline.launch import TRANSIENT
-from pipeline.locks import hold
-from pipeline.preparation import prepare
-from pipeline.resume import FLOW_LOCK
+from pipeline.configure import prepare
+from pipeline.dvcfile import DVC, look, running_order
+from pipeline.env import FLOW_LOCK, apply_environment, project_root
+from pipeline.flow.config import FlowConfig, flow_config, is_training, notifying
+from pipeline.process import OWNER_LOCK, hold, run_group
+from pipeline.stage import TRANSIENT
+
+PATIENCE = 15.0
+"""Seconds to wait for the queue; it takes a tenth of one where there is nothing else to do."""
+PAUSE = 0.1
+
+
+def wait_until_recorded(tasks: int) -> None:
+    """Wait until the flow's own server knows how `tasks` tasks of this flow run have ended.
+
+    Where the server is a lasting one there is nothing to wait for.
+    """
+    if PREFECT_API_URL.value() is not None or not tasks:
+        return
+    this = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
+    with get_client(sync_client=True) as client:
+        wait(lambda: [run.state for run in client.read_task_runs(flow_run_filter=this)], tasks)
+
+
+def tagged(root: Path) -> AbstractContextManager[object]:
+    """Flow runs in this context carry the tag of the project at `root`."""
+    from prefect import tags
+
+    return tags(project_tag(root))
+
+
+def project_tag(root: Path) -> str:
+    """The tag by which a project knows its own flow runs on a server that several use."""
+    return f"project:{root}"
+
+
+def close_dead_runs(root: Path, waiting: bool = False) -> None:
+    """Close the runs of this project that were killed: to be called where no other can be alive.
+
+    Args:
+        root: the project.
+        waiting: also those that were about to start.
+    """
+    kinds = [StateType.RUNNING, StateType.CANCELLING, *([StateType.PENDING] if waiting else [])]
+    ours = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=[project_tag(root)]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)),
+    )
+    killed: State[Any] = Crashed(message="It was killed: the next start has found it.")
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=ours):
+            if str(run.id) == str(flow_run.id):
+                continue
+            of_it = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+            for part in client.read_task_runs(flow_run_filter=of_it):
+                if part.state is not None and not part.state.is_final():
+                    client.set_task_run_state(part.id, killed, force=True)
+            client.set_flow_run_state(run.id, killed, force=True)
+
+
+def wait(states: Callable[[], Sequence[State[Any] | None]], tasks: int) -> bool:
+    """Ask until so many states are final; whether they are."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        if sum(state is not None and state.is_final() for state in states()) >= tasks:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(PAUSE)
+
+
+LIMIT = "hmer-training"
+"""Name of the concurrency limit; raise it on the server where there is room for more."""
+LEASE = 120.0
+"""Seconds after which the place of a flow that was killed is free again."""
+
+
+@contextmanager
+def one_training(wanted: bool) -> Iterator[None]:
+    """Hold the place for the block, waiting for it as long as it takes.
+
+    Args:
+        wanted: False does nothing.
+    """
+    if not wanted:
+        yield
+        return
+    with get_client(sync_client=True) as client:
+        known = {limit.name: limit for limit in client.read_global_concurrency_limits()}
+        if LIMIT not in known:
+            client.upsert_global_concurrency_limit_by_name(LIMIT, 1)
+        elif PREFECT_API_URL.value() is None and known[LIMIT].active_slots:
+            # The flow's own server, for this project alone, whose lock we hold: whoever had the
+            # place was killed, with the server that should have taken it back.
+            client.update_global_concurrency_limit(
+                LIMIT, GlobalConcurrencyLimitUpdate(active_slots=0)
+            )
+        elif known[LIMIT].active_slots >= known[LIMIT].limit:
+            get_run_logger().info("waiting: another training is under way")
+    with concurrency(
+        LIMIT, strict=True, lease_duration=LEASE, raise_on_lease_renewal_failure=False
+    ):
+        yield
+
 
 RAN, CACHED = "Ran", "Cached"
 RUNNING = re.compile(r"^Running stage '")

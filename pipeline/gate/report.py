@@ -6,28 +6,339 @@ The bytes depend on the dataset and the thresholds only: no time, no path, no ru
 from __future__ import annotations
 
 import io
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from PIL import Image
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.gate.collections import (
-    Collection,
-    by_contradiction,
-    by_explanation,
-    collections,
-    sheet_name,
-    sheet_places,
-    write_sheet,
-)
-from pipeline.gate.evidence import Evidence
+from hmer.ingest.statistics import Profile, split_order
+from hmer.plots import MONO, SERIES, TEXT, new_figure, style, to_png
 from pipeline.gate.expectations import ValidateConfig
-from pipeline.gate.plots import plots
+from pipeline.gate.judge import Evidence
 from pipeline.gate.verdict import Failure, Finding, Verdict
+from pipeline.rendering import rendered
+
+SHEET_WIDTH = 1160
+"""Pixels; the sheet is shown at this width."""
+
+SHEET_ROWS = 24
+"""Expressions on a sheet, evenly spread over the collection."""
+
+_ROOM = (280, 120)  # pixels for one picture, at most
+_GAP = 10
+_TEXT = 22  # pixels for the line under a picture
+_PAPER, _INK, _QUIET = 255, 31, 130
+_AS_INK = [_PAPER - level * (_PAPER - _INK) // 255 for level in range(256)]
+
+
+_CONTRADICTIONS = (
+    ("the caption has", "caption and MathML have other symbols"),
+    ("stands elsewhere", "caption and MathML are structured otherwise"),
+    ("is not in the MathML", "a symbol names no element of the MathML"),
+    ("is annotated as", "ink is annotated as another symbol"),
+    ("belong to no symbol", "strokes belong to no symbol"),
+    ("belong to several", "strokes belong to several symbols"),
+    ("the caption is no tree", "the caption does not parse"),
+    ("there is no MathML", "no MathML, and equal symbols cannot be told apart"),
+)
+"""What the reasons of `hmer.ingest.alignment` have in common, to count them by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """One collection: how much there is of it, and how high its symbols are.
+
+    Heights are medians over an expression's letters and digits, in symbol units: their 5 %, 50 %
+    and 95 % quantiles over the collection, NaN where the segmentation is unknown.
+    """
+
+    name: str
+    rows: int
+    splits: str
+    noise: int
+    height: tuple[float, float, float]
+    sheet: str = ""
+
+
+def collections(samples: pd.DataFrame) -> list[Collection]:
+    """The collections of all splits, by name."""
+    found = []
+    for name, rows in samples.groupby("source"):
+        counts = rows["file"].value_counts(sort=False)
+        low, middle, high = rows["symbol_height"].quantile([0.05, 0.5, 0.95]).tolist()
+        found.append(
+            Collection(
+                str(name),
+                len(rows),
+                ", ".join(f"{split} {count}" for split, count in sorted(counts.items())),
+                int((rows["noise"] != "").sum()),
+                (low, middle, high),
+            )
+        )
+    return found
+
+
+def by_explanation(samples: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """The rows whose caption differs from the raw truth, by explanation."""
+    return _grouped(samples, "difference", lambda text: text.partition(": ")[::2])
+
+
+def by_contradiction(samples: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """The rows with label noise, by the kind of contradiction."""
+
+    def kind(text: str) -> tuple[str, str]:
+        first = text.partition(";")[0]  # what follows is why there is no way round it
+        found = next((kind for sign, kind in _CONTRADICTIONS if sign in first), "other")
+        return found, text
+
+    return _grouped(samples, "noise", kind)
+
+
+def _grouped(
+    samples: pd.DataFrame, column: str, parted: Callable[[str], tuple[str, str]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows with a text in `column` as dicts with a `detail`, by group; the largest group first."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    told = samples[samples[column].notna() & (samples[column] != "")]
+    names = ("id", "file", "source", column)
+    for values in zip(*(told[name] for name in names), strict=True):
+        group, detail = parted(str(values[-1]))
+        groups[group].append(dict(zip(names, values, strict=True), detail=detail))
+    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def sheet_places(samples: pd.DataFrame, collection: str) -> list[tuple[str, int]]:
+    """File and row of the expressions on a collection's sheet."""
+    rows = samples[samples["source"] == collection]
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(SHEET_ROWS, len(rows))).astype(int))
+    picked = rows.iloc[chosen]
+    return [(str(f), int(r)) for f, r in zip(picked["file"], picked["row"], strict=True)]
+
+
+def write_sheet(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A PNG of the pictures at one common scale, each with its label under it.
+
+    All are reduced alike until the largest but a tenth fit, so that sizes can be compared; what is
+    still too large is reduced further.
+    """
+    pictures = [(row, image) for row in rows if (image := _open(row["image"])) is not None]
+    if not pictures:
+        return
+    needed = [max(i.width / _ROOM[0], i.height / _ROOM[1]) for _, i in pictures]
+    common = min(1.0, 1 / float(np.quantile(needed, 0.9)))
+    cells = [(row, _reduced(image, common)) for row, image in pictures]
+    lines = _lines([cell.width for _, cell in cells])
+    heights = [max(cells[i][1].height for i in line) + _TEXT + _GAP for line in lines]
+    sheet = Image.new("L", (SHEET_WIDTH, sum(heights) + _GAP), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    top = _GAP
+    for line, height in zip(lines, heights, strict=True):
+        left = _GAP
+        for index in line:
+            row, cell = cells[index]
+            room = max(cell.width, _ROOM[0] // 2)
+            sheet.paste(cell, (left, top + height - _TEXT - _GAP - cell.height))
+            label = "".join(token or "" for token in row["tokens"] or ())
+            place = (left, top + height - _TEXT - _GAP + 4)
+            draw.text(place, _cut(label, room), fill=_QUIET, font=_font())
+            left += room + _GAP
+        top += height
+        draw.line((_GAP, top - 4, SHEET_WIDTH - _GAP, top - 4), fill=225)
+    sheet.save(path, "PNG")
+
+
+def sheet_name(collection: str) -> str:
+    """The file of a collection's sheet; collections may be called anything."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", collection).strip("-") or "collection"
+
+
+def _open(data: bytes | None) -> Image.Image | None:
+    """A picture as ink on paper; None where it does not decode."""
+    try:
+        with Image.open(io.BytesIO(data or b""), formats=("PNG",)) as image:
+            return image.convert("L").point(
+                [_PAPER - level * (_PAPER - _INK) // 255 for level in range(256)]
+            )
+    except Exception:  # whatever a damaged file does to the decoder, the sheet goes without it
+        return None
+
+
+def _reduced(image: Image.Image, scale: float) -> Image.Image:
+    scale = min(scale, _ROOM[0] / image.width, _ROOM[1] / image.height)
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BOX if scale < 0.5 else Image.Resampling.BILINEAR)
+
+
+def _lines(widths: list[int]) -> list[list[int]]:
+    """Which pictures stand side by side."""
+    lines: list[list[int]] = [[]]
+    left = _GAP
+    for index, width in enumerate(widths):
+        room = max(width, _ROOM[0] // 2) + _GAP
+        if lines[-1] and left + room > SHEET_WIDTH:
+            lines.append([])
+            left = _GAP
+        lines[-1].append(index)
+        left += room
+    return lines
+
+
+def _cut(label: str, room: int) -> str:
+    font = _font()
+    if font.getlength(label) <= room:
+        return label
+    while label and font.getlength(label + "…") > room:
+        label = label[: len(label) * 9 // 10]
+    return label + "…"
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    # The one that comes with matplotlib: the same everywhere.
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSansMono.ttf", 11)
+
+
+MAX_SYMBOLS = 48
+BINS = 30
+MAX_SYMBOL_HEIGHT = 3.0
+"""Symbol units; what is higher falls into the last bin."""
+MIN_ROWS = 30
+"""Collections with fewer rows have no distribution to draw."""
+
+
+def plots(profile: Profile) -> dict[str, bytes]:
+    """PNG files by name, with `symbols.png` first; empty where there are no rows."""
+    if profile.rows.empty:
+        return {}
+    return {
+        "symbols.png": symbols(profile.tokens),
+        "lengths.png": histogram(profile.rows, "tokens", "Label length", "tokens"),
+        "heights.png": histogram(profile.rows, "height", "Picture height", "pixels"),
+        "widths.png": histogram(profile.rows, "width", "Picture width", "pixels"),
+        "ink.png": histogram(
+            profile.rows, "ink_share", "Ink", "share of the picture's pixels that are ink"
+        ),
+        "strokes.png": histogram(profile.rows, "strokes", "Strokes", "strokes per expression"),
+        "depth.png": _figure(lambda axes: _depth(axes, profile.rows)),
+        "scale.png": _figure(lambda axes: _scale(axes, profile.rows)),
+    }
+
+
+def histogram(rows: pd.DataFrame, column: str, title: str, unit: str) -> bytes:
+    """Share of each split's rows per bin; the rarest 0.5 % at the top fall into the last bin."""
+    known = rows[["file", column]].dropna()
+    values = known[column].to_numpy(np.float64)
+
+    def draw(axes: Axes) -> None:
+        style(axes, title, unit, "share of the split")
+        if not len(values):
+            return
+        edges = _edges(values)
+        for color, (split, group) in zip(_colors(), _groups(known), strict=False):
+            counts, _ = np.histogram(np.clip(group[column], None, edges[-1]), edges)
+            axes.stairs(counts / counts.sum(), edges, color=color, linewidth=1.6, label=split)
+        axes.legend(frameon=False, fontsize=8.5)
+
+    return _figure(draw)
+
+
+def symbols(tokens: dict[str, Counter[str]]) -> bytes:
+    """Share of the commonest symbols of train (of everything, without a train) in each split."""
+    reference = tokens.get("train") or sum(tokens.values(), Counter())
+    order = sorted(reference, key=lambda token: (-reference[token], token))[:MAX_SYMBOLS]
+    places = np.arange(len(order))
+
+    def draw(axes: Axes) -> None:
+        style(axes, "Symbols", "", "share of all symbols")
+        for number, (color, split) in enumerate(
+            zip(_colors(), sorted(tokens, key=split_order), strict=False)
+        ):
+            total = max(1, sum(tokens[split].values()))
+            shares = [tokens[split][token] / total for token in order]
+            if number == 0:
+                axes.bar(places, shares, width=0.75, color=color, alpha=0.35, label=split)
+            else:
+                axes.plot(
+                    places, shares, "os^Dv"[number % 5], color=color, markersize=4, label=split
+                )
+        axes.set_xticks(places, order, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yscale("symlog", linthresh=1e-3)
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(-1, len(order))
+        for label in axes.get_xticklabels():
+            label.set(fontfamily=MONO, fontsize=8, color=TEXT, parse_math=False)
+        axes.legend(frameon=False, fontsize=8.5, ncols=4)
+
+    return _figure(draw, width=11.4, height=3.8)
+
+
+def _depth(axes: Axes, rows: pd.DataFrame) -> None:
+    style(axes, "Nesting", "rows within rows (0: a flat expression)", "share of the split")
+    known = rows[["file", "depth"]].dropna()
+    if known.empty:
+        return
+    depths = np.arange(int(known["depth"].max()) + 1)
+    groups = _groups(known)
+    width = 0.8 / len(groups)
+    for number, (color, (split, group)) in enumerate(zip(_colors(), groups, strict=False)):
+        shares = np.bincount(group["depth"].astype(int), minlength=len(depths)) / len(group)
+        offset = (number - (len(groups) - 1) / 2) * width
+        axes.bar(depths + offset, shares, width, color=color, label=split)
+    axes.set_xticks(depths)
+    axes.legend(frameon=False, fontsize=8.5)
+
+
+def _scale(axes: Axes, rows: pd.DataFrame) -> None:
+    style(axes, "Symbol scale by collection", "height in symbol units", "share of the collection")
+    known = rows[["source", "symbol_height"]].dropna()
+    edges = np.linspace(0, MAX_SYMBOL_HEIGHT, 2 * BINS + 1)
+    groups = [(name, group) for name, group in known.groupby("source") if len(group) >= MIN_ROWS]
+    for color, (name, group) in zip(_colors(), groups, strict=False):
+        counts, _ = np.histogram(np.clip(group["symbol_height"], None, edges[-1]), edges)
+        axes.stairs(counts / counts.sum(), edges, color=color, linewidth=1.4, label=str(name))
+    if groups:
+        axes.legend(frameon=False, fontsize=8.5)
+
+
+def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    low, high = float(values.min()), float(np.quantile(values, 0.995))
+    if high <= low:
+        return np.array([low - 0.5, low + 0.5])
+    if np.all(values == np.round(values)):  # whole numbers: bins of one whole width
+        step = max(1.0, np.ceil((high - low) / BINS))
+        return np.asarray(np.arange(low - 0.5, high + step, step))
+    return np.linspace(low, high, BINS + 1)
+
+
+def _groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    groups = [(str(name), group) for name, group in rows.groupby("file", sort=False)]
+    return sorted(groups, key=lambda pair: split_order(pair[0]))
+
+
+def _colors() -> list[str]:
+    return list(SERIES) * 4
+
+
+def _figure(draw: Callable[[Axes], None], width: float = 5.6, height: float = 3.0) -> bytes:
+    figure = new_figure(width, height)
+    axes = figure.add_subplot()
+    draw(axes)
+    figure.tight_layout()
+    return to_png(figure)
+
 
 MAX_QUARANTINED = 200
 PAIRED = frozenset({"unique_id", "repeats", "contradicts", "image_leak", "near_leak"})
@@ -198,20 +509,11 @@ def _page(
     images: list[str],
     found: list[Collection],
 ) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("pipeline.gate"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = _number
     symbols = evidence.frames["symbols"]
     rare = symbols[symbols["train"] < max(1, config.min_symbol_count)]
     reasons = evidence.quarantine["reason"].value_counts(sort=False).sort_index()
-    return environment.get_template("validation.html.j2").render(
+    return rendered(
+        "validation.html.j2",
         verdict=verdict,
         attention=[*verdict.broken, *verdict.refusing, *verdict.warnings, *verdict.tolerated],
         suites={
@@ -232,10 +534,3 @@ def _page(
         reasons=[(str(reason), int(count)) for reason, count in reasons.items()],
         quarantine=evidence.quarantine.head(MAX_QUARANTINED).to_dict("records"),
     )
-
-
-def _number(value: float | None, digits: int | None = None) -> str:
-    """A number for a table: whole with blanks between thousands, shares with `digits`."""
-    if value is None or value != value:
-        return "–"
-    return f"{value:,.0f}".replace(",", " ") if digits is None else f"{value:.{digits}f}"

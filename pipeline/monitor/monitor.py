@@ -17,9 +17,11 @@ from pathlib import Path
 import pandas as pd
 
 from hmer.errors import HmerError
+from hmer.files import atomic_file, atomic_folder, content_digest
 from hmer.ingest.summary import SUMMARY
 from hmer.recognizer import Recognizer
-from pipeline.declaration import PARAMS
+from pipeline.dvcfile import PARAMS
+from pipeline.env import RESUME
 from pipeline.monitor.compare import Drift, compare
 from pipeline.monitor.config import MonitorConfig
 from pipeline.monitor.observe import (
@@ -30,10 +32,8 @@ from pipeline.monitor.observe import (
     reference_images,
 )
 from pipeline.monitor.page import write_report
-from pipeline.outputs import atomic_file, atomic_outputs
-from pipeline.registry.champion import FOLDER
-from pipeline.resume import RESUME, content_digest
-from pipeline.sections import load_section
+from pipeline.params import load_section
+from pipeline.registry.versions import FOLDER
 
 SPLIT = "data/dataset/val.parquet"
 REPORT = "reports/monitor"
@@ -74,7 +74,7 @@ def monitor(
         )
     reference = _reference(root, root / model, recognizer, config, progress)
     drift = compare(recent, reference, config)
-    with atomic_outputs(root / REPORT) as out:
+    with atomic_folder(root / REPORT) as out:
         write_report(out, recent, reference, drift)
     return drift
 

@@ -11,6 +11,7 @@ import numpy as np
 from hmer.plots import MONO, SERIES, TEXT, legend, new_figure, style, to_png
 from pipeline.monitor.compare import Drift
 from pipeline.monitor.observe import MEASURES, Observed
+from pipeline.rendering import rendered
 
 TITLES = {
     "height": ("Height", "symbol units"),
@@ -90,15 +91,4 @@ def tokens(recent: Observed, reference: Observed) -> bytes:
 
 
 def _page(drift: Drift, pictures: list[str]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("pipeline", "pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("monitor.html.j2").render(
-        drift=drift, pictures=pictures, titles=TITLES
-    )
+    return rendered("monitor.html.j2", drift=drift, pictures=pictures, titles=TITLES)

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.imports import reach
-from pipeline.registry.candidate import FILES, Candidate
+from pipeline.registry.versions import FILES
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
     from mlflow.models.model import ModelInfo
 
+    from pipeline.registry.register import Candidate
     from pipeline.tracking.tracker import Tracker
 
 SERVING = Path(__file__).with_name("serving_model.py")

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hmer.errors import HmerError
-from pipeline.declaration import PARAMS
-from pipeline.flow.process import run_group
-from pipeline.resume import content_digest
+from hmer.files import content_digest
+from pipeline.dvcfile import PARAMS
+from pipeline.process import run_group
 from pipeline.tracking.provenance import LOCK, git
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def _environment(tree: Path) -> Iterator[None]:
         part for part in (str(tree), os.environ.get("PYTHONPATH", "")) if part
     )
     try:
-        from pipeline.environment import apply_environment
+        from pipeline.env import apply_environment
 
         apply_environment(tree)
         yield

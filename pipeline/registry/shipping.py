@@ -9,11 +9,12 @@ from typing import Any
 from hmer.errors import HmerError
 from hmer.export.folder import add_graphs
 from hmer.export.runtime import SECTION
+from hmer.files import atomic_folder
 from hmer.models.about import read_about
 from hmer.models.checkpoint import save_module
 from hmer.models.mask_match import MaskMatch
 from hmer.recognizer import Recognizer
-from pipeline.outputs import atomic_outputs
+from pipeline.rendering import rendered
 
 CARD = "MODEL_CARD.md"
 LARGEST = 16 * 2**20
@@ -36,7 +37,7 @@ def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
     described = read_about(model / "model.safetensors")
     about = {k: v for k, v in described.items() if k not in ("sha256", SECTION)}
     metrics = _metrics(evaluation)
-    with atomic_outputs(out) as folder:
+    with atomic_folder(out) as folder:
         weights = folder / "model.safetensors"
         save_module(recognizer.model, weights, about, half=True)
         if isinstance(recognizer.model, MaskMatch):
@@ -53,17 +54,9 @@ def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
 
 def card(recognizer: Recognizer, metrics: dict[str, dict[str, Any]], size: int, notes: str) -> str:
     """The model card, in Markdown."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("pipeline", "pages"),
-        autoescape=False,  # Markdown, from numbers of our own
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     parameters = sum(p.numel() for p in recognizer.model.parameters())
-    return environment.get_template("model_card.md.j2").render(
+    return rendered(
+        "model_card.md.j2",
         name=recognizer.model.__class__.__name__,
         parameters=parameters / 1e6,
         mebibytes=size / 2**20,

@@ -1,24 +1,39 @@
-"""The model registry: versions and aliases, and one registration at a time."""
+"""The model registry: versions, aliases, audit trail, and the champion as plain files."""
 
 from __future__ import annotations
 
+import getpass
 import hashlib
+import json
 import os
-from collections.abc import Iterator
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hmer.errors import HmerError
-from pipeline.environment import user_folder
-from pipeline.locks import hold
-from pipeline.registry.candidate import FILES
+from hmer.files import atomic_folder
+from pipeline.dvcfile import PARAMS
+from pipeline.env import lasting_root, user_folder
+from pipeline.params import load_section
+from pipeline.process import hold
+from pipeline.registry.decision import RegisterConfig
+from pipeline.tracking.provenance import git
 from pipeline.tracking.store import TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+
+FILES = ("model.safetensors", "model.json")
+"""What a recogniser consists of."""
 CHAMPION, CHALLENGER = "champion", "challenger"
 PATIENCE = 900.0
 """Seconds to wait for another registration: rescoring a champion takes minutes."""
@@ -106,3 +121,123 @@ def registry() -> Iterator[None]:
     except MlflowException as error:
         first = str(error).splitlines()[0]
         raise TrackingError(f"the model registry refuses: {first}") from error
+
+
+PREFIX = "audit."
+BY_GATE = "gate"
+"""Who decides where no person does."""
+
+Act = Literal["promote", "register", "refuse", "rollback"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One act on one version; `champion` and `before` are who was champion after and before it."""
+
+    when: str
+    who: str
+    what: Act
+    version: int
+    before: int | None
+    champion: int | None
+    why: str
+
+    def line(self) -> str:
+        """For a person at a terminal."""
+        change = f"{self.before or 'none'} -> {self.champion or 'none'}"
+        return f"{self.when}  {self.what:<8} {self.version:>4}  {change:<12} {self.who}: {self.why}"
+
+
+def event(
+    what: Act, version: int, before: int | None, champion: int | None, who: str, why: str
+) -> Event:
+    """An event of this moment."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Event(now, who, what, version, before, champion, why)
+
+
+def record(client: MlflowClient, name: str, done: Event) -> None:
+    """Append an event."""
+    key = f"{PREFIX}{done.when}-{secrets.token_hex(2)}".replace(":", "").replace("+0000", "Z")
+    client.set_registered_model_tag(name, key, json.dumps(asdict(done)))
+
+
+def trail(client: MlflowClient, name: str) -> list[Event]:
+    """All events, oldest first; none where the model is not registered."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        tags = client.get_registered_model(name).tags
+    except MlflowException:
+        return []
+    return [Event(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(PREFIX)]
+
+
+def reigns(events: list[Event]) -> list[int]:
+    """Champions that a rollback can go back to, the present one last."""
+    stack: list[int] = []
+    for done in events:
+        if done.champion is None or done.champion == done.before:
+            continue
+        if done.what == "rollback":
+            while stack and stack[-1] != done.champion:
+                stack.pop()
+        if not stack or stack[-1] != done.champion:
+            stack.append(done.champion)
+    return stack
+
+
+def taken_down(events: list[Event], weights: Mapping[int, str]) -> dict[str, Event]:
+    """Weights that a person has taken down and nobody has made champion by hand since.
+
+    By weights, not by version: the same weights become another version where the data change.
+
+    Args:
+        events: the trail, oldest first.
+        weights: digest of each version's weights.
+    """
+    down: dict[str, Event] = {}
+    for done in events:
+        by_hand = done.what == "rollback" or (done.what == "promote" and done.who != BY_GATE)
+        if not by_hand or done.champion == done.before:
+            continue
+        if done.before is not None and done.before in weights:
+            down[weights[done.before]] = done
+        if done.champion is not None and done.champion in weights:
+            down.pop(weights[done.champion], None)
+    return down
+
+
+def person(root: Path) -> str:
+    """Who sits at the keyboard: git's name for them, or the machine's."""
+    name, mail = git(root, "config", "user.name"), git(root, "config", "user.email")
+    if name:
+        return f"{name} <{mail}>" if mail else name
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+FOLDER = "data/models/champion"
+
+
+def export(model: Path, root: Path) -> Path:
+    """Put the recogniser in the folder `model` in place of the champion's files."""
+    target = lasting_root(root) / FOLDER
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_folder(target) as out:
+        for name in FILES:
+            shutil.copyfile(model / name, out / name)
+    return target
+
+
+def fetch(root: Path) -> Path:
+    """Get the champion from the registry.
+
+    Raises:
+        HmerError: there is none, or the registry cannot hand it out.
+    """
+    from pipeline.tracking.store import connect
+
+    client, _ = connect(root)
+    name = load_section(root / PARAMS, "register", RegisterConfig).name
+    with tempfile.TemporaryDirectory() as folder:
+        return export(download(client, name, "champion", Path(folder)), root)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.launch import run_stage
-from pipeline.stage import Stage
+from pipeline.stage import Stage, run_stage
+from pipeline.stages.plan import skipped
 
 
 def main(stage: Stage) -> None:
@@ -11,10 +11,12 @@ def main(stage: Stage) -> None:
 
     Of the validation split only a dozen images are looked at, for the pictures.
     """
+    if skipped(stage, stage.section()):
+        return
     from hmer.selfsup.attend import AttendConfig, attend
     from hmer.training.run import RunContext
-    from pipeline.base import BaseConfig
     from pipeline.gate.verdict import require_passed
+    from pipeline.params import BaseConfig
 
     config, base = stage.config(AttendConfig), stage.config(BaseConfig, "base")
     train = stage.input("data/dataset/train.parquet")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from pipeline.launch import run_stage
-from pipeline.stage import Stage
+from pipeline.stage import Stage, run_stage
 
 if TYPE_CHECKING:
     import pandas as pd

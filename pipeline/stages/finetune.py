@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.launch import run_stage
-from pipeline.stage import Stage
+from pipeline.stage import Stage, run_stage
 
 
 def main(stage: Stage) -> None:
@@ -11,8 +10,8 @@ def main(stage: Stage) -> None:
     from hmer.models.registry import ModelConfig
     from hmer.training.finetune import FinetuneConfig, finetune
     from hmer.training.run import RunContext
-    from pipeline.base import BaseConfig
     from pipeline.gate.verdict import require_passed
+    from pipeline.params import BaseConfig
 
     config, base = stage.config(FinetuneConfig), stage.config(BaseConfig, "base")
     choice = stage.config(ModelConfig, "model")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pipeline.launch import run_stage
-from pipeline.stage import Stage
+from pipeline.stage import Stage, run_stage
 
 REFUSED = "data/quarantine.parquet"
 """What was refused, where so much was that there is no dataset."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pipeline.launch import run_stage
-from pipeline.stage import Stage
+from pipeline.stage import Stage, run_stage
+from pipeline.stages.plan import skipped
 
 
 def main(stage: Stage) -> None:
     """Train split in, encoder weights and curves out."""
+    if skipped(stage, stage.section()):
+        return
     from hmer.selfsup.pretrain import PretrainConfig, pretrain
     from hmer.training.run import RunContext
-    from pipeline.base import BaseConfig
     from pipeline.gate.verdict import require_passed
+    from pipeline.params import BaseConfig
 
     config, base = stage.config(PretrainConfig), stage.config(BaseConfig, "base")
     train = stage.input("data/dataset/train.parquet")

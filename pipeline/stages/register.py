@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.launch import run_stage
-from pipeline.stage import Stage
+from pipeline.stage import Stage, run_stage
 
 if TYPE_CHECKING:
-    from pipeline.registry.candidate import Candidate
+    from pipeline.registry.register import Candidate
 
 REPORT = "reports/registration.json"
 PICTURE = "reports/registration.png"
@@ -19,11 +18,10 @@ PICTURE = "reports/registration.png"
 def main(stage: Stage) -> None:
     """Recogniser and its scores in, decision out; the registry and the champion folder change."""
     from hmer.evaluation.evaluate import EvaluateConfig
-    from pipeline.registry.candidate import candidate
-    from pipeline.registry.champion import export
+    from pipeline.registry.decision import RegisterConfig
     from pipeline.registry.plot import registration_plot
-    from pipeline.registry.promotion import RegisterConfig
-    from pipeline.registry.release import register
+    from pipeline.registry.register import candidate, register
+    from pipeline.registry.versions import export
 
     config = stage.config(RegisterConfig)
     scoring = stage.config(EvaluateConfig, "evaluate")
@@ -35,7 +33,7 @@ def main(stage: Stage) -> None:
     )
 
     def rescore(model: Path, asks: Candidate, work: Path) -> Path:
-        from pipeline.registry.rescoring import rescore
+        from pipeline.registry.register import rescore
 
         return rescore(model, asks, scoring, work)
 

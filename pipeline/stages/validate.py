@@ -9,8 +9,7 @@ from __future__ import annotations
 import sys
 from threading import Thread
 
-from pipeline.launch import run_stage
-from pipeline.stage import Stage
+from pipeline.stage import Stage, run_stage
 
 # Heavy imports are in `main`: the processes that read the dataset import this module again.
 
@@ -21,9 +20,8 @@ def main(stage: Stage) -> None:
     Raises:
         GateClosed: the data is refused, or a check is broken.
     """
-    from pipeline.gate.evidence import gather
     from pipeline.gate.expectations import ValidateConfig
-    from pipeline.gate.gate import judge, load_great_expectations
+    from pipeline.gate.judge import gather, judge, load_great_expectations
     from pipeline.gate.report import write_report
 
     config = stage.config(ValidateConfig)

@@ -1,16 +1,183 @@
-"""The study as a file for programs and a table for people."""
+"""Results of a study: per variant over the seeds and against the reference, as table and figure."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from statistics import fmean, stdev
+from typing import Any, Literal
 
-from pipeline.outputs import atomic_file
-from pipeline.sections import leaves
-from pipeline.study.config import Metric, StudyConfig
-from pipeline.study.results import Outcome, Summary, absent, budgets, rounded, seconds, summarise
+from matplotlib.axes import Axes
+
+from hmer.files import atomic_file
+from hmer.plots import (
+    BLUE,
+    MUTED,
+    SANS,
+    SERIES,
+    TEXT,
+    WRONG,
+    legend,
+    new_figure,
+    style,
+    to_png,
+)
+from pipeline.configure import check_params
+from pipeline.dvcfile import PARAMS
+from pipeline.params import leaves, lookup
+from pipeline.study.config import Curve, Metric, StudyConfig
+from pipeline.study.rows import Row
+
+State = Literal["finished", "failed", "not run"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one experiment ended."""
+
+    row: Row
+    state: State
+    commit: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict, repr=False)
+    reason: str = ""
+    """Of a failure."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One metric of one variant.
+
+    `spread` is the standard deviation over the seeds (n - 1), of `difference` too, which is taken
+    against the rival with the same seed; None where there are fewer than two.
+    """
+
+    values: Mapping[int, float]
+    """By seed; a failed experiment has none."""
+    differences: Mapping[int, float]
+
+    @property
+    def mean(self) -> float | None:
+        """Over the seeds."""
+        return fmean(self.values.values()) if self.values else None
+
+    @property
+    def spread(self) -> float | None:
+        """Of the values."""
+        return stdev(self.values.values()) if len(self.values) > 1 else None
+
+    @property
+    def difference(self) -> float | None:
+        """Mean of the differences."""
+        return fmean(self.differences.values()) if self.differences else None
+
+    @property
+    def difference_spread(self) -> float | None:
+        """Of the differences."""
+        return stdev(self.differences.values()) if len(self.differences) > 1 else None
+
+    def report(self) -> dict[str, Any]:
+        """As it is written."""
+        return {
+            "values": {str(seed): rounded(value) for seed, value in sorted(self.values.items())},
+            "mean": rounded(self.mean),
+            "spread": rounded(self.spread),
+            "difference": rounded(self.difference),
+            "difference_spread": rounded(self.difference_spread),
+        }
+
+
+def summarise(study: StudyConfig, outcomes: Sequence[Outcome], variant: str, name: str) -> Summary:
+    """One metric of one variant, from all experiments of the study."""
+    mine = _by_seed(outcomes, variant, name)
+    rival = study.rival(variant)
+    theirs = {} if rival is None else _by_seed(outcomes, rival, name)
+    differences = {seed: mine[seed] - theirs[seed] for seed in mine.keys() & theirs.keys()}
+    return Summary(mine, differences)
+
+
+def absent(study: StudyConfig, outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
+    """Metrics that the study lists and finished experiments do not have, with those experiments."""
+    missing: dict[str, list[str]] = {}
+    for metric in study.metrics:
+        for outcome in outcomes:
+            if outcome.state == "finished" and metric.name not in outcome.metrics:
+                missing.setdefault(metric.name, []).append(outcome.row.name)
+    return missing
+
+
+def levels(outcomes: Sequence[Outcome], variant: str, prefix: str) -> dict[float, dict[int, float]]:
+    """Values by level and seed of metrics called `<prefix>_<level>`."""
+    found: dict[float, dict[int, float]] = {}
+    for outcome in outcomes:
+        if outcome.row.variant == variant:
+            for name, value in outcome.metrics.items():
+                head, _, level = name.rpartition("_")
+                if head == prefix and level.isdigit():
+                    found.setdefault(float(level), {})[outcome.row.seed] = value
+    return dict(sorted(found.items()))
+
+
+def budgets(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the trainings may spend: their steps, and the size of their batches."""
+    spent = ("optimisation.steps", "batch.max_pixels", "batch.max_count", "optimisation.precision")
+    return {key: value for key, value in leaves(params) if key.endswith(spent)}
+
+
+def rounded(value: float | None) -> float | None:
+    """To six decimals; no number where there is none."""
+    return None if value is None or not math.isfinite(value) else round(value, 6)
+
+
+def _by_seed(outcomes: Sequence[Outcome], variant: str, name: str) -> dict[int, float]:
+    return {
+        outcome.row.seed: outcome.metrics[name]
+        for outcome in outcomes
+        if outcome.row.variant == variant and name in outcome.metrics
+    }
+
+
+Line = list[tuple[float, list[float]]]
+"""Places on x, each with the values of the seeds."""
+
+
+def points(curve: Curve, outcomes: Sequence[Outcome]) -> dict[str, Line]:
+    """All lines that have points, by name."""
+    found = {}
+    for name, variants in curve.lines.items():
+        if curve.parameter is None:
+            by_level = levels(outcomes, variants[0], curve.metric)
+            line = [(level, list(values.values())) for level, values in by_level.items()]
+        else:
+            line = _over(curve.parameter, curve.metric, variants, outcomes)
+        if line:
+            found[name] = line
+    return found
+
+
+def _over(
+    parameter: str, metric: str, variants: Sequence[str], outcomes: Sequence[Outcome]
+) -> Line:
+    places: dict[float, list[float]] = {}
+    for outcome in outcomes:
+        if outcome.row.variant in variants and metric in outcome.metrics:
+            place = _place(outcome, parameter)
+            if place is not None:
+                places.setdefault(place, []).append(outcome.metrics[metric])
+    return sorted(places.items())
+
+
+def _place(outcome: Outcome, parameter: str) -> float | None:
+    """The number that the parameter has in the experiment, given or by default."""
+    params = check_params(outcome.row.params, PARAMS).model_dump(by_alias=True)
+    try:
+        value = lookup(params, parameter)
+    except KeyError:
+        return None
+    return float(value) if isinstance(value, int | float) else None
+
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -21,8 +188,6 @@ def write_report(root: Path, name: str, study: StudyConfig, outcomes: Sequence[O
     Returns:
         The JSON file.
     """
-    from pipeline.study.figure import study_figure
-
     stem = root / "reports" / study.report.folder / study.report.stem
     content = report(name, study, outcomes)
     for ending, data in (
@@ -54,21 +219,15 @@ def report(name: str, study: StudyConfig, outcomes: Sequence[Outcome]) -> dict[s
 
 
 def conditions(study: StudyConfig, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Under what the numbers were made; lists where experiments differ in it."""
-    records = [outcome.record for outcome in outcomes if outcome.record is not None]
-    reference = next(o.experiment for o in outcomes if o.experiment.variant == study.reference)
+    """Under what the numbers were made."""
+    reference = next(o.row for o in outcomes if o.row.variant == study.reference)
     return {
         "configuration": study.configuration,
         "settings": dict(leaves(study.settings)),
         "target": study.target,
         "split": study.split,
-        "seeds": sorted({outcome.experiment.seed for outcome in outcomes}),
+        "seeds": sorted({outcome.row.seed for outcome in outcomes}),
         "budgets": budgets(reference.params),
-        "machine": _common([record.machine for record in records]),
-        "dataset": _common([record.dataset for record in records]),
-        "commit": _common([record.commit for record in records]),
-        "changed_code": _common([list(record.changed) for record in records]),
-        "code": _common([record.code for record in records]),
     }
 
 
@@ -121,13 +280,10 @@ def _variant(study: StudyConfig, outcomes: Sequence[Outcome], name: str) -> dict
             metric.name: summarise(study, outcomes, name, metric.name).report()
             for metric in study.metrics
         },
-        "seconds": seconds(outcomes, name),
     }
 
 
 def _lines(study: StudyConfig, outcomes: Sequence[Outcome], index: int) -> dict[str, Any]:
-    from pipeline.study.curves import points
-
     return {
         line: [{"x": rounded(x), "values": [rounded(y) for y in ys]} for x, ys in found]
         for line, found in points(study.curves[index], outcomes).items()
@@ -135,29 +291,18 @@ def _lines(study: StudyConfig, outcomes: Sequence[Outcome], index: int) -> dict[
 
 
 def _experiment(outcome: Outcome) -> dict[str, Any]:
-    one = outcome.experiment
-    told: dict[str, Any] = {"name": one.name, "variant": one.variant, "seed": one.seed}
-    told["state"] = outcome.state
+    row = outcome.row
+    shown: dict[str, Any] = {"name": row.name, "variant": row.variant, "seed": row.seed}
+    shown["state"] = outcome.state
     if outcome.commit:
-        told["commit"] = outcome.commit
+        shown["commit"] = outcome.commit
     if outcome.reason:
-        told["reason"] = outcome.reason
-    if outcome.record is not None:
-        told["seconds"] = dict(outcome.record.seconds)
-    return told
-
-
-def _common(values: Sequence[Any]) -> Any:
-    """The one value they all have, or a list of those that occur."""
-    distinct: list[Any] = []
-    for value in values:
-        if value not in distinct:
-            distinct.append(value)
-    return distinct[0] if len(distinct) == 1 else distinct
+        shown["reason"] = outcome.reason
+    return shown
 
 
 def _states(variant: str, outcomes: Sequence[Outcome]) -> list[str]:
-    mine = [outcome for outcome in outcomes if outcome.experiment.variant == variant]
+    mine = [outcome for outcome in outcomes if outcome.row.variant == variant]
     told = []
     for state in ("failed", "not run"):
         count = sum(outcome.state == state for outcome in mine)
@@ -175,18 +320,6 @@ def _told(found: Mapping[str, Any], study: StudyConfig) -> str:
     ]
     if study.split:
         told.append(f"metrics of `{study.split}`")
-    dataset, machine = found["dataset"], found["machine"]
-    if isinstance(dataset, dict):
-        counted = dataset["expressions"]
-        shown = [split for split in ("train", study.split) if split in counted]
-        told.append(f"{', '.join(f'{counted[s]} {s}' for s in shown)} expressions")
-    if isinstance(machine, dict):
-        told.append(
-            f"{machine['device']}, {machine['jobs']} at a time with {machine['threads']} thread(s)"
-        )
-    if isinstance(found["commit"], str):
-        changed = " with uncommitted changes" if found["changed_code"] else ""
-        told.append(f"commit {found['commit'][:8]}{changed}")
     named = any(variant.against for variant in study.variants.values())
     spread = " ± standard deviation over the seeds" if len(seeds) > 1 else ""
     return (
@@ -199,7 +332,7 @@ def _notes(
     study: StudyConfig, content: Mapping[str, Any], outcomes: Sequence[Outcome]
 ) -> list[str]:
     notes = [
-        f"- {outcome.experiment.name} failed: {outcome.reason}"
+        f"- {outcome.row.name} failed: {outcome.reason}"
         for outcome in outcomes
         if outcome.state == "failed"
     ]
@@ -207,11 +340,89 @@ def _notes(
         f"- `{metric}` is not among the metrics of {len(names)} experiments"
         for metric, names in content["absent"].items()
     ]
-    if isinstance(content["conditions"]["code"], list) and content["conditions"]["code"]:
-        notes.append("- The experiments were made with different versions of the code.")
     return ["\n".join(notes)] if notes else []
 
 
 def _number(value: float, digits: int, sign: bool = False) -> str:
     text = f"{value:{'+' if sign else ''}.{digits}f}"
     return text.replace("-", MINUS)
+
+
+COLUMNS = 2
+"""Panels beside each other."""
+ROW = 0.26
+"""Inches per variant."""
+
+
+def study_figure(study: StudyConfig, outcomes: Sequence[Outcome]) -> bytes:
+    """The figure as PNG."""
+    curves = [curve for curve in study.curves if points(curve, outcomes)]
+    above, below = _rows(len(study.main)), _rows(len(curves))
+    heights = [1.0 + ROW * len(study.variants)] * above + [3.2] * below
+    figure = new_figure(11.0, sum(heights))
+    figure.set_layout_engine("constrained", w_pad=0.16, h_pad=0.14)
+    for row, part in enumerate(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]):  # noqa: E501  # fmt: skip
+        if row < above:
+            shown = study.main[row * COLUMNS :][:COLUMNS]
+            axes = part.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+            for index, metric in enumerate(shown):
+                _metric(axes[index], study, outcomes, metric, names=index == 0)
+        else:
+            drawn = curves[(row - above) * COLUMNS :][:COLUMNS]
+            axes = part.subplots(1, len(drawn), squeeze=False)[0]
+            for index, curve in enumerate(drawn):
+                _curve(axes[index], curve, outcomes)
+    return to_png(figure)
+
+
+def _rows(panels: int) -> int:
+    return -(-panels // COLUMNS)
+
+
+def _metric(
+    axes: Axes, study: StudyConfig, outcomes: Sequence[Outcome], metric: Metric, names: bool
+) -> None:
+    unit = f", {metric.unit}" if metric.unit else ""
+    reference = summarise(study, outcomes, study.reference, metric.name).mean
+    if reference is not None:
+        axes.axvline(reference, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
+    for row, variant in enumerate(study.variants):
+        summary = summarise(study, outcomes, variant, metric.name)
+        color = MUTED if variant == study.reference else BLUE
+        if summary.mean is None:
+            failed = any(
+                outcome.state == "failed" and outcome.row.variant == variant for outcome in outcomes
+            )
+            axes.text(0.01, row, "failed" if failed else "not run", va="center", fontsize=8,
+                      color=WRONG if failed else MUTED, fontfamily=SANS,
+                      transform=axes.get_yaxis_transform())  # fmt: skip
+            continue
+        axes.plot([summary.mean] * 2, [row - 0.32, row + 0.32], color=color, linewidth=2.6)
+        values = list(summary.values.values())
+        axes.plot(values, [row] * len(values), "o", color=color, markersize=5.5, alpha=0.75,
+                  markeredgecolor="white", markeredgewidth=0.7)  # fmt: skip
+    better = "more is better" if metric.better == "higher" else "less is better"
+    style(axes, metric.heading, f"{metric.heading}{unit} ({better})", "")
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x", color="#d8dee4", linewidth=0.7)
+    axes.set_ylim(len(study.variants) - 0.4, -0.6)
+    axes.set_yticks(range(len(study.variants)), list(study.variants), fontsize=9, color=TEXT)
+    axes.tick_params(axis="y", labelleft=names)
+
+
+def _curve(axes: Axes, curve: Curve, outcomes: Sequence[Outcome]) -> None:
+    for index, (name, line) in enumerate(points(curve, outcomes).items()):
+        color = SERIES[index % len(SERIES)]
+        axes.plot([x for x, _ in line], [fmean(ys) for _, ys in line], "-", color=color,
+                  linewidth=1.8, label=name)  # fmt: skip
+        for x, ys in line:
+            axes.plot([x] * len(ys), ys, "o", color=color, markersize=4, alpha=0.8)
+    if curve.log:
+        axes.set_xscale("log")
+    if curve.parameter is not None:
+        places = sorted({x for line in points(curve, outcomes).values() for x, _ in line})
+        axes.set_xticks(places, [f"{x:g}" for x in places])
+        axes.set_xticks([], minor=True)
+    style(axes, curve.title, curve.x, curve.y)
+    axes.margins(y=0.12)
+    legend(axes)

@@ -1,8 +1,14 @@
-"""Where a result comes from and what it cost: code, parameters, environment, data, device, time."""
+"""Where results come from and what they cost: code, data, device, time, and the runs behind them.
+
+A stage that DVC skips makes no run. But every run that ended well is tagged with the digest of the
+outputs it left, so the run behind an output, restored from a cache or never touched, is found by
+what the output is. No run id is ever written into a file.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import resource
@@ -10,15 +16,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hmer.errors import HmerError
-from pipeline.declaration import PARAMS, Declaration, declarations
-from pipeline.resume import content_digest
-from pipeline.sections import read_yaml
+from hmer.files import content_digest
+from pipeline.dvcfile import PARAMS, Declaration, declarations, upstream, within
+from pipeline.params import read_yaml
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
 
 CODE = ("hmer", "pipeline", "dvc.yaml", "requirements.lock")
 """What is compared with git, besides the declared dependencies."""
@@ -63,11 +75,6 @@ def changed_code(root: Path) -> list[str]:
     return [line[3:] for line in told.splitlines() if line]
 
 
-def within(path: str, folders: list[str]) -> bool:
-    """Whether `path` is one of `folders` or lies in one."""
-    return any(Path(path).is_relative_to(folder) for folder in folders)
-
-
 def raw_data(root: Path) -> tuple[str, str] | None:
     """Path and digest of the raw data; None where the parameters name none, or it is not there."""
     try:
@@ -77,30 +84,6 @@ def raw_data(root: Path) -> tuple[str, str] | None:
     if not isinstance(name, str) or not (root / name).exists():
         return None
     return name, content_digest(root / name)
-
-
-def upstream(declared: Mapping[str, Declaration]) -> dict[str, set[str]]:
-    """For each stage, the stages whose outputs it reads."""
-    return {
-        name: {
-            other.name
-            for other in declared.values()
-            if other.name != name and any(within(dep, list(other.outs)) for dep in stage.deps)
-        }
-        for name, stage in declared.items()
-    }
-
-
-def ancestors(declared: Mapping[str, Declaration], name: str) -> set[str]:
-    """All stages that `name` rests on."""
-    direct = upstream(declared)
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        new = direct.get(waiting.pop(), set()) - found
-        found |= new
-        waiting += new
-    return found
 
 
 @cache
@@ -177,3 +160,166 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.machine()
+
+
+OUTPUT = "output"
+"""Tag with the digest of all outputs of a stage, as its run left them."""
+PARENT_TAG = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+"""Tag that the user interface shows as the description of a run, in Markdown."""
+
+State = Literal["ran", "cached", "failed", "killed", "running", "unknown", "missing"]
+
+
+@dataclass(frozen=True)
+class StageStory:
+    """One stage as it stands: where its outputs come from, and how its newest attempt ended.
+
+    `seconds` is the time of the run that made the outputs, or of the attempt that failed; None
+    where there is none on record.
+    """
+
+    name: str
+    needs: frozenset[str]
+    state: State
+    run_id: str | None = None
+    seconds: float | None = None
+    ended: int | None = None
+
+
+def output_digest(declared: Declaration, root: Path) -> str | None:
+    """SHA-256 over the stage's outputs; None where one is missing."""
+    digest = hashlib.sha256()
+    for out in sorted(declared.outs):
+        if not (root / out).exists():
+            return None
+        digest.update(json.dumps([out, content_digest(root / out)]).encode())
+    return digest.hexdigest()
+
+
+def producer(
+    client: MlflowClient, experiment: str, declared: Declaration, root: Path
+) -> Run | None:
+    """The newest run that made the stage's present outputs."""
+    digest = output_digest(declared, root)
+    if digest is None:
+        return None
+    found = client.search_runs(
+        [experiment],
+        f"tags.stage = '{declared.name}' and tags.{OUTPUT} = '{digest}' "
+        "and attributes.status = 'FINISHED'",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    return found[0] if found else None
+
+
+def producers(
+    client: MlflowClient, experiment: str, root: Path, names: set[str] | None = None
+) -> dict[str, Run]:
+    """The runs behind the present outputs of all stages, or of those named."""
+    declared = declarations(root)
+    wanted = declared if names is None else {n: d for n, d in declared.items() if n in names}
+    found = {n: producer(client, experiment, d, root) for n, d in wanted.items()}
+    return {name: run for name, run in found.items() if run is not None}
+
+
+def input_tags(
+    client: MlflowClient, experiment: str, declared: Declaration, root: Path
+) -> dict[str, str]:
+    """`input.<stage>`: the runs that made what this stage is going to read."""
+    try:
+        needs = upstream(declarations(root)).get(declared.name, set())
+    except HmerError:
+        return {}
+    runs = producers(client, experiment, root, needs) if needs else {}
+    return {f"input.{name}": run.info.run_id for name, run in runs.items()}
+
+
+def stories(
+    client: MlflowClient, experiment: str, root: Path, execution: str | None
+) -> list[StageStory]:
+    """All stages in the order of `dvc.yaml`.
+
+    Args:
+        client: of the tracking store.
+        experiment: its id.
+        root: the project.
+        execution: the parent run by whose children `ran` and `cached` are told apart.
+    """
+    declared = declarations(root)
+    needs = upstream(declared)
+    return [
+        _story(client, experiment, root, stage, frozenset(needs[name]), execution)
+        for name, stage in declared.items()
+    ]
+
+
+def newest_execution(client: MlflowClient, experiment: str) -> Run | None:
+    """The newest parent run."""
+    found = client.search_runs(
+        [experiment],
+        "tags.stage = 'pipeline'",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    return found[0] if found else None
+
+
+def links(told: list[StageStory], experiment: str) -> dict[str, str]:
+    """Tags for a parent run: every stage's state, and the run behind its outputs."""
+    tags: dict[str, str] = {}
+    rows = ["| stage | what happened | run | seconds |", "|---|---|---|---|"]
+    for story in told:
+        tags[f"stage.{story.name}.state"] = story.state
+        if story.run_id:
+            tags[f"stage.{story.name}"] = story.run_id
+        seconds = "" if story.seconds is None else f"{story.seconds:.0f}"
+        link = run_link(story.run_id, experiment) if story.run_id else ""
+        rows.append(f"| {story.name} | {story.state} | {link} | {seconds} |")
+    return {**tags, NOTE: "\n".join(rows)}
+
+
+def run_link(run_id: str, experiment: str) -> str:
+    """Markdown that leads to a run in MLflow's user interface, wherever that is served."""
+    return f"[{run_id[:8]}](#/experiments/{experiment}/runs/{run_id})"
+
+
+def _story(
+    client: MlflowClient,
+    experiment: str,
+    root: Path,
+    declared: Declaration,
+    needs: frozenset[str],
+    execution: str | None,
+) -> StageStory:
+    name = declared.name
+    newest = client.search_runs(
+        [experiment],
+        f"tags.stage = '{name}'",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    last = newest[0] if newest else None
+    status: Mapping[str, State] = {"FAILED": "failed", "KILLED": "killed", "RUNNING": "running"}
+    made = producer(client, experiment, declared, root)
+    if last is not None and last.info.status in status:
+        newer = made is None or last.info.start_time >= made.info.start_time
+        if newer and (execution is None or _parent(last) == execution):
+            return _told(name, needs, status[last.info.status], last)
+    if made is None:
+        there = output_digest(declared, root) is not None
+        return StageStory(name, needs, "unknown" if there else "missing")
+    ran = _parent(made) == execution if execution is not None else True
+    return _told(name, needs, "ran" if ran else "cached", made)
+
+
+def _told(name: str, needs: frozenset[str], state: State, run: Run) -> StageStory:
+    spent = run.data.metrics.get("cost.seconds")
+    if spent is None and run.info.end_time:
+        spent = (run.info.end_time - run.info.start_time) / 1000
+    return StageStory(name, needs, state, run.info.run_id, spent, run.info.end_time)
+
+
+def _parent(run: Run) -> str | None:
+    return run.data.tags.get(PARENT_TAG)

@@ -6,6 +6,7 @@ run id ever enters an output: equal inputs must give equal bytes.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,20 +14,80 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.declaration import PARAMS
-from pipeline.resume import RESUME
-from pipeline.sections import leaves, read_yaml
-from pipeline.tracking.left_open import close_left_open, left_open, remember
-from pipeline.tracking.lineage import OUTPUT, PARENT_TAG, input_tags, links, output_digest, stories
-from pipeline.tracking.provenance import Cost, device, origin
+from pipeline.dvcfile import PARAMS
+from pipeline.env import RESUME
+from pipeline.params import leaves, read_yaml
+from pipeline.tracking.provenance import (
+    OUTPUT,
+    PARENT_TAG,
+    Cost,
+    device,
+    input_tags,
+    links,
+    origin,
+    output_digest,
+    stories,
+)
 from pipeline.tracking.store import EXPERIMENT, TrackingError, answered, connect
 from pipeline.tracking.tracker import TAG_LENGTH, Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
-    from pipeline.declaration import Declaration
-    from pipeline.interruption import Interruption
+    from pipeline.dvcfile import Declaration
+    from pipeline.process import Interruption
+
+
+def remember(record: Path, run_id: str, fingerprint: str) -> None:
+    """Write down that a run is open, and what work it is for."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    values = {
+        "uri": os.environ["MLFLOW_TRACKING_URI"],
+        "run": run_id,
+        "fingerprint": fingerprint,
+    }
+    record.write_text(json.dumps(values), encoding="utf-8")
+
+
+def left_open(client: MlflowClient, record: Path, fingerprint: str) -> Run | None:
+    """The run that was killed, if it did the same work as we shall; any other is closed."""
+    left = _read(record)
+    run = _run(client, left)
+    if run is not None and left.get("fingerprint") == fingerprint:
+        return run
+    close_left_open(client, record)
+    return None
+
+
+def close_left_open(client: MlflowClient, record: Path) -> None:
+    """Close the run that a killed process left open, whatever it was for."""
+    run = _run(client, _read(record))
+    if run is not None and run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, "KILLED")
+    record.unlink(missing_ok=True)
+
+
+def _run(client: MlflowClient, left: Mapping[str, Any]) -> Run | None:
+    """The run on record, if it is there and did not end by itself."""
+    from mlflow.exceptions import MlflowException
+
+    if left.get("uri") != os.environ["MLFLOW_TRACKING_URI"]:
+        return None
+    try:
+        run = client.get_run(str(left["run"]))
+    except MlflowException:
+        return None
+    alive = run.info.lifecycle_stage == "active"
+    return run if alive and run.info.status in ("RUNNING", "KILLED") else None
+
+
+def _read(record: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(record.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
 
 __all__ = ["EXPERIMENT", "PARENT", "Tracker", "TrackingError", "connect", "parent_run", "stage_run"]
 
@@ -156,6 +217,8 @@ def _open(stage: Tracked, params: Mapping[str, Any], record: Path) -> Tracker:
         tags |= input_tags(client, experiment, stage.declared, stage.root)
         if parent := os.environ.get(PARENT):
             tags[PARENT_TAG] = parent
+        if name := os.environ.get("DVC_EXP_NAME"):
+            tags["dvc.experiment"] = name
         run_id = _create(client, experiment, stage.name, tags)
     remember(record, run_id, stage.fingerprint)
     tracker = Tracker(client, run_id, stage.name, experiment)

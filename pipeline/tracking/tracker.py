@@ -1,7 +1,7 @@
 """One MLflow run, and what goes into it.
 
-Once work has begun tracking is a witness, not a judge: if the server goes away, a warning is
-printed and the stage goes on, for its outputs are what counts.
+Once work has begun tracking only observes: if the server goes away, a warning is printed and the
+stage goes on, for its outputs are what counts.
 """
 
 from __future__ import annotations
@@ -17,13 +17,82 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.sections import leaves
-from pipeline.tracking.datasets import datasets
+from hmer.files import content_digest
+from pipeline.dvcfile import locked
+from pipeline.params import leaves
 
 if TYPE_CHECKING:
     import pandas as pd
     from lightning.pytorch.loggers import Logger
     from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
+
+
+DIGEST = 36
+"""MLflow takes no longer digest."""
+MOST = 12
+"""Datasets of one run; more would hide the ones that matter."""
+KINDS = {"string": "string", "binary": "binary", "bool": "boolean", "float": "float",
+         "double": "double", "int32": "integer", "int64": "long"}  # fmt: skip
+
+
+def datasets(paths: list[str], root: Path, context: str) -> list[DatasetInput]:
+    """What `mlflow.data` would say about the Parquet files in `paths`, without loading them.
+
+    Args:
+        paths: files and folders, relative to the project; what is not Parquet is passed over.
+        root: the project.
+        context: what they are to the run: `input` or `output`.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    _, versions = locked(root)
+    found = []
+    for file in _files(paths, root)[:MOST]:
+        path = file.relative_to(root).as_posix()
+        dataset = Dataset(
+            name=path.removesuffix(".parquet"),
+            digest=content_digest(file)[:DIGEST],
+            source_type="local",
+            source=json.dumps({"uri": path}),
+            **_described(file),
+        )
+        tags = [InputTag("mlflow.data.context", context)]
+        version = next((v for out, v in versions.items() if Path(path).is_relative_to(out)), None)
+        if version:
+            tags.append(InputTag("dvc", version))
+        found.append(DatasetInput(dataset, tags))
+    return found
+
+
+def _files(paths: list[str], root: Path) -> list[Path]:
+    found: set[Path] = set()
+    for path in paths:
+        place = root / path
+        if not place.resolve().is_relative_to(root.resolve()):
+            continue
+        found |= set(place.glob("*.parquet")) if place.is_dir() else {place}
+    return sorted(file for file in found if file.suffix == ".parquet" and file.is_file())
+
+
+def _described(file: Path) -> dict[str, str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as opened:
+            schema, rows = opened.schema_arrow, opened.metadata.num_rows
+    except (pa.ArrowException, OSError):
+        return {}
+    columns = [
+        {"type": KINDS.get(str(column.type), "string"), "name": column.name, "required": True}
+        for column in schema
+    ]
+    return {
+        "schema": json.dumps({"mlflow_colspec": columns}),
+        "profile": json.dumps({"num_rows": rows}),
+    }
+
 
 KEPT = {".csv", ".html", ".json", ".png", ".svg"}
 """Outputs copied to the tracking server; data and weights are DVC's."""

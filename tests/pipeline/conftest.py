@@ -43,8 +43,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
-from pipeline.launch import run_stage
-from pipeline.stage import Stage
+from pipeline.stage import Stage, run_stage
 
 
 class ToyConfig(BaseModel):
@@ -91,12 +90,12 @@ run_stage(sys.argv[1], main)
 
 GO = """
 # The command line, for parameters that are a toy's.
-import pipeline.preparation
+import pipeline.configure
 
-pipeline.preparation.prepare = lambda *_: None
-pipeline.preparation.check = lambda *_: None
+pipeline.configure.prepare = lambda *_: None
+pipeline.configure.check = lambda *_: None
 
-from pipeline.__main__ import app
+from pipeline.cli import app
 
 app()
 """

@@ -1,137 +1,159 @@
-"""The parameter files that come with the project are valid, and complete."""
-
 from __future__ import annotations
 
-import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
-from pipeline.configurations import check_configuration, configurations, configure
-from pipeline.declaration import declarations
-from pipeline.params import Params, check_params, load_params
-from pipeline.sections import read_yaml
-
-ROOT = Path(__file__).parents[2]
+from pipeline.params import closest, leaves, load_section, lookup, read_yaml
 
 
-def test_the_committed_parameters_are_the_default() -> None:
-    assert (ROOT / "params.yaml").read_bytes() == (ROOT / "configs/default.yaml").read_bytes(), (
-        "params.yaml is not the default: run `python -m pipeline configure default`, or change "
-        "configs/default.yaml too"
-    )
+class Inner(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    steps: int = Field(default=10, gt=0, le=100)
 
 
-def test_every_stage_has_its_section() -> None:
-    sections = {field.alias or name for name, field in Params.model_fields.items()}
-    assert sections == {"raw", "base", "model", "flow", "monitor", *declarations(ROOT)}
-    assert set(read_yaml(ROOT / "params.yaml")) | {"flow", "monitor"} == sections
+class Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    rate: float = Field(default=0.1, ge=0, le=1)
+    seed: int = 0
+    name: str
+    inner: Inner = Inner()
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    shutil.copyfile(ROOT / "configs/default.yaml", tmp_path / "params.yaml")
-    return tmp_path
+def load(tmp_path: Path, text: str) -> Config:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    return load_section(path, "train", Config)
 
 
-@pytest.mark.parametrize("name", configurations(ROOT))
-def test_every_named_configuration_is_valid(project: Path, name: str) -> None:
-    configure(project, name)
-    load_params(project / "params.yaml")
+def complaint(tmp_path: Path, text: str) -> str:
+    with pytest.raises(HmerError) as caught:
+        load(tmp_path, text)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
-def test_default_undoes_another_to_the_byte(project: Path) -> None:
-    before = (project / "params.yaml").read_text()
-    configure(project, "crohme-smoke")
-    assert load_params(project / "params.yaml").ingest.source == "crohme"
-    assert "# how ink is drawn" in (project / "params.yaml").read_text()
-    configure(project, "default")
-    assert (project / "params.yaml").read_text() == before
+def test_a_section_with_what_it_inherits(tmp_path: Path) -> None:
+    found = load(tmp_path, "base: {seed: 7, other: 1}\ntrain: {name: a, rate: 1e-3}")
+    assert (found.seed, found.rate, found.inner.steps) == (7, 0.001, 10)
 
 
-def test_settings_go_on_top(project: Path) -> None:
-    configure(project, "crohme-smoke", ["base.seed=5", "ingest.crohme.tests.2014=/a b/d.zip"])
-    found = load_params(project / "params.yaml")
-    assert found.base.seed == found.ingest.seed == found.evaluate.seed == 5
-    assert found.ingest.crohme.tests == {"2014": "/a b/d.zip"}
+def test_its_own_value_wins_over_the_shared_one(tmp_path: Path) -> None:
+    assert load(tmp_path, "base: {seed: 7}\ntrain: {name: a, seed: 3}").seed == 3
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "wanted"),
+    ("text", "wanted"),
     [
-        ("crohme-smok", [], "did you mean crohme-smoke?"),
-        (None, ["finetune.optimisation.step=3"], "finetune.optimisation.steps?"),
-        (None, ["finetun.init=scratch"], "did you mean finetune?"),
-        (None, ["base.seed=-1"], "base.seed = -1: input should be greater than or equal to 0"),
-        (None, ["base.seed"], "expected dotted.key=value"),
-        (None, ["base.seed=[1"], "the value is not valid YAML"),
-        (None, ["base..seed=1"], "expected dotted.key=value"),
-        (None, ["finetune.init=sometimes"], "finetune.init = 'sometimes'"),
-        (None, ["finetune.start=data/models/champion"], "copy it to a folder of your own"),
-        (None, ["finetune.start=a", "finetune.init=scratch"], "leave init at auto"),
-        (None, ["finetune.start=~/model"], "~/model begins with ~, which DVC does not know"),
-        (None, ["raw=~/data"], "raw = '~/data': ~/data begins with ~"),
-        (None, ["flow.limits={finetun: 5}"], "no stage 'finetun'; did you mean finetune?"),
-        (None, ["flow.limits={finetune: -5}"], "flow.limits.finetune = -5"),
-        (None, ["flow.limits={finetune: 0}"], "flow.limits.finetune = 0"),
-        (None, ["flow.delays=[-1]"], "flow.delays.0 = -1"),
-        (None, ["finetune.labels=0.5", "finetune.synthesis.mixing.share=0.5"], "or labels to 1"),
         (
-            None,
-            ["finetune.synthesis={decompose: 0, compose: 1, mixing: {share: 1, shortest: 1}}"],
-            "allow 1 tokens, but compose alone writes 2 and more",
+            "train: {name: a, raet: 1}",
+            "params.yaml: train.raet is not a parameter; did you mean train.rate?",
         ),
-        (None, ["finetune.synthesis={decompose: 0, mixing: {share: 1}}"], "are all 0"),
-        (None, ["base.seed=2020-13-45"], "the value is not valid YAML: month must be"),
-        (None, ["base.seed=" + "1" * 5000], "the value is not valid YAML"),
-        (None, ["base.seed=" + "[" * 1000], "the value is not valid YAML"),
+        (
+            "train: {name: a, inner: {step: 1}}",
+            "params.yaml: train.inner.step is not a parameter; did you mean train.inner.steps?",
+        ),
+        (
+            "train: {name: a, zzzzzz: 1}",
+            "params.yaml: train.zzzzzz is not a parameter (known: rate, seed, name, inner)",
+        ),
+        (
+            "train: {name: a, rate: 3}",
+            "params.yaml: train.rate = 3: input should be less than or equal to 1",
+        ),
+        ("train: {}", "params.yaml: train.name is missing"),
+        ("other: {}", "params.yaml has no section 'train'"),
     ],
 )
-def test_nothing_is_written_unless_all_is_valid(
-    project: Path, name: str | None, settings: list[str], wanted: str
+def test_mistakes_are_told_in_one_line(tmp_path: Path, text: str, wanted: str) -> None:
+    assert complaint(tmp_path, text) == wanted
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    told = complaint(tmp_path, "train: {rate: -1, inner: {steps: 0}}")
+    assert all(key in told for key in ("train.rate = -1", "train.name", "train.inner.steps = 0"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train: {a: 1",
+        "train: {a: 1}\ntrain: {a: 2}",
+        "- 1",
+        "\x00",
+        "train: 2020-13-45",
+        "train: " + "1" * 5000,
+        "train: !!float x",
+        "train: !!python/object:os.system x",
+        "train: " + "[" * 1000 + "]" * 1000,
+        "? " * 20_000,
+        "train: " + "{a: " * 80 + "1" + "}" * 80,
+        "train: &a [*a]",
+        "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
+        + "".join(f"{y}: &{y} [{','.join([f'*{x}'] * 10)}]\n" for x, y in pairwise("abcdefghi")),
+    ],
+)
+def test_what_is_not_a_parameter_file(tmp_path: Path, text: str) -> None:
+    assert complaint(tmp_path, text).startswith("params.yaml")
+
+
+def test_a_number_beyond_writing_is_told(tmp_path: Path) -> None:
+    told = complaint(tmp_path, "train: {name: a, rate: 0x" + "f" * 5000 + "}")
+    assert "train.rate = a number of thousands of digits" in told
+    assert len(complaint(tmp_path, "train: {name: a, rate: " + "x" * 5000 + "}")) < 300
+
+
+def test_a_section_is_not_repeated_whole(tmp_path: Path) -> None:
+    told = complaint(tmp_path, "train: {name: {a: {b: 1}}}")
+    assert told == "params.yaml: train.name: input should be a valid string"
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").mkdir()
+    with pytest.raises(HmerError, match=r"params\.yaml cannot be read \(Is a directory\)"):
+        read_yaml(tmp_path / "params.yaml")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+CHARACTERS = st.text(st.sampled_from("train: {}[]-?!&*#|>'\"%@\n\t 0129.e+_xoZ\0"), max_size=60)
+
+
+@settings(deadline=None, max_examples=300)
+@given(CHARACTERS | CHARACTERS.map("train: ".__add__) | VALUES.map("train: {}".format))
+def test_any_text_is_parameters_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
-    before = (project / "params.yaml").read_bytes()
-    with pytest.raises(HmerError) as caught:
-        configure(project, name, settings)
-    assert wanted in str(caught.value)
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
-    assert (project / "params.yaml").read_bytes() == before
-    assert not list(project.glob(".*partial"))
+    path = tmp_path_factory.getbasetemp() / "fuzzed.yaml"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    try:
+        load_section(path, "train", Config)
+    except HmerError as error:
+        assert "\n" not in str(error) and "fuzzed.yaml" in str(error)
 
 
-def test_settings_on_an_empty_file(project: Path) -> None:
-    (project / "params.yaml").write_text("")
-    with pytest.raises(HmerError, match=r"params\.yaml: ingest is missing"):
-        configure(project, None, ["base.seed=5"])
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(HmerError, match=r"params\.yaml is missing"):
+        read_yaml(tmp_path / "params.yaml")
 
 
-@pytest.mark.parametrize("key", ["1: 2", "null: 1", "2020-01-01: 1", "[1]: 2", "{a: 1}: 2"])
-def test_keys_that_are_no_names(project: Path, key: str) -> None:
-    text = (project / "params.yaml").read_text()
-    for changed in (f"{text}{key}\n", text.replace("flow:", f"flow:\n  {key}")):
-        (project / "params.yaml").write_text(changed)
-        with pytest.raises(HmerError, match=r"params\.yaml"):
-            load_params(project / "params.yaml")
+def test_lookup_and_leaves_agree() -> None:
+    values = {"a": {"b": 1, "c": {"d": [2]}}, "e": None}
+    found = dict(leaves(values))
+    assert found == {"a.b": 1, "a.c.d": [2], "e": None}
+    assert all(lookup(values, key) == value for key, value in found.items())
+    with pytest.raises(KeyError):
+        lookup(values, "a.b.c")
 
 
-def test_what_is_shared_is_given_once() -> None:
-    values = read_yaml(ROOT / "params.yaml")
-    values["base"]["render"]["unit"] = 24.0
-    assert check_params(values, "params.yaml").ingest.render.unit == 24.0
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "configs").glob("*.yaml")))
-def test_every_configuration_is_valid(project: Path, name: str) -> None:
-    shutil.copytree(ROOT / "configs", project / "configs", dirs_exist_ok=True)
-    check_configuration(project, name)
-
-
-def test_checking_a_configuration_tells_the_same_mistakes_and_writes_nothing(project: Path) -> None:
-    before = (project / "params.yaml").read_bytes()
-    check_configuration(project, "crohme-smoke", ["base.seed=7"])
-    for wrong in ("ingest.sorce=crohme", "finetune.optimisation.learning_rate=-1"):
-        with pytest.raises(HmerError, match=wrong.partition("=")[0]):
-            check_configuration(project, None, [wrong])
-    assert (project / "params.yaml").read_bytes() == before
+def test_closest_says_nothing_rather_than_nonsense() -> None:
+    assert closest("learning_rat", ["steps", "learning_rate"]) == "learning_rate"
+    assert closest("xyz", ["steps", "learning_rate"]) is None

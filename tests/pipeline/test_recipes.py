@@ -14,8 +14,7 @@ from hmer.selfsup.attend import attend
 from hmer.selfsup.pretrain import pretrain
 from hmer.training.finetune import finetune
 from hmer.training.run import RunContext
-from pipeline.configurations import configure
-from pipeline.params import Params, load_params
+from pipeline.configure import Params, configure, load_params
 
 ROOT = Path(__file__).parents[2]
 SEED = 3

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.interruption import Interruption
-from pipeline.launch import OURS, TRANSIENT, USER_ERROR, verdict
+from hmer.files import content_digest
+from pipeline.dvcfile import Declaration, declaration
+from pipeline.process import Interruption
+from pipeline.stage import (
+    OURS,
+    RANKS,
+    TRANSIENT,
+    USER_ERROR,
+    HelperStage,
+    fingerprint,
+    is_helper,
+    resume_folder,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
@@ -208,3 +221,167 @@ class TestVerdict:
         code, message = verdict(SystemExit(1), interruption, Path())
         assert code == 143
         assert message is not None and "stopped by a signal" in message
+
+
+ROOT = Path(__file__).parents[2]
+DECLARED = Declaration("train", ("code", "data.bin"), ("out",), ("base", "train.rate"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "code" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "code" / "a.py").write_text("a = 1")
+    (tmp_path / "data.bin").write_bytes(b"data")
+    return tmp_path
+
+
+PARAMS = {"base": {"seed": 1}, "train": {"rate": 0.1, "note": "x"}}
+
+
+def test_it_depends_on_all_that_is_declared_and_on_nothing_else(project: Path) -> None:
+    def now(**changes: object) -> str:
+        return fingerprint(DECLARED, {**PARAMS, **changes}, project)
+
+    first = now()
+    assert now() == first
+    assert now(train={"rate": 0.1, "note": "y"}) == first
+    assert now(other=1) == first
+    (project / "code" / "__pycache__" / "a.pyc").write_bytes(b"x")
+    assert now() == first
+    seen = {first, now(train={"rate": 0.2}), now(base={"seed": 2}), now(base={})}
+    (project / "data.bin").write_bytes(b"datA")
+    seen.add(now())
+    (project / "code" / "a.py").rename(project / "code" / "b.py")
+    seen.add(now())
+    assert len(seen) == 6
+
+
+def test_a_missing_dependency_names_the_remedy(project: Path) -> None:
+    (project / "data.bin").unlink()
+    with pytest.raises(HmerError, match=r"data.bin is missing: run `dvc repro train`"):
+        fingerprint(DECLARED, PARAMS, project)
+
+
+def test_folders_differ_by_names_and_by_contents(tmp_path: Path) -> None:
+    for name, files in {"one": {"a": "b"}, "two": {"ab": ""}, "three": {"a": "c"}}.items():
+        (tmp_path / name).mkdir()
+        for file, text in files.items():
+            (tmp_path / name / file).write_text(text)
+    assert len({content_digest(tmp_path / name) for name in ("one", "two", "three")}) == 3
+
+
+def test_state_of_other_settings_is_pruned(tmp_path: Path) -> None:
+    old = resume_folder(tmp_path, "train", "a" * 64)
+    (old / "last.ckpt").write_text("x")
+    other = resume_folder(tmp_path, "attend", "a" * 64)
+    new = resume_folder(tmp_path, "train", "b" * 64)
+    assert new.is_dir() and other.is_dir() and not old.exists()
+    assert resume_folder(tmp_path, "train", "b" * 64) == new
+
+
+RANK = """
+import sys
+from pathlib import Path
+from pipeline.dvcfile import Declaration
+from pipeline.stage import HelperStage
+from pipeline.stage import Stage
+
+declared = Declaration("train", ("data.bin",), ("out",), ("train",))
+root = Path(sys.argv[1])
+print(flush=True)
+for line in sys.stdin:
+    (Stage if sys.argv[2] == "0" else HelperStage)("train", root, declared).resume
+    print(flush=True)
+"""
+
+
+def test_several_ranks_find_stale_state(project: Path) -> None:
+    """Only the first removes it: they all come at once, and would stumble over each other."""
+    (project / "params.yaml").write_text("train: {}")
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", RANK, str(project), str(rank)],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for rank in range(4)
+    ]  # fmt: skip
+    for rank in ranks:
+        assert rank.stdout is not None
+        rank.stdout.readline()
+    for moment in range(20):
+        for old in range(10):
+            stale = project / ".resume/train" / f"stale{moment}-{old}"
+            stale.mkdir(parents=True)
+            for number in range(10):
+                (stale / str(number)).write_text("x")
+        for rank in ranks:
+            assert rank.stdin is not None
+            rank.stdin.write("now\n")
+            rank.stdin.flush()
+        for rank in ranks:
+            assert rank.stdout is not None
+            assert rank.stdout.readline() == "\n", "a rank has died"
+    for rank in ranks:
+        rank.communicate()
+    assert [rank.returncode for rank in ranks] == [0] * 4
+    assert len(list((project / ".resume/train").iterdir())) == 1
+
+
+def test_who_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in RANKS:
+        monkeypatch.delenv(name, raising=False)
+    assert not is_helper()
+    monkeypatch.setenv("RANK", "0")
+    assert not is_helper()
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert is_helper()
+
+
+def test_it_writes_and_tells_nothing(toy: Toy) -> None:
+    stage = HelperStage("first", toy.root, declaration(toy.root, "first"))
+    with stage.tracked({}) as tracker, stage.outputs("out/first") as out:
+        (out / "value.txt").write_text("x")
+        tracker.outputs(out)
+        tracker.metrics({"loss": 1.0}, step=3)
+        assert not tracker.logger
+    assert not out.exists() and not (toy.root / "out").exists()
+    with stage.output_file("out/first") as file:
+        file.write_text("x")
+    assert not file.exists()
+    (stage.resume / "last.ckpt").write_text("shared")
+    stage.end()
+    assert (stage.resume / "last.ckpt").exists()
+    with pytest.raises(ValueError, match="not among the outs"), stage.outputs("elsewhere"):
+        pass
+
+
+STARTER = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "toy.py", "first"], env={**os.environ, "LOCAL_RANK": "1"})
+time.sleep(90)
+"""
+
+
+def test_it_does_not_outlive_who_started_it(toy: Toy) -> None:
+    """It runs beside the stage that holds the lock, and ends with it."""
+    from pipeline.process import hold
+
+    toy.params(first={"seconds": 90})
+    with hold(toy.root / ".resume/first/lock", "the first process"):
+        starter = toy.start("-c", STARTER)
+        path = toy.root / "pid-first"
+        deadline = time.monotonic() + 120
+        while not (path.exists() and path.read_text()):
+            assert starter.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        starter.send_signal(signal.SIGKILL)
+        starter.wait()
+        helper = Path("/proc") / path.read_text()
+        deadline = time.monotonic() + 60
+        while helper.exists():
+            assert time.monotonic() < deadline, "it outlived its parent"
+            time.sleep(0.05)
+    assert starter.stdout is not None
+    starter.stdout.close()
+    assert sys.platform == "linux"
+    assert not (toy.root / "out/first").exists()

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from prefect.client.schemas.objects import State, StateType
 
-from pipeline.environment import apply_environment
-from pipeline.flow.flow import StageFailed, Told, may_pass
-from pipeline.flow.schedule import check_cron
-from pipeline.flow.server import answers, free_port, server
+from pipeline.env import apply_environment
+from pipeline.flow import flow as record
+from pipeline.flow.flow import StageFailed, Told, may_pass, wait
+from pipeline.flow.serve import answers, check_cron, free_port, server
 
 if TYPE_CHECKING:
     import subprocess
@@ -147,7 +148,7 @@ def test_one_training_at_a_time(prefect_server: str) -> None:
     from prefect.logging import disable_run_logger
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from pipeline.flow.turn import one_training
+    from pipeline.flow.flow import one_training
 
     in_turn = threading.Event()
 
@@ -214,7 +215,7 @@ def test_no_process_outlives_the_flow(tracked: Toy, prefect_server: str, number:
 
 
 def test_two_flows_at_once_are_refused(toy: Toy, prefect_server: str) -> None:
-    from pipeline.locks import hold
+    from pipeline.process import hold
 
     with hold(toy.root / ".resume/flow.lock", "a test"):
         done = go(toy, prefect_server, "run")
@@ -283,7 +284,7 @@ def test_who_listens_on_a_port() -> None:
     import subprocess
     import sys
 
-    from pipeline.flow.server import listens
+    from pipeline.flow.serve import listens
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -304,8 +305,8 @@ def test_a_port_that_is_lost_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
     import subprocess
     import sys
 
-    from pipeline.flow import server as servers
-    from pipeline.flow.process import end_group
+    from pipeline.flow import serve as servers
+    from pipeline.process import end_group
 
     ports: list[int] = []
 
@@ -329,3 +330,26 @@ here.bind(("127.0.0.1", {}))
 here.listen()
 time.sleep(60)
 """
+
+
+def told(*answers: list[StateType | None]) -> Iterator[list[State[Any] | None]]:
+    """Answers of the server, one after the other; the last one for ever."""
+    for answer in answers:
+        yield [None if kind is None else State(type=kind) for kind in answer]
+    while True:
+        yield [None if kind is None else State(type=kind) for kind in answers[-1]]
+
+
+def test_waits_for_every_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "PAUSE", 0)
+    done, running = StateType.COMPLETED, StateType.RUNNING
+    answers = told([], [running], [done, None], [done, running], [done, StateType.FAILED])
+    assert wait(lambda: next(answers), 2)
+    assert next(answers)[1] is not None
+
+
+def test_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "PAUSE", 0)
+    monkeypatch.setattr(record, "PATIENCE", 0.05)
+    answers = told([StateType.COMPLETED, StateType.RUNNING])
+    assert not wait(lambda: next(answers), 2)

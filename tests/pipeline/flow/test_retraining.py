@@ -25,9 +25,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from pipeline import preparation
+from hmer.files import atomic_file
+from pipeline import configure
 from pipeline.monitor.monitor import DRIFTED, REPORT
-from pipeline.outputs import atomic_file
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
@@ -53,8 +53,8 @@ def project(toy: Toy, small_dataset: Path) -> Toy:
 def params(toy: Toy, **sections: dict[str, object]) -> None:
     """Write them, and vouch for them: the project's own check knows no toys."""
     toy.params(monitor={"least": 5, "reference": 30}, **sections)
-    digest = preparation.check_digest(toy.root)
-    with atomic_file(toy.root / preparation.CHECKED) as partial:
+    digest = configure.check_digest(toy.root)
+    with atomic_file(toy.root / configure.CHECKED) as partial:
         partial.write_text(json.dumps({"digest": digest}))
 
 

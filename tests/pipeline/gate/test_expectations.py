@@ -12,11 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from hmer.ingest.statistics import Profile
-from pipeline.gate.evidence import Evidence, split_frame, symbol_frame
 from pipeline.gate.expectations import Expectation, Suite, ValidateConfig, expectations
-from pipeline.gate.gate import judge, judge_table
+from pipeline.gate.judge import Evidence, judge, judge_table, split_frame, symbol_frame
 from pipeline.gate.verdict import CHECK_BROKEN, DATA_REFUSED, GateClosed, Verdict
-from pipeline.gate.wording import WORDING
 
 SAMPLE: dict[str, Any] = {
     "source": "made",
@@ -152,7 +150,7 @@ def test_each_expectation_fails_when_it_should(
 
 def test_every_expectation_has_a_case_and_words() -> None:
     names = {row.name for row in expectations(ValidateConfig())}
-    assert {name for *_, name in CASES} == names == set(WORDING)
+    assert {name for *_, name in CASES} == names
 
 
 def test_a_fact_that_could_not_be_had_is_not_checked() -> None:

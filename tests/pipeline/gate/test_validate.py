@@ -23,11 +23,10 @@ from hmer.ingest import row_checks
 from hmer.ink.codec import pack
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
-from pipeline.declaration import Declaration
+from pipeline.dvcfile import Declaration
 from pipeline.gate import report as validation_report
-from pipeline.gate.evidence import gather
 from pipeline.gate.expectations import ValidateConfig
-from pipeline.gate.gate import judge
+from pipeline.gate.judge import gather, judge
 from pipeline.gate.report import read_rows, write_report
 from pipeline.gate.verdict import CHECK_BROKEN, DATA_REFUSED, GateClosed, Verdict, require_passed
 from pipeline.stage import Stage

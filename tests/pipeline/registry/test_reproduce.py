@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hmer.files import content_digest
 from pipeline.registry.reproduce import CannotReproduce, Recipe, recipe, reproduce
-from pipeline.resume import content_digest
 from pipeline.tracking.provenance import git, origin, raw_data
 
 if TYPE_CHECKING:

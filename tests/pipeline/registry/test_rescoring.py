@@ -16,12 +16,9 @@ from hmer.data.schema import read_samples, write_samples
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.corruptions import OcclusionConfig
 from hmer.evaluation.evaluate import EvaluateConfig, evaluate
-from pipeline.declaration import Declaration
-from pipeline.registry.candidate import Candidate, candidate
-from pipeline.registry.comparison import read_evidence
-from pipeline.registry.promotion import RegisterConfig
-from pipeline.registry.release import Registration, register
-from pipeline.registry.rescoring import rescore
+from pipeline.dvcfile import Declaration
+from pipeline.registry.decision import RegisterConfig, read_evidence
+from pipeline.registry.register import Candidate, Registration, candidate, register, rescore
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
 

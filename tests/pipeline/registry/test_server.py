@@ -18,12 +18,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.declaration import Declaration
-from pipeline.environment import BEHAVIOUR, PRIVACY
-from pipeline.flow.process import end_group
-from pipeline.flow.server import free_port
-from pipeline.registry.champion import FOLDER, fetch
-from pipeline.registry.versions import find_version
+from pipeline.dvcfile import Declaration
+from pipeline.env import BEHAVIOUR, PRIVACY
+from pipeline.flow.serve import free_port
+from pipeline.process import end_group
+from pipeline.registry.versions import FOLDER, fetch, find_version
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
 from pipeline.tracking.store import connect

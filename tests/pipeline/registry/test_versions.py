@@ -16,15 +16,33 @@ import numpy as np
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.declaration import Declaration
-from pipeline.registry import audit
-from pipeline.registry.candidate import Candidate, Score, candidate, deciding_split
-from pipeline.registry.champion import FOLDER, export, fetch
+from pipeline.dvcfile import Declaration
+from pipeline.registry.decision import RegisterConfig
 from pipeline.registry.packaging import requirements, served_code
-from pipeline.registry.promotion import RegisterConfig
-from pipeline.registry.release import Registration, crown, register
-from pipeline.registry.rival import Rescore
-from pipeline.registry.versions import find_version, version_of, versions
+from pipeline.registry.register import (
+    Candidate,
+    Registration,
+    Rescore,
+    Score,
+    candidate,
+    crown,
+    deciding_split,
+    register,
+)
+from pipeline.registry.versions import (
+    FOLDER,
+    Act,
+    Event,
+    event,
+    export,
+    fetch,
+    find_version,
+    reigns,
+    taken_down,
+    trail,
+    version_of,
+    versions,
+)
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
 from pipeline.tracking.store import connect
@@ -197,15 +215,15 @@ def test_a_history_of_registrations(project: Path) -> None:
     # By hand: what was refused, and back again.
     client, _ = connect(project)
     crown(client, "toy", 3, "promote", "a person", "we need it")
-    assert audit.reigns(audit.trail(client, "toy")) == [1, better.version, 3]
+    assert reigns(trail(client, "toy")) == [1, better.version, 3]
     with pytest.raises(HmerError, match="is champion already"):
         crown(client, "toy", 3, "promote", "a person", "once more")
     with pytest.raises(HmerError, match="no version 99; there are: 1, 2, 3"):
         crown(client, "toy", 99, "promote", "a person", "what?")
     crown(client, "toy", better.version, "rollback", "a person", "it was a mistake")
-    trail = audit.trail(client, "toy")
-    assert audit.reigns(trail) == [1, better.version]
-    assert [(e.who, e.what) for e in trail[-2:]] == [
+    events = trail(client, "toy")
+    assert reigns(events) == [1, better.version]
+    assert [(e.who, e.what) for e in events[-2:]] == [
         ("a person", "promote"),
         ("a person", "rollback"),
     ]
@@ -297,7 +315,7 @@ def test_two_at_once_meet_each_other(project: Path) -> None:
     client, _ = connect(project)
     found = version_of(client, "pair", "champion")
     assert found is not None and int(found.version) == champions[0]["version"]
-    assert audit.reigns(audit.trail(client, "pair")) == [champions[0]["version"]]
+    assert reigns(trail(client, "pair")) == [champions[0]["version"]]
 
 
 def test_no_pickle_in_the_registry(project: Path) -> None:
@@ -393,7 +411,7 @@ def test_what_a_person_took_down_stays_down(project: Path) -> None:
     # Who took it down may bring it back; then the gate is free again.
     crown(client, "down", 2, "promote", "a person", "mended in front of it")
     crown(client, "down", 1, "promote", "a person", "no")
-    down = audit.taken_down(audit.trail(client, "down"), {1: "one", 2: "two", 3: "three", 4: "x"})
+    down = taken_down(trail(client, "down"), {1: "one", 2: "two", 3: "three", 4: "x"})
     assert set(down) == {"two", "x"}
 
 
@@ -415,3 +433,30 @@ def test_a_candidate_is_known_by_its_bytes(project: Path) -> None:
     assert one.score == two.score == Score(1.0, one.score.data)
     assert replace(one, model=two.model).weights == one.weights
     assert one.score.data != asks(project, 1, 2, "test-b").score.data
+
+
+def done(what: Act, version: int, before: int | None, champion: int | None) -> Event:
+    return event(what, version, before, champion, "someone", "because")
+
+
+def test_who_could_come_back() -> None:
+    story = [
+        done("promote", 1, None, 1),
+        done("register", 2, 1, 1),
+        done("promote", 3, 1, 3),
+        done("refuse", 4, 3, 3),
+        done("promote", 5, 3, 5),
+    ]
+    assert reigns(story) == [1, 3, 5]
+    story.append(done("rollback", 3, 5, 3))
+    assert reigns(story) == [1, 3]
+    story.append(done("rollback", 1, 3, 1))
+    assert reigns(story) == [1]
+    story.append(done("promote", 5, 1, 5))
+    assert reigns(story) == [1, 5]
+    assert reigns([]) == []
+
+
+def test_a_line_for_a_person() -> None:
+    line = done("promote", 3, None, 3).line()
+    assert "promote" in line and "none -> 3" in line and line.endswith("someone: because")

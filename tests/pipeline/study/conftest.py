@@ -46,8 +46,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from hmer.errors import HmerError
-from pipeline.launch import run_stage
-from pipeline.stage import Stage
+from pipeline.stage import Stage, run_stage
 
 
 class ToyConfig(BaseModel):
@@ -89,17 +88,19 @@ GO = """
 # The command line, for parameters that are a toy's.
 from types import SimpleNamespace
 
-import pipeline.configurations
-import pipeline.study.plan
+import pipeline.configure
+import pipeline.study.report
+import pipeline.study.rows
 
 
 def check(values, file):
     return SimpleNamespace(raw=values["raw"], ingest=SimpleNamespace(paths=list))
 
 
-pipeline.configurations.check_params = pipeline.study.plan.check_params = check
+pipeline.configure.check_params = pipeline.study.rows.check_params = check
+pipeline.study.report.check_params = check
 
-from pipeline.__main__ import app
+from pipeline.cli import app
 
 app()
 """

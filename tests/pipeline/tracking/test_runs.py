@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.declaration import Declaration
+from pipeline.dvcfile import Declaration
 from pipeline.stage import Stage
 from pipeline.tracking.runs import PARENT, TrackingError, connect, parent_run, stage_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
+
+    from tests.pipeline.conftest import Toy
 
 
 @pytest.fixture(scope="module")
@@ -241,3 +244,23 @@ def test_a_server_that_goes_away_does_not_stop_the_work(
         monkeypatch.setattr(tracker.client, "log_batch", gone)
         tracker.metrics({"loss": 1.0})
     assert capsys.readouterr().err == "warning: train: not tracked: connection refused\n"
+
+
+def test_a_clone_pulls_what_was_pushed(toy: Toy, tmp_path: Path) -> None:
+    assert toy.run("-m", "dvc", "repro").returncode == 0
+    added = toy.run("-m", "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
+    assert added.returncode == 0, added.stderr
+    pushed = toy.run("-m", "dvc", "push")
+    assert pushed.returncode == 0, pushed.stderr
+
+    clone = type(toy)(tmp_path / "clone")
+    clone.root.mkdir()
+    for name in ("dvc.yaml", "dvc.lock", "params.yaml", "toy.py", "raw.txt", ".dvc/config"):
+        (clone.root / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(toy.root / name, clone.root / name)
+    pulled = clone.run("-m", "dvc", "pull")
+    assert pulled.returncode == 0, pulled.stderr
+    assert (clone.root / "out/third/value.txt").read_text() == "ink"
+    status = clone.run("-m", "dvc", "status", "--json")
+    assert status.stdout.strip() == "{}"
+    assert not (clone.root / "pid-first").exists(), "nothing had to run"

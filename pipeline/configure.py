@@ -1,0 +1,285 @@
+"""The whole of `params.yaml`: typed, checked, and written from named configurations and settings.
+
+A stage reads its own section only (`Stage.config`), so that it depends on its own code only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
+
+import pipeline.stages
+from hmer.errors import HmerError
+from hmer.evaluation.evaluate import EvaluateConfig
+from hmer.files import atomic_file, content_digest
+from hmer.ingest.ingest import IngestConfig
+from hmer.models.registry import ModelConfig
+from hmer.selfsup.attend import AttendConfig
+from hmer.selfsup.pretrain import PretrainConfig
+from hmer.training.finetune import FinetuneConfig
+from pipeline.dvcfile import PARAMS
+from pipeline.env import RESUME
+from pipeline.flow.config import FlowConfig
+from pipeline.gate.expectations import ValidateConfig
+from pipeline.monitor.config import MonitorConfig
+from pipeline.params import BaseConfig, closest, explain, inherit, parse_yaml, read_yaml
+from pipeline.registry.decision import RegisterConfig
+from pipeline.registry.versions import FOLDER as CHAMPION
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
+
+
+class Params(BaseModel):
+    """One section per stage, what they share, and what surrounds them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    raw: str = Field(
+        default="data/raw", description="folder with raw data; DVC watches it for `ingest`"
+    )
+    base: BaseConfig = Field(default_factory=BaseConfig)
+    ingest: IngestConfig
+    validate_: ValidateConfig = Field(alias="validate")
+    pretrain: PretrainConfig
+    attend: AttendConfig
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    finetune: FinetuneConfig
+    evaluate: EvaluateConfig
+    register_: RegisterConfig = Field(alias="register")
+    flow: FlowConfig = Field(default_factory=FlowConfig)
+    monitor: MonitorConfig = Field(default_factory=MonitorConfig)
+
+    @field_validator("raw")
+    @classmethod
+    def _written_out(cls, folder: str) -> str:
+        return _without_home(folder)
+
+    @field_validator("flow")
+    @classmethod
+    def _limits_of_stages(cls, config: FlowConfig) -> FlowConfig:
+        stages = [module.name for module in iter_modules(pipeline.stages.__path__)]
+        for name in config.limits:
+            if name not in stages:
+                meant = closest(name, stages)
+                raise PydanticCustomError(
+                    "stage",
+                    "limits: there is no stage {name}{hint}",
+                    {
+                        "name": repr(name),
+                        "hint": f"; did you mean {meant}?" if meant else f" ({', '.join(stages)})",
+                    },
+                )
+        return config
+
+    @field_validator("finetune")
+    @classmethod
+    def _starts_from_what_stays(cls, config: FinetuneConfig) -> FinetuneConfig:
+        _without_home(config.start)
+        if PurePosixPath(config.start).is_relative_to(CHAMPION):
+            raise PydanticCustomError(
+                "start",
+                "start is {folder}, which a run replaces, so that it would be trained anew for "
+                "ever; copy it to a folder of your own and name that",
+                {"folder": config.start},
+            )
+        return config
+
+
+def _without_home(path: str) -> str:
+    """A path that DVC watches: it does not know `~`."""
+    if path.startswith("~"):
+        raise PydanticCustomError(
+            "home", "{path} begins with ~, which DVC does not know; write it out", {"path": path}
+        )
+    return path
+
+
+def load_params(path: Path) -> Params:
+    """Read and check a parameter file.
+
+    Raises:
+        HmerError: one line with every unknown key, missing key and value out of range.
+    """
+    return check_params(read_yaml(path), path.name)
+
+
+def check_params(values: Mapping[str, Any], file: str) -> Params:
+    """The same for values that have been read.
+
+    Raises:
+        HmerError: as `load_params`.
+    """
+    completed = dict(values)
+    for name, field in Params.model_fields.items():
+        key = field.alias or name
+        kind = field.annotation
+        if key in values and isinstance(kind, type) and issubclass(kind, BaseModel):
+            completed[key] = inherit(values, key, kind)
+    try:
+        return Params.model_validate(completed)
+    except ValidationError as error:
+        raise HmerError(explain(error, Params, file)) from None
+
+
+FOLDER = "configs"
+DEFAULT = "default"
+
+
+def configurations(root: Path) -> list[str]:
+    """Names of what is in `configs/`."""
+    return sorted(path.stem for path in (root / FOLDER).glob("*.yaml"))
+
+
+def configure(root: Path, name: str | None, settings: Sequence[str] = ()) -> None:
+    """Write `params.yaml`: the default, patched by a named configuration, then by settings.
+
+    Comments of the default are kept. Nothing is written unless all of it is valid.
+
+    Args:
+        root: the project.
+        name: a file in `configs/` without its ending; None starts from `params.yaml` as it is.
+        settings: `dotted.key=value`, the value in YAML.
+
+    Raises:
+        HmerError: no such configuration, an unknown key, a value out of range.
+    """
+    yaml, document = _composed(root, name, settings)
+    with atomic_file(root / PARAMS) as partial, partial.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+
+
+def check_configuration(root: Path, name: str | None, settings: Sequence[str] = ()) -> None:
+    """The errors of `configure`, without writing anything."""
+    _composed(root, name, settings)
+
+
+def _composed(root: Path, name: str | None, settings: Sequence[str]) -> tuple[YAML, Any]:
+    """What `configure` writes, checked, and the writer that keeps its comments."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
+
+    start = PARAMS if name is None else f"{FOLDER}/{DEFAULT}.yaml"
+    yaml = YAML()
+    yaml.width = 100
+    read_yaml(root / start)  # for its error messages
+    document = parse_yaml(yaml, (root / start).read_text(encoding="utf-8"), start) or CommentedMap()
+    if name is not None and name != DEFAULT:
+        merge(document, _patch(root, name))
+    for setting in settings:
+        merge(document, _setting(setting))
+    check_params(document, PARAMS)
+    return yaml, document
+
+
+def merge(document: Any, patch: Mapping[str, Any]) -> None:
+    """Put the values of `patch` into `document`: mappings are merged, all else is replaced."""
+    for key, value in patch.items():
+        if isinstance(value, Mapping) and isinstance(document.get(key), Mapping):
+            merge(document[key], value)
+        else:
+            document[key] = value
+
+
+def _patch(root: Path, name: str) -> dict[str, Any]:
+    known = configurations(root)
+    if name not in known:
+        meant = closest(name, known)
+        hint = f"; did you mean {meant}?" if meant else ""
+        raise HmerError(f"no configuration {name!r} among {', '.join(known) or 'none'}{hint}")
+    return read_yaml(root / FOLDER / f"{name}.yaml")
+
+
+def _setting(setting: str) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+
+    key, equals, text = setting.partition("=")
+    if not equals or not all(key.split(".")):
+        raise HmerError(f"{setting!r}: expected dotted.key=value")
+    value = parse_yaml(YAML(typ="safe"), text, f"{setting[:80]!r}: the value")
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+CHECKED = f"{RESUME}/checked.json"
+"""File with the digest of the parameters that were last found right, and of what checked them."""
+
+
+def check(root: Path, config: str | None, settings: tuple[str, ...]) -> None:
+    """The errors of `prepare`, without writing parameters.
+
+    Raises:
+        HmerError: the parameters are wrong.
+    """
+    if config is None and not settings:
+        check_file(root)
+        return
+
+    check_configuration(root, config, settings)
+
+
+def prepare(root: Path, config: str | None, settings: tuple[str, ...]) -> None:
+    """Write the parameters that are asked for, and check all of them before anything runs.
+
+    Raises:
+        HmerError: they are wrong.
+    """
+    if config is not None or settings:
+        configure(root, config, settings)
+    check_file(root)
+
+
+def check_file(root: Path) -> None:
+    """Check `params.yaml`, unless this very file was found right by this very code.
+
+    A check imports all that has parameters, torch included: five seconds, for which a run that has
+    nothing to do has no use.
+
+    Raises:
+        HmerError: it is wrong.
+    """
+    digest = check_digest(root)
+    if digest is not None and _known(root) == digest:
+        return
+
+    load_params(root / PARAMS)
+    if digest is not None:
+        (root / CHECKED).parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(root / CHECKED) as partial:
+            partial.write_text(json.dumps({"digest": digest}), encoding="utf-8")
+
+
+def check_digest(root: Path) -> str | None:
+    """SHA-256 of the parameters and of all code that could have a say in them; None without."""
+    import pydantic
+
+    import hmer
+    import pipeline
+
+    if not (root / PARAMS).is_file():
+        return None
+    code = [
+        content_digest(file)
+        for package in (hmer, pipeline)
+        for folder in package.__path__
+        for file in sorted(Path(folder).rglob("*.py"))
+    ]
+    versions = [platform.python_version(), pydantic.VERSION]
+    parts = [content_digest(root / PARAMS), *code, *versions]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _known(root: Path) -> str | None:
+    try:
+        return str(json.loads((root / CHECKED).read_text(encoding="utf-8"))["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,324 @@
+"""The data gate: tables of facts about a dataset, and Great Expectations' verdict on them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from hmer.data.schema import read_quarantine
+from hmer.errors import HmerError
+from hmer.ingest.statistics import (
+    Profile,
+    Progress,
+    jensen_shannon,
+    overlap,
+    population_stability,
+    profile,
+    split_order,
+)
+from hmer.latex.vocabulary import Vocabulary
+from pipeline.gate.expectations import Expectation, Suite, ValidateConfig, expectations
+from pipeline.gate.verdict import Failure, Finding, Verdict, verdict_of
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationValidationResult
+
+
+_PROBES = {
+    "label": "label_parses",
+    "image": "image_decodes",
+    "ink": "ink_agrees",
+    "boxes": "boxes_inside",
+    "caption": "caption_agrees",
+    "scale": "symbol_size",
+}
+"""Which expectation rests on which probe of `hmer.ingest.row_checks`."""
+
+
+def judge(evidence: Evidence, config: ValidateConfig) -> Verdict:
+    """Assert every expectation on the evidence."""
+    return judge_table(evidence, config, expectations(config))
+
+
+def judge_table(evidence: Evidence, config: ValidateConfig, table: list[Expectation]) -> Verdict:
+    """Assert the expectations of `table`; findings keep its order."""
+    findings: dict[str, Finding] = {}
+    for suite, frame in evidence.frames.items():
+        chosen = [expectation for expectation in table if expectation.suite == suite]
+        for expectation, result in _assert(frame, chosen):
+            finding = _finding(expectation, result, frame, config.listed)
+            if expectation.spares_few and _few(finding, len(evidence.quarantine), config):
+                finding = finding.model_copy(update={"severity": "warning"})
+            findings[expectation.name] = finding
+    _blame_probes(findings, evidence.frames["samples"], config.listed)
+    files = evidence.profile.files
+    rows = dict(zip(files["file"].map(str), files["rows"].map(int), strict=True))
+    ordered = [findings[expectation.name] for expectation in table]
+    return verdict_of(ordered, rows, len(evidence.quarantine))
+
+
+def load_great_expectations() -> None:
+    """Import Great Expectations, which takes seconds; later imports of it are free."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import_module("great_expectations")
+
+
+def _assert(
+    frame: pd.DataFrame, table: list[Expectation]
+) -> list[tuple[Expectation, ExpectationValidationResult]]:
+    """Run one suite through Great Expectations."""
+    load_great_expectations()
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.expectations.core.expect_column_values_to_be_between import (
+        ExpectColumnValuesToBeBetween,
+    )
+    from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
+        ExpectColumnValuesToBeInSet,
+    )
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    source = context.data_sources.add_pandas("profile")
+    definition = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
+    suite = gx.ExpectationSuite("suite")
+    by_name = {}
+    for row in table:
+        by_name[row.name] = row
+        common: dict[str, Any] = {
+            "column": row.column,
+            "mostly": 1 - row.tolerated,
+            "severity": row.severity,
+            "meta": {"name": row.name},
+        }
+        suite.add_expectation(
+            ExpectColumnValuesToBeBetween(min_value=row.low, max_value=row.high, **common)
+            if row.bounded
+            else ExpectColumnValuesToBeInSet(value_set=[""], **common)
+        )
+    batch = definition.get_batch(batch_parameters={"dataframe": frame})
+    # The default index: failures are positions in the frame.
+    results = batch.validate(suite, result_format={"result_format": "COMPLETE"}).results
+    return [(by_name[_name(result)], result) for result in results]
+
+
+def _name(result: ExpectationValidationResult) -> str:
+    """Results come in another order than expectations; their meta data tells which is which."""
+    if result.expectation_config is None or result.expectation_config.meta is None:
+        raise TypeError("Great Expectations gave a result without its expectation")
+    return str(result.expectation_config.meta["name"])
+
+
+def _finding(
+    expectation: Expectation,
+    result: ExpectationValidationResult,
+    frame: pd.DataFrame,
+    listed: int,
+) -> Finding:
+    error = _exception(result.exception_info)
+    body = result.result or {}
+    positions = sorted(int(position) for position in body.get("unexpected_index_list") or ())
+    if not error and len(positions) != body["unexpected_count"]:
+        error = "Great Expectations did not say which rows failed"
+    return Finding(
+        suite=expectation.suite,
+        name=expectation.name,
+        title=expectation.title,
+        severity=expectation.severity,
+        success=bool(result.success) and not error,
+        checked=int(body.get("element_count", 0)) - int(body.get("missing_count") or 0),
+        failed=len(positions),
+        tolerated=expectation.tolerated,
+        threshold=expectation.threshold,
+        remedy=expectation.remedy,
+        failures=tuple(
+            _failure(frame.iloc[position], expectation.column) for position in positions[:listed]
+        ),
+        error=error,
+    )
+
+
+def _few(finding: Finding, quarantined: int, config: ValidateConfig) -> bool:
+    """Whether so little is wrong that it is no reason to refuse the rest of a dataset."""
+    if finding.suite == "dataset":  # its one row fails for what the quarantine holds
+        return quarantined <= config.few_rows
+    return finding.failed <= max(config.few_rows, config.few_share * finding.checked)
+
+
+def _exception(info: dict[str, Any] | None) -> str:
+    """The exception of a check that could not be carried out, "" if it could.
+
+    Great Expectations keeps it flat, or, where a metric failed, under the name of the metric.
+    """
+    if not info:
+        return ""
+    found = [info] if "raised_exception" in info else list(info.values())
+    messages = [str(one["exception_message"]) for one in found if one.get("raised_exception")]
+    return "; ".join(dict.fromkeys(messages))
+
+
+def _failure(row: pd.Series[Any], column: str) -> Failure:
+    value = row[column]
+    if isinstance(value, float):
+        value = "" if math.isnan(value) else f"{value:.6g}"
+    if "file" not in row.index:
+        return Failure(id=str(row["id"]), value=str(value))
+    name = str(row["id"]) or f"row {row['row']} of {row['file']}"
+    return Failure(id=name, value=str(value), file=str(row["file"]), row=int(row["row"]))
+
+
+def _blame_probes(findings: dict[str, Finding], samples: pd.DataFrame, listed: int) -> None:
+    """Mark the checks whose probe raised on some row: of those rows nothing is known."""
+    raised = samples[samples["broken"] != ""]
+    for probe, name in _PROBES.items():
+        rows = raised[raised["broken"].str.contains(rf"(?:^|; ){probe}: ")]
+        if name not in findings or rows.empty:
+            continue
+        failures = tuple(_failure(row, "broken") for _, row in rows.iloc[:listed].iterrows())
+        findings[name] = findings[name].model_copy(
+            update={
+                "success": False,
+                "error": f"raised on {len(rows)} rows, first {failures[0].id}: {failures[0].value}",
+                "failed": len(rows),
+                "failures": failures,
+            }
+        )
+
+
+@dataclass(slots=True)
+class Evidence:
+    """The tables that expectations assert on, one per suite, and the profile behind them."""
+
+    profile: Profile
+    frames: dict[Suite, pd.DataFrame]
+    quarantine: pd.DataFrame  # id, file, reason
+
+
+def gather(dataset: Path, config: ValidateConfig, progress: Progress | None = None) -> Evidence:
+    """Read a dataset and compute everything that is asserted on.
+
+    Raises:
+        HmerError: there is no dataset, or its vocabulary or quarantine cannot be read.
+    """
+    vocabulary = _vocabulary(dataset / "vocabulary.json")
+    quarantine = _quarantine(dataset / "quarantine.parquet")
+    facts = profile(dataset, vocabulary.tokens, config.workers, progress, vocabulary.name)
+    samples = pd.concat([facts.rows, overlap(facts, config.near_similarity)], axis=1)
+    samples["split_error"] = [
+        "" if split == file else f"says {split}, lies in {file}"
+        for split, file in zip(samples["split"], samples["file"], strict=True)
+    ]
+    samples["noise"] = _noise(dataset / "label_noise.parquet", samples)
+    frames: dict[Suite, pd.DataFrame] = {
+        "dataset": _dataset_frame(len(samples), len(quarantine)),
+        "files": facts.files.rename(columns={"file": "id"}),
+        "splits": split_frame(samples, facts.tokens, config),
+        "samples": samples,
+        "symbols": symbol_frame(vocabulary.tokens, facts.tokens),
+    }
+    return Evidence(facts, frames, quarantine)
+
+
+def _vocabulary(path: Path) -> Vocabulary:
+    try:
+        return Vocabulary.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HmerError(f"{path}: {error.strerror}; run the ingest stage first") from error
+    except (HmerError, UnicodeDecodeError) as error:
+        raise HmerError(f"{path}: {error}; run the ingest stage again") from error
+
+
+def _quarantine(path: Path) -> pd.DataFrame:
+    entries = [(entry.id, entry.file, entry.reason) for entry in read_quarantine(path)]
+    return pd.DataFrame(entries, columns=["id", "file", "reason"], dtype="str")
+
+
+def _noise(path: Path, samples: pd.DataFrame) -> list[str]:
+    """What ingestion found to contradict itself in the annotations of each row, "" for nothing."""
+    entries = read_quarantine(path) if path.is_file() else ()
+    found = {(entry.split, entry.id): entry.reason for entry in entries}
+    return [found.get(key, "") for key in zip(samples["split"], samples["id"], strict=True)]
+
+
+def _dataset_frame(rows: int, quarantined: int) -> pd.DataFrame:
+    share = quarantined / max(1, rows + quarantined)
+    return pd.DataFrame({"id": ["dataset"], "quarantine_share": [share]})
+
+
+def split_frame(
+    samples: pd.DataFrame, tokens: dict[str, Counter[str]], config: ValidateConfig
+) -> pd.DataFrame:
+    """One line per split that is there or must be: counts, overlap with and drift from train."""
+    groups = {str(name): group for name, group in samples.groupby("file", sort=False)}
+    names = sorted({"train", "val", *groups}, key=split_order)
+    if config.needs_test and not any(name.startswith("test") for name in names):
+        names.append("test")
+    train = groups.get("train", samples.iloc[:0])
+    lines = []
+    for name in names:
+        rows = groups.get(name, samples.iloc[:0])
+        wanted = config.min_train_rows if name == "train" else config.min_rows
+        writers = rows["writer"]
+        lines.append(
+            {
+                "id": name,
+                "rows": len(rows),
+                "too_few": f"{len(rows)} rows, {wanted} wanted" if len(rows) < wanted else "",
+                "writers": writers.nunique(),
+                "unknown_writers": round(float(writers.isna().mean()), 6) if len(rows) else None,
+                "labels": rows["label_hash"].nunique(),
+                "label_overlap": round(float(rows["label_seen"].mean()), 6)
+                if len(rows) and name != "train"
+                else None,
+                **_drift(train, rows, tokens.get("train"), tokens.get(name), config),
+            }
+        )
+    frame = pd.DataFrame(lines)
+    numbers = [column for column in frame.columns if column not in ("id", "too_few")]
+    return frame.astype(dict.fromkeys(numbers, "float64"))
+
+
+def _drift(
+    train: pd.DataFrame,
+    rows: pd.DataFrame,
+    train_tokens: Counter[str] | None,
+    tokens: Counter[str] | None,
+    config: ValidateConfig,
+) -> dict[str, float | None]:
+    if rows is train or not train_tokens or not tokens or len(rows) < config.min_drift_rows:
+        return {"symbol_drift": None, "length_drift": None, "size_drift": None}
+    height, width, length = (
+        population_stability(train[name], rows[name]) for name in ("height", "width", "tokens")
+    )
+    return {
+        "symbol_drift": jensen_shannon(train_tokens, tokens),
+        "length_drift": length,
+        "size_drift": max(height, width),
+    }
+
+
+def symbol_frame(vocabulary: Iterable[str], tokens: dict[str, Counter[str]]) -> pd.DataFrame:
+    """One line per token of the vocabulary or the labels.
+
+    `train` and `later` count it in train and in the other splits; `needed` is its count in train
+    where another split uses it, else NaN.
+    """
+    train = tokens.get("train", Counter())
+    later = sum((counts for split, counts in tokens.items() if split != "train"), Counter())
+    names = sorted({*vocabulary, *train, *later})
+    return pd.DataFrame(
+        {
+            "id": names,
+            "train": [train[name] for name in names],
+            "later": [later[name] for name in names],
+            "needed": [float(train[name]) if later[name] else math.nan for name in names],
+        }
+    )

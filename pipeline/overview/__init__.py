@@ -1,1 +1,0 @@
-"""`reports/index.html`: the last run on one page."""

@@ -1,0 +1,337 @@
+"""Processes: file locks, signals as exceptions, process groups, and no orphans."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import psutil
+
+from hmer.errors import HmerError
+
+GLANCE = 1.0
+"""Seconds to try for a lock: `is_held` takes it for a moment, and so may several that watch."""
+PAUSE = 0.02
+
+
+@contextmanager
+def hold(path: Path, what: str, patience: float = GLANCE) -> Iterator[None]:
+    """Hold the lock file `path` for the block.
+
+    Args:
+        path: made where it is missing.
+        what: is protected, for the message.
+        patience: seconds to wait for another holder.
+
+    Raises:
+        HmerError: another process holds it; the message names it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience
+    with path.open("a+", encoding="utf-8") as file:
+        while not _taken(file):
+            if time.monotonic() > deadline:
+                file.seek(0)
+                holder = file.read().strip() or "(unknown)"
+                raise HmerError(
+                    f"{what} is being run by process {holder}: wait for it, or end it with "
+                    f"`kill {holder}`"
+                )
+            time.sleep(PAUSE)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _taken(file: IO[str]) -> bool:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def is_held(path: Path) -> bool:
+    """Whether another process holds the lock file. Not to be asked by the holder itself."""
+    try:
+        with path.open("a+", encoding="utf-8") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return path.exists()
+    return False
+
+
+INTERRUPTED = 130
+TERMINATED = 143
+OWNER_LOCK = "HMER_OWNER_LOCK"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM. A `KeyboardInterrupt`, so that Lightning and pools close down as for Ctrl-C."""
+
+
+class Interruption:
+    """Remembers which signal came: libraries swallow the exception and exit in their own way."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._process = os.getpid()
+
+    def listen(self) -> None:
+        """Take over SIGINT and SIGTERM in this process (its main thread)."""
+        signal.signal(signal.SIGINT, self._handle)
+        signal.signal(signal.SIGTERM, self._handle)
+
+    @property
+    def exit_code(self) -> int | None:
+        """What a shell expects from a process ended by that signal; None if none came."""
+        return None if self.signal is None else 128 + self.signal
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            # A forked worker has inherited the handler: it just ends.
+            os._exit(128 + number)
+        first = self.signal is None
+        self.signal = number
+        if first:
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+def end_with_owner(seconds: float = 1.0, parent: bool = False) -> None:
+    """Send this process SIGTERM as soon as one of the processes that started it is gone.
+
+    A `dvc` that is killed leaves its stage running; the next `dvc repro` would start a second
+    training beside it. Watched are DVC (which sets `DVC_STAGE` for its children) with the shell
+    that it may have put between, and the flow, which holds the lock file named in
+    `HMER_OWNER_LOCK`. A stage started by hand watches nobody, unless told to watch its parent.
+    """
+    owners = _ancestors_up_to_dvc() if "DVC_STAGE" in os.environ else []
+    if parent and not owners and (above := psutil.Process().parent()) is not None:
+        owners = [above]
+    lock = os.environ.get(OWNER_LOCK)
+    if not owners and lock is None:
+        return
+
+    def watch() -> None:
+        while all(map(_lives, owners)) and (lock is None or is_held(Path(lock))):
+            time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end-with-owner", daemon=True).start()
+
+
+def _ancestors_up_to_dvc() -> list[psutil.Process]:
+    """The parent and so on, up to the first that DVC has not started: DVC itself.
+
+    `bash -c` and `zsh -c` become the command they run; `sh -c` (dash) waits for it, and outlives
+    a DVC that is killed.
+    """
+    owners = []
+    for ancestor in psutil.Process().parents():
+        owners.append(ancestor)
+        try:
+            if "DVC_STAGE" not in ancestor.environ():
+                break
+        except psutil.Error:
+            break
+    return owners
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+Grace = Sequence[tuple[signal.Signals, float]]
+STEPS: Grace = ((signal.SIGINT, 20.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
+"""What to try, and how many seconds to wait for it.
+
+First SIGINT: DVC itself sits it out while the stage ends properly, and then gives up its locks.
+SIGTERM would kill DVC at once and leave its locks to be cleared by the next run.
+"""
+REFRESH = 10.0
+"""Seconds between two lines from a progress bar that redraws itself."""
+
+
+def run_group(command: Sequence[str], cwd: Path, heard: Callable[[str], None] | None = None) -> int:
+    """Run a command in a process group of its own, to its end.
+
+    Args:
+        command: program and arguments.
+        cwd: its working directory.
+        heard: gets every line it prints; without it, the command has our terminal.
+
+    Returns:
+        Its exit code; negative if a signal killed it.
+
+    Any exception (Ctrl-C, SIGTERM, a time limit) ends the whole group before it goes on.
+    """
+    piped = subprocess.PIPE if heard else None
+    child = subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=piped,
+        stderr=subprocess.STDOUT if heard else None,
+        start_new_session=True,
+    )
+    try:
+        if heard and child.stdout is not None:
+            for line in lines(child.stdout):
+                heard(line)
+        return child.wait()
+    except BaseException:
+        end_group(child)
+        raise
+    finally:
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+def end_group(child: subprocess.Popen[bytes], grace: Grace = STEPS) -> None:
+    """End a process group, gently first, and wait until its leader is gone.
+
+    A second signal does not disturb that: a terminal and who started us may send one each.
+    """
+    with _undisturbed():
+        _end_group(child, grace)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without SIGINT and SIGTERM, where this thread is the one that gets them."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    mine = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers if mine}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _end_group(child: subprocess.Popen[bytes], grace: Grace) -> None:
+    for number, seconds in grace:
+        try:
+            os.killpg(child.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return
+        try:
+            child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    # The leader is gone; so must be what it had started.
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def lines(stream: IO[bytes]) -> Iterator[str]:
+    """Lines as they come; of a bar that redraws itself with a carriage return only some."""
+    waiting = b""
+    shown = 0.0
+    while chunk := os.read(stream.fileno(), 65536):
+        waiting += chunk
+        while (end := _line_end(waiting)) is not None:
+            line, redrawn, waiting = (
+                waiting[:end],
+                waiting[end : end + 1] == b"\r",
+                waiting[end + 1 :],
+            )
+            text = line.decode("utf-8", errors="replace").rstrip()
+            if not text:
+                continue
+            if redrawn:
+                if time.monotonic() - shown < REFRESH:
+                    continue
+                shown = time.monotonic()
+            yield text
+    if waiting.strip():
+        yield waiting.decode("utf-8", errors="replace").rstrip()
+
+
+def _line_end(data: bytes) -> int | None:
+    ends = [data.find(mark) for mark in (b"\n", b"\r")]
+    found = [end for end in ends if end >= 0]
+    return min(found) if found else None
+
+
+MARK = "HMER_GUARDED"
+"""Environment variable that all our descendants inherit."""
+GRACE = 20.0
+"""Seconds between SIGTERM and SIGKILL: a stage ends its MLflow run and removes half outputs."""
+
+_guards: list[subprocess.Popen[bytes]] = []
+
+
+def guard() -> None:
+    """From now on, end what this process starts when it ends. Once is enough."""
+    if MARK in os.environ:  # whoever started us has a guard, which is ours too
+        return
+    mark = uuid.uuid4().hex
+    code, known = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")
+    # Not under the mark itself, and out of reach of a Ctrl-C in our terminal. The reference is
+    # kept, for the pipe closes with it.
+    _guards.append(
+        subprocess.Popen(
+            [sys.executable, "-m", "pipeline.process", mark],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([code, *filter(None, [known])])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    )
+    os.environ[MARK] = mark
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """Processes that have inherited a mark."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def end(mark: str, grace: float = GRACE) -> None:
+    """End all that carry a mark, politely at first; those they start meanwhile too."""
+    for process in marked(mark):
+        _try(process.terminate)
+    deadline = time.monotonic() + grace
+    while (left := marked(mark)) and time.monotonic() < deadline:
+        psutil.wait_procs(left, timeout=0.2)
+    for process in left:
+        _try(process.kill)
+
+
+def _try(act: Callable[[], None]) -> None:
+    try:
+        act()
+    except psutil.Error:
+        return
+
+
+if __name__ == "__main__":
+    sys.stdin.buffer.read()
+    end(sys.argv[1])

@@ -1,0 +1,266 @@
+"""Champion against challenger: what was read right by each, and who becomes champion."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field
+
+from hmer.errors import HmerError
+from hmer.evaluation.bootstrap import Interval, paired_difference, paired_ratio
+
+Decision = Literal["champion", "challenger", "refused"]
+
+
+class RegisterConfig(BaseModel):
+    """Parameters of the stage `register`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        default="hmer", min_length=1, pattern=r"^[^/:]+$", description="in the registry"
+    )
+    split: str = Field(
+        default="auto",
+        description="the split that decides; auto: the development set, else validation, else a "
+        "test set",
+    )
+    level: float = Field(
+        default=0.95, gt=0.5, lt=1, description="confidence of the paired bootstrap interval"
+    )
+    resamples: int = Field(default=10_000, ge=1000, le=1_000_000, description="of the bootstrap")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="of the bootstrap")
+    margin: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="points of ExpRate that the whole interval of the gain must lie above",
+    )
+    worse: float = Field(
+        default=1.0, ge=0, le=100, description="refuse a loss of more points of ExpRate than this"
+    )
+    worse_occluded: float = Field(
+        default=5.0,
+        ge=0,
+        le=100,
+        description="refuse a loss of more points of ExpRate than this where ink is hidden, if the "
+        "whole interval lies below zero; if not, do not promote",
+    )
+    rescore: bool = Field(
+        default=True,
+        description="where the champion was scored on other data, score it anew on this",
+    )
+    across_data: bool = Field(
+        default=False,
+        description="promote also where champion and challenger cannot be compared",
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Challenger against champion on the same expressions.
+
+    `gain` is challenger minus champion in points of ExpRate, with its paired bootstrap interval;
+    `occluded_gain` the same as a mean over the levels of hidden ink (None where the two were not
+    measured alike), and `occluded` that with its interval (None where the single readings of one of
+    them were not kept). `only_challenger` and `only_champion` count the
+    expressions that one alone reads right, of `n`.
+    """
+
+    gain: Interval
+    n: int
+    only_challenger: int
+    only_champion: int
+    occluded_gain: float | None
+    occluded: Interval | None = None
+
+    def worse_occluded(self, limit: float) -> bool:
+        """Whether the challenger loses more than `limit` points where ink is hidden."""
+        return self.occluded_gain is not None and self.occluded_gain < -limit
+
+
+def decide(
+    comparison: Comparison | None,
+    config: RegisterConfig,
+    *,
+    obstacle: str = "",
+    taken_down: str = "",
+) -> tuple[Decision, str]:
+    """The decision and its reason, in words.
+
+    Args:
+        comparison: None where there is no champion, or none to compare with.
+        config: thresholds.
+        obstacle: why the champion there is cannot be compared with; "" if there is none.
+        taken_down: who took these weights down, and why; "" if nobody did. Only a person makes
+            them champion again.
+    """
+    decision, reason = _compared(comparison, config, obstacle)
+    if decision == "champion" and taken_down:
+        return "challenger", f"taken down {taken_down}; promote by hand to bring it back ({reason})"
+    return decision, reason
+
+
+def _compared(
+    comparison: Comparison | None, config: RegisterConfig, obstacle: str
+) -> tuple[Decision, str]:
+    if comparison is None:
+        if not obstacle:
+            return "champion", "there was no champion"
+        if config.across_data:
+            return "champion", f"not comparable ({obstacle}), and register.across_data is set"
+        return (
+            "challenger",
+            f"not comparable: {obstacle} (promote by hand, or register.across_data)",
+        )
+    gain, hidden = comparison.gain, comparison.occluded
+    told = (
+        f"{gain.mean:+.2f} points of ExpRate, {config.level:.0%} interval {gain.low:+.2f} to "
+        f"{gain.high:+.2f}"
+    )
+    if gain.mean < -config.worse:
+        return "refused", f"worse by more than {config.worse:g} (register.worse): {told}"
+    frail = comparison.worse_occluded(config.worse_occluded)
+    if frail and (hidden is None or hidden.high < 0):
+        return "refused", (
+            f"worse where ink is hidden, {_told_hidden(comparison)}, by more than "
+            f"{config.worse_occluded:g} (register.worse_occluded); unhidden {told}"
+        )
+    if frail:
+        return "challenger", (
+            f"perhaps worse where ink is hidden, {_told_hidden(comparison)}; unhidden {told}"
+        )
+    if gain.low > config.margin:
+        above = f"the margin {config.margin:g}" if config.margin else "noise"
+        return "champion", f"better beyond {above}: {told}"
+    if gain.mean > 0:
+        return "challenger", f"better, but not beyond doubt: {told}"
+    return "challenger", f"not better: {told}"
+
+
+def _told_hidden(comparison: Comparison) -> str:
+    text = f"{comparison.occluded_gain:+.2f} points"
+    if comparison.occluded is None:
+        return text
+    return f"{text} ({comparison.occluded.low:+.2f} to {comparison.occluded.high:+.2f})"
+
+
+EVIDENCE = ("predictions.parquet", "occlusion.csv", "trials.parquet")
+"""Files of an evaluation that a later challenger is compared with; all but the first may be
+missing."""
+HIDDEN = "occlusion"
+"""Name in trials.parquet of the series in which ink is hidden."""
+
+Trials = Mapping[tuple[str, float], bool]
+"""Whether an expression (its id) was read right with a share of its ink hidden (above 0)."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one recogniser did: `correct` by expression, ExpRate (percent) by share of hidden ink.
+
+    `occluded` has a pair (level, ExpRate) per level above 0; `hidden` has the single readings
+    behind it (none where they were not kept).
+    """
+
+    correct: Mapping[str, bool]
+    occluded: tuple[tuple[float, float], ...]
+    hidden: Trials = field(default_factory=dict)
+
+    @property
+    def robustness(self) -> float | None:
+        """Mean ExpRate over the levels of hidden ink, percent; None if it was not measured."""
+        rates = [rate for _, rate in self.occluded]
+        return sum(rates) / len(rates) if rates else None
+
+
+def read_evidence(report: Path) -> Evidence:
+    """From the folder of one evaluated test set.
+
+    Raises:
+        HmerError: a file of it cannot be read.
+    """
+    path = report / EVIDENCE[0]
+    try:
+        table = pq.read_table(path, columns=["id", "correct"])
+    except (OSError, pa.ArrowException) as error:
+        raise HmerError(f"{path}: no predictions to compare: {error}") from None
+    pairs = zip(table["id"].to_pylist(), table["correct"].to_pylist(), strict=True)
+    return Evidence(dict(pairs), _occluded(report / EVIDENCE[1]), _hidden(report / EVIDENCE[2]))
+
+
+def compare(challenger: Evidence, champion: Evidence, config: RegisterConfig) -> Comparison:
+    """Pair them by expression.
+
+    Raises:
+        HmerError: they were not scored on the same expressions.
+    """
+    ids = sorted(challenger.correct)
+    if ids != sorted(champion.correct) or not ids:
+        raise HmerError("the predictions of champion and challenger are of other expressions")
+    mine = np.array([challenger.correct[name] for name in ids], dtype=np.bool_)
+    theirs = np.array([champion.correct[name] for name in ids], dtype=np.bool_)
+    occluded = _paired_gain(challenger.hidden, champion.hidden, config)
+    return Comparison(
+        gain=paired_difference(mine, theirs, config.seed, config.resamples, config.level),
+        n=len(ids),
+        only_challenger=int((mine & ~theirs).sum()),
+        only_champion=int((theirs & ~mine).sum()),
+        occluded_gain=occluded.mean if occluded else _occluded_gain(challenger, champion),
+        occluded=occluded,
+    )
+
+
+def _paired_gain(mine: Trials, theirs: Trials, config: RegisterConfig) -> Interval | None:
+    """Gain where ink is hidden, mean over the levels; None unless both read the same pictures.
+
+    Expressions are resampled, each with all its levels: those are anything but independent.
+    """
+    if not mine or mine.keys() != theirs.keys():
+        return None
+    gains: dict[str, list[int]] = defaultdict(list)
+    for key in sorted(mine):
+        gains[key[0]].append(int(mine[key]) - int(theirs[key]))
+    means = np.array([sum(gain) / len(gain) for gain in gains.values()], dtype=np.float64)
+    return paired_ratio(means, np.ones_like(means), config.seed, config.resamples, config.level)
+
+
+def _occluded_gain(challenger: Evidence, champion: Evidence) -> float | None:
+    alike = [level for level, _ in challenger.occluded] == [level for level, _ in champion.occluded]
+    if not alike or challenger.robustness is None or champion.robustness is None:
+        return None
+    return challenger.robustness - champion.robustness
+
+
+def _occluded(path: Path) -> tuple[tuple[float, float], ...]:
+    if not path.is_file():
+        return ()
+    by_level: dict[float, list[float]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            by_level.setdefault(float(row["level"]), []).append(float(row["exprate"]))
+    return tuple(
+        (level, sum(rates) / len(rates)) for level, rates in sorted(by_level.items()) if level > 0
+    )
+
+
+def _hidden(path: Path) -> Trials:
+    if not path.is_file():
+        return {}
+    try:
+        rows = pq.read_table(path, columns=["series", "level", "id", "correct"]).to_pylist()
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise HmerError(f"{path}: no readings to compare: {error}") from None
+    return {
+        (row["id"], row["level"]): row["correct"]
+        for row in rows
+        if row["series"] == HIDDEN and row["level"] > 0
+    }

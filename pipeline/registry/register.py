@@ -1,0 +1,550 @@
+"""Registration: a candidate meets the champion, and the decision is carried out.
+
+The alias `champion` is the one truth about who is champion: it points to one version, so there are
+never two. Whoever moves it holds a lock, and looks again at who is champion before moving it, so
+that two registrations at once cannot both beat the same rival without meeting each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hmer.errors import HmerError
+from hmer.evaluation.evaluate import EvaluateConfig, evaluate
+from hmer.evaluation.metrics import METRICS
+from hmer.files import content_digest
+from hmer.ingest.sources.base import held_out
+from pipeline.dvcfile import ancestors, declarations
+from pipeline.params import lookup
+from pipeline.registry.decision import (
+    EVIDENCE,
+    Comparison,
+    Decision,
+    Evidence,
+    RegisterConfig,
+    compare,
+    decide,
+    read_evidence,
+)
+from pipeline.registry.packaging import log_model
+from pipeline.registry.versions import (
+    BY_GATE,
+    CHALLENGER,
+    CHAMPION,
+    FILES,
+    Act,
+    download,
+    event,
+    locked,
+    record,
+    registry,
+    taken_down,
+    trail,
+    version_of,
+    versions,
+)
+from pipeline.tracking.provenance import origin, producers, raw_data, run_link
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+    from pipeline.tracking.tracker import Tracker
+
+
+FOLDER = "data/models/finetune"
+"""Where the pipeline leaves the recogniser."""
+STAGE = "finetune"
+"""The stage that does."""
+AUTO = {
+    "dev": "the development set",
+    "val": "the validation split, for there is no development set",
+    "test": "a test set, for there is nothing else: its score is selected on from now on",
+}
+"""How the names of splits begin, in the order in which `auto` takes them, and why."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the decision rests on: an ExpRate (percent) and the digest of the data behind it."""
+
+    exprate: float
+    data: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trained recogniser with its score on the split that decides.
+
+    `reason` says why it is this split. `test` is its file. `weights` is a digest over all of the
+    recogniser's files, `sha256` that of the weights alone. `report` is the folder with the
+    evaluation on that set.
+    """
+
+    model: Path
+    weights: str
+    sha256: str
+    split: str
+    reason: str
+    test: Path
+    score: Score
+    metrics: dict[str, Any]
+    report: Path
+    evidence: Evidence
+
+
+def candidate(model: Path, dataset: Path, evaluation: Path, split: str) -> Candidate:
+    """Collect digests and numbers.
+
+    Args:
+        model: folder of the recogniser.
+        dataset: folder with the splits.
+        evaluation: folder that the stage `evaluate` has written.
+        split: the one that decides, or `auto`.
+
+    Raises:
+        HmerError: no such split, or no score for it.
+    """
+    split, reason = deciding_split(dataset, split)
+    test = dataset / f"{split}.parquet"
+    metrics = evaluation / "metrics.json"
+    try:
+        values = json.loads(metrics.read_text(encoding="utf-8"))
+        exprate = float(lookup(values, f"{split}.exprate"))
+    except (OSError, KeyError, ValueError):
+        raise HmerError(
+            f"{metrics.name} has no ExpRate of {split}: run `dvc repro evaluate`"
+        ) from None
+    digests = [content_digest(model / name) for name in FILES]
+    report = evaluation / split
+    if not (report / EVIDENCE[0]).is_file():
+        raise HmerError(f"{report / EVIDENCE[0]} is missing: run `dvc repro evaluate`")
+    return Candidate(
+        model=model,
+        weights=hashlib.sha256(":".join(digests).encode()).hexdigest(),
+        sha256=digests[0],
+        split=split,
+        reason=reason,
+        test=test,
+        score=Score(exprate, content_digest(test)),
+        metrics=dict(values[split]),
+        report=report,
+        evidence=read_evidence(report),
+    )
+
+
+def deciding_split(dataset: Path, wanted: str) -> tuple[str, str]:
+    """The split that promotions are decided on, and why it is this one.
+
+    A test set that decides is selected on, and its score is then no estimate any more. `auto`
+    therefore takes a development set where there is one, else the validation split.
+
+    Args:
+        dataset: folder with the splits.
+        wanted: the name of a split, or `auto`.
+
+    Raises:
+        HmerError: no such split, or none that `auto` can choose.
+    """
+    held = [name for name in held_out(dataset) if (dataset / f"{name}.parquet").is_file()]
+    there = ", ".join(held) or "none"
+    if wanted != "auto":
+        if wanted not in held:
+            raise HmerError(f"register.split = {wanted!r}: no such split; there are: {there}")
+        return wanted, "register.split names it"
+    for kind, reason in AUTO.items():
+        found = [name for name in held if name.startswith(kind)]
+        if len(found) > 1:
+            raise HmerError(
+                f"register.split = 'auto' finds several: {', '.join(found)}; name one of them"
+            )
+        if found:
+            return found[0], reason
+    raise HmerError("register.split = 'auto' finds no split to compare on; run `dvc repro ingest`")
+
+
+def rescore(model: Path, candidate: Candidate, config: EvaluateConfig, out: Path) -> Path:
+    """Evaluate the recogniser in `model` as `candidate` was evaluated.
+
+    Args:
+        model: folder of the recogniser.
+        candidate: names the split that decides.
+        config: how candidates are evaluated now.
+        out: an empty folder.
+
+    Returns:
+        The report folder of that split, with what `read_evidence` wants.
+
+    Raises:
+        HmerError: this code cannot load the model, or the data set cannot be read.
+    """
+    dataset, split = candidate.test.parent, candidate.split
+    evaluate(config.for_comparison(), model, dataset, out, names=[split])
+    return out / split
+
+
+GATE = "gate"
+"""Folder of a version's run with the evidence that later challengers are compared with."""
+
+Rescore = Callable[[Path, Candidate, Path], Path]
+"""Scores the model in a folder on the test set of a candidate; gives the report folder."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The champion that a candidate meets, and what it did on the candidate's test set."""
+
+    version: int
+    evidence: Evidence | None
+    rescored: bool
+    same_data: bool
+    obstacle: str = ""
+
+
+def meet(
+    client: MlflowClient,
+    config: RegisterConfig,
+    candidate: Candidate,
+    champion: ModelVersion | None,
+    rescore: Rescore | None,
+) -> Rival | None:
+    """The champion and what it did on our test set: on record, or scored anew."""
+    if champion is None:
+        return None
+    number = int(champion.version)
+    same = champion.tags.get("evaluation_data") == candidate.score.data
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        obstacle = "the champion was scored on other data"
+        if same:
+            try:
+                return Rival(number, _kept_evidence(client, champion, work), False, same)
+            except HmerError as error:
+                obstacle = str(error)
+        if rescore is None or not config.rescore:
+            return Rival(number, None, False, same, obstacle)
+        try:
+            model = download(client, config.name, str(number), work / "model")
+            (work / "score").mkdir()
+            evidence = read_evidence(rescore(model, candidate, work / "score"))
+            return Rival(number, evidence, True, same)
+        except HmerError as error:
+            return Rival(number, None, False, same, f"the champion cannot be scored: {error}")
+
+
+def _kept_evidence(client: MlflowClient, version: ModelVersion, to: Path) -> Evidence:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.download_artifacts(str(version.run_id), GATE, str(to))
+    except (MlflowException, OSError) as error:
+        raise HmerError(f"champion {version.version} has left no predictions") from error
+    return read_evidence(Path(found))
+
+
+RUN = "run."
+"""Prefix of the tags that name the run of a stage."""
+SHOWN = ("exprate", "exprate_low", "exprate_high", "le1", "structure_rate", "cer", "ece", "n")
+"""Metrics on the page of a version."""
+
+
+def version_tags(candidate: Candidate, tracker: Tracker, root: Path) -> dict[str, str]:
+    """Where a version comes from: everything that `python -m pipeline reproduce` needs."""
+    declared = declarations(root)
+    name = tracker.name
+    runs = producers(tracker.client, tracker.experiment, root, ancestors(declared, name))
+    # The parameters of the version are those its weights were made with: the run has a copy.
+    tags = {f"{RUN}{stage}": run.info.run_id for stage, run in runs.items()}
+    tags |= {f"{RUN}{name}": tracker.run_id, "sha256": candidate.sha256}
+    tags |= {"weights.path": f"{FOLDER}/{FILES[0]}", "weights.stage": STAGE}
+    tags |= origin(root)
+    if found := raw_data(root):
+        tags |= {"raw.path": found[0], "raw.digest": found[1]}
+    return {key: value[:4000] for key, value in tags.items()}
+
+
+def described(
+    candidate: Candidate, name: str, version: int, tags: Mapping[str, str], experiment: str
+) -> str:
+    """Markdown for the page of the version."""
+    dirty = tags.get("git.dirty") == "true"
+    code = f"`{tags['git.commit']}`" if "git.commit" in tags else "not in git"
+    if dirty:
+        code += f", with changes that are not committed: {tags.get('git.changed', '')}"
+    lines = [
+        f"**{name} version {version}**, compared on `{candidate.split}` ({candidate.reason}).",
+        "",
+        "| metric | value |",
+        "|---|---|",
+        *(
+            f"| {METRICS[key].heading} | {candidate.metrics[key]:g} |"
+            for key in SHOWN
+            if key in candidate.metrics
+        ),
+        "",
+        "| made by | run |",
+        "|---|---|",
+        *(
+            f"| {key.removeprefix(RUN)} | {run_link(value, experiment)} |"
+            for key, value in tags.items()
+            if key.startswith(RUN)
+        ),
+        "",
+        f"- Code: {code}",
+        f"- Parameters: `params.yaml` among the artifacts of each run, sha256 "
+        f"`{tags.get('params', '')[:12]}`",
+        f"- Data: `{tags.get('raw.path', '')}`, sha256 `{tags.get('raw.digest', '')[:12]}`; "
+        f"test set sha256 `{candidate.score.data[:12]}`",
+        f"- Environment: `requirements.lock` sha256 `{tags.get('environment.lock', '')[:12]}`, "
+        f"Python {tags.get('python', '')}",
+        f"- Weights: sha256 `{candidate.sha256}`",
+        "",
+        "The same weights again, to the byte:",
+        "",
+        f"    python -m pipeline reproduce {version}",
+    ]
+    return "\n".join(lines)
+
+
+REPORT = "registration"
+"""Tag with the whole report of a decision."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A decision that has been carried out, as `reports/registration.json` tells it."""
+
+    told: dict[str, Any]
+
+    @property
+    def version(self) -> int:
+        """Of the registered model."""
+        return int(self.told["version"])
+
+    @property
+    def decision(self) -> Decision:
+        """What became of the version."""
+        decision: Decision = self.told["decision"]
+        return decision
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the candidate became champion."""
+        return self.decision == "champion"
+
+    def report(self) -> dict[str, Any]:
+        """For `reports/registration.json`: numbers and words, no time and no path."""
+        return self.told
+
+
+def register(
+    config: RegisterConfig,
+    candidate: Candidate,
+    tracker: Tracker,
+    root: Path,
+    rescore: Rescore | None = None,
+) -> Registration:
+    """Make the candidate a version of the registered model, and decide which alias it gets.
+
+    Doing it again changes nothing: a version is known by the digests of its weights and of its
+    test data, and the champion keeps the decision that made it one.
+
+    Args:
+        config: thresholds.
+        candidate: who asks.
+        tracker: the run that the version belongs to.
+        root: the project.
+        rescore: scores a champion anew where the test data have changed.
+
+    Raises:
+        TrackingError: the registry does not answer.
+        HmerError: another registration does not come to an end.
+    """
+    client = tracker.client
+    with registry(), locked(config.name):
+        champion = version_of(client, config.name, CHAMPION)
+        mine = _known(client, config.name, candidate)
+        if mine is not None and champion is not None and mine.version == champion.version:
+            return _reigning(config, candidate, mine)
+        while True:
+            # Before there is a version: one without a decision must not be left where this fails.
+            rival = meet(client, config, candidate, champion, rescore)
+            if mine is None:
+                mine = _new_version(config, candidate, tracker, root)
+            down = _taken_down(client, config.name, candidate)
+            done = _decided(config, candidate, int(mine.version), rival, down)
+            now = version_of(client, config.name, CHAMPION)
+            if (now and now.version) == (champion and champion.version):
+                break
+            champion = now  # from another machine, where our lock is not seen: meet that one
+        _carry_out(client, config.name, done, champion)
+    tracker.tags({f"gate.{key}": str(done.told[key]) for key in ("decision", "reason", "version")})
+    return done
+
+
+def crown(client: MlflowClient, name: str, version: int, what: Act, who: str, why: str) -> None:
+    """Make a version champion by hand.
+
+    Raises:
+        HmerError: there is no such version, or it is champion already.
+        TrackingError: the registry does not answer.
+    """
+    with registry(), locked(name):
+        if str(version) not in {str(v.version) for v in versions(client, name)}:
+            known = ", ".join(sorted(str(v.version) for v in versions(client, name))) or "none"
+            raise HmerError(f"{name} has no version {version}; there are: {known}")
+        before = version_of(client, name, CHAMPION)
+        if before is not None and int(before.version) == version:
+            raise HmerError(f"{name} version {version} is champion already")
+        client.set_registered_model_alias(name, CHAMPION, str(version))
+        challenger = version_of(client, name, CHALLENGER)
+        if challenger is not None and int(challenger.version) == version:
+            client.delete_registered_model_alias(name, CHALLENGER)
+        old = None if before is None else int(before.version)
+        record(client, name, event(what, version, old, version, who, why))
+
+
+def _reigning(config: RegisterConfig, candidate: Candidate, champion: ModelVersion) -> Registration:
+    """The champion asks again: what made it one stands, also where only the reason is on record."""
+    if REPORT in champion.tags:
+        return Registration(json.loads(champion.tags[REPORT]))
+    told = _decided(config, candidate, int(champion.version), None).told
+    return Registration({**told, "reason": champion.tags.get("reason", "champion already")})
+
+
+def _taken_down(client: MlflowClient, name: str, candidate: Candidate) -> str:
+    """Who took the candidate's weights down, when and why; "" where nobody did."""
+    weights = {int(v.version): v.tags.get("weights", "") for v in versions(client, name)}
+    done = taken_down(trail(client, name), weights).get(candidate.weights)
+    if done is None:
+        return ""
+    return f"by {done.who} (version {done.before}, {done.what} of {done.when[:10]}: {done.why})"
+
+
+def _decided(
+    config: RegisterConfig,
+    candidate: Candidate,
+    version: int,
+    rival: Rival | None,
+    taken_down: str = "",
+) -> Registration:
+    comparison, obstacle = None, ""
+    if rival is not None:
+        obstacle = rival.obstacle
+        if rival.evidence is not None:
+            try:
+                comparison = compare(candidate.evidence, rival.evidence, config)
+            except HmerError as error:
+                obstacle = str(error)
+    decision, reason = decide(comparison, config, obstacle=obstacle, taken_down=taken_down)
+    return Registration(
+        {
+            "model": config.name,
+            "version": version,
+            "decision": decision,
+            "reason": reason,
+            "split": candidate.split,
+            "split_reason": candidate.reason,
+            "exprate": candidate.score.exprate,
+            "champion_before": _told_rival(rival),
+            "comparison": _told_comparison(comparison),
+            "occluded": [list(pair) for pair in candidate.evidence.occluded],
+            "thresholds": {
+                key: getattr(config, key)
+                for key in ("level", "resamples", "margin", "worse", "worse_occluded")
+            },
+            "evaluation_data": candidate.score.data,
+            "weights": candidate.weights,
+        }
+    )
+
+
+def _told_rival(rival: Rival | None) -> dict[str, Any] | None:
+    if rival is None:
+        return None
+    told: dict[str, Any] = {
+        "version": rival.version,
+        "same_data": rival.same_data,
+        "rescored": rival.rescored,
+    }
+    if rival.evidence is not None:
+        correct = list(rival.evidence.correct.values())
+        told["exprate"] = round(100 * sum(correct) / len(correct), 4) if correct else 0.0
+        told["occluded"] = [list(pair) for pair in rival.evidence.occluded]
+    return told
+
+
+def _told_comparison(found: Comparison | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    gain, hidden = found.occluded_gain, found.occluded
+    return {
+        "n": found.n,
+        "gain": round(found.gain.mean, 4),
+        "low": round(found.gain.low, 4),
+        "high": round(found.gain.high, 4),
+        "only_challenger": found.only_challenger,
+        "only_champion": found.only_champion,
+        "occluded_gain": None if gain is None else round(gain, 4),
+        "occluded_low": None if hidden is None else round(hidden.low, 4),
+        "occluded_high": None if hidden is None else round(hidden.high, 4),
+    }
+
+
+def _carry_out(
+    client: MlflowClient, name: str, done: Registration, champion: ModelVersion | None
+) -> None:
+    number, decision = str(done.version), done.decision
+    for key in ("decision", "reason"):
+        client.set_model_version_tag(name, number, key, str(done.told[key]))
+    client.set_model_version_tag(name, number, REPORT, json.dumps(done.told))
+    if decision != "refused":
+        client.set_registered_model_alias(name, decision, number)
+    challenger = version_of(client, name, CHALLENGER)
+    if decision != CHALLENGER and challenger is not None and challenger.version == number:
+        client.delete_registered_model_alias(name, CHALLENGER)
+    before = None if champion is None else int(champion.version)
+    after = done.version if done.promoted else before
+    acts: dict[str, Act] = {CHAMPION: "promote", "refused": "refuse"}
+    what = acts.get(decision, "register")
+    why = str(done.told["reason"])
+    record(client, name, event(what, done.version, before, after, BY_GATE, why))
+
+
+def _new_version(
+    config: RegisterConfig, candidate: Candidate, tracker: Tracker, root: Path
+) -> ModelVersion:
+    import mlflow
+
+    info = log_model(candidate, tracker, root)
+    for name in EVIDENCE:
+        if (candidate.report / name).is_file():
+            tracker.artifact(candidate.report / name, GATE)
+    tags = {**_tags(candidate), **version_tags(candidate, tracker, root)}
+    made = mlflow.register_model(info.model_uri, config.name, tags=tags)
+    text = described(candidate, config.name, int(made.version), tags, tracker.experiment)
+    tracker.client.update_model_version(config.name, str(made.version), text)
+    return made
+
+
+def _known(client: MlflowClient, name: str, candidate: Candidate) -> ModelVersion | None:
+    wanted = _tags(candidate)
+    for found in versions(client, name):
+        if all(found.tags.get(key) == value for key, value in wanted.items()):
+            return found
+    return None
+
+
+def _tags(candidate: Candidate) -> dict[str, str]:
+    return {
+        "weights": candidate.weights,
+        "evaluation_data": candidate.score.data,
+        "split": candidate.split,
+        "exprate": repr(candidate.score.exprate),
+    }

@@ -1,0 +1,288 @@
+"""The rows of a study: every variant with every seed, as full parameters and as DVC experiments.
+
+A row runs in DVC's queue (`dvc exp run --queue`, `--run-all`), in a copy of the project. It is done
+when DVC keeps an experiment of its name, with its parameters, made by today's code. What several
+rows share (the data set, a pretrained encoder) comes from DVC's run cache after the first of them.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from hmer.errors import HmerError
+from hmer.files import atomic_file
+from pipeline.configure import FOLDER, check_params, configure
+from pipeline.dvcfile import DVC, PARAMS
+from pipeline.env import FLOW_LOCK, RESUME
+from pipeline.params import BASE, leaves
+from pipeline.process import guard, hold, run_group
+from pipeline.study.config import FOLDER as STUDIES
+from pipeline.study.config import StudyConfig
+from pipeline.tracking.provenance import CODE, cores
+from pipeline.tracking.store import EXPERIMENT
+
+FIXED = ("ingest", "evaluate")
+"""Stages whose seed does not change with the training's: data and hidden ink stay the same."""
+SAVED = f"{RESUME}/study-params.yaml"
+"""The project's own parameters, while those of a row are in their place."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant with one seed."""
+
+    study: str
+    variant: str
+    seed: int
+    params: Mapping[str, Any] = field(repr=False)
+    """Those of `params.yaml`, all sections."""
+    text: str = field(default="", repr=False)
+    """The same, as the file."""
+    raw: tuple[str, ...] = field(default=(), repr=False)
+    """Files and folders with data that they name."""
+
+    @property
+    def name(self) -> str:
+        """Of the DVC experiment."""
+        return f"{self.study}-{self.variant}-{self.seed}"
+
+
+def rows(
+    root: Path,
+    name: str,
+    study: StudyConfig,
+    seeds: Sequence[int] | None = None,
+    settings: Sequence[str] = (),
+) -> list[Row]:
+    """All rows of a study, seed by seed: a study cut short has whole tables of some seeds.
+
+    Args:
+        root: the project.
+        name: the study's.
+        study: its content.
+        seeds: others than the study's.
+        settings: `dotted.key=value` on the configuration, for instance where the data are.
+
+    Raises:
+        HmerError: parameters that are unknown or out of range, with the variant; data that are
+            not there.
+    """
+    yaml = YAML()
+    yaml.width = 100
+    base = yaml.load(_configuration(root, study.configuration, settings))
+    made = [
+        _row(yaml, copy.deepcopy(base), name, study, variant, seed)
+        for seed in (study.seeds if seeds is None else seeds)
+        for variant in study.variants
+    ]
+    _check_raw(root, made)
+    return made
+
+
+def patched(values: Any, patch: Mapping[str, Any]) -> Any:
+    """`values` after a merge patch (RFC 7396): mappings are merged, null removes, all else is put.
+
+    `values` itself is changed, so that its comments are kept.
+    """
+    for key, value in patch.items():
+        if value is None:
+            values.pop(key, None)
+        elif isinstance(value, Mapping):
+            if not isinstance(values.get(key), Mapping):
+                values[key] = {}
+            patched(values[key], value)
+        else:
+            values[key] = copy.deepcopy(value)
+    return values
+
+
+def finished(root: Path, row: Row, any_code: bool = False) -> str | None:
+    """Commit of the newest experiment of a row with these parameters; None if there is none.
+
+    Args:
+        root: the project.
+        row: which.
+        any_code: whether an experiment of earlier code will do.
+    """
+    listing = git(root, "for-each-ref", "--sort=-committerdate", "--format=%(objectname)",
+                  f"refs/exps/*/*/{row.name}")  # fmt: skip
+    code = [path for path in CODE if (root / path).exists()]
+    for commit in listing.split():
+        try:
+            same = YAML(typ="safe").load(_file(root, commit, PARAMS)) == row.params
+        except HmerError:
+            continue
+        if same and (any_code or not git(root, "diff", "--name-only", commit, "--", *code)):
+            return commit
+    return None
+
+
+def metrics(root: Path, commit: str, path: str, split: str) -> dict[str, float]:
+    """Numbers of one set under dotted names, from a file of results in an experiment's commit.
+
+    Raises:
+        HmerError: the commit has no such file, or the file no such set.
+    """
+    values = json.loads(_file(root, commit, path))
+    if split:
+        if split not in values:
+            raise HmerError(f"{path} has no set {split!r}, only {', '.join(values) or 'none'}")
+        values = values[split]
+    return {
+        name: float(value)
+        for name, value in leaves(values)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def run(root: Path, todo: Sequence[Row], target: str, jobs: int, say: Say) -> dict[str, str]:
+    """Queue rows and run the queue to its end.
+
+    A signal ends the workers; rows that were under way begin anew next time, but for the stages
+    that they had finished.
+
+    Args:
+        root: the project.
+        todo: rows that are not finished.
+        target: the last stage that is run.
+        jobs: rows at a time; they share the cores.
+        say: gets a line about whatever happens.
+
+    Returns:
+        Why rows have failed, by name.
+
+    Raises:
+        HmerError: the pipeline is running, or DVC cannot queue a row.
+    """
+    study = todo[0].study
+    experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+    os.environ["MLFLOW_EXPERIMENT_NAME"] = f"{experiment}-{study}"
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // jobs)))
+    os.environ["HMER_PROGRESS"] = "0"
+    names = [row.name for row in todo]
+    with hold(root / FLOW_LOCK, "the pipeline or a study"):
+        guard()
+        _dvc(root, "queue", "remove", *names)  # left by a study that was killed
+        # DVC would replace an experiment by `--force` only, which runs every stage again.
+        refs = git(root, "for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps/*/*/*")
+        if older := sorted(set(names) & set(refs.split())):
+            _dvc(root, "exp", "remove", *older)
+        with _own_params(root):
+            for row in todo:
+                _queue(root, row, target)
+        say(f"{len(todo)} rows are queued; progress: dvc queue status, dvc queue logs ROW")
+        try:
+            run_group([*DVC, "exp", "run", "--run-all", "--jobs", str(jobs)], root)
+        except BaseException:
+            _dvc(root, "queue", "stop", "--kill")
+            _dvc(root, "queue", "remove", *names)
+            raise
+        failed = {row.name: _reason(root, row) for row in todo if finished(root, row) is None}
+        _dvc(root, "queue", "remove", *names)
+    for name, reason in failed.items():
+        say(f"{name} failed: {reason}")
+    return failed
+
+
+def git(root: Path, *arguments: str) -> str:
+    """Output of git.
+
+    Raises:
+        HmerError: it fails; its own words are in the message.
+    """
+    done = subprocess.run(
+        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        reason = " ".join(done.stderr.split()) or f"code {done.returncode}"
+        raise HmerError(f"git {arguments[0]} failed: {reason}")
+    return done.stdout.strip()
+
+
+def _queue(root: Path, row: Row, target: str) -> None:
+    (root / PARAMS).write_text(row.text, encoding="utf-8")
+    # Data that git does not have are not in the copy that DVC makes; absolute paths need no copy.
+    paths = [path for path in row.raw if not Path(path).is_absolute() and (root / path).exists()]
+    copied = [part for path in paths for part in ("--copy-paths", path)]
+    done = _dvc(root, "exp", "run", "--queue", "--name", row.name, *copied, target)
+    if done.returncode:
+        raise HmerError(f"dvc cannot queue {row.name}: {' '.join(done.stderr.split())}")
+
+
+@contextmanager
+def _own_params(root: Path) -> Iterator[None]:
+    """The project's own parameters are back after the block, or after the next start."""
+    saved = root / SAVED
+    if not saved.exists():
+        with atomic_file(saved) as partial:
+            partial.write_bytes((root / PARAMS).read_bytes())
+    try:
+        yield
+    finally:
+        with atomic_file(root / PARAMS) as partial:
+            partial.write_bytes(saved.read_bytes())
+        saved.unlink()
+
+
+def _reason(root: Path, row: Row) -> str:
+    """Why a row failed: the stage's own words where it had any."""
+    lines = _dvc(root, "queue", "logs", row.name).stdout.splitlines()
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    others = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (errors or others or ["no message; see `dvc queue logs`"])[-1].strip()
+
+
+def _dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*DVC, *arguments], cwd=root, capture_output=True, text=True, check=False)
+
+
+def _file(root: Path, commit: str, path: str) -> str:
+    prefix = git(root, "rev-parse", "--show-prefix")
+    return git(root, "show", f"{commit}:{prefix}{path}")
+
+
+def _configuration(root: Path, name: str, settings: Sequence[str]) -> str:
+    """The text of `params.yaml` for a named configuration, without touching the project's."""
+    with tempfile.TemporaryDirectory(prefix="study-") as folder:
+        (Path(folder) / FOLDER).symlink_to((root / FOLDER).resolve())
+        configure(Path(folder), name, settings)
+        return (Path(folder) / PARAMS).read_text(encoding="utf-8")
+
+
+def _row(yaml: YAML, document: Any, name: str, study: StudyConfig, variant: str, seed: int) -> Row:
+    patched(document, study.settings)
+    held = (document.get(BASE) or {}).get("seed", 0)
+    for stage in FIXED:
+        if "seed" not in (document.get(stage) or {}):
+            patched(document, {stage: {"seed": held}})
+    patched(document, {BASE: {"seed": seed}})
+    patched(document, study.variants[variant].settings)
+    checked = check_params(document, f"{STUDIES}/{name}.yaml, variant {variant}")
+    buffer = io.StringIO()
+    yaml.dump(document, buffer)
+    params = YAML(typ="safe").load(buffer.getvalue())
+    paths = tuple(dict.fromkeys([checked.raw, *checked.ingest.paths()]))
+    return Row(name, variant, seed, params, buffer.getvalue(), paths)
+
+
+def _check_raw(root: Path, made: Sequence[Row]) -> None:
+    for path in dict.fromkeys(path for row in made for path in row.raw):
+        if not (root / path).exists():
+            raise HmerError(
+                f"no data at {path}: put them there, or name their place with --set "
+                "raw=FOLDER and the paths of the source"
+            )

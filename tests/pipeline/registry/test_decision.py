@@ -1,0 +1,182 @@
+"""Tests of decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hmer.errors import HmerError
+from hmer.evaluation.bootstrap import Interval
+from pipeline.registry.decision import (
+    EVIDENCE,
+    HIDDEN,
+    Comparison,
+    Decision,
+    Evidence,
+    RegisterConfig,
+    compare,
+    decide,
+    read_evidence,
+)
+
+
+def met(
+    mean: float,
+    low: float,
+    high: float,
+    occluded: float | None = None,
+    interval: tuple[float, float] | None = None,
+) -> Comparison:
+    hidden = Interval(occluded, *interval) if occluded is not None and interval else None
+    return Comparison(Interval(mean, low, high), 500, 9, 4, occluded, hidden)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "obstacle", "config", "wanted", "because"),
+    [
+        (None, "", {}, "champion", "there was no champion"),
+        (None, "other data", {}, "challenger", "not comparable: other data"),
+        (None, "other data", {"across_data": True}, "champion", "register.across_data is set"),
+        (met(1.5, 0.2, 2.8), "", {}, "champion", "better beyond noise: +1.50 points of ExpRate"),
+        (met(1.5, 0.0, 2.8), "", {}, "challenger", "better, but not beyond doubt"),
+        (met(1.5, 0.2, 2.8), "", {"margin": 0.5}, "challenger", "not beyond doubt"),
+        (met(1.5, 0.6, 2.8), "", {"margin": 0.5}, "champion", "beyond the margin 0.5"),
+        (met(0.0, 0.0, 0.0), "", {}, "challenger", "not better"),
+        (met(-1.0, -2.0, 0.0), "", {}, "challenger", "not better"),
+        (met(-1.1, -2.0, 0.0), "", {}, "refused", "worse by more than 1 (register.worse)"),
+        (met(-1.1, -2.0, 0.0), "", {"worse": 2}, "challenger", "not better"),
+        (met(3.0, 1.0, 5.0, -5.1), "", {}, "refused", "worse where ink is hidden, -5.10 points"),
+        (met(3.0, 1.0, 5.0, -5.0), "", {}, "champion", "better beyond noise"),
+        (
+            met(3.0, 1.0, 5.0, -6.0, (-9.0, -2.0)),
+            "",
+            {},
+            "refused",
+            "-6.00 points (-9.00 to -2.00)",
+        ),
+        (met(3.0, 1.0, 5.0, -6.0, (-13.0, 1.0)), "", {}, "challenger", "perhaps worse where ink"),
+        (met(-2.0, -3.0, -1.0, -6.0, (-13.0, 1.0)), "", {}, "refused", "register.worse)"),
+        (met(3.0, 1.0, 5.0, -4.0, (-6.0, -2.0)), "", {}, "champion", "better beyond noise"),
+    ],
+)
+def test_decisions(
+    comparison: Comparison | None,
+    obstacle: str,
+    config: dict[str, object],
+    wanted: Decision,
+    because: str,
+) -> None:
+    settings = RegisterConfig.model_validate(config)
+    decision, reason = decide(comparison, settings, obstacle=obstacle)
+    assert decision == wanted
+    assert because in reason
+
+
+OCCLUSION = """series,level,hidden,exprate,le1
+blocks,0.0,0.0,90.0,95.0
+blocks,0.1,0.11,60.0,70.0
+blocks,0.5,0.52,20.0,30.0
+"""
+
+
+def test_what_an_evaluation_leaves(tmp_path: Path) -> None:
+    table = pa.table({"id": ["b", "a"], "correct": [True, False], "confidence": [0.5, 0.1]})
+    pq.write_table(table, tmp_path / "predictions.parquet")
+    found = read_evidence(tmp_path)
+    assert found.correct == {"a": False, "b": True}
+    assert found.occluded == () and found.robustness is None
+    (tmp_path / "occlusion.csv").write_text(OCCLUSION)
+    assert read_evidence(tmp_path).robustness == 40.0
+    (tmp_path / "predictions.parquet").write_bytes(b"x")
+    with pytest.raises(HmerError, match="no predictions to compare"):
+        read_evidence(tmp_path)
+
+
+def test_pairs_are_made_by_name_and_not_by_order() -> None:
+    mine = Evidence({"a": True, "b": True, "c": False, "d": True}, ((0.1, 50.0),))
+    theirs = Evidence({"d": False, "c": True, "b": True, "a": False}, ((0.1, 53.0),))
+    found = compare(mine, theirs, RegisterConfig())
+    assert (found.n, found.only_challenger, found.only_champion) == (4, 2, 1)
+    assert found.gain.mean == 25.0
+    assert found.gain.low <= 25.0 <= found.gain.high
+    assert found.occluded_gain == -3.0
+
+
+def test_other_levels_are_not_compared() -> None:
+    mine = Evidence({"a": True}, ((0.1, 50.0),))
+    assert compare(mine, Evidence({"a": True}, ()), RegisterConfig()).occluded_gain is None
+    other = Evidence({"a": True}, ((0.2, 50.0),))
+    assert compare(mine, other, RegisterConfig()).occluded_gain is None
+
+
+def test_hidden_ink_is_paired_by_expression_and_level(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["a"], "correct": [True]}), tmp_path / "predictions.parquet")
+    rows = [
+        ("occlusion", 0.0, "a", True),
+        ("occlusion", 0.1, "a", True),
+        ("strokes", 0.1, "a", False),
+    ]
+    columns = dict(
+        zip(("series", "level", "id", "correct"), map(list, zip(*rows, strict=True)), strict=True)
+    )
+    pq.write_table(pa.table(columns), tmp_path / "trials.parquet")
+    assert read_evidence(tmp_path).hidden == {("a", 0.1): True}
+    (tmp_path / "trials.parquet").write_bytes(b"x")
+    with pytest.raises(HmerError, match="no readings to compare"):
+        read_evidence(tmp_path)
+
+
+def evidence(*right: tuple[bool, bool]) -> Evidence:
+    """Expressions read at two levels of hidden ink; all of them right as they are."""
+    names = [f"e{number}" for number in range(len(right))]
+    hidden = {
+        (name, level): one
+        for name, both in zip(names, right, strict=True)
+        for level, one in zip((0.1, 0.2), both, strict=True)
+    }
+    return Evidence(dict.fromkeys(names, True), ((0.1, 99.0), (0.2, 1.0)), hidden)
+
+
+def test_the_gain_where_ink_is_hidden_has_an_interval() -> None:
+    mine = evidence(*[(True, False)] * 10, *[(False, False)] * 90)
+    theirs = evidence(*[(False, False)] * 10, *[(True, True)] * 30, *[(False, False)] * 60)
+    found = compare(mine, theirs, RegisterConfig())
+    # Ten expressions gain a level of two, thirty lose both: (10 / 2 - 30) / 100.
+    assert found.occluded is not None
+    assert found.occluded_gain == found.occluded.mean == pytest.approx(-25.0)
+    assert -36 < found.occluded.low < -25 < found.occluded.high < -14
+    assert compare(mine, mine, RegisterConfig()).occluded == (0.0, 0.0, 0.0)
+
+
+def test_levels_of_an_expression_are_no_independent_draws() -> None:
+    """The interval of few expressions with many levels is as wide as of few expressions."""
+    few = compare(
+        evidence(*[(True, True)] * 5),
+        evidence(*[(False, False), (True, True)] * 2, (True, True)),
+        RegisterConfig(),
+    )
+    assert few.occluded is not None
+    assert few.occluded.mean == pytest.approx(40.0)
+    assert few.occluded.high - few.occluded.low == pytest.approx(80.0)
+
+
+def test_readings_of_other_pictures_are_not_paired() -> None:
+    mine, theirs = evidence((True, True), (True, False)), evidence((True, True), (False, False))
+    one_less = Evidence(theirs.correct, theirs.occluded, dict(list(theirs.hidden.items())[1:]))
+    found = compare(mine, one_less, RegisterConfig())
+    assert found.occluded is None
+    assert found.occluded_gain == 0.0, "the means are compared, as where no readings were kept"
+
+
+def test_other_expressions_are_refused() -> None:
+    with pytest.raises(HmerError, match="other expressions"):
+        compare(Evidence({"a": True}, ()), Evidence({"b": True}, ()), RegisterConfig())
+
+
+def test_names_are_those_of_the_evaluation() -> None:
+    from hmer.evaluation.prediction import OCCLUSION, PREDICTIONS, TRIALS
+
+    assert (EVIDENCE[0], EVIDENCE[2], HIDDEN) == (PREDICTIONS, TRIALS, OCCLUSION)

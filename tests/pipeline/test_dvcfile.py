@@ -1,0 +1,203 @@
+"""The declared graph is honest, and read as DVC reads it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from hmer.errors import HmerError
+from pipeline.dvcfile import Declaration, declaration, declarations, is_code, look, running_order
+from pipeline.imports import reach
+from pipeline.params import lookup, read_yaml
+
+if TYPE_CHECKING:
+    from tests.pipeline.conftest import Toy
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_order_of_a_diamond() -> None:
+    graph: dict[str, set[str]] = {
+        "end": {"left", "right"},
+        "left": {"in"},
+        "right": {"in"},
+        "in": set(),
+    }
+    assert running_order(graph) == ["in", "left", "right", "end"]
+
+
+def test_the_pipeline_of_this_project() -> None:
+    graph = look(ROOT).graph
+    assert set(graph) == set(declarations(ROOT))
+    order = running_order(graph)
+    assert order == [
+        "ingest", "plan", "validate", "pretrain", "attend", "finetune", "evaluate", "register",
+    ]  # fmt: skip
+    assert "validate" in graph["pretrain"] & graph["attend"] & graph["finetune"]
+
+
+def test_nonsense_is_told_in_the_words_of_dvc(toy: Toy) -> None:
+    (toy.root / "dvc.yaml").write_text("stages: {a: {cmd: x, outs: [o], dips: [p]}}")
+    with pytest.raises(HmerError, match=r"dvc cannot read the pipeline: .*extra keys not allowed"):
+        look(toy.root)
+
+
+def test_what_there_is_to_do(toy: Toy) -> None:
+    assert look(toy.root).to_do == {"first", "second", "third"}
+    assert toy.run("-m", "dvc", "repro").returncode == 0
+    assert look(toy.root).to_do == frozenset()
+    toy.params(second={"text": "more"})
+    assert look(toy.root).to_do == {"second", "third"}
+    (toy.root / "raw.txt").write_text("other ink")
+    assert look(toy.root).to_do == {"first", "second", "third"}
+    toy.params()
+    (toy.root / "raw.txt").write_text("ink")
+    (toy.root / "out/third/value.txt").unlink()
+    assert look(toy.root).to_do == {"third"}
+
+
+def test_a_busy_dvc_means_that_anything_may_have_changed(toy: Toy) -> None:
+    assert toy.run("-m", "dvc", "repro").returncode == 0
+    toy.params(second={"seconds": 60})
+    busy = toy.start("-m", "dvc", "repro", "second")
+    try:
+        deadline = time.monotonic() + 60
+        (toy.root / "pid-second").unlink()
+        while not (toy.root / "pid-second").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert look(toy.root).to_do == {"first", "second", "third"}
+    finally:
+        busy.send_signal(signal.SIGTERM)
+        psutil.Process(int((toy.root / "pid-second").read_text())).terminate()
+        busy.communicate()
+
+
+TEXT = """
+stages:
+  a:
+    cmd: x
+    deps: ["${raw}", code/a.py]
+    params: [base, a]
+    outs:
+      - out/a
+      - out/b: {persist: true}
+    metrics:
+      - m.json: {cache: false}
+  b: {cmd: y}
+"""
+
+
+def test_deps_outs_params_with_templates_filled_in(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text(TEXT)
+    (tmp_path / "params.yaml").write_text("raw: /some/where")
+    found = declaration(tmp_path, "a")
+    assert found.deps == ("/some/where", "code/a.py")
+    assert found.outs == ("out/a", "out/b", "m.json")
+    assert found.params == ("base", "a")
+    assert list(declarations(tmp_path)) == ["a", "b"]
+
+
+def test_what_lies_inside(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text(TEXT)
+    (tmp_path / "params.yaml").write_text("raw: data/raw")
+    found = declaration(tmp_path, "a")
+    assert found.reads("data/raw/x.zip") and found.reads("data/raw")
+    assert not found.reads("data/rawer") and not found.reads("data")
+    assert found.writes("out/a") and found.writes("out") and not found.writes("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("params", "name", "wanted"),
+    [
+        ("{}", "a", "dvc.yaml uses ${raw}, which params.yaml does not set"),
+        ("raw: x", "c", "dvc.yaml has no stage 'c', only a, b"),
+    ],
+)
+def test_mistakes(tmp_path: Path, params: str, name: str, wanted: str) -> None:
+    (tmp_path / "dvc.yaml").write_text(TEXT)
+    (tmp_path / "params.yaml").write_text(params)
+    with pytest.raises(HmerError) as caught:
+        declaration(tmp_path, name)
+    assert str(caught.value) == wanted
+
+
+STAGES = declarations(ROOT)
+COVERED = {"hmer/models": "data/plan/recogniser.json"}
+"""By the digest of the chosen recogniser's code, in stages that depend on that file."""
+
+
+def undeclared(stage: Declaration) -> set[str]:
+    """Packages of the library, and modules beside them, that a stage imports and does not name."""
+    small = {"hmer/__init__.py", "hmer/errors.py", "hmer/files.py", "hmer/progress.py"}
+    files = reach(f"pipeline.stages.{stage.name}", ROOT).files - small
+    left = [file for file in files if file.startswith("hmer/") and not stage.reads(file)]
+    left = [file for file in left if (ROOT / file).read_text().count("\n") > 3]
+    packages = {"/".join(file.split("/")[:2]) for file in left}
+    return {one for one in packages if COVERED.get(one, "") not in stage.deps}
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+def test_every_imported_package_is_a_dependency(stage: Declaration) -> None:
+    # These ask recognisers for names and sizes, or write weights: no other code of theirs runs.
+    by_name = stage.name in {"plan", "pretrain", "attend"}
+    allowed = {"hmer/ink", "hmer/latex", "hmer/models"} if by_name else set()
+    assert undeclared(stage) <= allowed
+    assert f"pipeline/stages/{stage.name}.py" in stage.deps
+    assert not [dep for dep in stage.deps if is_code(dep) and not (ROOT / dep).exists()]
+    for key in stage.params:
+        lookup(read_yaml(ROOT / "params.yaml"), key)
+
+
+def test_a_package_that_is_left_out_is_found() -> None:
+    stage = STAGES["evaluate"]
+    deps = tuple(dep for dep in stage.deps if dep not in {"hmer/decoding", COVERED["hmer/models"]})
+    assert undeclared(replace(stage, deps=deps)) == {"hmer/decoding", "hmer/models"}
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("hmer/decoding/beam.py", {"evaluate", "register"}),
+        ("hmer/selfsup/attend.py", {"pretrain", "attend"}),
+        ("hmer/training/finetune.py", {"pretrain", "attend", "finetune"}),
+        ("hmer/models/bttr/__init__.py", {"plan"}),
+        ("hmer/models/common/layers.py", {"plan", "pretrain", "attend"}),
+        ("hmer/evaluation/metrics.py", {"evaluate", "register"}),
+        ("pipeline/gate/expectations.py", {"validate"}),
+        ("pipeline/registry/versions.py", {"register"}),
+        ("pipeline/tracking/runs.py", set()),
+        ("pipeline/stage.py", set()),
+    ],
+)
+def test_a_change_runs_again_what_it_must_and_no_more(file: str, stages: set[str]) -> None:
+    """Of stages that depend on the file itself; those after them follow if results differ."""
+    assert (ROOT / file).is_file()
+    assert {name for name, stage in STAGES.items() if stage.reads(file)} == stages
+
+
+def test_a_training_may_start_from_the_shipped_weights_which_are_no_code() -> None:
+    assert "data/models/attend" in STAGES["finetune"].deps
+    assert is_code("hmer/recognizer.py")
+    assert not is_code("hmer/shipped") and not is_code("hmer/shipped/model.safetensors")
+
+
+def test_labels_are_out_of_sight_of_self_supervision() -> None:
+    for name in ("pretrain", "attend"):
+        reads = [dep for dep in STAGES[name].deps if dep.startswith("data/dataset")]
+        pictures = ["data/dataset/val.parquet"] if name == "attend" else []
+        assert reads == ["data/dataset/train.parquet", *pictures]
+        assert not [dep for dep in STAGES[name].deps if dep.startswith("hmer/latex")]
+
+
+def test_training_waits_for_the_gate_and_never_sees_test_data() -> None:
+    for name in ("pretrain", "attend", "finetune"):
+        stage = STAGES[name]
+        assert "reports/validation/gate.json" in stage.deps
+        assert not stage.reads("data/dataset/test.parquet")
