@@ -62,7 +62,7 @@ def test_images_alone(picture_dataset: Path) -> None:
 
 
 def test_mistakes(tmp_path: Path) -> None:
-    with pytest.raises(HmerError, match=r"train\.parquet: no such data set split; run the ingest"):
+    with pytest.raises(HmerError, match=r"train\.parquet: no such data set split; ingest the data"):
         load_expressions(tmp_path / "train.parquet")
     write_samples(tmp_path / "val.parquet", [])
     with pytest.raises(HmerError, match=r"val\.parquet: holds no expression"):
