@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, cast, overload
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,21 +169,21 @@ class Recognizer:
 
     def __init__(
         self,
-        model: Recogniser | Reader | TorchReader,
+        model: Recogniser | OnnxReader | TorchReader,
         vocabulary: Vocabulary,
         render: RenderConfig,
         confidence_power: float = 1.0,
     ) -> None:
+        self.reader: Reader
         self._by_torch: TorchReader | None = None
         self._weights: Path | None = None
         if isinstance(model, OnnxReader):
-            self.reader: Reader = model
+            self.reader = model
         else:
             from hmer.models.reading import TorchReader
 
-            is_reader = isinstance(model, TorchReader)
-            self._by_torch = model if is_reader else TorchReader(cast("Recogniser", model))
-            self.reader = self._by_torch
+            found = model if isinstance(model, TorchReader) else TorchReader(model)
+            self.reader = self._by_torch = found
         self.vocabulary = vocabulary
         self.render = render
         self.confidence_power = confidence_power
@@ -253,16 +253,20 @@ class Recognizer:
 
     @overload
     def __call__(
-        self, source: Sequence[Source], decoding: DecodingConfig | None = None
+        self,
+        source: list[Source] | tuple[Source, ...],
+        decoding: DecodingConfig | None = None,
     ) -> list[Recognition]: ...
 
     def __call__(
-        self, source: Source | Sequence[Source], decoding: DecodingConfig | None = None
+        self,
+        source: Source | list[Source] | tuple[Source, ...],
+        decoding: DecodingConfig | None = None,
     ) -> Recognition | list[Recognition]:
         """`recognize` a source, or each of a list or tuple."""
         if isinstance(source, list | tuple):
             return [self.recognize(one, decoding) for one in source]
-        return self.recognize(cast(Source, source), decoding)
+        return self.recognize(source, decoding)
 
     def prepare(self, source: Source) -> NDArray[np.uint8]:
         """The source as an image at the recogniser's scale: (H, W), ink 255 on 0.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 5
+_DRAWN = 1.5
+"""Scale of the pictures that ink is drawn as, times the recogniser's own."""
+
+
+class As(StrEnum):
+    """What a recogniser is given of ink."""
+
+    ink = "ink"
+    pictures = "pictures"
 
 
 def evaluate(
@@ -39,6 +49,14 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Write every truth and reading to this CSV file.")
     ] = None,
+    given: Annotated[
+        As,
+        typer.Option(
+            "--as",
+            help="ink: drawn at the scale its strokes tell; pictures: drawn, and scale, pen and "
+            "slant estimated from the pixels, as for any picture.",
+        ),
+    ] = As.ink,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print ExpRate and its companions over every expression that has a truth.
@@ -47,18 +65,22 @@ def evaluate(
     not count, and is listed too.
     """
     from hmer.decoding.bidirectional import DecodingConfig
-    from hmer.evaluation.labelled import read_labelled, score
+    from hmer.evaluation.labelled import as_pictures, read_labelled, score
     from hmer.progress import Steps
     from hmer.recognizer import Recognizer
 
     if out is not None:
         _check_writable(out)
     recognizer = Recognizer.load(chosen_model(model))
+    render = recognizer.render
+    if given is As.pictures:
+        render = render.model_copy(update={"unit": _DRAWN * render.unit})
     with Steps("read", None, unit=" files") as steps:
         found = read_labelled(
-            path, recognizer.render, recognizer.vocabulary.name, captions, limit,
-            progress=steps.update,
-        )  # fmt: skip
+            path, render, recognizer.vocabulary.name, captions, limit, progress=steps.update
+        )
+    if given is As.pictures:
+        found = as_pictures(found, recognizer.prepare)
     with Steps("recognise", len(found.images), unit=" expressions") as steps:
         scored = score(recognizer, found, DecodingConfig(beam=beam), progress=steps.update)
     if found.unmatched:
@@ -66,7 +88,7 @@ def evaluate(
         more = ", ..." if len(found.unmatched) > _SHOWN else ""
         _say(f"warning: --captions: {len(found.unmatched)} ids match no file: {names}{more}")
     if as_json:
-        answer = _answer(path, scored, beam) | {"unmatched_captions": found.unmatched}
+        answer = _answer(path, scored, beam, given) | {"unmatched_captions": found.unmatched}
         sys.stdout.write(json.dumps(answer) + "\n")  # in ASCII, whatever the terminal can show
     else:
         _print(path, scored)
@@ -89,10 +111,11 @@ def _say(text: str, *, to: TextIO | None = None) -> None:
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
-def _answer(path: Path, scored: Scored, beam: int) -> dict[str, Any]:
+def _answer(path: Path, scored: Scored, beam: int, given: As) -> dict[str, Any]:
     scores, unreadable = scored.scores, scored.scores.summary.unreadable
     return {
         "set": path.resolve().name,
+        "as": given.value,
         **{
             name: round(value, 3) if isinstance(value, float) else value
             for name, value in scores.numbers().items()

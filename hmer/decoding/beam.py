@@ -188,7 +188,8 @@ class _State:
         # Few tokens may leave fewer than `beam` to live on; what has ended must not be among them.
         best[ended] = _NEVER
         alive = ended.argsort(axis=2, kind="stable")[:, :, :beam]
-        return self._continue(*(np.take_along_axis(x, alive, 2) for x in (best, origin, token)))
+        origin, token = (np.take_along_axis(x, alive, 2) for x in (origin, token))
+        return self._continue(np.take_along_axis(best, alive, 2), origin, token)
 
     def _forbidden(self, classes: int, length: int) -> Scores:
         """-inf for what may not follow `length` tokens, of a shape that goes with (B', S, K, V)."""

@@ -39,9 +39,9 @@ class Step(Protocol):
 
 def log_softmax(logits: Floats) -> Floats:
     """Log-probabilities (..., V) of logits (..., V)."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    total: Floats = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return np.subtract(shifted, total, out=shifted)
+    found: Floats = logits - logits.max(axis=-1, keepdims=True)
+    found -= np.log(np.exp(found).sum(axis=-1, keepdims=True))
+    return found
 
 
 def in_place(inputs: Numbers, origin: Numbers, before: int, width: int) -> bool:

@@ -135,3 +135,36 @@ def _check(confidence: FloatArray, correct: BoolArray) -> None:
         raise ValueError(f"correct must be bool, not {correct.dtype}")
     if not bool(np.all((confidence >= 0.0) & (confidence <= 1.0))):
         raise ValueError("confidences must lie in [0, 1]")
+
+
+POWERS = (0.01, 100.0)
+"""Powers between which one is fitted."""
+
+
+def fit_confidence_power(log_probabilities: FloatArray, right: BoolArray) -> float:
+    """The power of the probability that says best how often a reading is right.
+
+    Minimises the negative log-likelihood of being right where p ** power is the chance of it,
+    which is convex in the power. Goes into model.json as `confidence_power`.
+
+    Args:
+        log_probabilities: (n,), at most 0: of the best reading of each expression, to the power 1.
+        right: (n,), whether it is.
+
+    Raises:
+        ValueError: there are none, or a probability is above 1.
+    """
+    logs = np.asarray(log_probabilities, np.float64)
+    if not len(logs) or logs.shape != right.shape or not (logs <= 0).all():
+        raise ValueError("log-probabilities are at most 0, one for each answer, and at least one")
+    logs = np.minimum(logs, -1e-9)  # sure and wrong has no likelihood at all
+
+    def slope(power: float) -> float:
+        chance = np.exp(power * logs[~right])
+        return float(-logs[right].sum() + (logs[~right] * chance / (1 - chance)).sum())
+
+    low, high = POWERS
+    for _ in range(60):
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if slope(middle) > 0 else (middle, high)
+    return low

@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from hmer.data.batches import BatchConfig
 from hmer.data.schema import Sample, decode_png
 from hmer.decoding.bidirectional import DecodingConfig
-from hmer.errors import HmerError
+from hmer.errors import HmerError, InkError
 from hmer.evaluation.metrics import SetScores, score_predictions
 from hmer.evaluation.prediction import UNREADABLE, Prediction
 from hmer.evaluation.reading import read_all
@@ -107,6 +108,27 @@ def read_labelled(
         reason = f"none of its {number} InkML files has a label" if number else "it has no InkML"
         raise HmerError(f"{path}: nothing to score: {reason}; name a labelled folder or package")
     return found
+
+
+def as_pictures(
+    found: LabelledSet, prepare: Callable[[Image.Image], NDArray[np.uint8]]
+) -> LabelledSet:
+    """The set with each drawing read back as a picture of unknown scale.
+
+    Args:
+        found: from `read_labelled`, drawn at any scale.
+        prepare: `Recognizer.prepare`, which estimates scale, pen and slant from the pixels.
+    """
+    ids, truths, images, refused = [], [], [], dict(found.refused)
+    for id, truth, drawing in zip(found.ids, found.truths, found.images, strict=True):
+        try:
+            images.append(prepare(Image.fromarray(255 - drawing)))
+        except InkError as error:
+            refused[id] = str(error)
+            continue
+        ids.append(id)
+        truths.append(truth)
+    return replace(found, ids=ids, truths=truths, images=images, refused=refused)
 
 
 def _tasks(

@@ -111,7 +111,8 @@ class StepGraph(nn.Module):
         keys, values, bias = memory[: len(layers)], memory[len(layers) : -1], memory[-1]
         places = torch.arange(past[0].shape[3], past[0].shape[3] + 1, device=tokens.device)
         x = decoder.embed(tokens) * decoder.width**0.5 + sinusoid(places, decoder.width)
-        grown, covered = [], []
+        grown: list[Tensor] = []
+        covered: list[Tensor] = []
         looked = bias
         for index, layer in enumerate(layers):
             x, entry = layer.recall(x, past[index])

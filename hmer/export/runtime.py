@@ -160,7 +160,8 @@ class OnnxStep:
     def keep(self, rows: Numbers) -> OnnxStep:
         """See `Step`."""
         memory = {name: x[rows] for name, x in self.memory.items()}
-        attention, cells = (None if x is None else x[rows] for x in (self.attention, self.cells))
+        attention = None if self.attention is None else self.attention[rows]
+        cells = None if self.cells is None else self.cells[rows]
         return OnnxStep(self.reader, memory, attention, cells)
 
     def maps(self, tokens: Numbers) -> NDArray[np.float32]:

@@ -27,8 +27,11 @@ def compact(tokens: Sequence[str]) -> str:
         before = tokens[number - 1] if number else ""
         space = token in _SPACED and before not in ("", "{", "[", "(", "^", "_", ",", *_SPACED)
         space = space or (_binary(tokens, number - 1) and token not in "}])")
-        # `\alpha x`, but `\alpha+`: only a letter would be taken for part of the command.
-        space = space or (_is_word(before) and token[:1].isalpha())
+        # `\alpha x`, `\sin 2x`: a letter would be taken for part of the command.
+        space = space or (_is_word(before) and token[:1].isalnum())
+        # `x^2 y`: what follows a bare script does not look like a part of it.
+        script = number > 1 and tokens[number - 2] in SCRIPTS and before != "{"
+        space = space or (script and token[-1:].isalnum())
         if space and found and not found[-1].endswith(" "):
             found.append(" ")
         found.append(token)
@@ -55,7 +58,6 @@ def _unbraced(tokens: list[str]) -> list[str]:
         group = tokens[at + 1 : at + 4]
         if tokens[at] in SCRIPTS and len(group) == 3 and (group[0], group[2]) == ("{", "}"):
             inner = group[1]
-            # After a digit of a script another would look like a part of it.
             if inner not in ("{", "}", LIMITS, *SCRIPTS) and inner not in PARTS:
                 found.append(inner)
                 at += 4

@@ -59,6 +59,16 @@ def test_one_json_object(run: Run, folder: Path, model_folder: Path, tmp_path: P
     assert len(out.read_text(encoding="utf-8").splitlines()) == 5
 
 
+def test_ink_as_pictures(run: Run, folder: Path, model_folder: Path) -> None:
+    answers = {}
+    for given in ("ink", "pictures"):
+        code, said, _ = run(folder, "--model", model_folder, "--beam", 1, "--json", "--as", given)
+        assert code == 0
+        answers[given] = json.loads(said)
+        assert answers[given]["as"] == given
+        assert (answers[given]["n"], answers[given]["unreadable"]) == (4, ["cut"])
+
+
 def test_captions_that_match_nothing_are_told(
     run: Run, folder: Path, model_folder: Path, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 
@@ -22,7 +23,7 @@ def picture() -> bytes:
 
 
 def recognize(
-    model: Path, *words: str | bytes, data: bytes = b"", encoding: str = "utf-8"
+    model: Path | None, *words: str | bytes, data: bytes = b"", encoding: str = "utf-8"
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [
@@ -32,8 +33,7 @@ def recognize(
             "recognize",
             "--beam",
             "1",
-            "--model",
-            model,
+            *(("--model", model) if model else ()),
             *words,
         ],
         input=data,
@@ -63,3 +63,54 @@ def test_every_file_has_its_line(model_folder: Path, tmp_path: Path) -> None:
     lines = plain.stdout.decode("cp1252").splitlines()
     assert len(lines) == 5 and lines[0].startswith(f"{tmp_path / 'a.png'}: ")
     assert lines[3].endswith(": not read") and plain.stderr.count(b"error: ") == 2
+
+
+def lines(*words: str | Path, data: bytes = b"") -> list[str]:
+    done = recognize(None, *map(str, words), data=data)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout.decode().splitlines()
+
+
+def test_formats(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(picture())
+    (latex,) = lines(file)  # tokens where no terminal is
+    assert " " in latex and lines(file, "--format", "latex") == [latex]
+    (compact,) = lines(file, "--format", "compact")
+    assert compact.replace(" ", "") == latex.replace(" ", "")
+    assert lines(file, "--format", "markdown") == [f"${compact}$"]
+    assert lines("/dev/stdin", "--format", "mathml", data=picture())[0].startswith("<math ")
+    ranked = [line.split("\t") for line in lines(file, "--n-best", "3", "--beam", "3")]
+    assert len(ranked) == 3 and ranked[0][1] == latex
+    assert all(0 <= float(confidence) <= 1 for confidence, _ in ranked)
+
+
+def test_folders_and_patterns(tmp_path: Path) -> None:
+    for name in ("b.png", "a.PNG", "inner/c.jpg", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(picture())
+    found = [line.split(": ")[0] for line in lines(tmp_path)]
+    assert found == [str(tmp_path / name) for name in ("a.PNG", "b.png", "inner/c.jpg")]
+    assert len(lines(tmp_path / "*.png", "--json")) == 1
+    (empty := tmp_path / "empty").mkdir()
+    done = recognize(None, str(empty))
+    assert done.returncode == 2 and b"a folder without pictures" in done.stderr
+
+
+def test_the_clipboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs of another name would not be asked: these stand in for a desktop's."""
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "picture.png").write_bytes(picture())
+    for name, code in (("wl-paste", f"cat {tmp_path}/picture.png"), ("wl-copy", "cat > copied")):
+        (tmp_path / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{code}\n")
+        (tmp_path / name).chmod(0o755)
+    said = lines("--clipboard", "--copy")
+    assert (tmp_path / "copied").read_text() == said[0]
+    (tmp_path / "wl-paste").write_text("#!/bin/sh\nexit 1\n")
+    done = recognize(None, "--clipboard")
+    assert done.returncode == 2 and b"no picture in the clipboard" in done.stderr
+
+
+def test_nothing_to_read() -> None:
+    done = recognize(None)
+    assert done.returncode == 2 and done.stderr.startswith(b"error: nothing to read")

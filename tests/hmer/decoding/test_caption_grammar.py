@@ -197,4 +197,6 @@ def test_one_direction_cannot_be_constrained_alone() -> None:
     forward, _ = caption_grammar(words)
     mixed = [Direction(1, 2, (0, 1), forward), Direction(2, 1, (0, 2))]
     with pytest.raises(ValueError, match="constraint"):
-        search_directions(Wild(words, 0, 0.0), 1, mixed, beam=1, max_length=2)
+        search_directions(
+            MemoryStep(Wild(words, 0, 0.0).step, torch.arange(1)), 1, mixed, beam=1, max_length=2
+        )

@@ -7,7 +7,12 @@ import itertools
 import numpy as np
 import pytest
 
-from hmer.evaluation.calibration import reliability, risk_coverage
+from hmer.evaluation.calibration import (
+    POWERS,
+    fit_confidence_power,
+    reliability,
+    risk_coverage,
+)
 
 
 def test_ece_by_hand() -> None:
@@ -105,3 +110,33 @@ def test_refuses(confidence: np.ndarray, correct: np.ndarray) -> None:
     for function in (reliability, risk_coverage):
         with pytest.raises(ValueError, match=r"expected|must"):
             function(confidence, correct)
+
+
+def test_the_power_of_one_probability_by_hand() -> None:
+    # Three of four are right where p = 1/16: (1/16) ** power = 3/4.
+    found = fit_confidence_power(np.full(4, np.log(1 / 16)), np.array([True, True, False, True]))
+    assert found == pytest.approx(np.log(3 / 4) / np.log(1 / 16), rel=1e-6)
+
+
+def test_the_power_is_where_the_likelihood_is_largest() -> None:
+    rng = np.random.default_rng(0)
+    logs = -rng.exponential(2.0, 500)
+    right = rng.random(500) < np.exp(0.3 * logs)
+
+    def likelihood(power: float) -> float:
+        chance = np.exp(power * logs)
+        return float(np.log(np.where(right, chance, 1 - chance)).sum())
+
+    found = fit_confidence_power(logs, right)
+    assert found == pytest.approx(0.3, rel=0.15)
+    assert likelihood(found) > max(likelihood(0.99 * found), likelihood(1.01 * found))
+    assert reliability(np.exp(found * logs), right).ece < reliability(np.exp(logs), right).ece
+
+
+def test_powers_have_limits() -> None:
+    logs = np.array([-1.0, -2.0])
+    low, high = (fit_confidence_power(logs, np.array([way, way])) for way in (True, False))
+    assert (low, high) == pytest.approx(POWERS, rel=1e-6)
+    for wrong in (np.array([]), np.array([0.5, -1.0])):
+        with pytest.raises(ValueError, match="at most 0"):
+            fit_confidence_power(wrong, np.ones(len(wrong), np.bool_))

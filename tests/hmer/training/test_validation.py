@@ -22,6 +22,7 @@ from hmer.models.common.attention import AttentionConfig
 from hmer.models.common.encoders import CompactConfig
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
 from hmer.models.mask_match.decoder import DecoderConfig
+from hmer.models.step import MemoryStep
 from hmer.training.validation import teacher_forced
 
 WORDS = vocabulary("wap")
@@ -41,7 +42,7 @@ def greedy(model: Recogniser, expressions: Expressions, length: int) -> dict[int
         with torch.inference_mode():
             encoded = model.encode(batch.images)
             found = beam_search(
-                lambda tokens, past, encoded=encoded: model.step(tokens, encoded, past),
+                MemoryStep(model.step, encoded),
                 len(batch.images),
                 start=Vocabulary.sos,
                 stop=Vocabulary.eos,

@@ -224,7 +224,7 @@ def test_a_history_of_registrations(project: Path) -> None:
     crown(client, "toy", better.version, "rollback", "a person", "it was a mistake")
     events = trail(client, "toy")
     assert reigns(events) == [1, better.version]
-    assert [(e.who, e.what) for e in trail[-2:]] == [
+    assert [(e.who, e.what) for e in events[-2:]] == [
         ("a person", "promote"),
         ("a person", "rollback"),
     ]

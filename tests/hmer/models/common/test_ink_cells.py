@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hmer.models.common.ink_cells import INK_THRESHOLD, Cells, ink_cells, written_area
+from hmer.ink.canvas import INK_THRESHOLD
+from hmer.models.common.ink_cells import Cells, ink_cells, written_area
 
 
 def some_cells(seed: int, batch: int = 3, height: int = 5, width: int = 9) -> torch.Tensor:
