@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
-from hmer.evaluation.bootstrap import Interval, paired_difference, paired_ratio
+from hmer.evaluation.bootstrap import Interval
+from hmer.evaluation.comparison import compare as compare_trials
+from hmer.evaluation.prediction import (
+    OCCLUSION,
+    PLAIN,
+    PREDICTIONS,
+    TRIALS,
+    Trial,
+    read_trials,
+)
 
 Decision = Literal["champion", "challenger", "refused"]
 
@@ -153,27 +158,27 @@ def _told_hidden(comparison: Comparison) -> str:
     return f"{text} ({comparison.occluded.low:+.2f} to {comparison.occluded.high:+.2f})"
 
 
-EVIDENCE = ("predictions.parquet", "occlusion.csv", "trials.parquet")
+EVIDENCE = (PREDICTIONS, "occlusion.csv", TRIALS)
 """Files of an evaluation that a later challenger is compared with; all but the first may be
 missing."""
-HIDDEN = "occlusion"
-"""Name in trials.parquet of the series in which ink is hidden."""
-
-Trials = Mapping[tuple[str, float], bool]
-"""Whether an expression (its id) was read right with a share of its ink hidden (above 0)."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one recogniser did: `correct` by expression, ExpRate (percent) by share of hidden ink.
+    """What one recogniser read on one set.
 
-    `occluded` has a pair (level, ExpRate) per level above 0; `hidden` has the single readings
-    behind it (none where they were not kept).
+    `trials` are its readings, of whole expressions and with ink hidden; `occluded` has a pair
+    (level, ExpRate in percent) per level of hidden ink above 0, also where single readings were
+    not kept.
     """
 
-    correct: Mapping[str, bool]
-    occluded: tuple[tuple[float, float], ...]
-    hidden: Trials = field(default_factory=dict)
+    trials: Sequence[Trial]
+    occluded: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def correct(self) -> dict[str, bool]:
+        """Whether each whole expression was read right."""
+        return {trial.id: trial.correct for trial in self.trials if trial.series == PLAIN}
 
     @property
     def robustness(self) -> float | None:
@@ -183,54 +188,40 @@ class Evidence:
 
 
 def read_evidence(report: Path) -> Evidence:
-    """From the folder of one evaluated test set.
+    """From the folder of one evaluated set.
 
     Raises:
         HmerError: a file of it cannot be read.
     """
-    path = report / EVIDENCE[0]
-    try:
-        table = pq.read_table(path, columns=["id", "correct"])
-    except (OSError, pa.ArrowException) as error:
-        raise HmerError(f"{path}: no predictions to compare: {error}") from None
-    pairs = zip(table["id"].to_pylist(), table["correct"].to_pylist(), strict=True)
-    return Evidence(dict(pairs), _occluded(report / EVIDENCE[1]), _hidden(report / EVIDENCE[2]))
+    return Evidence(read_trials(report), _occluded(report / EVIDENCE[1]))
 
 
 def compare(challenger: Evidence, champion: Evidence, config: RegisterConfig) -> Comparison:
-    """Pair them by expression.
+    """Pair them by expression, as `hmer compare` does.
 
     Raises:
-        HmerError: they were not scored on the same expressions.
+        HmerError: they were not scored on the same expressions, or with other truths.
     """
-    ids = sorted(challenger.correct)
-    if ids != sorted(champion.correct) or not ids:
+    if challenger.correct.keys() != champion.correct.keys() or not challenger.correct:
         raise HmerError("the predictions of champion and challenger are of other expressions")
-    mine = np.array([challenger.correct[name] for name in ids], dtype=np.bool_)
-    theirs = np.array([champion.correct[name] for name in ids], dtype=np.bool_)
-    occluded = _paired_gain(challenger.hidden, champion.hidden, config)
+    old, new = (_judged(evidence.trials) for evidence in (champion, challenger))
+    found = compare_trials(old, new, config.seed, config.resamples, config.level)
+    whole, hidden = found.whole, found.hidden
+    assert whole is not None  # they have expressions in common
     return Comparison(
-        gain=paired_difference(mine, theirs, config.seed, config.resamples, config.level),
-        n=len(ids),
-        only_challenger=int((mine & ~theirs).sum()),
-        only_champion=int((theirs & ~mine).sum()),
-        occluded_gain=occluded.mean if occluded else _occluded_gain(challenger, champion),
-        occluded=occluded,
+        gain=whole.exprate,
+        n=whole.n,
+        only_challenger=found.won,
+        only_champion=found.lost,
+        occluded_gain=hidden.mean if hidden else _occluded_gain(challenger, champion),
+        occluded=hidden,
     )
 
 
-def _paired_gain(mine: Trials, theirs: Trials, config: RegisterConfig) -> Interval | None:
-    """Gain where ink is hidden, mean over the levels; None unless both read the same pictures.
-
-    Expressions are resampled, each with all its levels: those are anything but independent.
-    """
-    if not mine or mine.keys() != theirs.keys():
-        return None
-    gains: dict[str, list[int]] = defaultdict(list)
-    for key in sorted(mine):
-        gains[key[0]].append(int(mine[key]) - int(theirs[key]))
-    means = np.array([sum(gain) / len(gain) for gain in gains.values()], dtype=np.float64)
-    return paired_ratio(means, np.ones_like(means), config.seed, config.resamples, config.level)
+def _judged(trials: Sequence[Trial]) -> list[Trial]:
+    """What the decision is about: whole expressions and hidden ink, in one order."""
+    chosen = [trial for trial in trials if trial.series in (PLAIN, OCCLUSION)]
+    return sorted(chosen, key=lambda trial: (trial.series, trial.level, trial.id))
 
 
 def _occluded_gain(challenger: Evidence, champion: Evidence) -> float | None:
@@ -250,17 +241,3 @@ def _occluded(path: Path) -> tuple[tuple[float, float], ...]:
     return tuple(
         (level, sum(rates) / len(rates)) for level, rates in sorted(by_level.items()) if level > 0
     )
-
-
-def _hidden(path: Path) -> Trials:
-    if not path.is_file():
-        return {}
-    try:
-        rows = pq.read_table(path, columns=["series", "level", "id", "correct"]).to_pylist()
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise HmerError(f"{path}: no readings to compare: {error}") from None
-    return {
-        (row["id"], row["level"]): row["correct"]
-        for row in rows
-        if row["series"] == HIDDEN and row["level"] > 0
-    }

@@ -10,9 +10,8 @@ import pytest
 
 from hmer.errors import HmerError
 from hmer.evaluation.bootstrap import Interval
+from hmer.evaluation.prediction import OCCLUSION, PLAIN, Trial
 from pipeline.registry.decision import (
-    EVIDENCE,
-    HIDDEN,
     Comparison,
     Decision,
     Evidence,
@@ -75,29 +74,45 @@ def test_decisions(
     assert because in reason
 
 
-OCCLUSION = """series,level,hidden,exprate,le1
+OCCLUSION_TABLE = """series,level,hidden,exprate,le1
 blocks,0.0,0.0,90.0,95.0
 blocks,0.1,0.11,60.0,70.0
 blocks,0.5,0.52,20.0,30.0
 """
 
 
+def plain(**right: bool) -> list[Trial]:
+    """Readings of whole expressions."""
+    return [trial(PLAIN, 0.0, name, one) for name, one in right.items()]
+
+
+def trial(series: str, level: float, name: str, right: bool) -> Trial:
+    return Trial(series, level, level, name, ["x", "2"], ["x", "2"] if right else ["x"])
+
+
+def write(path: Path, **columns: list[object]) -> None:
+    """Parquet with truths, and readings by whether they are right."""
+    right = columns.pop("right")
+    readings = [["x"] if one else [] for one in right]
+    table = {**columns, "truth": [["x"]] * len(right), "prediction": readings}
+    pq.write_table(pa.table(table), path)
+
+
 def test_what_an_evaluation_leaves(tmp_path: Path) -> None:
-    table = pa.table({"id": ["b", "a"], "correct": [True, False], "confidence": [0.5, 0.1]})
-    pq.write_table(table, tmp_path / "predictions.parquet")
+    write(tmp_path / "predictions.parquet", id=["b", "a"], right=[True, False])
     found = read_evidence(tmp_path)
     assert found.correct == {"a": False, "b": True}
     assert found.occluded == () and found.robustness is None
-    (tmp_path / "occlusion.csv").write_text(OCCLUSION)
+    (tmp_path / "occlusion.csv").write_text(OCCLUSION_TABLE)
     assert read_evidence(tmp_path).robustness == 40.0
     (tmp_path / "predictions.parquet").write_bytes(b"x")
-    with pytest.raises(HmerError, match="no predictions to compare"):
+    with pytest.raises(HmerError, match="not the readings of an evaluation"):
         read_evidence(tmp_path)
 
 
 def test_pairs_are_made_by_name_and_not_by_order() -> None:
-    mine = Evidence({"a": True, "b": True, "c": False, "d": True}, ((0.1, 50.0),))
-    theirs = Evidence({"d": False, "c": True, "b": True, "a": False}, ((0.1, 53.0),))
+    mine = Evidence(plain(a=True, b=True, c=False, d=True), ((0.1, 50.0),))
+    theirs = Evidence(plain(d=False, c=True, b=True, a=False), ((0.1, 53.0),))
     found = compare(mine, theirs, RegisterConfig())
     assert (found.n, found.only_challenger, found.only_champion) == (4, 2, 1)
     assert found.gain.mean == 25.0
@@ -106,38 +121,35 @@ def test_pairs_are_made_by_name_and_not_by_order() -> None:
 
 
 def test_other_levels_are_not_compared() -> None:
-    mine = Evidence({"a": True}, ((0.1, 50.0),))
-    assert compare(mine, Evidence({"a": True}, ()), RegisterConfig()).occluded_gain is None
-    other = Evidence({"a": True}, ((0.2, 50.0),))
+    mine = Evidence(plain(a=True), ((0.1, 50.0),))
+    assert compare(mine, Evidence(plain(a=True), ()), RegisterConfig()).occluded_gain is None
+    other = Evidence(plain(a=True), ((0.2, 50.0),))
     assert compare(mine, other, RegisterConfig()).occluded_gain is None
 
 
-def test_hidden_ink_is_paired_by_expression_and_level(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"id": ["a"], "correct": [True]}), tmp_path / "predictions.parquet")
-    rows = [
-        ("occlusion", 0.0, "a", True),
-        ("occlusion", 0.1, "a", True),
-        ("strokes", 0.1, "a", False),
-    ]
-    columns = dict(
-        zip(("series", "level", "id", "correct"), map(list, zip(*rows, strict=True)), strict=True)
-    )
-    pq.write_table(pa.table(columns), tmp_path / "trials.parquet")
-    assert read_evidence(tmp_path).hidden == {("a", 0.1): True}
+def test_damaged_readings_of_hidden_ink_are_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "predictions.parquet", id=["a"], right=[True])
+    write(
+        tmp_path / "trials.parquet",
+        series=["occlusion", "strokes"], level=[0.1, 0.1], share=[0.1, 0.1], id=["a", "a"],
+        right=[True, False],
+    )  # fmt: skip
+    found = read_evidence(tmp_path)
+    assert found.correct == {"a": True} and len(found.trials) == 3
     (tmp_path / "trials.parquet").write_bytes(b"x")
-    with pytest.raises(HmerError, match="no readings to compare"):
+    with pytest.raises(HmerError, match="not the readings of an evaluation"):
         read_evidence(tmp_path)
 
 
 def evidence(*right: tuple[bool, bool]) -> Evidence:
     """Expressions read at two levels of hidden ink; all of them right as they are."""
     names = [f"e{number}" for number in range(len(right))]
-    hidden = {
-        (name, level): one
+    hidden = [
+        trial(OCCLUSION, level, name, one)
         for name, both in zip(names, right, strict=True)
         for level, one in zip((0.1, 0.2), both, strict=True)
-    }
-    return Evidence(dict.fromkeys(names, True), ((0.1, 99.0), (0.2, 1.0)), hidden)
+    ]
+    return Evidence([*plain(**dict.fromkeys(names, True)), *hidden], ((0.1, 99.0), (0.2, 1.0)))
 
 
 def test_the_gain_where_ink_is_hidden_has_an_interval() -> None:
@@ -165,7 +177,7 @@ def test_levels_of_an_expression_are_no_independent_draws() -> None:
 
 def test_readings_of_other_pictures_are_not_paired() -> None:
     mine, theirs = evidence((True, True), (True, False)), evidence((True, True), (False, False))
-    one_less = Evidence(theirs.correct, theirs.occluded, dict(list(theirs.hidden.items())[1:]))
+    one_less = Evidence(theirs.trials[:-1], theirs.occluded)
     found = compare(mine, one_less, RegisterConfig())
     assert found.occluded is None
     assert found.occluded_gain == 0.0, "the means are compared, as where no readings were kept"
@@ -173,10 +185,4 @@ def test_readings_of_other_pictures_are_not_paired() -> None:
 
 def test_other_expressions_are_refused() -> None:
     with pytest.raises(HmerError, match="other expressions"):
-        compare(Evidence({"a": True}, ()), Evidence({"b": True}, ()), RegisterConfig())
-
-
-def test_names_are_those_of_the_evaluation() -> None:
-    from hmer.evaluation.prediction import OCCLUSION, PREDICTIONS, TRIALS
-
-    assert (EVIDENCE[0], EVIDENCE[2], HIDDEN) == (PREDICTIONS, TRIALS, OCCLUSION)
+        compare(Evidence(plain(a=True), ()), Evidence(plain(b=True), ()), RegisterConfig())

@@ -133,7 +133,8 @@ def report(folder: Path, right: int, occluded: float = 50.0) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     ids = [f"e{number:03}" for number in range(200)]
-    table = pa.table({"id": ids, "correct": [number < right for number in range(200)]})
+    readings = [["x"] if number < right else [] for number in range(200)]
+    table = pa.table({"id": ids, "truth": [["x"]] * 200, "prediction": readings})
     pq.write_table(table, folder / "predictions.parquet")
     rows = f"series,level,exprate\nblocks,0.0,90\nblocks,0.3,{occluded}\n"
     (folder / "occlusion.csv").write_text(rows)
