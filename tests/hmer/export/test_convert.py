@@ -27,6 +27,7 @@ def test_sides_that_vary_have_names(exported: Path) -> None:
         "values_0": ["batch", 2, "cells", 8],
         "bias": ["batch", 1, 1, "cells"],
         "attention": ["batch", "rows", "columns"],
+        "cells": ["batch", "cells"],
     }
     found = {t.name: sides(t) for t in (*step.graph.input, *step.graph.output)}
     assert found == {
@@ -39,6 +40,7 @@ def test_sides_that_vary_have_names(exported: Path) -> None:
         "logits": ["batch", "hypotheses", 113],
         "grown_0": ["batch", "hypotheses", 2, "length + 1", 16],
         "grown_1": ["batch", "hypotheses", 2, "cells"],
+        "looked": ["batch", "hypotheses", "cells"],
     }
 
 

@@ -47,8 +47,8 @@ def test_what_is_written(stand_ins: None, model_folder: Path, tmp_path: Path) ->
     for name in ("name", "render", "vocabulary"):
         assert about[name] == source[name]
     assert about["step"]["inputs"] == ["tokens", "keys_0", "values_0", "bias", "past_0", "past_1"]
-    assert about["step"]["outputs"] == ["logits", "grown_0", "grown_1"]
-    assert about["encoder"]["outputs"] == ["keys_0", "values_0", "bias", "attention"]
+    assert about["step"]["outputs"] == ["logits", "grown_0", "grown_1", "looked"]
+    assert about["encoder"]["outputs"] == ["keys_0", "values_0", "bias", "attention", "cells"]
     written, covered = about["past"]
     assert written == ["batch", "hypotheses", 2, "length", 16]
     assert covered == ["batch", "hypotheses", 2, "cells"]
