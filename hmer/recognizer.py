@@ -65,9 +65,9 @@ expression of CROHME has more than 4 and 1.0 per unit (of 3099 looked at); witho
 strokes end in hundreds of tokens."""
 
 UNSURE, SURER = 0.3, 4.0
-"""A tall picture is read turned by 90 and 270 degrees, too, if its confidence is below the first,
-and so read if that gives so many times the confidence. Upside down cannot be told so: of nine
-expressions read rightly, two gave more confidence turned by 180 degrees."""
+"""A tall picture is read turned by 90 and 270 degrees, too, if the probability of its reading is
+below the first, and so read if that gives so many times the probability. Upside down cannot be told
+so: of nine expressions read rightly, two were more probable turned by 180 degrees."""
 
 MAX_PIXELS = 2_000_000
 """Images larger than this after rescaling are refused."""
@@ -336,7 +336,8 @@ class Recognizer:
         except BlankError:
             return Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
         found = self.read([image], decoding, attention=attention)[0]
-        if isinstance(source, Ink) or found.confidence > UNSURE or image.shape[0] < image.shape[1]:
+        unsure, surer = UNSURE**self.confidence_power, SURER**self.confidence_power
+        if isinstance(source, Ink) or found.confidence > unsure or image.shape[0] < image.shape[1]:
             return found
         # A tall picture that cannot be read may lie on its side.
         sides = [fit_picture(trimmed(np.rot90(image, turns)), self.render) for turns in (1, 3)]
@@ -344,7 +345,7 @@ class Recognizer:
             (self.read([side], decoding, attention=attention)[0] for side in sides),
             key=lambda reading: reading.confidence,
         )
-        return turned if turned.confidence > SURER * found.confidence else found
+        return turned if turned.confidence > surer * found.confidence else found
 
     def read(
         self,

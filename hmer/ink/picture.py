@@ -179,11 +179,13 @@ def _writing(parts: Components, strength: Levels, full: float) -> Mask:
     kept = (parts.peaks(strength) >= _PEAK * full) & ~_edges(parts)
     kept &= ~_frames(parts, kept)
     if kept.sum() > 1:
-        usual = sizes[kept & (boxes[:, 4] > 3)].astype(np.float64)
-        unit = typical_size(usual) if len(usual) else 0.0
-        clean = kept & (sizes.max(axis=1) >= _SPECK * unit)
+        # Specks as wide as the pen say nothing of the symbols' size, however many there are.
+        pen = pen_width(parts.mask(kept).astype(np.uint8) * np.uint8(255))
+        large = kept & (boxes[:, 4] > 3) & (sizes.max(axis=1) > 2 * pen)
+        unit = typical_size(sizes[large].astype(np.float64)) if large.any() else 0.0
+        clean = large & (sizes.max(axis=1) >= _SPECK * unit)
         if unit > 8 and clean.any():
-            # A few specks as wide as the pen are dots; many are dirt, or dotted paper.
+            # A few of them are dots; many are dirt, or dotted paper.
             pen = pen_width(parts.mask(clean).astype(np.uint8) * np.uint8(255))
             dots = kept & ~clean & (sizes.max(axis=1) >= _DOT * pen)
             kept = clean | dots if dots.sum() <= max(_DOTS, clean.sum() / 2) else clean
