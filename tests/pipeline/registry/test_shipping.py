@@ -59,7 +59,10 @@ def trained(tmp_path: Path) -> Path:
 def test_half_the_size_and_the_same_reading(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "package" / "shipped"
     ship(trained, tmp_path / "evaluation.json", out, "Trained in no time.")
-    assert {p.name for p in out.iterdir()} == {"model.safetensors", "model.json", "MODEL_CARD.md"}
+    graphs = {"encoder.onnx", "step.onnx"}  # without weights
+    files = {"model.safetensors", "model.json", "MODEL_CARD.md"} | graphs
+    assert {p.name for p in out.iterdir()} == files
+    assert sum((out / name).stat().st_size for name in graphs) < 2**17
     small, large = (f / "model.safetensors" for f in (out, trained))
     assert small.stat().st_size < 0.7 * large.stat().st_size
     kept = load_file(small)
