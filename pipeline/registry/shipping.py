@@ -18,7 +18,7 @@ from pipeline.rendering import rendered
 
 CARD = "MODEL_CARD.md"
 LARGEST = 16 * 2**20
-"""Bytes that weights and graphs may have."""
+"""Bytes that the weights and their description may have."""
 
 
 def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
@@ -40,14 +40,15 @@ def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
     with atomic_folder(out) as folder:
         weights = folder / "model.safetensors"
         save_module(recognizer.model, weights, about, half=True)
-        if isinstance(recognizer.model, MaskMatch):
-            add_graphs(folder)
         size = sum(file.stat().st_size for file in folder.iterdir())
         if size > LARGEST:
             raise HmerError(
                 f"{model}: {size / 2**20:.1f} MiB in half precision; at most "
                 f"{LARGEST / 2**20:.0f} are shipped: train a smaller recogniser"
             )
+        if isinstance(recognizer.model, MaskMatch):
+            add_graphs(folder)  # without weights
+        size = sum(file.stat().st_size for file in folder.iterdir())
         (folder / CARD).write_text(card(recognizer, metrics, size, notes), encoding="utf-8")
     return out
 

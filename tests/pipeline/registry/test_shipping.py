@@ -35,8 +35,9 @@ METRICS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def trained(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp_path = tmp_path_factory.mktemp("trained")
     torch.manual_seed(0)
     words = vocabulary("wap")
     config = MaskMatchConfig(
@@ -56,14 +57,23 @@ def trained(tmp_path: Path) -> Path:
     return folder
 
 
-def test_half_the_size_and_the_same_reading(trained: Path, tmp_path: Path) -> None:
-    out = tmp_path / "package" / "shipped"
-    ship(trained, tmp_path / "evaluation.json", out, "Trained in no time.")
+@pytest.fixture(scope="module")
+def shipped(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shipped in place of another recogniser."""
+    out = tmp_path_factory.mktemp("package") / "shipped"
+    out.mkdir()
+    (out / "MODEL_CARD.md").write_text("first", encoding="utf-8")
+    (out / "old.onnx").touch()
+    return ship(trained, trained.parent / "evaluation.json", out, "Trained in no time.")
+
+
+def test_half_the_size_and_the_same_reading(trained: Path, shipped: Path) -> None:
     graphs = {"encoder.onnx", "step.onnx"}  # without weights
     files = {"model.safetensors", "model.json", "MODEL_CARD.md"} | graphs
-    assert {p.name for p in out.iterdir()} == files
-    assert sum((out / name).stat().st_size for name in graphs) < 2**17
-    small, large = (f / "model.safetensors" for f in (out, trained))
+    assert {p.name for p in shipped.iterdir()} == files
+    assert [p.name for p in shipped.parent.iterdir()] == ["shipped"]
+    assert sum((shipped / name).stat().st_size for name in graphs) < 2**17
+    small, large = (f / "model.safetensors" for f in (shipped, trained))
     assert small.stat().st_size < 0.7 * large.stat().st_size
     kept = load_file(small)
     variances = [value for name, value in kept.items() if name.endswith("running_var")]
@@ -71,15 +81,13 @@ def test_half_the_size_and_the_same_reading(trained: Path, tmp_path: Path) -> No
     image = np.zeros((40, 60), np.uint8)
     image[10:30, 10:14] = 255
     short = DecodingConfig(beam=1, both_directions=False, max_length=6)
-    a, b = (Recognizer.load(f).read([image], short)[0] for f in (trained, out))
+    a, b = (Recognizer.load(f).read([image], short)[0] for f in (trained, shipped))
     assert a.tokens == b.tokens
     assert a.confidence == pytest.approx(b.confidence, rel=0.05, abs=1e-6)
 
 
-def test_the_card_has_the_numbers(trained: Path, tmp_path: Path) -> None:
-    out = tmp_path / "shipped"
-    ship(trained, tmp_path / "evaluation.json", out, "Trained in no time.")
-    text = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+def test_the_card_has_the_numbers(shipped: Path) -> None:
+    text = (shipped / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert (
         "| test-2014 | 986 | 45.60 | 60.00 | 66.00 | 70.00 | 15.00 | 62.00 | 46.00 | – | – |"
         in text
@@ -91,19 +99,11 @@ def test_the_card_has_the_numbers(trained: Path, tmp_path: Path) -> None:
     assert "note" not in text.split("## Measured")[1].split("Percent")[0]
 
 
-def test_shipping_again_replaces(trained: Path, tmp_path: Path) -> None:
-    out = tmp_path / "shipped"
-    for notes in ("first", "second"):
-        ship(trained, tmp_path / "evaluation.json", out, notes)
-    assert "second" in (out / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
-
-
 def test_what_is_missing_is_named(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(HmerError, match=r"none\.json"):
         ship(trained, tmp_path / "none.json", tmp_path / "shipped", "")
     with pytest.raises(HmerError, match="no model there"):
-        ship(tmp_path / "none", tmp_path / "evaluation.json", tmp_path / "shipped", "")
+        ship(tmp_path / "none", trained.parent / "evaluation.json", tmp_path / "shipped", "")
     assert not (tmp_path / "shipped").exists()
 
 
@@ -112,5 +112,5 @@ def test_a_large_recogniser_is_not_shipped(
 ) -> None:
     monkeypatch.setattr("pipeline.registry.shipping.LARGEST", 1000)
     with pytest.raises(HmerError, match="train a smaller"):
-        ship(trained, tmp_path / "evaluation.json", tmp_path / "shipped", "")
+        ship(trained, trained.parent / "evaluation.json", tmp_path / "shipped", "")
     assert not (tmp_path / "shipped").exists()
