@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
 
 
+SLOW = pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
+
+
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tracking store, which takes seconds to make."""
@@ -126,6 +129,7 @@ def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) ->
     assert len(runs(tracked)) == 2, "a run in which nothing is done is no news"
 
 
+@SLOW
 def test_a_stage_that_takes_too_long_is_ended(tracked: Toy, prefect_server: str) -> None:
     """And told to the webhook, which is not there: one warning."""
     tracked.params(
@@ -142,6 +146,7 @@ def test_a_stage_that_takes_too_long_is_ended(tracked: Toy, prefect_server: str)
     assert not (started.exists() and Path(f"/proc/{started.read_text()}").exists())
 
 
+@SLOW
 def test_one_training_at_a_time(prefect_server: str) -> None:
     import threading
 
@@ -177,9 +182,6 @@ def test_everything_listens_on_this_machine_only(prefect_server: str) -> None:
         if connection.status == psutil.CONN_LISTEN
     ]
     assert listening and set(listening) <= {"127.0.0.1", "::1"}
-
-
-SLOW = pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
 
 
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=SLOW), signal.SIGKILL])
