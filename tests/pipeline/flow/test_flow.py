@@ -184,7 +184,8 @@ def test_everything_listens_on_this_machine_only(prefect_server: str) -> None:
     assert listening and set(listening) <= {"127.0.0.1", "::1"}
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=SLOW), signal.SIGKILL])
+@SLOW
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_flow(tracked: Toy, prefect_server: str, number: int) -> None:
     tracked.params(second={"seconds": 100000})
     script = (
