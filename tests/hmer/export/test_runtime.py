@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -69,6 +70,7 @@ def test_the_same_n_best(
     assert len(seen) > 3
 
 
+@pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
 def test_with_the_dense_encoder(exported: Path, tmp_path: Path, inks: tuple[Ink, ...]) -> None:
     assert exported.is_dir()  # the extra is installed
     words = vocabulary("wap")
