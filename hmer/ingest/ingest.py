@@ -24,7 +24,9 @@ from hmer.data.schema import (
     sample_row,
 )
 from hmer.errors import HmerError
+from hmer.ingest.captions import outer_captions
 from hmer.ingest.convert import Converted, Converter
+from hmer.ingest.glyphs import GlyphsConfig, gather
 from hmer.ingest.pool import dask_map, ordered_map
 from hmer.ingest.sources.base import LEFT_OUT, TRAIN, VALIDATION, Setting, Source, SourceConfig
 from hmer.ingest.sources.comer import ComerConfig
@@ -37,7 +39,8 @@ from hmer.ingest.sources.synthetic import SyntheticConfig
 from hmer.ingest.summary import SUMMARY, IngestSummary, Tally
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import vocabulary
-from hmer.synthesis.base import HELD_OUT, Leakage
+from hmer.synthesis.base import CAPTIONS, HELD_OUT, Leakage
+from hmer.synthesis.glyphs.cache import ISOLATED
 
 VOCABULARY = "vocabulary.json"
 QUARANTINE = "quarantine.parquet"
@@ -79,6 +82,10 @@ class IngestConfig(BaseModel):
     mathwriting: MathWritingConfig = MathWritingConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
     written: WrittenConfig = WrittenConfig()
+    glyphs: GlyphsConfig = GlyphsConfig()
+    captions: list[str] = Field(
+        default_factory=list, description="files of LaTeX, one expression a line, to be composed"
+    )
     mixed: dict[str, float] = Field(
         default_factory=dict,
         description="the sources of `mixed`, each with the share of its training data to take",
@@ -117,7 +124,8 @@ class IngestConfig(BaseModel):
 
     def paths(self) -> list[str]:
         """The files and folders that are read."""
-        return [path for name in self.chosen() for path in self._section(name).paths()]
+        of_sources = [path for name in self.chosen() for path in self._section(name).paths()]
+        return [*of_sources, *self.glyphs.paths(), *self.captions]
 
     def open(self) -> Source:
         """The source, or the mixture of sources."""
@@ -177,6 +185,14 @@ def ingest_source(
             results = ordered_map(converter, items, config.workers, _size)
         results = _reported(results, total, progress)
         held_out = _write(folder, results, tally, config.longest)
+        isolated: dict[str, dict[str, int]] = {}
+        listed: dict[str, dict[str, int]] = {}
+        if config.glyphs.paths():
+            bank, isolated = gather(config.glyphs, words, config.seed)
+            bank.save(folder / ISOLATED)
+        if config.captions:
+            captions, listed = outer_captions(config.captions, words)
+            (folder / CAPTIONS).write_text("\n".join(captions) + "\n", encoding="utf-8")
         summary = IngestSummary(
             source=source.name,
             dialect=config.dialect,
@@ -189,6 +205,8 @@ def ingest_source(
             left_out=dict(source.left_out) if isinstance(source, MixedSource) else {},
             excluded={**getattr(source, "excluded", {}), **tally.excluded},
             too_long=tally.too_long,
+            isolated=isolated,
+            captions=listed,
             render=config.render,
         )
         if problem := summary.lack(config.val_share, config.paths()):
