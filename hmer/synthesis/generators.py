@@ -32,7 +32,7 @@ class GeneratorsConfig(BaseModel):
         0.5,
         ge=0,
         le=1,
-        description="share of new expressions that are captions of `ingest.captions`",
+        description="share of new expressions that are captions of elsewhere",
     )
     decomposing: DecomposeConfig = DecomposeConfig()
     recombining: RecombineConfig = RecombineConfig()

@@ -26,7 +26,7 @@ def extended(bank: GlyphBank, isolated: GlyphBank) -> GlyphBank:
 
     Args:
         bank: cut out of lines.
-        isolated: of any unit, in groups whose names begin with `hmer.synthesis.glyphs.bank.FOREIGN`.
+        isolated: of any unit, in groups whose names begin with `bank.FOREIGN`.
     """
     rng = np.random.default_rng(0)
     extents = font_extents(isolated.tokens)
