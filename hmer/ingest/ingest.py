@@ -6,6 +6,7 @@ the same bytes, whatever the number of workers.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -38,9 +39,8 @@ from hmer.ingest.sources.synthesised import WrittenConfig
 from hmer.ingest.sources.synthetic import SyntheticConfig
 from hmer.ingest.summary import SUMMARY, IngestSummary, Tally
 from hmer.ink.render import RenderConfig
-from hmer.latex.vocabulary import vocabulary
-from hmer.synthesis.base import CAPTIONS, HELD_OUT, Leakage
-from hmer.synthesis.glyphs.cache import ISOLATED
+from hmer.latex.vocabulary import Vocabulary, vocabulary
+from hmer.synthesis.base import CAPTIONS, HELD_OUT, ISOLATED, OUTER, Leakage
 
 VOCABULARY = "vocabulary.json"
 QUARANTINE = "quarantine.parquet"
@@ -185,14 +185,7 @@ def ingest_source(
             results = ordered_map(converter, items, config.workers, _size)
         results = _reported(results, total, progress)
         held_out = _write(folder, results, tally, config.longest)
-        isolated: dict[str, dict[str, int]] = {}
-        listed: dict[str, dict[str, int]] = {}
-        if config.glyphs.paths():
-            bank, isolated = gather(config.glyphs, words, config.seed)
-            bank.save(folder / ISOLATED)
-        if config.captions:
-            captions, listed = outer_captions(config.captions, words)
-            (folder / CAPTIONS).write_text("\n".join(captions) + "\n", encoding="utf-8")
+        _add_outer(config, words, folder)
         summary = IngestSummary(
             source=source.name,
             dialect=config.dialect,
@@ -205,8 +198,6 @@ def ingest_source(
             left_out=dict(source.left_out) if isinstance(source, MixedSource) else {},
             excluded={**getattr(source, "excluded", {}), **tally.excluded},
             too_long=tally.too_long,
-            isolated=isolated,
-            captions=listed,
             render=config.render,
         )
         if problem := summary.lack(config.val_share, config.paths()):
@@ -219,6 +210,21 @@ def ingest_source(
         (folder / VOCABULARY).write_text(words.to_json(), encoding="utf-8")
         (folder / SUMMARY).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return summary
+
+
+def _add_outer(config: IngestConfig, words: Vocabulary, folder: Path) -> None:
+    """What other collections lend to the synthesiser; always a folder with an account of it."""
+    (folder / OUTER).mkdir()
+    glyphs: dict[str, dict[str, int]] = {}
+    captions: dict[str, dict[str, int]] = {}
+    if config.glyphs.paths():
+        bank, glyphs = gather(config.glyphs, words, config.seed)
+        bank.save(folder / ISOLATED)
+    if config.captions:
+        lines, captions = outer_captions(config.captions, words)
+        (folder / CAPTIONS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    about = json.dumps({"glyphs": glyphs, "captions": captions}, indent=2) + "\n"
+    (folder / OUTER / SUMMARY).write_text(about, encoding="utf-8")
 
 
 def _size(item: Any) -> int:

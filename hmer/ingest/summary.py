@@ -64,8 +64,6 @@ class IngestSummary(BaseModel):
     vocabulary lacks, with the number of refused expressions that have them. `left_out` counts, by
     source, training expressions that the weights of a mixture passed over; `excluded`, by reason,
     expressions that were passed over to keep held-out data out of training;
-    `isolated` counts the isolated symbols of other collections that were taken and left out,
-    `captions` those of the files of captions, by file;
     `too_long` expressions of train and val with more tokens than wanted. `render` is how its images
     are drawn.
     """
@@ -83,8 +81,6 @@ class IngestSummary(BaseModel):
     left_out: dict[str, int] = {}
     excluded: dict[str, int] = {}
     too_long: int = 0
-    isolated: dict[str, dict[str, int]] = {}
-    captions: dict[str, dict[str, int]] = {}
     render: RenderConfig | None = None
 
     def refusals(self) -> str:

@@ -54,8 +54,14 @@ SHORT = 3
 HELD_OUT = "held_out.json"
 """Name of the file, in a dataset folder, that lists the held-out captions by digest."""
 
-CAPTIONS = "captions.txt"
-"""Name of the file, in a dataset folder, with captions of elsewhere to be composed."""
+OUTER = "outer"
+"""Folder in a dataset's with what other collections lend to the generators."""
+
+CAPTIONS = f"{OUTER}/captions.txt"
+"""Captions to be composed, one a line."""
+
+ISOLATED = f"{OUTER}/glyphs.safetensors"
+"""Bank of isolated symbols."""
 
 
 def read_captions(path: Path) -> list[list[str]]:

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hmer.errors import HmerError
+from hmer.synthesis.base import ISOLATED
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.cutting import CutReport, cut_bank, read_training_inks
 from hmer.synthesis.glyphs.foreign import extended
@@ -36,9 +37,6 @@ CODE = (
     "hmer.synthesis.layout.radical",
 )
 """The modules that decide what a bank holds."""
-
-ISOLATED = "glyphs.safetensors"
-"""Name of the file, in a data set's folder, with isolated symbols of other collections."""
 
 _SPLIT, _CODE, _REPORT = "split", "code", "report"
 
