@@ -14,7 +14,7 @@ from hmer.synthesis.compose import ComposeConfig, Composer
 from hmer.synthesis.decompose import DecomposeConfig, Decomposer
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.grammar.fitted import FittedConfig, FittedGrammar
-from hmer.synthesis.indexed_tree import InkedCaptions
+from hmer.synthesis.ink_index import InkedCaptions
 from hmer.synthesis.recombine.recombine import RecombineConfig, Recombiner
 
 

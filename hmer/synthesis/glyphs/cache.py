@@ -30,7 +30,6 @@ CODE = (
     "hmer.synthesis.glyphs.bank",
     "hmer.synthesis.glyphs.cutting",
     "hmer.synthesis.glyphs.font",
-    "hmer.synthesis.indexed_tree",
     "hmer.synthesis.layout.radical",
 )
 """The modules that decide what a bank holds."""
