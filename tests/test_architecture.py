@@ -12,6 +12,20 @@ import pytest
 from pipeline.imports import imported
 
 ROOT = Path(__file__).parents[1]
+LAYERS = (
+    "cli",
+    "commands",
+    "evaluation",
+    "recognizer selfsup",
+    "export training",
+    "models ingest",
+    "data",
+    "decoding masking synthesis",
+    "latex",
+    "ink plots",
+    "errors files progress",
+)
+"""Packages and modules of `hmer`; each imports from lines below its own only."""
 TOOLS = {"dvc", "prefect", "mlflow", "great_expectations"}
 
 
@@ -21,6 +35,40 @@ def modules(package: str) -> list[Path]:
 
 def tops(file: Path) -> set[str]:
     return {name.split(".")[0] for name in imported(file, dotted(file))}
+
+
+def picture() -> str:
+    """The layers as a page of the documentation shows them."""
+    return "\n".join(["pipeline", *("hmer: " + ", ".join(line.split()) for line in LAYERS)])
+
+
+def part(module: str) -> str:
+    """`latex` for `hmer.latex.tree`; "" for `hmer` itself."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def test_no_arrow_of_the_library_runs_up() -> None:
+    level = {name: number for number, line in enumerate(LAYERS) for name in line.split()}
+    level[""] = level["cli"]  # `hmer` itself offers what is below
+    wrong = []
+    for file in modules("hmer"):
+        here = part(dotted(file))
+        assert here in level, f"{file.relative_to(ROOT)}: add {here!r} to LAYERS"
+        wrong += [
+            f"{dotted(file)} imports {other}"
+            for other in imported(file, dotted(file))
+            if other.startswith("hmer.")
+            and (there := part(other)) in level
+            and there != here
+            and level[there] <= level[here]
+        ]
+    assert not wrong
+
+
+def test_a_page_shows_the_layers() -> None:
+    pages = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    shown = [page.name for page in pages if picture() in page.read_text(encoding="utf-8")]
+    assert shown, f"no page shows the layers as they are:\n\n{picture()}"
 
 
 def test_the_library_knows_nothing_of_the_pipeline() -> None:

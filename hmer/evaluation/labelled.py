@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hmer.data.batches import BatchConfig
-from hmer.data.schema import Sample, decode_png
+from hmer.data.schema import Sample
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError, InkError
 from hmer.evaluation.metrics import SetScores, score_predictions
@@ -23,6 +23,7 @@ from hmer.ingest.archive import Member, spread
 from hmer.ingest.convert import Converter
 from hmer.ingest.pool import ordered_map
 from hmer.ingest.sources.crohme import NO_LABEL, ReadInkml, read_captions
+from hmer.ink.images import decode_png
 from hmer.ink.inkml import looks_like_ink
 from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer

@@ -16,7 +16,7 @@ from hmer.synthesis.decompose import DecomposeConfig, Decomposer
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.grammar.fitted import FittedConfig, FittedGrammar
 from hmer.synthesis.grammar.listed import Listed, Partly
-from hmer.synthesis.indexed_tree import InkedCaptions
+from hmer.synthesis.ink_index import InkedCaptions
 from hmer.synthesis.recombine.recombine import RecombineConfig, Recombiner
 
 

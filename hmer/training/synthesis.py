@@ -8,10 +8,10 @@ from typing import Self
 from pydantic import model_validator
 
 from hmer.data.batches import BatchStream, Maker, Stream
+from hmer.data.collate import Batch
 from hmer.data.dataset import Expressions
 from hmer.data.supervised import SupervisedMaker
 from hmer.data.synthetic_batches import MixedMaker, MixedStream, MixingConfig
-from hmer.models.base import Batch
 from hmer.synthesis.base import CAPTIONS, HELD_OUT, Leakage, Synthesiser, read_captions
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.glyphs.cache import bank_of

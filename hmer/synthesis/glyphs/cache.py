@@ -33,7 +33,6 @@ CODE = (
     "hmer.synthesis.glyphs.cutting",
     "hmer.synthesis.glyphs.font",
     "hmer.synthesis.glyphs.foreign",
-    "hmer.synthesis.indexed_tree",
     "hmer.synthesis.layout.radical",
 )
 """The modules that decide what a bank holds."""

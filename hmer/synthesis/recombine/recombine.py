@@ -19,7 +19,7 @@ from hmer.synthesis.base import Leakage, Written
 from hmer.synthesis.decompose import DecomposeConfig, Decomposer, rare_boost
 from hmer.synthesis.editable_ink import Part, depth, faults, spelled, take, to_ink, walk
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.indexed_tree import InkedCaptions
+from hmer.synthesis.ink_index import InkedCaptions
 from hmer.synthesis.recombine.exchanges import Groups, bank_extents, holes, rewrite, ways
 from hmer.synthesis.substitutions import Lookalikes
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hmer.data.schema import encode_png
+from hmer.ink.images import encode_png
 from pipeline.gate.report import (
     SHEET_ROWS,
     SHEET_WIDTH,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hmer.data.dataset import Expressions, load_expressions
+from hmer.latex.alignment import stroke_places
 from hmer.latex.tree import expression_depth, parse, serialise
 from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.base import Leakage, Written
@@ -16,7 +17,6 @@ from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
 from hmer.synthesis.glyphs.font import variants
 from hmer.synthesis.glyphs.foreign import joined
-from hmer.synthesis.indexed_tree import stroke_places
 from hmer.synthesis.recombine.recombine import RecombineConfig, Recombiner, legible
 
 
