@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, overload
@@ -27,19 +27,22 @@ from hmer.decoding.step import Floats, Numbers, Step
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.export.extra import require
 from hmer.export.runtime import OnnxReader, graphs_in, load_graphs
+from hmer.ingest.alignment import written_tokens
+from hmer.ink.affine import Affine, moved, turned
 from hmer.ink.canvas import inked_cells, on_canvas
-from hmer.ink.fit import fit_picture
+from hmer.ink.fit import fitted
 from hmer.ink.inkml import read_inkml
 from hmer.ink.picture import BlankError, load_picture, trimmed
 from hmer.ink.raster import content, looks_like_xml
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.rows import expression_rows
 from hmer.ink.scale import normalise
-from hmer.ink.strokes import Ink
-from hmer.latex.tree import parse
-from hmer.latex.typed import compact, mathml
+from hmer.ink.strokes import Ink, Points
+from hmer.latex.tree import LIMITS, PARTS, SCRIPTS, parse
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.about import About
+from hmer.recognition import ReadSymbol, Recognition
+from hmer.recognition_symbols import symbols_of_ink, symbols_of_picture
 
 if TYPE_CHECKING:
     from hmer.models.base import Recogniser
@@ -73,61 +76,18 @@ MAX_PIXELS = 2_000_000
 """Images larger than this after rescaling are refused."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One way to read an expression."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A source at the recogniser's scale."""
 
-    tokens: tuple[str, ...]
-    confidence: float
-    """Probability of the whole expression, in [0, 1]."""
-
-    @property
-    def latex(self) -> str:
-        """The tokens, separated by blanks: what data sets and metrics use."""
-        return " ".join(self.tokens)
-
-    @property
-    def compact(self) -> str:
-        r"""LaTeX as a person would type it: `\frac{a}{b}`, `x^2`, `\alpha x`."""
-        return compact(self.tokens)
-
-    @property
-    def mathml(self) -> str | None:
-        """Presentation MathML; None where the tokens are no expression."""
-        return mathml(self.tokens)
-
-    def _repr_latex_(self) -> str:
-        """For notebooks."""
-        return f"$\\displaystyle {self.compact}$"
-
-
-@dataclass(frozen=True)
-class Recognition(Candidate):
-    """What was read: the best candidate, with the others."""
-
-    alternatives: tuple[tuple[tuple[str, ...], float], ...]
-    """Further readings that are LaTeX, with their confidence, the most probable first."""
     image: NDArray[np.uint8]
-    """(H, W), ink 255 on 0: the picture at the recogniser's scale."""
-    spatial_attention: NDArray[np.float32] | None
-    """(h, w): the attention network's map over the cells."""
-    attention: NDArray[np.float32] | None
-    """(n + 1, h, w): where the decoder looked for each token and for the stop, if asked for."""
-
-    @property
-    def n_best(self) -> tuple[Candidate, ...]:
-        """All candidates, this one first."""
-        others = (Candidate(tokens, confidence) for tokens, confidence in self.alternatives)
-        return (Candidate(self.tokens, self.confidence), *others)
-
-    def _repr_html_(self) -> str:
-        """For notebooks: the expression and, in a table, what else it might be."""
-        rows = "".join(
-            f"<tr><td>{one.mathml or ''}</td><td><code>{escape(one.compact)}</code></td>"
-            f"<td>{one.confidence:.1%}</td></tr>"
-            for one in self.n_best[:5]
-        )
-        return f"<table>{rows}</table>"
+    """(H, W), ink 255 on 0."""
+    back: Affine
+    """From its pixels to those of the picture given."""
+    ink: Ink | None = None
+    """What was given, if it was ink."""
+    drawn: Sequence[Points] = ()
+    """Its strokes, in pixels of the image."""
 
 
 class SourceError(InkError, TypeError):
@@ -165,6 +125,8 @@ class Recognizer:
         vocabulary: what it writes.
         render: the scale at which it reads.
         confidence_power: what is reported as confidence is the probability to this power.
+
+    Of `symbols` see `load`.
     """
 
     def __init__(
@@ -173,6 +135,7 @@ class Recognizer:
         vocabulary: Vocabulary,
         render: RenderConfig,
         confidence_power: float = 1.0,
+        symbols: Iterable[str] | None = None,
     ) -> None:
         self.reader: Reader
         self._by_torch: TorchReader | None = None
@@ -187,6 +150,7 @@ class Recognizer:
         self.vocabulary = vocabulary
         self.render = render
         self.confidence_power = confidence_power
+        self._banned = () if symbols is None else _others(symbols, vocabulary)
 
     @classmethod
     def load(
@@ -195,6 +159,7 @@ class Recognizer:
         device: str = "auto",
         *,
         backend: Literal["auto", "onnx", "torch"] = "auto",
+        symbols: Iterable[str] | None = None,
     ) -> Recognizer:
         """Load a model folder (model.safetensors with model.json) or its weights file.
 
@@ -206,9 +171,12 @@ class Recognizer:
                 onnxruntime computes on the CPU.
             backend: what computes. auto: onnxruntime where the folder has graphs for it and no
                 GPU is wanted, else PyTorch.
+            symbols: only these tokens are written; by default all. Braces come with script marks
+                and commands that take groups.
 
         Raises:
-            HmerError: it is missing, damaged, or not a recogniser, or a package is missing.
+            HmerError: the recogniser does not know the symbols; or it is missing, damaged, or not a
+                recogniser, or a package is missing.
         """
         if str(path).startswith("models:"):
             raise HmerError(
@@ -222,9 +190,11 @@ class Recognizer:
             ready = find_spec("onnxruntime") is not None
             if backend == "torch" or (backend == "auto" and (gpu or not (kind and ready))):
                 by_torch, about = _torch_reader(folder, device)
-                return cls(by_torch, about.vocabulary, about.render, about.confidence_power)
+                return cls(
+                    by_torch, about.vocabulary, about.render, about.confidence_power, symbols
+                )
         reader, about = load_graphs(folder)
-        found = cls(reader, about.vocabulary, about.render, about.confidence_power)
+        found = cls(reader, about.vocabulary, about.render, about.confidence_power, symbols)
         found._weights = folder if kind == "beside" else None
         return found
 
@@ -274,6 +244,9 @@ class Recognizer:
         Raises:
             HmerError: it cannot be read, holds no ink, or is too large.
         """
+        return self._prepare(source).image
+
+    def _prepare(self, source: Source) -> Prepared:
         if isinstance(source, str | Path):
             return self._prepared(content(Path(source)), str(source))
         if isinstance(source, bytes | bytearray | memoryview):
@@ -292,7 +265,7 @@ class Recognizer:
             "file, a PIL.Image, an array of a picture, or Ink"
         )
 
-    def _prepared(self, data: bytes, name: str) -> NDArray[np.uint8]:
+    def _prepared(self, data: bytes, name: str) -> Prepared:
         """A file's content at scale: what it is, it says itself, whatever its name."""
         try:
             if looks_like_xml(data):
@@ -303,13 +276,17 @@ class Recognizer:
                 raise
             raise type(error)(f"{name}: {error}") from None
 
-    def _at_scale(self, source: NDArray[np.uint8] | Ink, name: str) -> NDArray[np.uint8]:
+    def _at_scale(self, source: NDArray[np.uint8] | Ink, name: str) -> Prepared:
         """Ink, or ink on nothing; warns where it seems to be several expressions."""
         style = self.render
         if isinstance(source, Ink):
-            image = render(normalise(source), style.unit, style.pen, style.margin).image
+            level = normalise(source)
+            drawn = render(level, style.unit, style.pen, style.margin)
+            strokes = [drawn.to_pixels(stroke) for stroke in level.strokes]
+            ready = Prepared(drawn.image, moved(0, 0), source, strokes)
         else:
-            image = fit_picture(source, style)
+            ready = Prepared(*fitted(source, style))
+        image = ready.image
         if image.size > MAX_PIXELS:
             raise InkError(
                 f"the expression is {image.shape[1]} x {image.shape[0]} pixels at the "
@@ -322,7 +299,7 @@ class Recognizer:
                 "one; cut it into parts",
                 stacklevel=2,
             )
-        return image
+        return ready
 
     def recognize(
         self, source: Source, decoding: DecodingConfig | None = None, *, attention: bool = False
@@ -332,20 +309,33 @@ class Recognizer:
         Blank paper is read as nothing, surely: no tokens, confidence 1.
         """
         try:
-            image = self.prepare(source)
+            ready = self._prepare(source)
         except BlankError:
             return Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
-        found = self.read([image], decoding, attention=attention)[0]
+        found = self._read_one(ready, decoding, attention)
+        image = ready.image
         unsure, surer = UNSURE**self.confidence_power, SURER**self.confidence_power
-        if isinstance(source, Ink) or found.confidence > unsure or image.shape[0] < image.shape[1]:
+        if ready.ink or found.confidence > unsure or image.shape[0] < image.shape[1]:
             return found
         # A tall picture that cannot be read may lie on its side.
-        sides = [fit_picture(trimmed(np.rot90(image, turns)), self.render) for turns in (1, 3)]
-        turned = max(
-            (self.read([side], decoding, attention=attention)[0] for side in sides),
+        best = max(
+            (self._read_one(self._on_side(ready, turns), decoding, attention) for turns in (1, 3)),
             key=lambda reading: reading.confidence,
         )
-        return turned if turned.confidence > surer * found.confidence else found
+        return best if best.confidence > surer * found.confidence else found
+
+    def _on_side(self, ready: Prepared, turns: int) -> Prepared:
+        """A picture turned by so many right angles, counterclockwise."""
+        upright = trimmed(np.rot90(ready.image, turns))
+        image, back = fitted(upright, self.render)
+        return Prepared(image, ready.back @ _quarters(ready.image, turns) @ back)
+
+    def _read_one(
+        self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
+    ) -> Recognition:
+        found = self.read([ready.image], decoding, attention=attention)[0]
+        locate = partial(self._located, ready, found.tokens, decoding or DecodingConfig())
+        return replace(found, ink=ready.ink, locate=locate)
 
     def read(
         self,
@@ -373,7 +363,7 @@ class Recognizer:
         words, config = self.vocabulary, decoding or DecodingConfig()
         found = search(
             encoded, len(images), config,
-            sos=words.sos, eos=words.eos, pad=words.pad,
+            sos=words.sos, eos=words.eos, pad=words.pad, banned=self._banned,
             limits=self._limits(canvas),
             constraints=caption_grammar(words) if config.grammar else None,
         )  # fmt: skip
@@ -385,11 +375,52 @@ class Recognizer:
             self._recognition(
                 image,
                 row,
+                config,
                 None if spatial is None else spatial[index],
                 None if maps is None else maps[index],
             )
             for index, (image, row) in enumerate(zip(images, found, strict=True))
         ]
+
+    def on_ink(self, found: Recognition, ink: Ink) -> Recognition:
+        """What was read of a drawing of normalised ink, at `render`, as the reading of that ink."""
+        drawn = render(ink, self.render.unit, self.render.pen, self.render.margin)
+        strokes = [drawn.to_pixels(stroke) for stroke in ink.strokes]
+        ready = Prepared(found.image, moved(0, 0), ink, strokes)
+        locate = partial(self._located, ready, found.tokens, DecodingConfig())
+        return replace(found, ink=ink, locate=locate)
+
+    def _looked(
+        self, image: NDArray[np.uint8], tokens: Sequence[str], decoding: DecodingConfig
+    ) -> NDArray[np.float32]:
+        """Where the decoder looks for each token: (n, h, w), the mean of the directions.
+
+        One look back at the picture, for what is asked of few readings: the search keeps no
+        attention.
+        """
+        stride, words = self.stride, self.vocabulary
+        height, width = (-(-side // stride) for side in image.shape)
+        paper = -(-PAPER // stride)
+        ids = words.encode(tokens)
+        inputs = [[words.sos, *ids], [words.eos, *reversed(ids)]][: 1 + decoding.both_directions]
+        canvas = on_canvas([image], (height + paper) * stride, (width + paper) * stride)
+        encoded = self.reader.encode(canvas.repeat(len(inputs), axis=0))
+        maps = encoded.maps(np.array(inputs, np.int64))[:, : len(ids), :height, :width]
+        if decoding.both_directions:
+            maps[1] = maps[1, ::-1].copy()
+        return np.asarray(maps.mean(axis=0), np.float32)
+
+    def _located(
+        self, ready: Prepared, tokens: Sequence[str], decoding: DecodingConfig
+    ) -> tuple[ReadSymbol, ...]:
+        """The tokens that are written, with their ink."""
+        places = _places(tokens)
+        if not places:
+            return ()
+        maps = self._looked(ready.image, tokens, decoding)
+        if ready.ink is None:
+            return symbols_of_picture(tokens, places, maps, self.stride, ready.image, ready.back)
+        return symbols_of_ink(tokens, places, maps, self.stride, ready.ink, ready.drawn)
 
     def _limits(self, canvas: Floats) -> list[int]:
         """Tokens that each of the images (B, 1, H, W) can hold: bounded by its length of ink."""
@@ -409,6 +440,7 @@ class Recognizer:
         self,
         image: NDArray[np.uint8],
         readings: Sequence[Reading],
+        config: DecodingConfig,
         spatial: NDArray[np.float32] | None,
         maps: NDArray[np.float32] | None,
     ) -> Recognition:
@@ -417,8 +449,10 @@ class Recognizer:
             return Recognition((), 1.0, (), image, None, None)
         height, width = (-(-side // self.stride) for side in image.shape)
         best, *others = readings
+        tokens = self._words(best)
+        ready = Prepared(image, moved(0, 0))
         return Recognition(
-            tokens=self._words(best),
+            tokens=tokens,
             confidence=self._confidence(best),
             alternatives=tuple(
                 (words, self._confidence(o)) for o in others if _parses(words := self._words(o))
@@ -426,6 +460,7 @@ class Recognizer:
             image=image,
             spatial_attention=None if spatial is None else spatial[:height, :width],
             attention=None if maps is None else maps[: len(best.tokens) + 1, :height, :width],
+            locate=partial(self._located, ready, tokens, config),
         )
 
     def _confidence(self, reading: Reading) -> float:
@@ -448,11 +483,42 @@ def _torch_reader(path: Path, device: str) -> tuple[TorchReader, About]:
     return reader, About(saved.vocabulary, saved.trained, saved.render, saved.confidence_power)
 
 
+def _others(symbols: Iterable[str], words: Vocabulary) -> tuple[int, ...]:
+    """The numbers of all tokens but these, and what they cannot be written without."""
+    chosen = set(symbols)
+    if unknown := words.unknown(sorted(chosen)):
+        raise HmerError(
+            f"symbols that the recogniser does not know: {' '.join(unknown)}; it writes "
+            f"{' '.join(words.tokens)}"
+        )
+    if not chosen.isdisjoint((*SCRIPTS, *PARTS)):
+        chosen |= {"{", "}"}
+    return tuple(words.encode(token for token in words.tokens if token not in chosen))
+
+
+def _quarters(image: NDArray[np.uint8], turns: int) -> Affine:
+    """From the pixels of an image that is turned counterclockwise and trimmed to its own."""
+    turned_image = np.rot90(image, turns)
+    rows, columns = (np.flatnonzero(turned_image.any(axis=axis)) for axis in (1, 0))
+    height, width = turned_image.shape
+    centre = moved(image.shape[1] / 2, image.shape[0] / 2) @ turned(90 * turns)
+    return centre @ moved(columns[0] - width / 2, rows[0] - height / 2)
+
+
 def _gpu() -> bool:
     """Whether PyTorch is there, and a GPU; it is loaded only where there may be one."""
     if not Path("/dev/nvidiactl").exists() or find_spec("torch") is None:
         return False
     return bool(require("torch").cuda.is_available())
+
+
+def _places(tokens: Sequence[str]) -> list[int]:
+    """Which tokens are written; of what cannot be parsed, all that never are structure only."""
+    try:
+        return written_tokens(tokens)
+    except LatexError:
+        structure = ("{", "}", LIMITS, *SCRIPTS)
+        return [place for place, token in enumerate(tokens) if token not in structure]
 
 
 def _parses(tokens: tuple[str, ...]) -> bool:

@@ -12,7 +12,7 @@ import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -21,7 +21,8 @@ from hmer.errors import HmerError
 
 if TYPE_CHECKING:
     from hmer.decoding.bidirectional import DecodingConfig
-    from hmer.recognizer import Candidate, Recognition, Recognizer
+    from hmer.recognition import Candidate, Recognition
+    from hmer.recognizer import Recognizer
 
 MODEL_HELP = "Model folder; else $HMER_MODEL, else the recogniser that comes with hmer."
 STDIN = ("-", "/dev/stdin")
@@ -39,6 +40,8 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     MATHML = "mathml"
     JSON = "json"
+    INKML = "inkml"
+    LG = "lg"
 
 
 def chosen_model(model: Path | None) -> Path | None:
@@ -64,7 +67,8 @@ def recognize(
         Format | None,
         typer.Option(
             "--format",
-            help="latex: tokens between blanks; compact: as one would type it. "
+            help="latex: tokens between blanks; compact: as one would type it; inkml and lg (of "
+            "ink only): each symbol with its strokes, lg as CROHME's label graphs. "
             "By default compact on a terminal, else latex.",
         ),
     ] = None,
@@ -74,6 +78,21 @@ def recognize(
     n_best: Annotated[
         int, typer.Option(min=1, max=100, help="Print so many readings, with their confidence.")
     ] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for inkml and lg, a file for each that is read; of several."),
+    ] = None,
+    symbols: Annotated[
+        str | None,
+        typer.Option(
+            help="Write only these tokens: between blanks, or a file of them. Braces come with "
+            "what needs them."
+        ),
+    ] = None,
+    attention: Annotated[
+        Path | None,
+        typer.Option(help="Write a PNG of where the decoder looked for each token; of one file."),
+    ] = None,
     clipboard: Annotated[bool, typer.Option(help="Read the picture in the clipboard.")] = False,
     copy: Annotated[bool, typer.Option(help="Copy what is printed to the clipboard.")] = False,
 ) -> None:
@@ -95,19 +114,39 @@ def recognize(
     shown = Format.JSON if as_json else format
     if shown is None:
         shown = Format.COMPACT if sys.stdout.isatty() else Format.LATEX
-    recognizer = Recognizer.load(chosen_model(model), "cpu")
+    if attention and len(sources) > 1:
+        raise HmerError("--attention shows one expression; name one file")
+    in_files = shown in (Format.INKML, Format.LG)
+    if in_files and len(sources) > 1 and out is None:
+        raise HmerError(f"--format {shown} is a file for each that is read; name a folder, --out")
+    if out is not None:
+        if not in_files:
+            raise HmerError("--out goes with --format inkml and lg")
+        out.mkdir(parents=True, exist_ok=True)
+    chosen = None if symbols is None else _symbols(symbols)
+    recognizer = Recognizer.load(chosen_model(model), "cpu", symbols=chosen)
     decoding = DecodingConfig(beam=beam, grammar=grammar)
     failed, said = False, []
     for name, source in _counted(sources):
-        found, reason = _read(recognizer, name, source, decoding)
+        found, reason = _read(recognizer, name, source, decoding, shown, attention is not None)
         failed |= found is None
         if shown is Format.JSON:
             answer = {"file": name, "error": reason} if found is None else _answer(name, found)
             lines = [json.dumps(answer)]
         elif found is None:
             lines = ["not read"] if len(sources) > 1 else []
+        elif in_files:
+            text = found.to_inkml().decode() if shown is Format.INKML else found.graph().to_lg()
+            lines = [] if out is not None else text.splitlines()
+            if out is not None:
+                target = out / f"{PurePath(name).stem}.{shown}"
+                target.write_text(text, encoding="utf-8")
         else:
             lines = [_shown(one, shown, n_best) for one in found.n_best[:n_best]]
+        if attention is not None and found is not None:
+            from hmer.recognition_picture import attention_sheet
+
+            attention.write_bytes(attention_sheet(found, recognizer.stride))
         for line in lines:
             prefix = f"{name}: " if len(sources) > 1 and shown is not Format.JSON else ""
             _write(sys.stdout, prefix + line)
@@ -116,6 +155,15 @@ def recognize(
         _copy("\n".join(said))
     if failed:
         raise typer.Exit(1)
+
+
+def _symbols(given: str) -> list[str]:
+    """Tokens between blanks, or in a file of that name."""
+    path = Path(given)
+    try:
+        return (path.read_text(encoding="utf-8") if path.is_file() else given).split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HmerError(f"--symbols: {given} cannot be read ({error}); save it as UTF-8") from None
 
 
 def _expanded(files: Iterable[str]) -> Iterator[str]:
@@ -149,14 +197,21 @@ def _counted(sources: list[tuple[str, Path | bytes]]) -> Iterator[tuple[str, Pat
 
 
 def _read(
-    recognizer: Recognizer, name: str, source: Path | bytes, decoding: DecodingConfig
+    recognizer: Recognizer,
+    name: str,
+    source: Path | bytes,
+    decoding: DecodingConfig,
+    shown: Format,
+    attention: bool,
 ) -> tuple[Recognition | None, str]:
     """What was read, or None and why not; warnings and errors are told on standard error."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         try:
             data = sys.stdin.buffer if name in STDIN else source
-            found, reason = recognizer.recognize(data, decoding), ""
+            found, reason = recognizer.recognize(data, decoding, attention=attention), ""
+            if shown in (Format.INKML, Format.LG) and found.ink is None:
+                found, reason = None, f"{name}: has no strokes, which {shown} is made of; give ink"
         except HmerError as error:
             found, reason = None, str(error)
         except Exception as error:  # a bug: told as one, but the other files are still read

@@ -26,7 +26,8 @@ from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import parse
 from hmer.models.checkpoint import load_recogniser, save_module
-from hmer.recognizer import PAPER, Recognition, Recognizer
+from hmer.recognition import Recognition
+from hmer.recognizer import PAPER, Recognizer
 
 QUICK = DecodingConfig(beam=3, max_length=8)
 Grey = NDArray[np.uint8]
