@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from html import escape
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, overload
 
@@ -25,15 +27,22 @@ from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.caption_grammar import caption_grammar
 from hmer.decoding.step import Floats, Numbers, Step
 from hmer.errors import HmerError, InkError, LatexError
-from hmer.export.extra import require
 from hmer.export.runtime import OnnxReader, graphs_in, load_graphs
+from hmer.extra import require
 from hmer.ink.canvas import inked_cells, on_canvas
 from hmer.ink.fit import fit_picture
 from hmer.ink.inkml import read_inkml
-from hmer.ink.picture import BlankError, load_picture, trimmed
+from hmer.ink.page import Box, expression_boxes, expressions_in, expressions_on
+from hmer.ink.picture import (
+    BlankError,
+    Writing,
+    first_writing,
+    trimmed,
+    warn_of_further,
+    written_pages,
+)
 from hmer.ink.raster import content, looks_like_xml
 from hmer.ink.render import RenderConfig, render
-from hmer.ink.rows import expression_rows
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import parse
@@ -113,6 +122,11 @@ class Recognition(Candidate):
     """(h, w): the attention network's map over the cells."""
     attention: NDArray[np.float32] | None
     """(n + 1, h, w): where the decoder looked for each token and for the stop, if asked for."""
+    box: Box | None = None
+    """Left, top, right, bottom: where `Recognizer.read_page` found it on the upright picture, in
+    its pixels (a PDF's points), or in the ink's units."""
+    page: int = 1
+    """Of a PDF, or the frame of a picture."""
 
     @property
     def n_best(self) -> tuple[Candidate, ...]:
@@ -274,52 +288,19 @@ class Recognizer:
         Raises:
             HmerError: it cannot be read, holds no ink, or is too large.
         """
-        if isinstance(source, str | Path):
-            return self._prepared(content(Path(source)), str(source))
-        if isinstance(source, bytes | bytearray | memoryview):
-            return self._prepared(bytes(source), "picture")
-        if isinstance(source, Image.Image | np.ndarray):
-            return self._at_scale(load_picture(source), "picture")
-        if isinstance(source, Ink):
-            return self._at_scale(source, "ink")
-        if hasattr(source, "read"):
-            data, name = source.read(), str(getattr(source, "name", "file"))
-            if isinstance(data, bytes):
-                return self._prepared(data, name)
-            raise SourceError(f"{name}: opened as text; open it in binary mode, 'rb'")
-        raise SourceError(
-            f"a {type(source).__name__} cannot be read; give a file's name, its bytes, an open "
-            "file, a PIL.Image, an array of a picture, or Ink"
-        )
-
-    def _prepared(self, data: bytes, name: str) -> NDArray[np.uint8]:
-        """A file's content at scale: what it is, it says itself, whatever its name."""
-        try:
-            if looks_like_xml(data):
-                return self._at_scale(read_inkml(data, name).ink, name)
-            return self._at_scale(load_picture(data, name), name)
-        except InkError as error:
-            if name in str(error):
-                raise
-            raise type(error)(f"{name}: {error}") from None
-
-    def _at_scale(self, source: NDArray[np.uint8] | Ink, name: str) -> NDArray[np.uint8]:
-        """Ink, or ink on nothing; warns where it seems to be several expressions."""
+        name, opened = _opened(source)
         style = self.render
-        if isinstance(source, Ink):
-            image = render(normalise(source), style.unit, style.pen, style.margin).image
-        else:
-            image = fit_picture(source, style)
-        if image.size > MAX_PIXELS:
-            raise InkError(
-                f"the expression is {image.shape[1]} x {image.shape[0]} pixels at the "
-                f"recogniser's scale, more than {MAX_PIXELS} in all; cut it into parts"
-            )
-        rows = len(expression_rows(image, style.unit))
-        if rows > 1:
+        with _named(name):
+            if isinstance(opened, Ink):
+                image = render(normalise(opened), style.unit, style.pen, style.margin).image
+            else:
+                image = fit_picture(first_writing(opened, name).image, style)
+            _bounded(image)
+        count = len(expression_boxes(image, style.unit))
+        if count > 1:
             warnings.warn(
-                f"{name}: {rows} expressions seem to stand one above the other, and are read as "
-                "one; cut it into parts",
+                f"{name}: there seem to be {count} expressions, and they are read as one; "
+                "read_page reads each",
                 stacklevel=2,
             )
         return image
@@ -334,10 +315,46 @@ class Recognizer:
         try:
             image = self.prepare(source)
         except BlankError:
-            return Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
+            return NOTHING
+        if isinstance(source, Ink):
+            return self.read([image], decoding, attention=attention)[0]
+        return self._read_picture(image, decoding, attention)
+
+    def read_page(
+        self, source: Source, decoding: DecodingConfig | None = None, *, attention: bool = False
+    ) -> list[Recognition]:
+        """Read each expression on a page, from top to bottom and from left to right.
+
+        Of a PDF all pages are read. `box` and `page` of each reading are where the expression is.
+        See `prepare` for what may go wrong; there is nothing on blank paper.
+        """
+        name, opened = _opened(source)
+        found = []
+        with _named(name):
+            if isinstance(opened, Ink):
+                for image, box in expressions_in(opened, self.render):
+                    reading = self.read([_bounded(image)], decoding, attention=attention)[0]
+                    found.append(replace(reading, box=box))
+                return found
+            first = next(opened, None)
+            if first is None:
+                return []
+            if not first.document:
+                warn_of_further(first, name)
+            for page in chain([first], opened if first.document else ()):
+                for image, box in expressions_on(page.image, self.render):
+                    reading = self._read_picture(_bounded(image), decoding, attention)
+                    place = _placed(box, page)
+                    found.append(replace(reading, box=place, page=page.page))
+        return found
+
+    def _read_picture(
+        self, image: NDArray[np.uint8], decoding: DecodingConfig | None, attention: bool
+    ) -> Recognition:
+        """Read a prepared picture, also on its sides if it cannot be read as it is."""
         found = self.read([image], decoding, attention=attention)[0]
         unsure, surer = UNSURE**self.confidence_power, SURER**self.confidence_power
-        if isinstance(source, Ink) or found.confidence > unsure or image.shape[0] < image.shape[1]:
+        if found.confidence > unsure or image.shape[0] < image.shape[1]:
             return found
         # A tall picture that cannot be read may lie on its side.
         sides = [fit_picture(trimmed(np.rot90(image, turns)), self.render) for turns in (1, 3)]
@@ -433,6 +450,68 @@ class Recognizer:
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))
+
+
+NOTHING = Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
+"""What is read on blank paper, surely."""
+
+
+def _opened(source: Source) -> tuple[str, Ink | Iterator[Writing]]:
+    """What a source is called, and its ink, or its pages with ink on them.
+
+    What a file is, it says itself, whatever its name.
+    """
+    if isinstance(source, Ink):
+        return "ink", source
+    if isinstance(source, Image.Image | np.ndarray):
+        return "picture", written_pages(source)
+    data: object
+    if isinstance(source, str | Path):
+        data, name = content(Path(source)), str(source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        data, name = bytes(source), "picture"
+    elif hasattr(source, "read"):
+        data, name = source.read(), str(getattr(source, "name", "file"))
+    else:
+        raise SourceError(
+            f"a {type(source).__name__} cannot be read; give a file's name, its bytes, an open "
+            "file, a PIL.Image, an array of a picture, or Ink"
+        )
+    if not isinstance(data, bytes):
+        raise SourceError(f"{name}: opened as text; open it in binary mode, 'rb'")
+    with _named(name):
+        if looks_like_xml(data):
+            return name, read_inkml(data, name).ink
+    return name, written_pages(data, name)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors about ink name the source."""
+    try:
+        yield
+    except InkError as error:
+        if name in str(error):
+            raise
+        raise type(error)(f"{name}: {error}") from None
+
+
+def _bounded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if image.size > MAX_PIXELS:
+        raise InkError(
+            f"the expression is {image.shape[1]} x {image.shape[0]} pixels at the "
+            f"recogniser's scale, more than {MAX_PIXELS} in all; cut it into parts"
+        )
+    return image
+
+
+def _placed(box: Box, page: Writing) -> Box:
+    """A box on the ink of a page as one on the page itself."""
+    left, top, right, bottom = (
+        round((side + offset) * page.scale, 1)
+        for side, offset in zip(box, (page.left, page.top) * 2, strict=True)
+    )
+    return left, top, right, bottom
 
 
 def _torch_reader(path: Path, device: str) -> tuple[TorchReader, About]:

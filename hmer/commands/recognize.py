@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 MODEL_HELP = "Model folder; else $HMER_MODEL, else the recogniser that comes with hmer."
 STDIN = ("-", "/dev/stdin")
 SUFFIXES = frozenset(
-    ".png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .inkml .svg .xml".split()
+    ".png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .avif .heic .heif .pdf .inkml .svg "
+    ".xml".split()
 )
 """Endings of what is read of a folder; a file that is named is read whatever its name."""
 
@@ -69,7 +70,7 @@ def recognize(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The same as --format json: one object per file.")
+        bool, typer.Option("--json", help="The same as --format json: one object an expression.")
     ] = False,
     n_best: Annotated[
         int, typer.Option(min=1, max=100, help="Print so many readings, with their confidence.")
@@ -77,11 +78,12 @@ def recognize(
     clipboard: Annotated[bool, typer.Option(help="Read the picture in the clipboard.")] = False,
     copy: Annotated[bool, typer.Option(help="Copy what is printed to the clipboard.")] = False,
 ) -> None:
-    """Print the LaTeX of each expression, one line per file.
+    """Print the LaTeX of each expression, one line each.
 
-    Of several files, each line begins with the file's name. A file that cannot be read gives a
-    message on standard error, and "not read" on its line (with --json "error"); the others are
-    still read, and the exit status is 1.
+    Of several files, each line begins with the file's name; of several expressions in a file, from
+    top to bottom, with the name and #1, #2, ... A file that cannot be read gives a message on
+    standard error, and "not read" on its line (with --json "error"); the others are still read,
+    and the exit status is 1.
     """
     from hmer.decoding.bidirectional import DecodingConfig
     from hmer.recognizer import Recognizer
@@ -99,19 +101,22 @@ def recognize(
     decoding = DecodingConfig(beam=beam, grammar=grammar)
     failed, said = False, []
     for name, source in _counted(sources):
-        found, reason = _read(recognizer, name, source, decoding)
-        failed |= found is None
-        if shown is Format.JSON:
-            answer = {"file": name, "error": reason} if found is None else _answer(name, found)
-            lines = [json.dumps(answer)]
-        elif found is None:
-            lines = ["not read"] if len(sources) > 1 else []
-        else:
-            lines = [_shown(one, shown, n_best) for one in found.n_best[:n_best]]
-        for line in lines:
-            prefix = f"{name}: " if len(sources) > 1 and shown is not Format.JSON else ""
-            _write(sys.stdout, prefix + line)
-        said += lines if found is not None else []
+        read, reason = _read(recognizer, name, source, decoding)
+        failed |= not read
+        if not read and shown is Format.JSON:
+            _write(sys.stdout, json.dumps({"file": name, "error": reason}))
+        elif not read and len(sources) > 1:
+            _write(sys.stdout, f"{name}: not read")
+        for number, found in enumerate(read, 1):
+            if shown is Format.JSON:
+                lines = [json.dumps(_answer(name, number, found))]
+            else:
+                lines = [_shown(one, shown, n_best) for one in found.n_best[:n_best]]
+            place = f"{name}#{number}" if len(read) > 1 else name
+            named = shown is not Format.JSON and (len(sources) > 1 or len(read) > 1)
+            for line in lines:
+                _write(sys.stdout, f"{place}: {line}" if named else line)
+            said += lines
     if copy and said:
         _copy("\n".join(said))
     if failed:
@@ -150,18 +155,20 @@ def _counted(sources: list[tuple[str, Path | bytes]]) -> Iterator[tuple[str, Pat
 
 def _read(
     recognizer: Recognizer, name: str, source: Path | bytes, decoding: DecodingConfig
-) -> tuple[Recognition | None, str]:
-    """What was read, or None and why not; warnings and errors are told on standard error."""
+) -> tuple[list[Recognition], str]:
+    """What was read, or nothing and why not; warnings and errors are told on standard error."""
+    from hmer.recognizer import NOTHING
+
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         try:
             data = sys.stdin.buffer if name in STDIN else source
-            found, reason = recognizer.recognize(data, decoding), ""
+            found, reason = recognizer.read_page(data, decoding) or [NOTHING], ""
         except HmerError as error:
-            found, reason = None, str(error)
+            found, reason = [], str(error)
         except Exception as error:  # a bug: told as one, but the other files are still read
             _write(sys.stderr, traceback.format_exc().rstrip())
-            found, reason = None, f"{name}: failed by a mistake of hmer's own, please report it"
+            found, reason = [], f"{name}: failed by a mistake of hmer's own, please report it"
             reason += f" ({type(error).__name__}: {error})"
     for warning in told:
         _write(sys.stderr, f"warning: {warning.message}")
@@ -187,9 +194,12 @@ def _write(stream: TextIO, line: str) -> None:
     stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
-def _answer(name: str, found: Recognition) -> dict[str, object]:
+def _answer(name: str, number: int, found: Recognition) -> dict[str, object]:
     return {
         "file": name,
+        "number": number,
+        "page": found.page,
+        "box": found.box,
         "latex": found.latex,
         "compact": found.compact,
         "confidence": round(found.confidence, 4),

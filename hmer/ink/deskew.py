@@ -57,11 +57,21 @@ def straighten(image: Grey) -> Grey:
     Raises:
         InkError: there is no ink.
     """
+    return levelled(image)[0]
+
+
+def levelled(image: Grey) -> tuple[Grey, NDArray[np.float64]]:
+    """`straighten`, and the way back (3, 2): level points (n, 3: x, y, 1) @ it are on the image."""
     angle = skew(image)
     if not angle:
-        return image
+        return image, np.array([[1.0, 0], [0, 1], [0, 0]])
     picture = Image.fromarray(image).rotate(angle, Image.Resampling.BICUBIC, expand=True)
-    return np.asarray(picture.crop(picture.getbbox()))
+    box = picture.getbbox()
+    cut = picture.crop(box)
+    turn = np.deg2rad(angle)
+    back = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    corner = np.array(box[:2] if box else (0, 0)) - np.array(picture.size) / 2
+    return np.asarray(cut), np.vstack([back, corner @ back + np.array(image.shape[::-1]) / 2])
 
 
 def _sharpness(ink: NDArray[np.float64], angle: float, row: float) -> float:
