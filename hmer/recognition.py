@@ -56,9 +56,10 @@ class ReadSymbol:
     place: int
     """Its number among the tokens, counted from 0."""
     box: Box
-    """In pixels of the picture (upright), or in the coordinates of the ink."""
+    """In pixels of the upright picture (a PDF's points), or in the coordinates of the ink."""
     strokes: tuple[int, ...]
-    """Numbers of its strokes; of a picture none. No stroke is two symbols'."""
+    """Numbers of its strokes in the ink that was read; of a picture none. No stroke is two
+    symbols'."""
 
 
 def _nothing() -> tuple[ReadSymbol, ...]:
@@ -77,8 +78,13 @@ class Recognition(Candidate):
     """(h, w): the attention network's map over the cells."""
     attention: NDArray[np.float32] | None
     """(n + 1, h, w): where the decoder looked for each token and for the stop, if asked for."""
+    box: Box | None = None
+    """Where `Recognizer.read_page` found it on the upright picture, in its pixels (a PDF's points),
+    or in the ink's units."""
+    page: int = 1
+    """Of a PDF, or the frame of a picture."""
     ink: Ink | None = None
-    """What was read, if it was ink."""
+    """What was read, if it was ink: of a page, the strokes of this expression."""
     locate: Callable[[], tuple[ReadSymbol, ...]] = field(default=_nothing, repr=False)
     """Computes `symbols`; it keeps hold of the recogniser."""
 

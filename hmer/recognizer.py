@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, overload
 
@@ -25,23 +27,30 @@ from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.caption_grammar import caption_grammar
 from hmer.decoding.step import Floats, Numbers, Step
 from hmer.errors import HmerError, InkError, LatexError
-from hmer.export.extra import require
 from hmer.export.runtime import OnnxReader, graphs_in, load_graphs
+from hmer.extra import require
 from hmer.ingest.alignment import written_tokens
-from hmer.ink.affine import Affine, moved, turned
+from hmer.ink.affine import Affine, moved, scaled, turned
 from hmer.ink.canvas import inked_cells, on_canvas
 from hmer.ink.fit import fitted
 from hmer.ink.inkml import read_inkml
-from hmer.ink.picture import BlankError, load_picture, trimmed
+from hmer.ink.page import expression_boxes, expressions_in, expressions_on
+from hmer.ink.picture import (
+    BlankError,
+    Writing,
+    first_writing,
+    trimmed,
+    warn_of_further,
+    written_pages,
+)
 from hmer.ink.raster import content, looks_like_xml
 from hmer.ink.render import RenderConfig, render
-from hmer.ink.rows import expression_rows
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink, Points
 from hmer.latex.tree import LIMITS, PARTS, SCRIPTS, parse
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.about import About
-from hmer.recognition import ReadSymbol, Recognition
+from hmer.recognition import Box, ReadSymbol, Recognition
 from hmer.recognition_symbols import symbols_of_ink, symbols_of_picture
 
 if TYPE_CHECKING:
@@ -244,62 +253,32 @@ class Recognizer:
         Raises:
             HmerError: it cannot be read, holds no ink, or is too large.
         """
-        return self._prepare(source).image
+        return self._prepared(source).image
 
-    def _prepare(self, source: Source) -> Prepared:
-        if isinstance(source, str | Path):
-            return self._prepared(content(Path(source)), str(source))
-        if isinstance(source, bytes | bytearray | memoryview):
-            return self._prepared(bytes(source), "picture")
-        if isinstance(source, Image.Image | np.ndarray):
-            return self._at_scale(load_picture(source), "picture")
-        if isinstance(source, Ink):
-            return self._at_scale(source, "ink")
-        if hasattr(source, "read"):
-            data, name = source.read(), str(getattr(source, "name", "file"))
-            if isinstance(data, bytes):
-                return self._prepared(data, name)
-            raise SourceError(f"{name}: opened as text; open it in binary mode, 'rb'")
-        raise SourceError(
-            f"a {type(source).__name__} cannot be read; give a file's name, its bytes, an open "
-            "file, a PIL.Image, an array of a picture, or Ink"
-        )
-
-    def _prepared(self, data: bytes, name: str) -> Prepared:
-        """A file's content at scale: what it is, it says itself, whatever its name."""
-        try:
-            if looks_like_xml(data):
-                return self._at_scale(read_inkml(data, name).ink, name)
-            return self._at_scale(load_picture(data, name), name)
-        except InkError as error:
-            if name in str(error):
-                raise
-            raise type(error)(f"{name}: {error}") from None
-
-    def _at_scale(self, source: NDArray[np.uint8] | Ink, name: str) -> Prepared:
-        """Ink, or ink on nothing; warns where it seems to be several expressions."""
-        style = self.render
-        if isinstance(source, Ink):
-            level = normalise(source)
-            drawn = render(level, style.unit, style.pen, style.margin)
-            strokes = [drawn.to_pixels(stroke) for stroke in level.strokes]
-            ready = Prepared(drawn.image, moved(0, 0), source, strokes)
-        else:
-            ready = Prepared(*fitted(source, style))
-        image = ready.image
-        if image.size > MAX_PIXELS:
-            raise InkError(
-                f"the expression is {image.shape[1]} x {image.shape[0]} pixels at the "
-                f"recogniser's scale, more than {MAX_PIXELS} in all; cut it into parts"
-            )
-        rows = len(expression_rows(image, style.unit))
-        if rows > 1:
+    def _prepared(self, source: Source) -> Prepared:
+        name, opened = _opened(source)
+        with _named(name):
+            if isinstance(opened, Ink):
+                ready = self._drawn(opened)
+            else:
+                page = first_writing(opened, name)
+                image, back = fitted(page.image, self.render)
+                ready = Prepared(_bounded(image), _cut_from(page) @ back)
+        count = len(expression_boxes(ready.image, self.render.unit))
+        if count > 1:
             warnings.warn(
-                f"{name}: {rows} expressions seem to stand one above the other, and are read as "
-                "one; cut it into parts",
-                stacklevel=2,
+                f"{name}: there seem to be {count} expressions, and they are read as one; "
+                "read_page reads each",
+                stacklevel=3,
             )
         return ready
+
+    def _drawn(self, ink: Ink, *, level: Ink | None = None) -> Prepared:
+        """Ink, or what it is when `normalise`d, at scale."""
+        level = level or normalise(ink)
+        drawn = render(level, self.render.unit, self.render.pen, self.render.margin)
+        strokes = [drawn.to_pixels(stroke) for stroke in level.strokes]
+        return Prepared(_bounded(drawn.image), moved(0, 0), ink, strokes)
 
     def recognize(
         self, source: Source, decoding: DecodingConfig | None = None, *, attention: bool = False
@@ -309,33 +288,74 @@ class Recognizer:
         Blank paper is read as nothing, surely: no tokens, confidence 1.
         """
         try:
-            ready = self._prepare(source)
+            ready = self._prepared(source)
         except BlankError:
-            return Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
-        found = self._read_one(ready, decoding, attention)
-        image = ready.image
+            return NOTHING
+        return self._read_one(ready, decoding, attention)
+
+    def read_page(
+        self, source: Source, decoding: DecodingConfig | None = None, *, attention: bool = False
+    ) -> list[Recognition]:
+        """Read each expression on a page, from top to bottom and from left to right.
+
+        Of a PDF all pages are read. `box` and `page` of each reading are where the expression is.
+        See `prepare` for what may go wrong; there is nothing on blank paper.
+        """
+        name, opened = _opened(source)
+        found = []
+        with _named(name):
+            if isinstance(opened, Ink):
+                for ink in expressions_in(opened, self.render):
+                    reading = self._read_one(self._drawn(ink), decoding, attention)
+                    found.append(replace(reading, box=ink.bounds()))
+                return found
+            first = next(opened, None)
+            if first is None:
+                return []
+            if not first.document:
+                warn_of_further(first, name)
+            for page in chain([first], opened if first.document else ()):
+                for image, box, back in expressions_on(page.image, self.render):
+                    ready = Prepared(_bounded(image), _cut_from(page) @ back)
+                    reading = self._read_one(ready, decoding, attention)
+                    found.append(replace(reading, box=_placed(box, page), page=page.page))
+        return found
+
+    def _read_one(
+        self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
+    ) -> Recognition:
+        """Read an expression; a picture also on its sides if it cannot be read as it is."""
+        found = self._read_as_it_is(ready, decoding, attention)
         unsure, surer = UNSURE**self.confidence_power, SURER**self.confidence_power
-        if ready.ink or found.confidence > unsure or image.shape[0] < image.shape[1]:
+        height, width = ready.image.shape
+        if ready.ink or found.confidence > unsure or height < width:
             return found
         # A tall picture that cannot be read may lie on its side.
         best = max(
-            (self._read_one(self._on_side(ready, turns), decoding, attention) for turns in (1, 3)),
+            (
+                self._read_as_it_is(self._on_side(ready, turns), decoding, attention)
+                for turns in (1, 3)
+            ),
             key=lambda reading: reading.confidence,
         )
         return best if best.confidence > surer * found.confidence else found
 
-    def _on_side(self, ready: Prepared, turns: int) -> Prepared:
-        """A picture turned by so many right angles, counterclockwise."""
-        upright = trimmed(np.rot90(ready.image, turns))
-        image, back = fitted(upright, self.render)
-        return Prepared(image, ready.back @ _quarters(ready.image, turns) @ back)
-
-    def _read_one(
+    def _read_as_it_is(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
     ) -> Recognition:
         found = self.read([ready.image], decoding, attention=attention)[0]
         locate = partial(self._located, ready, found.tokens, decoding or DecodingConfig())
         return replace(found, ink=ready.ink, locate=locate)
+
+    def _on_side(self, ready: Prepared, turns: int) -> Prepared:
+        """A picture turned by so many right angles, counterclockwise."""
+        side = np.rot90(ready.image, turns)
+        cut, inner = trimmed(side)
+        image, back = fitted(cut, self.render)
+        # Both centres are the same point.
+        (height, width), (tall, wide) = ready.image.shape, side.shape
+        upright = moved(width / 2, height / 2) @ turned(90 * turns) @ moved(-wide / 2, -tall / 2)
+        return Prepared(image, ready.back @ upright @ inner @ back)
 
     def read(
         self,
@@ -384,9 +404,7 @@ class Recognizer:
 
     def on_ink(self, found: Recognition, ink: Ink) -> Recognition:
         """What was read of a drawing of normalised ink, at `render`, as the reading of that ink."""
-        drawn = render(ink, self.render.unit, self.render.pen, self.render.margin)
-        strokes = [drawn.to_pixels(stroke) for stroke in ink.strokes]
-        ready = Prepared(found.image, moved(0, 0), ink, strokes)
+        ready = self._drawn(ink, level=ink)
         locate = partial(self._located, ready, found.tokens, DecodingConfig())
         return replace(found, ink=ink, locate=locate)
 
@@ -470,6 +488,73 @@ class Recognizer:
         return tuple(self.vocabulary.decode(reading.tokens))
 
 
+NOTHING = Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
+"""What is read on blank paper, surely."""
+
+
+def _opened(source: Source) -> tuple[str, Ink | Iterator[Writing]]:
+    """What a source is called, and its ink, or its pages with ink on them.
+
+    What a file is, it says itself, whatever its name.
+    """
+    if isinstance(source, Ink):
+        return "ink", source
+    if isinstance(source, Image.Image | np.ndarray):
+        return "picture", written_pages(source)
+    data: object
+    if isinstance(source, str | Path):
+        data, name = content(Path(source)), str(source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        data, name = bytes(source), "picture"
+    elif hasattr(source, "read"):
+        data, name = source.read(), str(getattr(source, "name", "file"))
+    else:
+        raise SourceError(
+            f"a {type(source).__name__} cannot be read; give a file's name, its bytes, an open "
+            "file, a PIL.Image, an array of a picture, or Ink"
+        )
+    if not isinstance(data, bytes):
+        raise SourceError(f"{name}: opened as text; open it in binary mode, 'rb'")
+    with _named(name):
+        if looks_like_xml(data):
+            return name, read_inkml(data, name).ink
+    return name, written_pages(data, name)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors about ink name the source."""
+    try:
+        yield
+    except InkError as error:
+        if name in str(error):
+            raise
+        raise type(error)(f"{name}: {error}") from None
+
+
+def _bounded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if image.size > MAX_PIXELS:
+        raise InkError(
+            f"the expression is {image.shape[1]} x {image.shape[0]} pixels at the "
+            f"recogniser's scale, more than {MAX_PIXELS} in all; cut it into parts"
+        )
+    return image
+
+
+def _cut_from(page: Writing) -> Affine:
+    """From the pixels of the ink that was cut out to those of the picture."""
+    return scaled(page.scale, page.scale) @ moved(page.left, page.top)
+
+
+def _placed(box: Box, page: Writing) -> Box:
+    """A box on the ink of a page as one on the page itself."""
+    left, top, right, bottom = (
+        round((side + offset) * page.scale, 1)
+        for side, offset in zip(box, (page.left, page.top) * 2, strict=True)
+    )
+    return left, top, right, bottom
+
+
 def _torch_reader(path: Path, device: str) -> tuple[TorchReader, About]:
     """A recogniser by PyTorch, and how it reads."""
     torch = require("torch", extra="train")
@@ -494,15 +579,6 @@ def _others(symbols: Iterable[str], words: Vocabulary) -> tuple[int, ...]:
     if not chosen.isdisjoint((*SCRIPTS, *PARTS)):
         chosen |= {"{", "}"}
     return tuple(words.encode(token for token in words.tokens if token not in chosen))
-
-
-def _quarters(image: NDArray[np.uint8], turns: int) -> Affine:
-    """From the pixels of an image that is turned counterclockwise and trimmed to its own."""
-    turned_image = np.rot90(image, turns)
-    rows, columns = (np.flatnonzero(turned_image.any(axis=axis)) for axis in (1, 0))
-    height, width = turned_image.shape
-    centre = moved(image.shape[1] / 2, image.shape[0] / 2) @ turned(90 * turns)
-    return centre @ moved(columns[0] - width / 2, rows[0] - height / 2)
 
 
 def _gpu() -> bool:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 MODEL_HELP = "Model folder; else $HMER_MODEL, else the recogniser that comes with hmer."
 STDIN = ("-", "/dev/stdin")
 SUFFIXES = frozenset(
-    ".png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .inkml .svg .xml".split()
+    ".png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .avif .heic .heif .pdf .inkml .svg "
+    ".xml".split()
 )
 """Endings of what is read of a folder; a file that is named is read whatever its name."""
 
@@ -73,7 +74,7 @@ def recognize(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The same as --format json: one object per file.")
+        bool, typer.Option("--json", help="The same as --format json: one object an expression.")
     ] = False,
     n_best: Annotated[
         int, typer.Option(min=1, max=100, help="Print so many readings, with their confidence.")
@@ -96,11 +97,12 @@ def recognize(
     clipboard: Annotated[bool, typer.Option(help="Read the picture in the clipboard.")] = False,
     copy: Annotated[bool, typer.Option(help="Copy what is printed to the clipboard.")] = False,
 ) -> None:
-    """Print the LaTeX of each expression, one line per file.
+    """Print the LaTeX of each expression, one line each.
 
-    Of several files, each line begins with the file's name. A file that cannot be read gives a
-    message on standard error, and "not read" on its line (with --json "error"); the others are
-    still read, and the exit status is 1.
+    Of several files, each line begins with the file's name; of several expressions in a file, from
+    top to bottom, with the name and #1, #2, ... A file that cannot be read gives a message on
+    standard error, and "not read" on its line (with --json "error"); the others are still read,
+    and the exit status is 1.
     """
     from hmer.decoding.bidirectional import DecodingConfig
     from hmer.recognizer import Recognizer
@@ -128,29 +130,36 @@ def recognize(
     decoding = DecodingConfig(beam=beam, grammar=grammar)
     failed, said = False, []
     for name, source in _counted(sources):
-        found, reason = _read(recognizer, name, source, decoding, shown, attention is not None)
-        failed |= found is None
-        if shown is Format.JSON:
-            answer = {"file": name, "error": reason} if found is None else _answer(name, found)
-            lines = [json.dumps(answer)]
-        elif found is None:
-            lines = ["not read"] if len(sources) > 1 else []
-        elif in_files:
-            text = found.to_inkml().decode() if shown is Format.INKML else found.graph().to_lg()
-            lines = [] if out is not None else text.splitlines()
-            if out is not None:
-                target = out / f"{PurePath(name).stem}.{shown}"
-                target.write_text(text, encoding="utf-8")
-        else:
-            lines = [_shown(one, shown, n_best) for one in found.n_best[:n_best]]
-        if attention is not None and found is not None:
+        read, reason = _read(
+            recognizer, name, source, decoding, shown, attention is not None, out is not None
+        )
+        failed |= not read
+        if not read and shown is Format.JSON:
+            _write(sys.stdout, json.dumps({"file": name, "error": reason}))
+        elif not read and len(sources) > 1:
+            _write(sys.stdout, f"{name}: not read")
+        for number, found in enumerate(read, 1):
+            place = f"{name}#{number}" if len(read) > 1 else name
+            named = shown is not Format.JSON and (len(sources) > 1 or len(read) > 1)
+            if shown is Format.JSON:
+                lines = [json.dumps(_answer(name, number, found))]
+            elif in_files:
+                text = found.to_inkml().decode() if shown is Format.INKML else found.graph().to_lg()
+                lines, named = text.splitlines(), False
+                if out is not None:
+                    number_of = f"-{number}" if len(read) > 1 else ""
+                    target = out / f"{PurePath(name).stem}{number_of}.{shown}"
+                    target.write_text(text, encoding="utf-8")
+                    lines = []
+            else:
+                lines = [_shown(one, shown, n_best) for one in found.n_best[:n_best]]
+            for line in lines:
+                _write(sys.stdout, f"{place}: {line}" if named else line)
+            said += lines
+        if attention is not None and read:
             from hmer.recognition_picture import attention_sheet
 
-            attention.write_bytes(attention_sheet(found, recognizer.stride))
-        for line in lines:
-            prefix = f"{name}: " if len(sources) > 1 and shown is not Format.JSON else ""
-            _write(sys.stdout, prefix + line)
-        said += lines if found is not None else []
+            attention.write_bytes(attention_sheet(read[0], recognizer.stride))
     if copy and said:
         _copy("\n".join(said))
     if failed:
@@ -203,20 +212,29 @@ def _read(
     decoding: DecodingConfig,
     shown: Format,
     attention: bool,
-) -> tuple[Recognition | None, str]:
-    """What was read, or None and why not; warnings and errors are told on standard error."""
+    several: bool,
+) -> tuple[list[Recognition], str]:
+    """What was read, or nothing and why not; warnings and errors are told on standard error."""
+    from hmer.recognizer import NOTHING
+
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         try:
             data = sys.stdin.buffer if name in STDIN else source
-            found, reason = recognizer.recognize(data, decoding, attention=attention), ""
-            if shown in (Format.INKML, Format.LG) and found.ink is None:
-                found, reason = None, f"{name}: has no strokes, which {shown} is made of; give ink"
+            found = recognizer.read_page(data, decoding, attention=attention) or [NOTHING]
+            reason = ""
+            if shown in (Format.INKML, Format.LG):
+                if found[0].ink is None:
+                    raise HmerError(f"{name}: has no strokes, which {shown} is made of; give ink")
+                if len(found) > 1 and not several:
+                    raise HmerError(f"{name}: {len(found)} expressions; name a folder with --out")
+            if attention and len(found) > 1:
+                raise HmerError(f"{name}: {len(found)} expressions, and --attention shows one")
         except HmerError as error:
-            found, reason = None, str(error)
+            found, reason = [], str(error)
         except Exception as error:  # a bug: told as one, but the other files are still read
             _write(sys.stderr, traceback.format_exc().rstrip())
-            found, reason = None, f"{name}: failed by a mistake of hmer's own, please report it"
+            found, reason = [], f"{name}: failed by a mistake of hmer's own, please report it"
             reason += f" ({type(error).__name__}: {error})"
     for warning in told:
         _write(sys.stderr, f"warning: {warning.message}")
@@ -242,9 +260,12 @@ def _write(stream: TextIO, line: str) -> None:
     stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
-def _answer(name: str, found: Recognition) -> dict[str, object]:
+def _answer(name: str, number: int, found: Recognition) -> dict[str, object]:
     return {
         "file": name,
+        "number": number,
+        "page": found.page,
+        "box": found.box,
         "latex": found.latex,
         "compact": found.compact,
         "confidence": round(found.confidence, 4),
