@@ -27,7 +27,8 @@ _Boxes = NDArray[np.int64]
 # In symbol units. How often they err is in reports/experiments.md.
 _GAP = 0.9  # of blank paper between two expressions
 _WIDE_GAP = 1.2  # above which what is much narrower than its neighbour is no limit or index of it
-_SIDE_GAP = 4.0  # between two expressions side by side
+_SIDE_GAP = 3.0  # between two expressions side by side
+_WIDE_SIDE_GAP = 6.0  # even if there is a bar beside it: a relation, or a minus
 _HEIGHT, _WIDTH = 0.7, 2.0  # of an expression; what is smaller is an index, a limit, a mark
 _NARROW = 0.35
 _BAR = 0.5  # of the narrower neighbour's width, from which a smooth edge of ink is a fraction bar
@@ -134,11 +135,21 @@ def _rows(ink: NDArray[np.bool_], boxes: _Boxes, unit: float) -> list[_Boxes]:
 def _columns(boxes: _Boxes, unit: float) -> list[_Boxes]:
     columns: list[_Boxes] = []
     for group in _apart(boxes, 0, _SIDE_GAP * unit):
-        if columns and (_small(_union(columns[-1]), unit) or _small(_union(group), unit)):
+        if columns and _continued(columns[-1], group, unit):
             columns[-1] = np.concatenate([columns[-1], group])
         else:
             columns.append(group)
     return columns
+
+
+def _continued(left: _Boxes, right: _Boxes, unit: float) -> bool:
+    """Whether two groups of boxes, one beside the other, are parts of one expression."""
+    if _small(_union(left), unit) or _small(_union(right), unit):
+        return True
+    if _union(right)[0] - _union(left)[2] >= _WIDE_SIDE_GAP * unit:
+        return False
+    last, first = left[left[:, 2].argmax()], right[right[:, 0].argmin()]
+    return any(box[2] - box[0] > 2 * (box[3] - box[1]) for box in (last, first))
 
 
 def _apart(boxes: _Boxes, axis: int, gap: float) -> list[_Boxes]:

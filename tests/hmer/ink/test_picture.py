@@ -3,6 +3,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -321,4 +322,6 @@ SMALL = [
     *(png(grey(255 - DRAWN[::3, ::3]), kind) for kind in ("PNG", "JPEG", "TIFF", "GIF", "WEBP")),
     png(Image.fromarray(np.uint16(255 - DRAWN[::3, ::3]) * 257)),
     png(coloured().resize((80, 30)), "TIFF", compression="tiff_lzw"),
+    *([pdf(grey(255 - DRAWN[::3, ::3]))] if find_spec("pypdfium2") else []),
+    *([heic(grey(255 - DRAWN[::3, ::3]))] if find_spec("pillow_heif") else []),
 ]
