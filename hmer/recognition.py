@@ -14,7 +14,7 @@ from hmer.errors import InkError
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.label_graph import LabelGraph, label_graph
-from hmer.latex.typed import compact, mathml
+from hmer.latex.typed import compact, mathml, named_mathml
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
@@ -118,10 +118,8 @@ class Recognition(Candidate):
         Raises:
             InkError: it was a picture, which has no strokes.
         """
-        from hmer.synthesis.output.inkml import to_mathml
-
         strokes = self._strokes("InkML").strokes
-        math = to_mathml(self.tokens) if self.mathml is not None else None
+        math = named_mathml(self.tokens) if self.mathml is not None else None
         symbols = tuple(Symbol(one.token, one.strokes, one.place) for one in self.symbols)
         names = {} if math is None else math.names
         return write_inkml(

@@ -29,7 +29,6 @@ from hmer.decoding.step import Floats, Numbers, Step
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.export.runtime import OnnxReader, graphs_in, load_graphs
 from hmer.extra import require
-from hmer.ingest.alignment import written_tokens
 from hmer.ink.affine import Affine, moved, scaled, turned
 from hmer.ink.canvas import inked_cells, on_canvas
 from hmer.ink.fit import fitted
@@ -47,7 +46,7 @@ from hmer.ink.raster import content, looks_like_xml
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink, Points
-from hmer.latex.tree import LIMITS, PARTS, SCRIPTS, parse
+from hmer.latex.tree import COMMANDS, LIMITS, SCRIPTS, parse, symbols
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.about import About
 from hmer.recognition import Box, ReadSymbol, Recognition
@@ -576,7 +575,7 @@ def _others(symbols: Iterable[str], words: Vocabulary) -> tuple[int, ...]:
             f"symbols that the recogniser does not know: {' '.join(unknown)}; it writes "
             f"{' '.join(words.tokens)}"
         )
-    if not chosen.isdisjoint((*SCRIPTS, *PARTS)):
+    if not chosen.isdisjoint((*SCRIPTS, *COMMANDS)):
         chosen |= {"{", "}"}
     return tuple(words.encode(token for token in words.tokens if token not in chosen))
 
@@ -591,7 +590,7 @@ def _gpu() -> bool:
 def _places(tokens: Sequence[str]) -> list[int]:
     """Which tokens are written; of what cannot be parsed, all that never are structure only."""
     try:
-        return written_tokens(tokens)
+        return [node.start for node in symbols(parse(tokens))]
     except LatexError:
         structure = ("{", "}", LIMITS, *SCRIPTS)
         return [place for place, token in enumerate(tokens) if token not in structure]

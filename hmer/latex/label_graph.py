@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hmer.errors import LatexError
-from hmer.latex.tree import LIMITS, ROOTLESS, Relation, parse, place
+from hmer.latex.tree import LIMITS, ROOTLESS, Relation, parse, place_tokens
 
 _LABELS = {"\\frac": "-", ",": "COMMA", "<": "\\lt", ">": "\\gt"}
 _RELATIONS = {
@@ -87,7 +87,7 @@ def label_graph(tokens: Sequence[str], strokes: Mapping[int, Sequence[int]]) -> 
 
 def _relations(tokens: Sequence[str]) -> dict[tuple[int, int], str]:
     try:
-        placed = place(parse(tokens))
+        placed = place_tokens(parse(tokens))
     except LatexError:
         return {}
     found = {}

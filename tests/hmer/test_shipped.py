@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hmer.latex.alignment import place_symbols
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -19,6 +18,7 @@ from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError, InkError
 from hmer.ink.inkml import read_inkml
 from hmer.ink.strokes import Ink, Points
+from hmer.latex.alignment import place_symbols
 from hmer.latex.dialect import normalise
 from hmer.recognizer import SHIPPED, Recognizer
 from hmer.synthesis.render_latex import write_latex
