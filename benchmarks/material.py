@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.comer_reference import ComerReference
-from hmer.data.collate import both_directions, stack
+from hmer.data.collate import Batch, both_directions, stack
 from hmer.ingest.sources.base import SourceItem
 from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.render import render
 from hmer.ink.scale import normalise
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.base import Batch, Recogniser
+from hmer.models.base import Recogniser
 from hmer.models.common.ink_cells import written_area
 from hmer.models.registry import recogniser_entry
 

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from hmer.data.batches import PlannedBatch
+from hmer.data.collate import Batch
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import draw
 from hmer.data.supervised import SupervisedMaker
@@ -29,7 +30,7 @@ from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch, Recogniser
+from hmer.models.base import Recogniser
 from hmer.models.registry import RECOGNISERS, build_recogniser
 from hmer.recognizer import Recognizer
 from hmer.training.optimisation import OptimisationConfig, adamw

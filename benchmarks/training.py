@@ -29,8 +29,9 @@ from benchmarks.material import (
 )
 from benchmarks.output import publish
 from benchmarks.timing import Comparison, in_turn
+from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch, Recogniser
+from hmer.models.base import Recogniser
 from hmer.models.registry import RECOGNISERS
 from hmer.training.optimisation import has_native_bf16
 

@@ -33,6 +33,7 @@ from pipeline.monitor.config import MonitorConfig
 from pipeline.params import BaseConfig, closest, explain, inherit, parse_yaml, read_yaml
 from pipeline.registry.decision import RegisterConfig
 from pipeline.registry.versions import FOLDER as CHAMPION
+from pipeline.stages.plan import StartConfig
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
@@ -83,7 +84,14 @@ class Params(BaseModel):
     @field_validator("finetune")
     @classmethod
     def _starts_from_what_stays(cls, config: FinetuneConfig) -> FinetuneConfig:
+        if config.start is None:
+            return config
         _without_home(config.start)
+        if config.init != "auto" and StartConfig(start=config.start).goes_on:
+            raise ValueError(
+                f"start is {config.start}, so nothing is taken from the phases before; leave init "
+                "at auto"
+            )
         if PurePosixPath(config.start).is_relative_to(CHAMPION):
             raise PydanticCustomError(
                 "start",

@@ -128,7 +128,7 @@ def run_phase(
         show = data / "val.parquet"
         return attend(config, render, data / "train.parquet", encoder, folder, run, 3, show)
     choice = ModelConfig.model_validate(model)
-    start = Path(config.start) if config.goes_on else None
+    start = Path(config.start) if config.start else None
     return finetune(config, choice, render, data, encoder, attention, start, folder, run, 3)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -12,6 +13,21 @@ import pytest
 from pipeline.imports import imported
 
 ROOT = Path(__file__).parents[1]
+LAYERS = (
+    "cli",
+    "commands",
+    "evaluation recognition_picture",
+    "recognizer selfsup",
+    "export training recognition_symbols",
+    "models ingest",
+    "data recognition",
+    "decoding masking synthesis",
+    "latex",
+    "ink plots",
+    "extra",
+    "errors files progress",
+)
+"""Packages and modules of `hmer`; each imports from lines below its own only."""
 TOOLS = {"dvc", "prefect", "mlflow", "great_expectations"}
 
 
@@ -21,6 +37,54 @@ def modules(package: str) -> list[Path]:
 
 def tops(file: Path) -> set[str]:
     return {name.split(".")[0] for name in imported(file, dotted(file))}
+
+
+def drawn() -> list[tuple[str, set[str]]]:
+    """Package and parts of each row of the picture in the documentation, from the top."""
+    svg = "{http://www.w3.org/2000/svg}"
+    return [
+        (
+            str(row.get("data-package")),
+            {str(one.text) for one in row.iter(f"{svg}text") if one.get("class") == "part"},
+        )
+        for row in ET.parse(ROOT / "docs/architecture.svg").iter(f"{svg}g")
+    ]
+
+
+def part(module: str) -> str:
+    """`latex` for `hmer.latex.tree`; "" for `hmer` itself."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def test_no_arrow_of_the_library_runs_up() -> None:
+    level = {name: number for number, line in enumerate(LAYERS) for name in line.split()}
+    level[""] = level["cli"]  # `hmer` itself offers what is below
+    wrong = []
+    for file in modules("hmer"):
+        here = part(dotted(file))
+        assert here in level, f"{file.relative_to(ROOT)}: add {here!r} to LAYERS"
+        wrong += [
+            f"{dotted(file)} imports {other}"
+            for other in imported(file, dotted(file))
+            if other.startswith("hmer.")
+            and (there := part(other)) in level
+            and there != here
+            and level[there] <= level[here]
+        ]
+    assert not wrong
+
+
+def packages(folder: str) -> set[str]:
+    inside = (ROOT / folder).iterdir()
+    return {path.name for path in inside if len(list(path.glob("*.py"))) > 1}
+
+
+def test_the_picture_shows_the_layers() -> None:
+    (top, parts), *rows = drawn()
+    assert top == "pipeline" and parts == packages("pipeline")
+    shown = packages("hmer") | {"plots", "recognizer"}
+    layers = [set(line.split()) & shown for line in LAYERS]
+    assert rows == [("hmer", layer) for layer in layers if layer]
 
 
 def test_the_library_knows_nothing_of_the_pipeline() -> None:

@@ -1,4 +1,4 @@
-"""The pages say what is there: picture, links, commands, parameters, the example of a source."""
+"""The pages say what is there: links, commands, parameters, the example of a source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hmer.data.schema import encode_png
 from hmer.ingest.ingest import IngestConfig, ingest_source
+from hmer.ink.images import encode_png
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.render import render
 from hmer.ink.strokes import Ink
 from hmer.synthesis.render_latex import write_latex
-from pipeline.imports import imported
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -73,46 +71,6 @@ def test_the_tree_names_what_is_there_and_every_part_of_the_library() -> None:
     assert not [path for path in named if not (ROOT / path).exists()]
     parts = {f"hmer/{p.name}/" for p in (ROOT / "hmer").iterdir() if (p / "__init__.py").exists()}
     assert parts <= named
-
-
-# The picture of the architecture
-
-
-def drawn() -> list[str]:
-    """The parts in the picture as dotted names, row by row from the top, each from the left."""
-    svg = "{http://www.w3.org/2000/svg}"
-    return [
-        f"{group.get('data-package')}.{one.text}"
-        for group in ET.parse(ROOT / "docs/architecture.svg").iter(f"{svg}g")
-        for one in group.iter(f"{svg}text")
-        if one.get("class") == "part"
-    ]
-
-
-def test_the_picture_has_every_part() -> None:
-    found = set(drawn())
-    for package in ("hmer", "pipeline"):
-        parts = {
-            f"{package}.{p.name}"
-            for p in (ROOT / package).iterdir()
-            if (p / "__init__.py").exists() and len(list(p.glob("*.py"))) > 1
-        }
-        assert parts <= found, f"not in docs/architecture.svg: {sorted(parts - found)}"
-    assert not [one for one in found if importlib.util.find_spec(one) is None]
-
-
-def test_imports_point_onwards_in_the_picture() -> None:
-    place = {part: number for number, part in enumerate(drawn())}
-    up = set()
-    for package in ("hmer", "pipeline"):
-        for file in (ROOT / package).rglob("*.py"):
-            dotted = ".".join(file.relative_to(ROOT).with_suffix("").parts)
-            here = ".".join(dotted.split(".")[:2])
-            for other in imported(file, dotted.removesuffix(".__init__")):
-                there = ".".join(other.split(".")[:2])
-                if here in place and there in place and place[there] < place[here]:
-                    up.add((dotted, there))
-    assert up <= {("hmer.synthesis.output.inkml", "hmer.ingest")}
 
 
 # Parameters

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.install import build_wheel, call, install, installed_bytes
 from hmer import __version__
-from hmer.data.schema import encode_png
+from hmer.ink.images import encode_png
 from hmer.ink.render import render
 from hmer.synthesis.render_latex import write_latex
 

@@ -134,7 +134,7 @@ def _encoder(out: Path, writer: int, unit: float) -> Callable[[Written], bytes]:
         return to_inkml(written, f"hand-{writer}")
 
     def png(written: Written) -> bytes:
-        from hmer.data.schema import encode_png
+        from hmer.ink.images import encode_png
         from hmer.ink.render import render
 
         return encode_png(255 - render(written.ink, unit).image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +12,40 @@ from torch import Tensor
 
 from hmer.ink.canvas import on_canvas
 from hmer.latex.vocabulary import Vocabulary
+
+UNKNOWN = -100
+"""Label of a cell or token that no loss counts (the default `ignore_index` of PyTorch's)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images with their captions, padded to one shape.
+
+    Both reading directions are rows of the same batch: rows 0 to B - 1 read from left to right,
+    rows B to 2B - 1 from right to left.
+    """
+
+    images: Tensor
+    """float (B, 1, H, W): ink 1, paper and padding 0."""
+    inputs: Tensor
+    """int64 (2B, T): start token, then the caption; 0 is padding."""
+    targets: Tensor
+    """int64 (2B, T): the caption, then the stop token; 0 is padding."""
+    symbols: Tensor
+    """int64 (B, h, w): token id of the symbol written in each cell, or `UNKNOWN`."""
+    places: Tensor | None = None
+    """int64 (B, h, w): which token of the caption, counted from 0, is written in each cell, or
+    `UNKNOWN`. None: unknown everywhere."""
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return Batch(
+            self.images.to(device),
+            self.inputs.to(device),
+            self.targets.to(device),
+            self.symbols.to(device),
+            None if self.places is None else self.places.to(device),
+        )
 
 
 def stack(images: Sequence[NDArray[np.uint8]], height: int, width: int) -> Tensor:

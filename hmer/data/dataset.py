@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -12,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from PIL import Image
 
 from hmer.errors import HmerError
 from hmer.ink.codec import unpack
+from hmer.ink.images import decode_png
 from hmer.ink.strokes import Ink
 
 
@@ -40,8 +39,7 @@ class Expressions:
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """The stored rendering, (H, W), ink 255 on 0."""
-        with Image.open(io.BytesIO(self.images[index])) as picture:
-            return np.asarray(picture.convert("L"))
+        return decode_png(self.images[index])
 
     def head(self, count: int | None) -> Expressions:
         """The first `count` expressions; all for None."""

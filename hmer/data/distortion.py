@@ -20,9 +20,8 @@ from torchvision.transforms.v2 import functional  # type: ignore[import-untyped]
 from torchvision.tv_tensors import KeyPoints  # type: ignore[import-untyped]
 
 from hmer.ink.augment import AugmentConfig
+from hmer.ink.images import ink_mask
 
-INKED = 127
-"""Grey value (ink 255, paper 0) above which a pixel stands for a point of ink."""
 TRACE = 12
 """Grey value above which a pixel is kept when paper is cut off."""
 THINNEST = 0.6
@@ -31,7 +30,7 @@ THINNEST = 0.6
 
 def ink_points(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Centres of the inked pixels of an image (H, W), row by row: (n, 2), x before y."""
-    rows, columns = np.nonzero(image > INKED)
+    rows, columns = np.nonzero(ink_mask(image))
     return (np.stack([columns, rows], axis=1) + 0.5).astype(np.float32)
 
 

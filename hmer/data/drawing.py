@@ -15,9 +15,9 @@ from PIL import Image
 
 from hmer.data.dataset import Expressions
 from hmer.data.distortion import distort, ink_points
-from hmer.data.schema import encode_png
 from hmer.errors import HmerError, InkError
 from hmer.ink.augment import AugmentConfig, augment
+from hmer.ink.images import encode_png
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
 

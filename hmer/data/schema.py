@@ -6,18 +6,14 @@ large files are cheap to hash and to move. Refused expressions have a file of th
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
-from PIL import Image
 
 from hmer.errors import HmerError
 from hmer.ink.boxes import SymbolBox
@@ -62,7 +58,7 @@ class Sample:
         writer: who wrote it.
         latex: the truth as found.
         tokens: the truth as normalised tokens.
-        image: PNG, 8-bit grey, ink 255 on 0; `decode_png` opens it.
+        image: PNG, 8-bit grey, ink 255 on 0; `hmer.ink.images.decode_png` opens it.
         height: of the image, in pixels.
         width: of the image, in pixels.
         strokes: how many; 0 if only the image is known.
@@ -93,27 +89,6 @@ class Quarantined:
     reason: str
     split: str = ""
     """The test set it belongs to; "" for training data, whose splits are cut later."""
-
-
-def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """The uint8 image (H, W) as PNG bytes."""
-    buffer = io.BytesIO()
-    # Anti-aliased strokes hardly shrink at higher levels, which take three times as long.
-    Image.fromarray(image).save(buffer, "PNG", compress_level=3)
-    return buffer.getvalue()
-
-
-def decode_png(data: bytes) -> NDArray[np.uint8]:
-    """PNG bytes as uint8 (H, W).
-
-    Raises:
-        HmerError: not an image.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("L"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise HmerError(f"a dataset image is damaged ({error}); run ingest again") from error
 
 
 class RowWriter:

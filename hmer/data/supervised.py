@@ -9,14 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from hmer.data.batches import PlannedBatch
-from hmer.data.collate import both_directions, stack
+from hmer.data.collate import UNKNOWN, Batch, both_directions, stack
 from hmer.data.dataset import Expressions
 from hmer.data.drawing import Drawable, draw
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import UNKNOWN, Batch
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.data.batches import BatchConfig, BatchStream, PlannedBatch, Sizes, batch_size
+from hmer.data.collate import Batch
 from hmer.data.supervised import SupervisedMaker
 from hmer.ink.strokes import Ink
-from hmer.models.base import Batch
 from hmer.synthesis.base import Synthesiser
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from hmer.decoding.backward_grammar import BackwardGrammar
 from hmer.decoding.forward_grammar import ForwardGrammar
 from hmer.decoding.grammar import Roles
-from hmer.latex.tree import LIMITS, MAX_DEPTH, PARTS, ROOT, SCRIPTS
+from hmer.latex.tree import COMMANDS, LIMITS, MAX_DEPTH, ROOT, SCRIPTS
 from hmer.latex.vocabulary import Vocabulary
 
 
@@ -24,7 +24,11 @@ def roles(vocabulary: Vocabulary) -> Roles:
         closing=numbers.get("}"),
         scripts=tuple(numbers[mark] for mark in SCRIPTS if mark in numbers),
         limits=numbers.get(LIMITS),
-        commands={numbers[c]: len(groups) for c, groups in PARTS.items() if c in numbers},
+        commands={
+            numbers[command]: sum(not group.optional for group in groups)
+            for command, groups in COMMANDS.items()
+            if command in numbers
+        },
         root=numbers.get(ROOT),
         index_opening=numbers["["] if brackets else None,
         index_closing=numbers["]"] if brackets else None,

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from hmer.data.dataset import Expressions
 from hmer.errors import LatexError
-from hmer.evaluation.pictures import Image, ink_mask
+from hmer.evaluation.pictures import Image
 from hmer.ink.boxes import SymbolBox, symbol_boxes
+from hmer.ink.images import ink_mask
 from hmer.ink.render import RenderConfig, Rendering, render
 from hmer.ink.strokes import Ink, Points
-from hmer.latex.tree import Relation, parse, place
+from hmer.latex.tree import Relation, parse, place_tokens
 
 Owners = NDArray[np.int64]
 """For each pixel or cell the number of the symbol that is written there, -1 for none."""
@@ -116,10 +117,8 @@ def annotate_ink(id: str, tokens: Sequence[str], ink: Ink, style: RenderConfig) 
 def _in_scripts(tokens: Sequence[str]) -> frozenset[int]:
     """Which tokens stand in a superscript or subscript; none where the caption is no tree."""
     try:
-        placed = place(parse(list(tokens)))
-    except (LatexError, ValueError):
-        return frozenset()
-    if [token.token for token in placed] != list(tokens):
+        placed = place_tokens(parse(tokens))
+    except LatexError:
         return frozenset()
     return frozenset(n for n, token in enumerate(placed) if _SCRIPTS & set(token.path))
 

@@ -23,9 +23,10 @@ from rapidfuzz.distance import Levenshtein
 from hmer.evaluation.bootstrap import rate_interval
 from hmer.evaluation.calibration import KEPT, TRUSTED_RISK, Reliability, RiskCoverage
 from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary, SetScores
-from hmer.evaluation.pictures import decode, to_png
+from hmer.evaluation.pictures import to_png
 from hmer.evaluation.prediction import Prediction, correctness, mark
 from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table
+from hmer.ink.images import decode_png
 from hmer.latex.tree import nesting_depth
 from hmer.plots import (
     BLUE,
@@ -399,7 +400,7 @@ def _card(prediction: Prediction) -> Picture:
     if not prediction.correct:
         lines.append(("read" if prediction.tokens is not None else "could not be read", read))
     return Picture(
-        None if prediction.image is None else to_png(decode(prediction.image)),
+        None if prediction.image is None else to_png(decode_png(prediction.image)),
         f"{prediction.id}, confidence {100.0 * prediction.confidence:.0f} %",
         prediction.correct,
         lines,

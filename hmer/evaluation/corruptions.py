@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from hmer.data.dataset import Expressions
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.annotated import spread_over
-from hmer.evaluation.pictures import Image, ink_mask
+from hmer.evaluation.pictures import Image
 from hmer.evaluation.prediction import OCCLUSION
+from hmer.ink.images import ink_mask
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
 

@@ -37,9 +37,10 @@ from hmer.evaluation.attention_maps import (
     upsample,
 )
 from hmer.evaluation.bootstrap import BoolArray, FloatArray, Interval, rate_interval, ratio_interval
-from hmer.evaluation.pictures import Mark, ink_mask
+from hmer.evaluation.pictures import Mark
 from hmer.evaluation.report import Figure, Gallery, Picture, Section, Table
 from hmer.ink.canvas import INK_THRESHOLD
+from hmer.ink.images import ink_mask
 from hmer.plots import BLUE, RIGHT, WRONG, interval_bars
 from hmer.recognizer import Recognizer
 

@@ -1,4 +1,4 @@
-"""Pictures of ink for the report: decoded, tinted by attention, and as small PNG files."""
+"""Pictures of ink for the report: black on white, tinted by attention, as small PNG files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from hmer.plots import on_paper
 Image = NDArray[np.uint8]
 """A picture, shape (H, W), ink 255 on 0."""
 
-INK_LEVEL = 128
-"""A pixel counts as ink from this grey level on; anti-aliased fringes do not."""
-
 _COLOURS = 48  # of a tinted picture: a third of the bytes of full colour, and no visible loss
 _SCALE = 2  # of pictures with marks
 
@@ -29,28 +26,6 @@ class Mark(NamedTuple):
     box: tuple[float, float, float, float]
     colour: str
     round: bool = False
-
-
-def decode(image: bytes | Image) -> Image:
-    """The picture (H, W) behind PNG bytes; an array is checked and handed through.
-
-    Raises:
-        ValueError: not a readable picture, or not a non-empty uint8 array of two dimensions.
-    """
-    if isinstance(image, bytes):
-        try:
-            with PillowImage.open(io.BytesIO(image), formats=("PNG",)) as opened:
-                image = np.asarray(opened.convert("L"), dtype=np.uint8)
-        except (OSError, SyntaxError, PillowImage.DecompressionBombError) as error:
-            raise ValueError(f"not a readable PNG picture: {error}") from error
-    if image.ndim != 2 or image.dtype != np.uint8 or not image.size:
-        raise ValueError(f"a picture is uint8 (H, W), not {image.dtype} {image.shape}")
-    return image
-
-
-def ink_mask(image: Image) -> NDArray[np.bool_]:
-    """Which pixels are ink, shape (H, W)."""
-    return image >= INK_LEVEL
 
 
 def to_png(

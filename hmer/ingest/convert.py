@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hmer.data.schema import Quarantined, Sample, encode_png
+from hmer.data.schema import Quarantined, Sample
 from hmer.errors import InkError, LatexError
-from hmer.ingest.alignment import place_symbols
 from hmer.ingest.sources.base import Rejected, SourceItem, Task, resolve, split_of
 from hmer.ink.boxes import symbol_boxes
 from hmer.ink.codec import pack, unpack
+from hmer.ink.images import encode_png
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise as normalise_ink
+from hmer.latex.alignment import place_symbols
 from hmer.latex.dialect import normalise as normalise_latex
 from hmer.latex.tree import parse
 from hmer.latex.vocabulary import UnknownTokens, vocabulary

@@ -16,6 +16,7 @@ from PIL import Image
 
 from hmer.errors import HmerError, LatexError
 from hmer.ink.codec import unpack
+from hmer.ink.images import ink_mask
 from hmer.ink.strokes import Ink
 from hmer.latex.dialect import canonical, normalise
 from hmer.latex.tree import nesting_depth, parse
@@ -252,7 +253,7 @@ def picture_facts(data: bytes | None, height: int | None, width: int | None) -> 
     shape = struct.pack("<II", *pixels.shape)
     return PictureFacts(
         error_text,
-        float(np.count_nonzero(pixels >= 128) / pixels.size),
+        float(np.count_nonzero(ink_mask(pixels)) / pixels.size),
         _hash(shape + pixels.tobytes()),
         _fingerprint(pixels),
     )
@@ -260,7 +261,7 @@ def picture_facts(data: bytes | None, height: int | None, width: int | None) -> 
 
 def _fingerprint(pixels: NDArray[np.uint8]) -> bytes:
     """A thumbnail of the ink's bounding box, so that neither margin nor scale matters."""
-    rows, columns = (np.flatnonzero(pixels.max(axis=side) >= 128) for side in (1, 0))
+    rows, columns = (np.flatnonzero(ink_mask(pixels).any(axis=side)) for side in (1, 0))
     if len(rows):
         pixels = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     thumbnail = Image.fromarray(pixels).resize(FINGERPRINT_SIZE, Image.Resampling.BOX)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from hmer.latex.tree import ROOTLESS, Relation, parse, place
+from hmer.latex.tree import ROOTLESS, Relation, parse, place_tokens
 
 BLANK = "<space>"
 """The implicit tag of every token that is not kept."""
@@ -74,7 +74,7 @@ def positions(tokens: Sequence[str]) -> list[Position]:
     """
     return [
         _position((*(_BRANCH[relation] for relation in placed.path), MAIN))
-        for placed in place(parse(tokens))
+        for placed in place_tokens(parse(tokens))
     ]
 
 
@@ -88,7 +88,7 @@ def parents(tokens: Sequence[str]) -> list[int]:
     Raises:
         LatexError: the tokens cannot be parsed.
     """
-    return [placed.parent for placed in place(parse(tokens))]
+    return [placed.parent for placed in place_tokens(parse(tokens))]
 
 
 def reverse_parents(pointers: Sequence[int]) -> list[int]:

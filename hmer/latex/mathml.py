@@ -17,16 +17,16 @@ from defusedxml.ElementTree import fromstring
 from hmer.errors import LatexError
 from hmer.latex.reader import read, shorten
 from hmer.latex.tree import (
+    COMMANDS,
     LIMITS,
     MAX_DEPTH,
-    PARTS,
     ROOT,
     Node,
     Relation,
     Row,
     grounded,
     split_children,
-    symbol_count,
+    symbols,
 )
 from hmer.latex.vocabulary import vocabulary
 
@@ -158,7 +158,7 @@ class _Reader:
             row = read_leaf(text)
         except LatexError as error:
             raise self.fail(f"the symbol {shorten(text)!r} cannot be read ({error})") from error
-        count = symbol_count(row)
+        count = len(symbols(row))
         return MathTree(row, (_identifier(element),) if count == 1 else ("",) * count)
 
 
@@ -200,8 +200,8 @@ def _built(
 def _names() -> frozenset[str]:
     """Words that mean a symbol where they stand alone (`pi`, `sum`, `cos`), not their letters."""
     tokens = vocabulary("wap").tokens
-    symbols = (token for token in tokens if token not in PARTS and token != LIMITS)
-    return frozenset(token[1:] for token in symbols if token[0] == "\\" and len(token) > 2)
+    named = (token for token in tokens if token not in COMMANDS and token != LIMITS)
+    return frozenset(token[1:] for token in named if token[0] == "\\" and len(token) > 2)
 
 
 def _identifier(element: ElementTree.Element) -> str:

@@ -7,10 +7,10 @@ import re
 from hmer.errors import LatexError
 from hmer.latex.spellings import DEFAULT_LIMITS, FUNCTIONS, INDEX_AFTER, OVER, STACK, plain_tokens
 from hmer.latex.tree import (
+    COMMANDS,
     LIMIT_SCRIPTS,
     LIMITS,
     MAX_DEPTH,
-    PARTS,
     ROOT,
     SCRIPTS,
     Node,
@@ -146,10 +146,12 @@ class _Reader:
         if token == STACK:
             return self.stack(depth)
         parts: list[tuple[Relation, Row]] = []
-        if token == ROOT and self.peek() == "[":
-            self.at += 1
-            parts = [self.checked_index(self.row("]", depth + 1))]
-        parts.extend((relation, self.argument(depth)) for relation in PARTS.get(token, ()))
+        for group in COMMANDS.get(token, ()):
+            if not group.optional:
+                parts.append((group.relation, self.argument(depth)))
+            elif self.peek() == group.opening:
+                self.at += 1
+                parts.append(self.checked_index(self.row(group.closing, depth + 1)))
         return Node(token, tuple(parts))
 
     def argument(self, depth: int) -> Row:
@@ -262,7 +264,7 @@ def _taken(node: Node) -> set[Relation]:
 
 def _relations(base: Node, marks: list[str], limits: bool) -> set[Relation]:
     """Where scripts on `base` stand; limits once begun go on."""
-    begun = base.token not in PARTS and bool(_taken(base) & {Relation.ABOVE, Relation.BELOW})
+    begun = base.token not in COMMANDS and bool(_taken(base) & {Relation.ABOVE, Relation.BELOW})
     relations = LIMIT_SCRIPTS if limits or begun else SCRIPTS
     return {relations[mark] for mark in marks}
 

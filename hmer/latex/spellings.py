@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from itertools import chain
 
-from hmer.latex.tree import LIMITS, PARTS
+from hmer.latex.tree import COMMANDS, LIMITS
 from hmer.latex.vocabulary import vocabulary
 
 
@@ -127,7 +127,7 @@ INDEX_AFTER = "\\ABOVE"
 OVER = "\\over"
 STACK = "\\vtop"
 
-_NEVER_GLUED = BLANKS | FONTS | FENCES | SIZES | PARTS.keys() | {LIMITS, "\\sp", "\\sb"}
+_NEVER_GLUED = BLANKS | FONTS | FENCES | SIZES | COMMANDS.keys() | {LIMITS, "\\sp", "\\sb"}
 
 
 def plain_tokens(tokens: list[str]) -> list[str]:
@@ -164,6 +164,6 @@ def _unglued(token: str) -> tuple[str, ...]:
 def _known() -> frozenset[str]:
     """Commands that the tables know."""
     symbols = vocabulary("wap").tokens + vocabulary("comer").tokens
-    return frozenset((*symbols, *SYNONYMS, *PARTS, *FUNCTIONS.values())) | (
+    return frozenset((*symbols, *SYNONYMS, *COMMANDS, *FUNCTIONS.values())) | (
         BLANKS | FONTS | FENCES | SIZES | DEFAULT_LIMITS | {LIMITS, OVER, INDEX_AFTER, STACK}
     )

@@ -6,7 +6,7 @@ spelled strictly, as in the literature:
 
     row    = node*
     node   = symbol [limits] scripts | "{" row "}" scripts | scripts at the start of a row
-    symbol = "\frac" group group | "\sqrt" ["[" row "]"] group | any other token
+    symbol = command with its groups (`COMMANDS`) | any other token
     limits = "\limits", which must be followed by a script
     scripts = at most one "^" group and one "_" group, in either order
     group  = "{" row "}"
@@ -18,7 +18,7 @@ braces, `$`, fonts) use `hmer.latex.dialect.normalise` first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -44,11 +44,22 @@ Row = tuple["Node", ...]
 class Node:
     """A symbol (its LaTeX token) and the rows that hang on it, in the order they are written.
 
-    `token` is the empty string for a bare braced group, whose content is the INSIDE child.
+    Attributes:
+        token: the empty string for a bare braced group, whose content is the INSIDE child.
+        children: command groups, then scripts.
+        start, stop: tokens `start` to `stop - 1` of the parsed caption write the node with all that
+            hangs on it; -1 in trees that were not parsed. They are not compared.
     """
 
     token: str
     children: tuple[tuple[Relation, Row], ...] = ()
+    start: int = field(default=-1, compare=False, repr=False)
+    stop: int = field(default=-1, compare=False, repr=False)
+
+    @property
+    def place(self) -> int | None:
+        """Which token of the parsed caption the symbol is; None for groups."""
+        return self.start if self.token and self.start >= 0 else None
 
     def child(self, relation: Relation) -> Row | None:
         """The row at `relation`, or None."""
@@ -69,9 +80,27 @@ def walk(row: Row) -> Iterator[Node]:
             yield from walk(child)
 
 
-def symbol_count(row: Row) -> int:
-    """Symbols in `row`, fraction bars and radicals included, structure (braces) not."""
-    return sum(1 for node in walk(row) if node.token)
+def symbols(row: Row) -> list[Node]:
+    """What is written: all nodes, fraction bars and radicals included, but bare groups."""
+    return [node for node in walk(row) if node.token]
+
+
+class HangingRow(NamedTuple):
+    """A row and what it hangs on: nothing, where it is the outermost one."""
+
+    parent: Node | None
+    relation: Relation | None
+    row: Row
+
+
+def rows(
+    row: Row, parent: Node | None = None, relation: Relation | None = None
+) -> Iterator[HangingRow]:
+    """All rows of a tree, each after those that hang on it."""
+    for node in row:
+        for kind, child in node.children:
+            yield from rows(child, node, kind)
+    yield HangingRow(parent, relation, row)
 
 
 def grounded(node: Node) -> Node:
@@ -99,22 +128,33 @@ LIMITS = "\\limits"
 MAX_DEPTH = 64
 """Deepest nesting that is read or written; CROHME goes to 9."""
 
-_OVER = (Relation.ABOVE, Relation.BELOW)
+ROOT = "\\sqrt"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of tokens that a command takes, and where it stands."""
+
+    relation: Relation
+    opening: str = "{"
+    closing: str = "}"
+    optional: bool = False
+
+
+_OVER = (Group(Relation.ABOVE), Group(Relation.BELOW))
+_INSIDE = (Group(Relation.INSIDE),)
 _OF_ONE = r"""
     \bar \overline \underline \vec \hat \widehat \tilde \widetilde \dot \ddot \check \overrightarrow
     \overleftarrow \overbrace \underbrace \boxed \xrightarrow \mathbb \mathcal \mathscr \mathfrak
 """
 
-PARTS: dict[str, tuple[Relation, ...]] = {
+COMMANDS: dict[str, tuple[Group, ...]] = {
     "\\frac": _OVER,
     "\\binom": _OVER,
-    "\\sqrt": (Relation.INSIDE,),
-    **dict.fromkeys(_OF_ONE.split(), (Relation.INSIDE,)),
+    ROOT: (Group(Relation.INDEX, "[", "]", optional=True), *_INSIDE),
+    **dict.fromkeys(_OF_ONE.split(), _INSIDE),
 }
-"""Commands that take braced groups, and where each group stands."""
-
-ROOT = "\\sqrt"
-"""The one command that takes a bracketed group: its index."""
+"""Commands with their groups, in the order in which they are written; one of a kind at most."""
 
 SCRIPTS = {"^": Relation.SUP, "_": Relation.SUB}
 LIMIT_SCRIPTS = {"^": Relation.ABOVE, "_": Relation.BELOW}
@@ -125,16 +165,17 @@ Children = tuple[tuple[Relation, Row], ...]
 
 
 def split_children(node: Node) -> tuple[Children, Children]:
-    """The children of `node` that its command demands, and the scripts after them."""
-    expected: tuple[Relation, ...] = PARTS.get(node.token, ())
-    relations = tuple(relation for relation, _ in node.children)
-    if node.token == "" and relations[:1] == (Relation.INSIDE,):
-        expected = (Relation.INSIDE,)
-    if node.token == ROOT and relations[:1] == (Relation.INDEX,):
-        expected = (Relation.INDEX, *expected)
-    return node.children[: len(expected)], node.children[len(expected) :]
+    """The children of `node` that are groups of its command, and the scripts after them."""
+    count = 0
+    for group in COMMANDS.get(node.token, ()) if node.token else _BARE:
+        if count < len(node.children) and node.children[count][0] is group.relation:
+            count += 1
+        elif not group.optional:
+            break
+    return node.children[:count], node.children[count:]
 
 
+_BARE = (Group(Relation.INSIDE, optional=True),)
 _CLOSED_BY_NOTHING = None
 
 
@@ -181,7 +222,7 @@ class _Parser:
         return tuple(nodes)
 
     def node(self, depth: int) -> Node:
-        token = self.peek()
+        token, start = self.peek(), self.at
         children: list[tuple[Relation, Row]] = []
         if token in SCRIPTS:
             name = ""
@@ -193,18 +234,13 @@ class _Parser:
         else:
             name = token
             self.at += 1
-            children.extend(self.parts(name, depth))
-        children.extend(self.scripts(depth, may_have_limits=bool(name) and name not in PARTS))
-        return Node(name, tuple(children))
-
-    def parts(self, name: str, depth: int) -> list[tuple[Relation, Row]]:
-        """The groups a command takes, root index first."""
-        parts: list[tuple[Relation, Row]] = []
-        if name == ROOT and self.peek() == "[":
-            self.at += 1
-            parts.append((Relation.INDEX, self.row("]", depth + 1)))
-        parts.extend((relation, self.group(depth)) for relation in PARTS.get(name, ()))
-        return parts
+            children.extend(
+                (group.relation, self.group(depth, group))
+                for group in COMMANDS.get(name, ())
+                if not group.optional or self.peek() == group.opening
+            )
+        children.extend(self.scripts(depth, may_have_limits=bool(name) and name not in COMMANDS))
+        return Node(name, tuple(children), start, self.at)
 
     def scripts(self, depth: int, may_have_limits: bool) -> list[tuple[Relation, Row]]:
         marks = SCRIPTS
@@ -223,17 +259,18 @@ class _Parser:
             scripts.append((marks[mark], self.group(depth)))
         return scripts
 
-    def group(self, depth: int) -> Row:
-        if self.peek() != "{":
-            raise self.fail("'{' is missing")
+    def group(self, depth: int, group: Group = _INSIDE[0]) -> Row:
+        if self.peek() != group.opening:
+            raise self.fail(f"{group.opening!r} is missing")
         self.at += 1
-        return self.row("}", depth + 1)
+        return self.row(group.closing, depth + 1)
 
 
 ROOTLESS = -1
 """Parent of a token that has none: structure (`{ } ^ _`, index brackets), or the first symbol."""
 
 _MARKS = {Relation.SUP: "^", Relation.SUB: "_", Relation.ABOVE: "^", Relation.BELOW: "_"}
+_SCRIPTS = {relation: Group(relation) for relation in _MARKS}
 _LIMITS = {Relation.ABOVE, Relation.BELOW}
 
 
@@ -263,10 +300,10 @@ def serialise(row: Row) -> list[str]:
             a script without a base that is not first in its row, a token that is structure
             (`{`, `^`), or nesting beyond `MAX_DEPTH`.
     """
-    return [placed.token for placed in place(row)]
+    return [placed.token for placed in place_tokens(row)]
 
 
-def place(row: Row) -> list[PlacedToken]:
+def place_tokens(row: Row) -> list[PlacedToken]:
     """The caption of `row` with the place of every token.
 
     Raises:
@@ -300,9 +337,10 @@ class _Writer:
         parts, scripts = split_children(node)
         if node.token:
             head = self.emit(node.token, path, head)
+            groups = iter(COMMANDS[node.token] if parts else ())
             for relation, row in parts:
-                brackets = "[]" if relation is Relation.INDEX else "{}"
-                self.group(brackets, row, path, relation, head, depth)
+                group = next(group for group in groups if group.relation is relation)
+                self.group(group, row, path, head, depth)
         elif parts:
             self.emit("{", path)
             head = self.row(parts[0][1], path, head, depth + 1)
@@ -311,21 +349,15 @@ class _Writer:
             head = self.emit(LIMITS, path, head)
         for relation, row in scripts:
             self.emit(_MARKS[relation], path)
-            self.group("{}", row, path, relation, head, depth)
+            self.group(_SCRIPTS[relation], row, path, head, depth)
         return head
 
     def group(
-        self,
-        brackets: str,
-        row: Row,
-        path: tuple[Relation, ...],
-        relation: Relation,
-        head: int,
-        depth: int,
+        self, group: Group, row: Row, path: tuple[Relation, ...], head: int, depth: int
     ) -> None:
-        self.emit(brackets[0], path)
-        self.row(row, (*path, relation), head, depth + 1)
-        self.emit(brackets[1], path)
+        self.emit(group.opening, path)
+        self.row(row, (*path, group.relation), head, depth + 1)
+        self.emit(group.closing, path)
 
 
 def _check(node: Node, first: bool) -> None:
@@ -335,15 +367,15 @@ def _check(node: Node, first: bool) -> None:
     parts, scripts = split_children(node)
     if not node.token and not parts and not (first and scripts):
         raise ValueError("a script without a base must stand first in its row")
-    demanded = PARTS.get(node.token, ())
-    found = tuple(relation for relation, _ in parts if relation is not Relation.INDEX)
-    if node.token and found != demanded:
-        raise ValueError(f"{node.token!r} needs the parts {[*map(str, demanded)]}")
-    if any(
-        relation is Relation.INDEX and any(child.token == "]" for child in row)
-        for relation, row in parts
-    ):
-        raise ValueError("a root index with a bare ']' has no spelling")
+    rows = dict(parts)
+    for group in COMMANDS.get(node.token, ()):
+        if group.relation not in rows and not group.optional:
+            wanted = [str(g.relation) for g in COMMANDS[node.token] if not g.optional]
+            raise ValueError(f"{node.token!r} needs the parts {wanted}")
+        inner = rows.get(group.relation, ())
+        if group.closing != "}" and any(child.token == group.closing for child in inner):
+            where = f"the {group.relation} of {node.token!r}"
+            raise ValueError(f"{where} with a bare {group.closing!r} has no spelling")
     _check_scripts(node, scripts)
 
 
@@ -354,6 +386,6 @@ def _check_scripts(node: Node, scripts: Children) -> None:
     if not relations <= _MARKS.keys():
         raise ValueError(f"{node.token!r} cannot carry {sorted(map(str, relations))}")
     if relations & _LIMITS and (
-        not relations <= _LIMITS or node.token in PARTS or node.token == ""
+        not relations <= _LIMITS or node.token in COMMANDS or node.token == ""
     ):
         raise ValueError(f"{node.token!r} cannot carry limits here")

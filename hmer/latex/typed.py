@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from hmer.errors import LatexError
 from hmer.latex.spellings import FUNCTIONS
-from hmer.latex.tree import LIMITS, PARTS, SCRIPTS, Node, Relation, Row, parse, split_children
+from hmer.latex.tree import (
+    COMMANDS,
+    LIMITS,
+    ROOT,
+    SCRIPTS,
+    Node,
+    Relation,
+    Row,
+    parse,
+    split_children,
+    symbols,
+)
 
 _SPACED = frozenset("= < > + -".split()) | frozenset(
     r"\leq \geq \neq \in \pm \times \div \cdot \rightarrow \subset".split()
@@ -58,7 +70,7 @@ def _unbraced(tokens: list[str]) -> list[str]:
         group = tokens[at + 1 : at + 4]
         if tokens[at] in SCRIPTS and len(group) == 3 and (group[0], group[2]) == ("{", "}"):
             inner = group[1]
-            if inner not in ("{", "}", LIMITS, *SCRIPTS) and inner not in PARTS:
+            if inner not in ("{", "}", LIMITS, *SCRIPTS) and inner not in COMMANDS:
                 found.append(inner)
                 at += 4
                 continue
@@ -90,85 +102,140 @@ _SCRIPTED = {
 }
 
 
+_NAMESPACE = "http://www.w3.org/1998/Math/MathML"
+_XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
+_FRACTION = "\\frac"
+
+
 def mathml(tokens: Sequence[str]) -> str | None:
     """Presentation MathML with the signs of Unicode; None where the tokens cannot be parsed."""
     try:
         row = parse(tokens)
     except LatexError:
         return None
-    math = Element("math", {"xmlns": "http://www.w3.org/1998/Math/MathML", "display": "block"})
-    math.append(_row(row))
+    math = Element("math", {"xmlns": _NAMESPACE, "display": "block"})
+    math.append(_Writer().row(row))
     return tostring(math, encoding="unicode")
 
 
-def _row(row: Row) -> Element:
-    """One element, whatever the length of the row; digits in a row are one number."""
-    holder = Element("mrow")
-    for node in row:
-        number = node.token.isdigit() and not node.children
-        last = holder[-1] if len(holder) else None
-        if number and last is not None and last.tag == "mn":
-            last.text = (last.text or "") + node.token
-        elif node.token.isdigit() and last is not None and last.tag == "mn":
-            scripted = _node(node)
-            base = scripted[0]
-            base.text = (last.text or "") + (base.text or "")
-            holder.remove(last)
-            holder.append(scripted)
-        else:
-            holder.append(_node(node))
-    return holder[0] if len(holder) == 1 else holder
+@dataclass(frozen=True, slots=True)
+class NamedMath:
+    """An expression as MathML.
+
+    Attributes:
+        xml: the element `math`.
+        names: the `xml:id` of each symbol, by the symbol's place in the caption.
+    """
+
+    xml: str
+    names: dict[int, str]
 
 
-def _node(node: Node) -> Element:
-    parts, scripts = split_children(node)
-    core = _core(node.token, [row for _, row in parts])
-    if not scripts:
-        return core
-    rows = dict(scripts)
-    order = next(order for order in _SCRIPTED if set(order) == set(rows))
-    element = Element(_SCRIPTED[order])
-    element.extend([core, *(_row(rows[relation]) for relation in order)])
-    return element
+def named_mathml(tokens: Sequence[str]) -> NamedMath | None:
+    r"""As truths of CROHME: LaTeX in the leaves, and an identifier for every symbol.
+
+    None where there is an accent or `\binom`: accents have no sign of their own in a caption, and
+    MathML has no bar for `\binom` to name.
+
+    Raises:
+        LatexError: the caption cannot be parsed.
+    """
+    row = parse(tokens)
+    written = symbols(row)
+    if any(node.token in COMMANDS and node.token not in (_FRACTION, ROOT) for node in written):
+        return None
+    math = Element(f"{{{_NAMESPACE}}}math")
+    math.append(_NamedWriter().row(row))
+    return NamedMath(
+        tostring(math, encoding="unicode"), {node.start: _name(node) for node in written}
+    )
 
 
-def _core(token: str, rows: Sequence[Row]) -> Element:
-    """A symbol without its scripts."""
-    if not token:
-        return _row(rows[0]) if rows else Element("mrow")
-    if token == r"\frac":
-        element = Element("mfrac")
-        element.extend(map(_row, rows))
+def _name(node: Node) -> str:
+    return f"s{node.start}"
+
+
+class _Writer:
+    """Elements of a tree as a page shows it."""
+
+    def element(self, tag: str, node: Node | None = None) -> Element:
+        """An empty element, the sign of `node` if it is one's."""
+        return Element(tag)
+
+    def row(self, row: Row) -> Element:
+        """One element, whatever the length of the row; digits in a row are one number."""
+        holder = self.element("mrow")
+        for node in row:
+            last = holder[-1] if len(holder) else None
+            holder.append(self.node(node))
+            if node.token.isdigit() and last is not None and last.tag == "mn":
+                number = holder[-1][0] if node.children else holder[-1]
+                number.text = (last.text or "") + (number.text or "")
+                holder.remove(last)
+        return holder[0] if len(holder) == 1 else holder
+
+    def node(self, node: Node) -> Element:
+        """A symbol with all that hangs on it."""
+        parts, scripts = split_children(node)
+        core = self.core(node, [row for _, row in parts])
+        if not scripts:
+            return core
+        rows = dict(scripts)
+        order = next(order for order in _SCRIPTED if set(order) == set(rows))
+        element = self.element(_SCRIPTED[order])
+        element.extend([core, *(self.row(rows[relation]) for relation in order)])
         return element
-    if token == r"\binom":
-        holder = Element("mrow")
-        SubElement(holder, "mo").text = "("
-        SubElement(holder, "mfrac", {"linethickness": "0"}).extend(map(_row, rows))
-        SubElement(holder, "mo").text = ")"
-        return holder
-    if token == r"\sqrt":
-        element = Element("mroot" if len(rows) > 1 else "msqrt")
-        element.extend(map(_row, reversed(rows)))  # MathML has the index after the radicand
+
+    def core(self, node: Node, rows: Sequence[Row]) -> Element:
+        """A symbol without its scripts; for a bare group what it holds."""
+        token = node.token
+        if not token:
+            return self.row(rows[0]) if rows else self.element("mrow")
+        if token == _FRACTION:
+            element = self.element("mfrac", node)
+            element.extend(map(self.row, rows))
+            return element
+        if token == r"\binom":
+            holder = self.element("mrow")
+            SubElement(holder, "mo").text = "("
+            SubElement(holder, "mfrac", {"linethickness": "0"}).extend(map(self.row, rows))
+            SubElement(holder, "mo").text = ")"
+            return holder
+        if token == ROOT:
+            element = self.element("mroot" if len(rows) > 1 else "msqrt", node)
+            element.extend(map(self.row, reversed(rows)))  # MathML has the index last
+            return element
+        if token in _ACCENTS:
+            under = token in (r"\underline", r"\underbrace")
+            element = Element("munder") if under else Element("mover", {"accent": "true"})
+            element.append(self.row(rows[0]))
+            SubElement(element, "mo").text = _ACCENTS[token]
+            return element
+        if rows:  # an alphabet, a box
+            return self.row(rows[0])
+        return self.leaf(node)
+
+    def leaf(self, node: Node) -> Element:
+        """A symbol without parts: number, identifier or operator."""
+        shown = sign(node.token)
+        word = shown.isalpha() or node.token == r"\infty"
+        element = self.element("mn" if shown.isdigit() else "mi" if word else "mo", node)
+        element.text = shown
         return element
-    if token in _ACCENTS:
-        under = token in (r"\underline", r"\underbrace")
-        element = Element("munder") if under else Element("mover", {"accent": "true"})
-        element.append(_row(rows[0]))
-        SubElement(element, "mo").text = _ACCENTS[token]
-        return element
-    if rows:  # an alphabet, a box
-        return _row(rows[0])
-    leaf = Element(_leaf(token))
-    leaf.text = sign(token)
-    return leaf
 
 
-def _leaf(token: str) -> str:
-    """The element for a symbol without parts: number, identifier or operator."""
-    if token.isdigit():
-        return "mn"
-    shown = sign(token)
-    return "mi" if shown.isalpha() or token == r"\infty" else "mo"
+class _NamedWriter(_Writer):
+    """Elements of a parsed tree with namespace and identifiers; digits stay symbols each."""
+
+    def element(self, tag: str, node: Node | None = None) -> Element:
+        named = {} if node is None else {_XML_ID: _name(node)}
+        return Element(f"{{{_NAMESPACE}}}{tag}", named)
+
+    def leaf(self, node: Node) -> Element:
+        word = node.token.removeprefix("\\").isalpha()
+        element = self.element("mn" if node.token.isdigit() else "mi" if word else "mo", node)
+        element.text = node.token
+        return element
 
 
 @cache

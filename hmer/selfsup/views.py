@@ -19,9 +19,9 @@ from torch import Tensor
 from hmer.data.batches import PlannedBatch
 from hmer.data.collate import stack
 from hmer.data.dataset import Expressions
-from hmer.data.distortion import INKED
 from hmer.data.drawing import Drawn, draw, draw_image, draw_ink, other_pen
 from hmer.ink.augment import AugmentConfig, augment, drop_strokes
+from hmer.ink.images import ink_mask
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 
@@ -130,7 +130,7 @@ class ViewMaker:
         """The same where there is no ink: its inked pixels are the points."""
         first = draw_image(image, scales[0], *size, self.augment, rng)
         left, right = _window(image, self.crop, rng)
-        columns = np.nonzero(image > INKED)[1]
+        columns = np.nonzero(ink_mask(image))[1]
         common = np.flatnonzero((columns >= left) & (columns < right))
         second = draw_image(image[:, left:right], scales[1], *size, self.augment, rng)
         points = np.zeros_like(first.points)
@@ -144,7 +144,7 @@ def _window(image: NDArray[np.uint8], crop: float, rng: np.random.Generator) -> 
     lost, before = rng.uniform(0, crop), rng.uniform()
     left = int(lost * before * width)
     right = width - int(lost * (1 - before) * width)
-    return (left, right) if (image[:, left:right] > INKED).any() else (0, width)
+    return (left, right) if ink_mask(image[:, left:right]).any() else (0, width)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from hmer.errors import HmerError
 from hmer.ink.scale import typical_size
 from hmer.ink.strokes import Ink
-from hmer.latex.tree import PARTS, parse
+from hmer.latex.alignment import symbols_of
+from hmer.latex.tree import COMMANDS, Row, parse, rows
 from hmer.synthesis.base import Leakage, Written
-from hmer.synthesis.indexed_tree import InkedCaptions, Material, RowSpan, row_spans, symbols_of
+from hmer.synthesis.ink_index import InkedCaptions, Material
 
 KIND = "decompose"
 
@@ -187,7 +188,7 @@ def _single_symbols(material: Material) -> list[list[tuple[int, int]]]:
     for number, tokens in enumerate(material.tokens):
         strokes = slice(*material.first_stroke[number : number + 2].tolist())
         for place in np.unique(material.places[strokes]).tolist():
-            if tokens[place] not in PARTS:
+            if tokens[place] not in COMMANDS:
                 found.setdefault(tokens[place], []).append((number, place))
     return [found[token] for token in sorted(found)]
 
@@ -199,15 +200,15 @@ def pieces(tokens: list[str], longest: int) -> list[Piece]:
     runs by the hundred, do not crowd out the scripts and fractions.
     """
     found: list[Piece] = []
-    for span in row_spans(parse(tokens)):
-        runs = _runs(span, longest, len(tokens))
+    for _, _, row in rows(parse(tokens)):
+        runs = _runs(row, longest, len(tokens))
         total = sum(run.weight for run in runs)
-        found += [Piece(r.start, r.stop, r.weight * len(span.heads) / total) for r in runs]
+        found += [Piece(r.start, r.stop, r.weight * len(row) / total) for r in runs]
     return found
 
 
-def _runs(span: RowSpan, longest: int, whole: int) -> list[Piece]:
-    names = span.heads
+def _runs(row: Row, longest: int, whole: int) -> list[Piece]:
+    names = tuple(node.token for node in row)
     cuts = [_cut(names, at) for at in range(len(names) + 1)]
     runs = []
     for first in range(len(names)):
@@ -216,7 +217,7 @@ def _runs(span: RowSpan, longest: int, whole: int) -> list[Piece]:
         bars = 0
         for last in range(first, len(names)):
             name = names[last]
-            start, stop = span.bounds[first], span.bounds[last + 1]
+            start, stop = row[first].start, row[last].stop
             if name in _OPEN:
                 waiting.append(_OPEN[name])
             elif name in _CLOSE and (not waiting or waiting.pop() != name):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hmer.ink.strokes import Ink, Points, Symbol
-from hmer.latex.tree import ROOT, Node, Relation, parse, serialise
-from hmer.synthesis.indexed_tree import Material, Spot, Spots, spots
+from hmer.latex.tree import ROOT, Node, Relation, Row, parse, serialise, symbols
+from hmer.synthesis.ink_index import Material
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
@@ -142,7 +142,7 @@ def take(material: Material, expression: int, start: int, stop: int) -> list[Par
     for number in material.strokes_of(expression, start, stop).tolist():
         place = int(material.places[number]) - start
         strokes.setdefault(place, []).append(material.stroke(number))
-    return _parts(spots(parse(tokens)), strokes)
+    return _parts(parse(tokens), strokes)
 
 
 def parts_of(ink: Ink, tokens: Sequence[str]) -> list[Part]:
@@ -153,17 +153,17 @@ def parts_of(ink: Ink, tokens: Sequence[str]) -> list[Part]:
     """
     strokes = {s.place: [ink.strokes[i] for i in s.strokes] for s in ink.symbols}
     named = {place: found for place, found in strokes.items() if place is not None}
-    return _parts(spots(parse(tokens)), named)
+    return _parts(parse(tokens), named)
 
 
-def _parts(row: Spots, strokes: dict[int, list[Points]]) -> list[Part]:
+def _parts(row: Row, strokes: dict[int, list[Points]]) -> list[Part]:
     return [
         Part(
-            spot.token,
-            tuple(strokes.get(-1 if spot.place is None else spot.place, ())),
-            [(relation, _parts(below, strokes)) for relation, below in spot.children],
+            node.token,
+            tuple(strokes.get(node.start, ()) if node.token else ()),
+            [(relation, _parts(below, strokes)) for relation, below in node.children],
         )
-        for spot in row
+        for node in row
     ]
 
 
@@ -179,22 +179,15 @@ def _node(part: Part) -> Node:
 
 def to_ink(row: Sequence[Part]) -> Ink:
     """The ink of a row, each symbol with its place in `spelled(row)`."""
-    places = [spot.place for spot in _flat(spots(tuple(map(_node, row)))) if spot.token]
+    places = [node.start for node in symbols(parse(spelled(row)))]
     strokes: list[Points] = []
-    symbols: list[Symbol] = []
-    named = (part for part in walk(row) if part.token)
-    for part, place in zip(named, places, strict=True):
+    named: list[Symbol] = []
+    parts = (part for part in walk(row) if part.token)
+    for part, place in zip(parts, places, strict=True):
         first = len(strokes)
         strokes.extend(part.drawn())
-        symbols.append(Symbol(part.token, tuple(range(first, len(strokes))), place))
-    return Ink(tuple(strokes), tuple(symbols))
-
-
-def _flat(row: Spots) -> Iterator[Spot]:
-    for spot in row:
-        yield spot
-        for _, below in spot.children:
-            yield from _flat(below)
+        named.append(Symbol(part.token, tuple(range(first, len(strokes))), place))
+    return Ink(tuple(strokes), tuple(named))
 
 
 _BAR = "\\frac"

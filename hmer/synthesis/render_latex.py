@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hmer.errors import HmerError, LatexError
 from hmer.ink.scale import normalise
 from hmer.latex.dialect import normalise as normalise_latex
-from hmer.latex.tree import Row, expression_depth, parse, serialise, walk
+from hmer.latex.tree import Row, expression_depth, parse, serialise, symbols
 from hmer.synthesis.base import Written
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.font import BUILT, WORDS, variants
@@ -48,8 +48,8 @@ def check_writable(row: Row, bank: GlyphBank | None, limits: WritingLimits) -> N
             f"the expression is nested {depth} levels deep, more than {limits.max_depth}: "
             "flatten it"
         )
-    symbols = dict.fromkeys(node.token for node in walk(row) if node.token)
-    unknown = [token for token in symbols if not has_glyph(token, bank)]
+    tokens_used = dict.fromkeys(node.token for node in symbols(row))
+    unknown = [token for token in tokens_used if not has_glyph(token, bank)]
     if unknown:
         raise LatexError(
             f"there is no glyph for {' '.join(map(repr, unknown))}: leave it out, or write with a "

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hmer.data.batches import BatchConfig, BatchStream
+from hmer.data.collate import Batch
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import split_scale
 from hmer.data.supervised import SupervisedMaker
@@ -29,7 +30,7 @@ from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
 from hmer.masking.blocks import hide_ink
 from hmer.masking.curriculum import Curriculum
-from hmer.models.base import Batch, Recogniser
+from hmer.models.base import Recogniser
 from hmer.models.checkpoint import save_module
 from hmer.models.registry import ModelConfig
 from hmer.training.fit import fit
@@ -39,9 +40,6 @@ from hmer.training.run import RunContext
 from hmer.training.synthesis import SynthesisConfig, mixed
 from hmer.training.validation import teacher_forced
 from hmer.training.warm_start import Init, further, initial
-
-PHASES = "data/models/attend"
-"""Stands for the weights of both phases before."""
 
 
 class FinetuneConfig(BaseModel):
@@ -54,8 +52,8 @@ class FinetuneConfig(BaseModel):
         description="start from nothing, from the encoder, or from encoder and attention; auto: "
         "from all that the recogniser has a place for",
     )
-    start: str = Field(
-        PHASES,
+    start: str | None = Field(
+        None,
         description="folder that it starts from: what the phases before have made, a trained "
         "recogniser (hmer/shipped is one) to go on from, with larger sizes if `model` says so, or "
         "the whole state of a training (last.ckpt)",
@@ -77,20 +75,6 @@ class FinetuneConfig(BaseModel):
     average: float = Field(0.99, ge=0, lt=1, description="decay of the weight average; 0: none")
     synthesis: SynthesisConfig = SynthesisConfig()
     validate_on: int = Field(256, ge=1, description="validation expressions looked at per leg")
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether it starts from a trained recogniser."""
-        return self.start != PHASES
-
-    @model_validator(mode="after")
-    def _starts_from_one(self) -> Self:
-        if self.goes_on and self.init != "auto":
-            raise ValueError(
-                f"start is {self.start}, so nothing is taken from the phases before; leave init "
-                "at auto"
-            )
-        return self
 
     @model_validator(mode="after")
     def _captions_are_all_used_or_none_written(self) -> Self:

@@ -12,15 +12,18 @@ def main(stage: Stage) -> None:
     from hmer.training.run import RunContext
     from pipeline.gate.verdict import require_passed
     from pipeline.params import BaseConfig
+    from pipeline.stages.plan import StartConfig
 
     config, base = stage.config(FinetuneConfig), stage.config(BaseConfig, "base")
     choice = stage.config(ModelConfig, "model")
     dataset = stage.input("data/dataset/train.parquet").parent
     stage.input("data/dataset/val.parquet")
     stage.input("data/dataset/vocabulary.json")
+    stage.input("data/dataset/outer")
     encoder = stage.input("data/models/pretrain/encoder.safetensors")
     attention = stage.input("data/models/attend/attention.safetensors")
-    start = stage.input(config.start) if config.goes_on else None
+    begin = stage.config(StartConfig)
+    start = stage.input(begin.start) if begin.goes_on else None
     require_passed(stage.input("reports/validation/gate.json"))
     settings = {"model": choice.model_dump(), **config.model_dump(mode="json")}
     with stage.tracked(settings) as tracker, stage.outputs("data/models/finetune") as out:

@@ -35,6 +35,11 @@ class StartConfig(BaseModel):
     init: str = "auto"
     start: str = "data/models/attend"
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it starts from a trained recogniser, not from the phases before."""
+        return self.start != StartConfig.model_fields["start"].default
+
 
 class Phase(BaseModel):
     """Whether a phase has to be run; if not, why."""
@@ -62,7 +67,7 @@ def phases(choice: ModelConfig, start: StartConfig) -> dict[str, Phase]:
     settings = choice.settings
     encoder = getattr(getattr(settings, "encoder", None), "name", None)
     attends = "attention" in type(settings).model_fields
-    if start.start != StartConfig().start:
+    if start.goes_on:
         reason = f"fine-tuning goes on from {start.start}"
         return {name: Phase(needed=False, reason=reason) for name in PHASES}
     wanted = start.init

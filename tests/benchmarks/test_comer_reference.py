@@ -10,10 +10,11 @@ from torch import Tensor
 
 from benchmarks.comer_reference import ComerReference, search
 from benchmarks.material import fresh
+from hmer.data.collate import Batch
 from hmer.decoding import bidirectional
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch, Recogniser
+from hmer.models.base import Recogniser
 from hmer.models.step import MemoryStep
 
 Both = tuple[ComerReference, Recogniser, Vocabulary]

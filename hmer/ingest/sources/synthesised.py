@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hmer.data.schema import Sample, decode_png, read_samples
+from hmer.data.schema import Sample, read_samples
 from hmer.errors import HmerError
 from hmer.ingest.archive import check_path
 from hmer.ingest.convert import Converter
@@ -19,6 +19,7 @@ from hmer.ingest.pool import ordered_map
 from hmer.ingest.sources.base import TRAIN, Setting, SourceConfig, SourceItem
 from hmer.ingest.sources.crohme import CrohmeConfig, CrohmeSource
 from hmer.ink.codec import unpack
+from hmer.ink.images import decode_png
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 from hmer.synthesis.base import HELD_OUT, Leakage, Numbered

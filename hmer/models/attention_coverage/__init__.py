@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
+from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.attention_coverage.decoder import CoverageMemory, GruConfig, GruDecoder
-from hmer.models.base import Batch, Encoded, Entry, Recogniser
+from hmer.models.base import Encoded, Entry, Recogniser
 from hmer.models.common.densenet import DenseNetConfig
 from hmer.models.common.encoders import EncoderConfig, build_encoder
 from hmer.models.common.grid import both_rows, stack_rows

@@ -8,8 +8,9 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch, Encoded, Encoder, Recogniser
+from hmer.models.base import Encoded, Encoder, Recogniser
 from hmer.models.common.coverage_decoder import GridMemory, Past, RefinedDecoder, WordEmbedding
 from hmer.models.common.ink_cells import written_area
 

@@ -9,9 +9,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from hmer.data.collate import Batch
 from hmer.latex.labels import MTL_KEPT
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch, Entry
+from hmer.models.base import Entry
 from hmer.models.common.comer import CoMER, CoMERConfig
 from hmer.models.common.coverage_decoder import Gate, MaskedBatchNorm
 from hmer.models.common.grid import both_rows, stack_rows

@@ -14,9 +14,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hmer.data.collate import Batch
 from hmer.latex.labels import ICAL_KEPT
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch, Encoded, Entry
+from hmer.models.base import Encoded, Entry
 from hmer.models.common.comer import CoMER, CoMERConfig
 from hmer.models.common.coverage_decoder import Past
 from hmer.models.common.grid import both_rows, stack_rows

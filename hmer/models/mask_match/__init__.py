@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hmer.models.base import UNKNOWN, Batch, Encoded, Entry, Recogniser
+from hmer.data.collate import UNKNOWN, Batch
+from hmer.models.base import Encoded, Entry, Recogniser
 from hmer.models.common.attention import AttentionConfig, AttentionNetwork
 from hmer.models.common.encoders import CompactConfig, EncoderConfig, build_encoder
 from hmer.models.common.ink_cells import Cells, ink_cells

@@ -8,8 +8,9 @@ from typing import cast
 from pydantic import Field
 from torch import Tensor
 
+from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch, Entry
+from hmer.models.base import Entry
 from hmer.models.common.comer import CoMER, CoMERConfig
 from hmer.models.common.coverage_decoder import GridMemory
 from hmer.models.common.grid import both_rows, stack_rows

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hmer.data.collate import UNKNOWN
 from hmer.errors import LatexError
 from hmer.latex.labels import LEVELS, POSITIONS, Position, positions
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import UNKNOWN
 from hmer.models.common.coverage_decoder import ArmConfig, RefinedDecoder, RefinedDecoderConfig
 from hmer.models.common.grid import both_rows, stack_rows
 from hmer.models.common.layers import sinusoid

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from hmer.errors import HmerError, LatexError
 from hmer.ink.codec import unpack
 from hmer.ink.strokes import Ink, Points
-from hmer.latex.tree import parse
+from hmer.latex.tree import Node, Row, parse
 from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.font import BUILT, WORDS, Glyph, recognisable, variants
-from hmer.synthesis.indexed_tree import Spot, Spots, spots
 from hmer.synthesis.layout.radical import split_radical
 
 STRETCHING = frozenset((*BUILT, "(", ")", "[", "]", r"\{", r"\}", "|", r"\sum", r"\int", "/"))
@@ -36,7 +35,7 @@ Extents = Mapping[str, tuple[float, float]]
 class Placed:
     """A symbol with its strokes and the rectangle around them, ink coordinates."""
 
-    spot: Spot
+    spot: Node
     strokes: tuple[Points, ...]
     left: float
     top: float
@@ -57,7 +56,7 @@ class AlignedRow:
         sized: how many symbols the fit rests on.
     """
 
-    spots: Spots
+    spots: Row
     symbols: Mapping[int, Placed]
     scale: float | None
     baseline: float
@@ -115,7 +114,7 @@ def align(ink: Ink, tokens: Sequence[str], extents: Extents) -> list[AlignedRow]
         parse, no symbol has a place, or a place contradicts its caption.
     """
     try:
-        tree = spots(parse(tokens))
+        tree = parse(tokens)
     except LatexError:
         return []
     by_place: dict[int, Placed] = {}
@@ -127,12 +126,12 @@ def align(ink: Ink, tokens: Sequence[str], extents: Extents) -> list[AlignedRow]
         strokes = tuple(ink.strokes[index] for index in symbol.strokes)
         points = np.concatenate(strokes)
         (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-        spot = Spot(tokens[symbol.place], symbol.place)
+        spot = Node(tokens[symbol.place], start=symbol.place)
         by_place[symbol.place] = Placed(spot, strokes, left, top, right, bottom)
     return list(_rows(tree, by_place, extents)) if by_place else []
 
 
-def _rows(row: Spots, by_place: Mapping[int, Placed], extents: Extents) -> Iterator[AlignedRow]:
+def _rows(row: Row, by_place: Mapping[int, Placed], extents: Extents) -> Iterator[AlignedRow]:
     found = {
         number: by_place[spot.place]
         for number, spot in enumerate(row)
@@ -144,7 +143,7 @@ def _rows(row: Spots, by_place: Mapping[int, Placed], extents: Extents) -> Itera
             yield from _rows(child, by_place, extents)
 
 
-def _fit(row: Spots, found: Mapping[int, Placed], extents: Extents) -> AlignedRow:
+def _fit(row: Row, found: Mapping[int, Placed], extents: Extents) -> AlignedRow:
     sized = [placed for placed in found.values() if is_sized(placed.spot.token, extents)]
     if not sized:
         return AlignedRow(row, found, None, 0.0, 0.0, 0)

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hmer.errors import HmerError, LatexError
-from hmer.latex.tree import Node, Relation, Row, expression_depth, parse, serialise, walk
+from hmer.latex.tree import Node, Relation, Row, expression_depth, parse, serialise, symbols
 from hmer.synthesis.substitutions import Renamer
 
 Unit = tuple[str, tuple[Relation, ...]]
@@ -160,7 +160,7 @@ class FittedGrammar:
         trees = [tree for tree in trees if tree]
         if not trees:
             raise HmerError("a grammar cannot be fitted: there is no caption that parses")
-        self.tokens = Counter(node.token for tree in trees for node in walk(tree) if node.token)
+        self.tokens = Counter(node.token for tree in trees for node in symbols(tree))
         weight = rare_weights(self.tokens, self.config.rare_boost)
         self._gram = TreeGram(trees, weight)
         self._trees = tuple(trees)

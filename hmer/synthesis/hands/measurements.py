@@ -9,10 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from hmer.ink.strokes import Ink
-from hmer.latex.tree import Relation
+from hmer.latex.tree import Node, Relation, Row
 from hmer.synthesis.glyphs.cutting import AlignedRow, Extents, Placed, align
 from hmer.synthesis.hands.style_distribution import ENOUGH
-from hmer.synthesis.indexed_tree import Spot, Spots
 from hmer.synthesis.layout.box import bracket_pairs, pair
 from hmer.synthesis.layout.radical import split_radical
 
@@ -64,18 +63,18 @@ class _Expression:
         self.of_row = {id(row.spots): row for row in rows}
         self.ink = {placed.spot.place: placed for row in rows for placed in row.symbols.values()}
 
-    def box(self, row: Spots) -> Rectangle | None:
+    def box(self, row: Row) -> Rectangle | None:
         """Around a row and everything that hangs on it."""
         boxes = [box for spot in row if (box := self.spot_box(spot)) is not None]
         return _union(boxes)
 
-    def spot_box(self, spot: Spot) -> Rectangle | None:
+    def spot_box(self, spot: Node) -> Rectangle | None:
         """Around a symbol and everything that hangs on it."""
         boxes = [box for _, child in spot.children if (box := self.box(child)) is not None]
         own = self.core(spot)
         return _union(boxes if own is None else [own, *boxes])
 
-    def core(self, spot: Spot) -> Rectangle | None:
+    def core(self, spot: Node) -> Rectangle | None:
         """Around the symbol's own ink."""
         placed = self.ink.get(spot.place)
         return None if placed is None else _rectangle(placed)
@@ -105,7 +104,7 @@ class _Expression:
                 yield Measurement(name, (other.left - one.right) / scale)
             before = left.token
 
-    def _bar(self, spot: Spot, scale: float) -> Iterator[Measurement]:
+    def _bar(self, spot: Node, scale: float) -> Iterator[Measurement]:
         """How far a fraction's bar reaches beyond the wider of its parts, on each side."""
         bar = self.core(spot)
         widths = [
@@ -129,7 +128,7 @@ class _Expression:
                     yield Measurement("bracket bottom", (bracket.bottom - content.bottom) / scale)
 
     def _child(
-        self, row: AlignedRow, scale: float, spot: Spot, relation: Relation, child: Spots
+        self, row: AlignedRow, scale: float, spot: Node, relation: Relation, child: Row
     ) -> Iterator[Measurement]:
         core, box = self.core(spot), self.box(child)
         inner = self.of_row[id(child)]

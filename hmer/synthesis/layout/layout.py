@@ -13,10 +13,9 @@ import numpy as np
 
 from hmer.errors import LatexError
 from hmer.ink.strokes import Ink
-from hmer.latex.tree import Relation, Row
+from hmer.latex.tree import Node, Relation, Row, parse, serialise
 from hmer.synthesis.hands.placement_style import Manner, PlainManner
 from hmer.synthesis.hands.writer import Writer
-from hmer.synthesis.indexed_tree import Spot, Spots, spots
 from hmer.synthesis.layout.box import Box, bracket_pairs, clearance, to_ink
 
 AXIS = -0.42
@@ -46,7 +45,7 @@ def write(row: Row, writer: Writer, rng: np.random.Generator, manner: Manner | N
         LatexError: a symbol for which there is no glyph, or nothing to write.
     """
     manner = manner or PlainManner(writer)
-    box = _Layout(writer, manner, rng).row(spots(row))
+    box = _Layout(writer, manner, rng).row(parse(serialise(row)))
     if box is None:
         raise LatexError("an expression without symbols cannot be written; add a symbol")
     return to_ink(box.marks, manner.drift(rng))
@@ -60,13 +59,13 @@ class _Layout:
         self.manner = manner
         self.rng = rng
         self.level = 0  # of scripts, the row being laid out
-        self.parts: dict[str, Callable[[Spot], Box | None]] = {
+        self.parts: dict[str, Callable[[Node], Box | None]] = {
             "": lambda node: self.row(node.child(Relation.INSIDE) or ()),
             r"\frac": self.fraction,
             r"\sqrt": self.radical,
         }
 
-    def row(self, row: Spots) -> Box | None:
+    def row(self, row: Row) -> Box | None:
         boxes = [self.core(node) for node in row]
         self._grow_brackets(row, boxes)
         whole: Box | None = None
@@ -87,7 +86,7 @@ class _Layout:
             before, last = last, node.token
         return whole
 
-    def core(self, node: Spot) -> Box | None:
+    def core(self, node: Node) -> Box | None:
         """The symbol with the parts its command takes, without scripts."""
         build = self.parts.get(node.token)
         if build is not None:
@@ -100,7 +99,7 @@ class _Layout:
                 "hmer/synthesis/glyphs/drawn.py"
             ) from None
 
-    def _with_scripts(self, node: Spot, box: Box | None) -> Box | None:
+    def _with_scripts(self, node: Node, box: Box | None) -> Box | None:
         self.level += 1
         rows: dict[Relation, Box | None] = {
             relation: self.row(child)
@@ -127,7 +126,7 @@ class _Layout:
             box = self.manner.scripts(base, node.token, rows, self.level, self.rng)
         return box
 
-    def fraction(self, node: Spot) -> Box | None:
+    def fraction(self, node: Node) -> Box | None:
         """Numerator, bar, denominator; the bar lies on the axis and overshoots both."""
         rng = self.rng
         upper = self.row(node.child(Relation.ABOVE) or ())
@@ -151,7 +150,7 @@ class _Layout:
                 whole = line if whole is None else whole.add(line)
         return whole
 
-    def radical(self, node: Spot) -> Box | None:
+    def radical(self, node: Node) -> Box | None:
         """The radical sign around its radicand, and the root index over the hook."""
         rng = self.rng
         inside = self.row(node.child(Relation.INSIDE) or ())
@@ -173,7 +172,7 @@ class _Layout:
             whole.add(index)
         return whole.add(inside)
 
-    def _grow_brackets(self, row: Spots, boxes: list[Box | None]) -> None:
+    def _grow_brackets(self, row: Row, boxes: list[Box | None]) -> None:
         """Stretch each matched pair of brackets over what stands between them, inner pairs first.
 
         Content counts with its scripts' reach only through the core boxes: hands do not enlarge

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hmer.ink.strokes import Points
-from hmer.latex.tree import ROOT, Relation, parse
+from hmer.latex.tree import ROOT, HangingRow, Relation, parse, rows
 from hmer.synthesis.decompose import SIGNS
 from hmer.synthesis.editable_ink import Box, Part, extent, move, take
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.cutting import STRETCHING, Extents, is_sized
-from hmer.synthesis.indexed_tree import Material, RowSpan, row_spans
+from hmer.synthesis.ink_index import Material
 from hmer.synthesis.layout.radical import fit_radical, split_radical
 from hmer.synthesis.recombine.reflow import Step, look, settle
 
@@ -233,8 +233,8 @@ class Groups:
         self.extents = extents
         found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
         for number, tokens in enumerate(material.tokens):
-            for span in row_spans(parse(tokens)):
-                for kind, start, stop in _of_row(span, tokens):
+            for hanging in rows(parse(tokens)):
+                for kind, start, stop in _of_row(hanging):
                     if stop - start <= _LONGEST:
                         found[kind].append((number, start, stop))
         self._pools = {kind: self._pool(groups, tempering) for kind, groups in found.items()}
@@ -316,16 +316,17 @@ def _put(
     move(new, left - box[0], down)
 
 
-def _of_row(span: RowSpan, tokens: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+def _of_row(hanging: HangingRow) -> Iterator[tuple[str, int, int]]:
     """The groups of a row: itself, its operands, and what its brackets hold together."""
-    bounds = span.bounds
-    if span.relation is not None and span.parent >= 0 and span.heads:
-        yield group_kind(tokens[span.parent], span.relation), bounds[0], bounds[-1]
-    for first, last in operands(span.heads):
-        yield OPERAND, bounds[first], bounds[last]
+    parent, relation, row = hanging
+    if relation is not None and parent is not None and parent.token and row:
+        yield group_kind(parent.token, relation), row[0].start, row[-1].stop
+    names = [node.token for node in row]
+    for first, last in operands(names):
+        yield OPERAND, row[first].start, row[last - 1].stop
     waiting: list[int] = []
-    for at, name in enumerate(span.heads):
+    for at, name in enumerate(names):
         if name == "(":
             waiting.append(at)
         elif name == ")" and waiting:
-            yield OPERAND, bounds[waiting.pop()], bounds[at + 1]
+            yield OPERAND, row[waiting.pop()].start, row[at].stop

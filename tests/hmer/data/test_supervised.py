@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hmer.data.batches import PlannedBatch
-from hmer.data.collate import both_directions
+from hmer.data.collate import UNKNOWN, both_directions
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import draw
 from hmer.data.supervised import SupervisedMaker
@@ -19,7 +19,6 @@ from hmer.ink.codec import pack
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.vocabulary import vocabulary
-from hmer.models.base import UNKNOWN
 
 WORDS = vocabulary("wap")
 RENDER = RenderConfig(unit=16, pen=0.1, margin=0.25)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hmer.data.batches import BatchConfig, BatchStream, OrderedLoader, PlannedBatch, batch_size
+from hmer.data.collate import Batch
 from hmer.data.dataset import Expressions
 from hmer.data.supervised import SupervisedMaker
 from hmer.data.synthetic_batches import MixedMaker, MixedStream, MixingConfig, WrittenPlan
@@ -21,7 +22,6 @@ from hmer.ink.codec import pack
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.vocabulary import vocabulary
-from hmer.models.base import Batch
 from hmer.synthesis.base import Written
 
 SIZES = np.random.default_rng(0).integers(10, 300, (23, 2))

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from hmer.data.collate import both_directions
+from hmer.data.collate import Batch, both_directions
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.caption_grammar import caption_grammar
 from hmer.latex.tree import parse
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.base import Batch, Recogniser
+from hmer.models.base import Recogniser
 from hmer.models.linear import use_fast_linear
 from hmer.models.registry import RECOGNISERS, build_recogniser, recogniser_entry
 from hmer.models.step import MemoryStep

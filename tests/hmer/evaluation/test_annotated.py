@@ -17,8 +17,8 @@ from hmer.evaluation.annotated import (
     cell_grid,
     spread_over,
 )
-from hmer.evaluation.pictures import ink_mask
 from hmer.evaluation.reading import in_batches
+from hmer.ink.images import ink_mask
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink, Symbol
 

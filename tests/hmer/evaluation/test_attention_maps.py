@@ -19,9 +19,9 @@ from hmer.evaluation.attention_maps import (
     upsample,
 )
 from hmer.evaluation.localisation import _inked
-from hmer.evaluation.pictures import decode
 from hmer.evaluation.prediction import Prediction
 from hmer.evaluation.reading import read_all
+from hmer.ink.images import decode_png
 from hmer.latex.vocabulary import Vocabulary
 from hmer.recognizer import Recognizer
 
@@ -118,5 +118,5 @@ def test_a_few_expressions_are_shown_with_their_attention(
     assert len(tokens.rows) == len(spatial.rows[0][1]) == 2
     read = next(answer.tokens for answer in answers if answer.tokens)
     assert [picture.heading for picture in tokens.rows[0][1]] == list(read)
-    assert decode(tokens.rows[0][1][0].png or b"").shape == images[0].shape
+    assert decode_png(tokens.rows[0][1][0].png or b"").shape == images[0].shape
     assert attention_section(recognizer, found, images, decoding, batch, 0) is None

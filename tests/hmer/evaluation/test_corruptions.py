@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hmer.data.dataset import Expressions
-from hmer.data.schema import encode_png
 from hmer.evaluation.corruptions import (
     OcclusionConfig,
     all_series,
@@ -20,6 +19,7 @@ from hmer.evaluation.corruptions import (
     without_symbols,
 )
 from hmer.ink.codec import pack
+from hmer.ink.images import encode_png
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink, Symbol
 

@@ -11,10 +11,8 @@ import pytest
 
 from hmer.data.batches import BatchConfig
 from hmer.data.dataset import Expressions
-from hmer.data.schema import encode_png
 from hmer.evaluation import robustness
 from hmer.evaluation.corruptions import Corrupted, OcclusionConfig, Series
-from hmer.evaluation.pictures import decode
 from hmer.evaluation.prediction import Trial
 from hmer.evaluation.report import ReportConfig, Section
 from hmer.evaluation.robustness import (
@@ -23,6 +21,7 @@ from hmer.evaluation.robustness import (
     robustness_curve,
     robustness_section,
 )
+from hmer.ink.images import decode_png, encode_png
 from hmer.recognizer import Recognizer
 
 TRUTHS = {"a": ["x", "+", "1"], "b": ["y"], "c": [r"\pi", "r"], "d": ["z"]}
@@ -243,5 +242,5 @@ def test_what_is_read_right_is_shown_first(seed: int) -> None:
     first, second = gallery.rows
     assert (first[0], second[0]) == ("y", "1 + x")
     assert [picture.right for picture in first[1]] == [True, True, False]
-    assert [decode(p.png).shape for p in first[1] if p.png] == [(6, 18)] * 3
+    assert [decode_png(p.png).shape for p in first[1] if p.png] == [(6, 18)] * 3
     assert first[1][2].lines == [("", [("-", False)])]

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmer.data.schema import Quarantined, Sample, decode_png
+from hmer.data.schema import Quarantined, Sample
 from hmer.ingest.convert import Converter
 from hmer.ingest.sources.base import Rejected, SourceItem
 from hmer.ingest.sources.crohme import ReadInkml
 from hmer.ink.codec import unpack
+from hmer.ink.images import decode_png
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink, Symbol
 

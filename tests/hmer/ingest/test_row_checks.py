@@ -10,7 +10,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from hmer.data.schema import encode_png
 from hmer.ingest import row_checks as module
 from hmer.ingest.row_checks import (
     FINGERPRINT_BYTES,
@@ -22,6 +21,7 @@ from hmer.ingest.row_checks import (
     row_facts,
 )
 from hmer.ink.codec import pack
+from hmer.ink.images import encode_png
 from hmer.ink.strokes import Ink, Symbol
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hmer.data.schema import SCHEMA, Sample, encode_png, sample_row
+from hmer.data.schema import SCHEMA, Sample, sample_row
 from hmer.errors import HmerError
 from hmer.ingest import statistics as module
 from hmer.ingest.row_checks import FINGERPRINT_BYTES
@@ -30,6 +30,7 @@ from hmer.ingest.statistics import (
     schema_difference,
     similarity,
 )
+from hmer.ink.images import encode_png
 
 VOCABULARY = ("x", "y", "+")
 

@@ -45,7 +45,7 @@ def _nodes(draw: st.DrawFn, rows: st.SearchStrategy[Row]) -> Node:
 
 
 @pytest.fixture(scope="session")
-def rows() -> st.SearchStrategy[Row]:
+def trees() -> st.SearchStrategy[Row]:
     """Random trees that have a spelling."""
     leaf: st.SearchStrategy[Row] = st.lists(st.builds(Node, _SYMBOLS), max_size=3).map(tuple)
     return st.recursive(

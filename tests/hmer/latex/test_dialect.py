@@ -85,9 +85,9 @@ def test_any_text_gives_a_caption_or_an_error(text: str) -> None:
 @given(data=st.data())
 @settings(deadline=None, max_examples=100)
 def test_captions_are_read_as_they_are_parsed(
-    data: st.DataObject, rows: st.SearchStrategy[Row]
+    data: st.DataObject, trees: st.SearchStrategy[Row]
 ) -> None:
-    tokens = serialise(data.draw(rows))
+    tokens = serialise(data.draw(trees))
     try:
         once = normalise(" ".join(tokens))
     except LatexError:
@@ -155,9 +155,9 @@ def test_hand_worked(caption: str, expected: str) -> None:
 @given(data=st.data())
 @settings(deadline=None, max_examples=100)
 def test_is_a_projection_that_keeps_the_symbols(
-    data: st.DataObject, rows: st.SearchStrategy[Row]
+    data: st.DataObject, trees: st.SearchStrategy[Row]
 ) -> None:
-    row = data.draw(rows)
+    row = data.draw(trees)
     once = canonical(serialise(row))
     assert canonical(once) == once
     assert "\\limits" not in once

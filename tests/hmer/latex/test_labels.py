@@ -104,8 +104,8 @@ def test_what_cannot_be_parsed_has_no_labels() -> None:
 
 @given(data=st.data())
 @settings(deadline=None, max_examples=60)
-def test_one_label_per_token(data: st.DataObject, rows: st.SearchStrategy[Row]) -> None:
-    tokens = serialise(data.draw(rows))
+def test_one_label_per_token(data: st.DataObject, trees: st.SearchStrategy[Row]) -> None:
+    tokens = serialise(data.draw(trees))
     pointers = parents(tokens)
     assert len(positions(tokens)) == len(pointers) == len(tokens)
     assert all(parent < number for number, parent in enumerate(pointers))

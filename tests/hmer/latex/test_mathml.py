@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hmer.errors import LatexError
 from hmer.latex.mathml import read_leaf, read_mathml
-from hmer.latex.tree import Node, parse, serialise, symbol_count, walk
+from hmer.latex.tree import Node, parse, serialise, symbols, walk
 
 HEAD = '<math xmlns="http://www.w3.org/1998/Math/MathML">'
 
@@ -112,7 +112,7 @@ def test_any_nesting_is_read_or_refused(inner: str) -> None:
         tree = read_mathml(f"<math>{inner}</math>", "test")
     except LatexError:
         return
-    assert len(tree.ids) == symbol_count(tree.row)
+    assert len(tree.ids) == len(symbols(tree.row))
     with contextlib.suppress(ValueError):  # scripts beside limits have no spelling
         tokens = serialise(tree.row)
         assert [n.token for n in walk(parse(tokens))] == [n.token for n in walk(tree.row)]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hmer.latex import spellings
 from hmer.latex.reader import tokenize
-from hmer.latex.tree import PARTS, SCRIPTS
+from hmer.latex.tree import COMMANDS, SCRIPTS
 
 
 def test_tables_do_not_overlap() -> None:
@@ -12,7 +12,7 @@ def test_tables_do_not_overlap() -> None:
         spellings.FENCES,
         spellings.SIZES,
         set(spellings.SYNONYMS),
-        set(PARTS),
+        set(COMMANDS),
     ]
     names = [name for table in tables for name in table]
     assert len(names) == len(set(names))

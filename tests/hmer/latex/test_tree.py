@@ -18,10 +18,11 @@ from hmer.latex.tree import (
     grounded,
     nesting_depth,
     parse,
-    place,
+    place_tokens,
+    rows,
     serialise,
     split_children,
-    symbol_count,
+    symbols,
     walk,
 )
 
@@ -38,7 +39,7 @@ def test_depth_and_count() -> None:
     assert expression_depth(parse(["x", "+", "y"])) == 0
     nested = parse(tokenize(r"x + \frac { a ^ { b _ { i } } } { c }"))
     assert expression_depth(nested) == 3
-    assert symbol_count(nested) == 7  # x + bar a b i c
+    assert len(symbols(nested)) == 7  # x + bar a b i c
 
 
 def test_walk_visits_parents_before_children() -> None:
@@ -169,6 +170,63 @@ def test_depth_is_limited() -> None:
         parse(["{"] * 100_000)
 
 
+@pytest.mark.parametrize(
+    ("caption", "numbers"),
+    [
+        ("x", [0]),
+        (r"\frac { a } { b }", [0, 2, 5]),
+        (r"\sqrt [ n ] { [ a ] }", [0, 2, 5, 6, 7]),
+        (r"\int \limits _ { a } ^ { b } x", [0, 4, 8, 10]),
+        (r"\sqrt [ \sqrt { ( ] } ] { x }", [0, 2, 4, 5, 9]),
+        ("{ a b } ^ { 2 }", [1, 2, 6]),
+        ("_ { 2 } a", [2, 4]),
+        ("", []),
+    ],
+)
+def test_symbols_are_numbered_as_in_the_caption(caption: str, numbers: list[int]) -> None:
+    tokens = caption.split()
+    found = symbols(parse(tokens))
+    assert [node.place for node in found] == numbers
+    assert [tokens[i] for i in numbers] == [node.token for node in found]
+
+
+def test_what_is_not_parsed_has_no_numbers() -> None:
+    assert Node("x").place is None
+    (group,) = parse("{ a }".split())
+    assert group.place is None
+    assert Node("x") == parse(["x"])[0]
+
+
+def test_rows_come_after_those_that_hang_on_them() -> None:
+    tokens = r"\sqrt [ n ] { a } ^ { 2 } b".split()
+    found = [
+        (parent and parent.token, relation, [node.token for node in row])
+        for parent, relation, row in rows(parse(tokens))
+    ]
+    assert found == [
+        (r"\sqrt", Relation.INDEX, ["n"]),
+        (r"\sqrt", Relation.INSIDE, ["a"]),
+        (r"\sqrt", Relation.SUP, ["2"]),
+        (None, None, [r"\sqrt", "b"]),
+    ]
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=100)
+def test_any_run_of_a_row_is_an_expression(
+    data: st.DataObject, trees: st.SearchStrategy[Row]
+) -> None:
+    tokens = serialise(data.draw(trees))
+    row = data.draw(st.sampled_from([row for _, _, row in rows(parse(tokens)) if row] or [()]))
+    if not row:
+        return
+    first = data.draw(st.integers(0, len(row) - 1))
+    last = data.draw(st.integers(first, len(row) - 1))
+    run = tokens[row[first].start : row[last].stop]
+    assert [node.token for node in parse(run)] == [node.token for node in row[first : last + 1]]
+    assert serialise(parse(run)) == run
+
+
 _TOKENS = st.sampled_from(tokenize(r"x { } ^ _ \frac \sqrt [ ] \limits \int "))
 
 
@@ -196,8 +254,8 @@ _X: Row = (Node("x"),)
 
 @given(data=st.data())
 @settings(deadline=None, max_examples=150)
-def test_trees_come_back(data: st.DataObject, rows: st.SearchStrategy[Row]) -> None:
-    row = data.draw(rows)
+def test_trees_come_back(data: st.DataObject, trees: st.SearchStrategy[Row]) -> None:
+    row = data.draw(trees)
     assert parse(serialise(row)) == row
 
 
@@ -218,7 +276,7 @@ def test_script_order_is_kept() -> None:
         ((Node("\\sqrt", ((Relation.INSIDE, _X), (Relation.BELOW, _X))),), "cannot carry limits"),
         (
             (Node("\\sqrt", ((Relation.INDEX, (Node("]"),)), (Relation.INSIDE, _X))),),
-            "root index",
+            "the index of .* with a bare",
         ),
         ((Node("x"), Node("", ((Relation.SUP, _X),))), "stand first"),
         ((Node(""),), "stand first"),
@@ -240,7 +298,7 @@ def test_too_deep_a_tree() -> None:
 
 
 def test_places() -> None:
-    placed = place(parse(tokenize(r"x _ { \frac { 1 } { 2 } }")))
+    placed = place_tokens(parse(tokenize(r"x _ { \frac { 1 } { 2 } }")))
     inner, above, below = (
         (Relation.SUB,),
         (Relation.SUB, Relation.ABOVE),

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from hmer.data.collate import both_directions
+from hmer.data.collate import Batch, both_directions
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch
 
 BatchMaker = Callable[..., Batch]
 

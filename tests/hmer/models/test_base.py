@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 import torch
 
-from hmer.models.base import Batch, Recogniser
+from hmer.data.collate import Batch
+from hmer.models.base import Recogniser
 
 
 def test_all_of_a_batch_moves() -> None:

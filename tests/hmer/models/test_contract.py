@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hmer.data.collate import Batch
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.base import Batch, Recogniser
+from hmer.models.base import Recogniser
 from hmer.models.checkpoint import save_module
 from hmer.models.common.grid import both_rows
 from hmer.models.registry import RECOGNISERS, build_recogniser, count_parameters, recogniser_entry

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hmer.data.batches import PlannedBatch
 from hmer.data.dataset import Expressions, load_expressions
-from hmer.data.schema import encode_png
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.codec import pack
+from hmer.ink.images import encode_png
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
 from hmer.selfsup import views

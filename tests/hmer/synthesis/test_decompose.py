@@ -9,10 +9,10 @@ import pytest
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.errors import HmerError
 from hmer.ink.scale import symbol_unit
+from hmer.latex.alignment import stroke_places
 from hmer.latex.tree import parse, serialise
 from hmer.synthesis.base import Leakage
 from hmer.synthesis.decompose import DecomposeConfig, Decomposer, pieces, rare_boost
-from hmer.synthesis.indexed_tree import stroke_places
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hmer.data.dataset import load_expressions
+from hmer.latex.alignment import stroke_places
 from hmer.latex.tree import Relation
 from hmer.synthesis.editable_ink import (
     NOWHERE,
@@ -20,7 +21,7 @@ from hmer.synthesis.editable_ink import (
     to_ink,
     walk,
 )
-from hmer.synthesis.indexed_tree import Material, stroke_places
+from hmer.synthesis.ink_index import Material
 
 
 def square(token: str, left: float, top: float, size: float = 1.0) -> Part:

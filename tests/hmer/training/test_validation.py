@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from hmer.data.batches import BatchConfig, fixed_plans
+from hmer.data.collate import Batch
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.supervised import SupervisedMaker
 from hmer.decoding.beam import beam_search
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.base import Batch, Encoded, Recogniser
+from hmer.models.base import Encoded, Recogniser
 from hmer.models.common.attention import AttentionConfig
 from hmer.models.common.encoders import CompactConfig
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hmer.data.schema import Quarantined, Sample, encode_png, write_quarantine, write_samples
+from hmer.data.schema import Quarantined, Sample, write_quarantine, write_samples
 from hmer.errors import HmerError
 from hmer.ingest import row_checks
 from hmer.ink.codec import pack
+from hmer.ink.images import encode_png
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
 from pipeline.dvcfile import Declaration

@@ -213,6 +213,7 @@ def test_one_parent_over_all_stages(stage: Stage, store: Path) -> None:
 
 def test_a_list_of_runs_says_what_came_out(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
+    (tmp_path / "dvc.yaml").write_text("stages: {}")
     (tmp_path / "params.yaml").write_text("ingest: {source: crohme}\nmodel: {name: comer}\n")
     done = {
         "model": "hmer", "version": 3, "decision": "champion", "reason": "better beyond noise",

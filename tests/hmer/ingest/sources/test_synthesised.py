@@ -18,9 +18,10 @@ from hmer.ink.codec import unpack
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
+from hmer.latex.alignment import stroke_places
 from hmer.synthesis.base import HELD_OUT, Leakage
 from hmer.synthesis.generators import Generators, GeneratorsConfig
-from hmer.synthesis.indexed_tree import Material, stroke_places
+from hmer.synthesis.ink_index import Material
 from hmer.synthesis.output.inkml import to_inkml
 from hmer.synthesis.render_latex import write_latex
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.attention_coverage import AttentionCoverage, AttentionCoverageConfig
 from hmer.models.attention_coverage.decoder import GruConfig
-from hmer.models.base import Batch
 from hmer.models.common.encoders import CompactConfig
 
 BatchMaker = Callable[..., Batch]

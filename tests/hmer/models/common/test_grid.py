@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch
 from hmer.models.bttr import BTTR, BTTRAdapter, BTTRConfig
 from hmer.models.common.comer import CoMER, CoMERAdapter, CoMERConfig
 from hmer.models.common.coverage_decoder import RefinedDecoderConfig

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hmer.data.collate import Batch
 from hmer.latex.labels import MTL_KEPT, implicit_tags
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch
 from hmer.models.common.coverage_decoder import RefinedDecoderConfig
 from hmer.models.common.encoders import CompactConfig
 from hmer.models.common.grid import both_rows, stack_rows

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.base import Batch
 from hmer.models.common.coverage_decoder import RefinedDecoderConfig
 from hmer.models.common.encoders import CompactConfig
 from hmer.models.common.grid import both_rows, stack_rows

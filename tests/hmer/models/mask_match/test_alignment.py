@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hmer.data.collate import both_directions
-from hmer.models.base import UNKNOWN
+from hmer.data.collate import UNKNOWN, both_directions
 from hmer.models.mask_match.decoder import alignment_loss
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hmer.models.base import Batch
+from hmer.data.collate import Batch
 from hmer.models.common.attention import AttentionConfig
 from hmer.models.common.encoders import CompactConfig
 from hmer.models.common.ink_cells import Cells, ink_cells

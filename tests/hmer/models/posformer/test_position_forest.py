@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from hmer.data.collate import UNKNOWN
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.base import UNKNOWN
 from hmer.models.posformer.position_forest import (
     PositionEmbedding,
     PositionHeads,

@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmer.ingest.alignment import place_symbols
 from hmer.ink.inkml import read_inkml
 from hmer.ink.strokes import Ink, Symbol
+from hmer.latex.alignment import place_symbols
 from hmer.latex.mathml import read_mathml
-from hmer.latex.tree import PARTS, parse, serialise
+from hmer.latex.tree import COMMANDS, parse, serialise
+from hmer.latex.typed import named_mathml
 from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.base import Written
 from hmer.synthesis.compose import Composer
 from hmer.synthesis.grammar.grammar import Grammar, GrammarConfig
-from hmer.synthesis.output.inkml import STEPS, contradiction, to_inkml, to_mathml
+from hmer.synthesis.output.inkml import STEPS, contradiction, to_inkml
 
 CAPTIONS = (
     r"\frac { a } { b }",
@@ -38,7 +39,7 @@ def unplaced(tokens: list[str], places: list[int]) -> Ink:
 
 
 def check(tokens: list[str]) -> None:
-    math = to_mathml(tokens)
+    math = named_mathml(tokens)
     assert math is not None
     places = list(math.names)[::-1]
     ink = unplaced(tokens, places)
@@ -67,9 +68,9 @@ def test_every_symbol_of_the_vocabulary_is_read_back() -> None:
     structure = {"{", "}", "^", "_", r"\limits"}
     seen = 0
     for token in vocabulary("wap").tokens:
-        if token in PARTS or token in structure or token.startswith("<"):
+        if token in COMMANDS or token in structure or token.startswith("<"):
             continue
-        math = to_mathml([token])
+        math = named_mathml([token])
         assert math is not None
         assert serialise(read_mathml(math.xml, "test").row) == [token]
         seen += 1
@@ -77,14 +78,14 @@ def test_every_symbol_of_the_vocabulary_is_read_back() -> None:
 
 
 def test_what_mathml_cannot_name() -> None:
-    assert to_mathml(r"\binom { a } { b }".split()) is None
-    assert to_mathml(r"x + \vec { v }".split()) is None
+    assert named_mathml(r"\binom { a } { b }".split()) is None
+    assert named_mathml(r"x + \vec { v }".split()) is None
 
 
 def test_a_wrong_name_is_noticed() -> None:
     """The round trip above would be worth nothing if names did not count."""
     tokens = r"x ^ { y }".split()
-    math = to_mathml(tokens)
+    math = named_mathml(tokens)
     assert math is not None
     ink = replace(unplaced(tokens, [0, 3]))
     assert place_symbols(ink, [math.names[3], math.names[0]], math.xml, tokens).problem

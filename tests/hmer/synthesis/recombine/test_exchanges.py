@@ -11,7 +11,7 @@ from hmer.latex.tree import Relation, parse, serialise
 from hmer.synthesis.editable_ink import Part, extent, spelled, take, walk
 from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import font_extents
-from hmer.synthesis.indexed_tree import Material
+from hmer.synthesis.ink_index import Material
 from hmer.synthesis.recombine.exchanges import (
     OPERAND,
     Groups,

@@ -20,7 +20,7 @@ from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.dialect import CANONICAL, dialect_named
 from hmer.latex.mathml import read_leaf, read_mathml
 from hmer.latex.spellings import FUNCTIONS
-from hmer.latex.tree import LIMITS, ROOT, Node, Relation, Row, parse, split_children
+from hmer.latex.tree import ROOT, Relation, Row, parse, split_children, symbols
 
 _ALIKE = {
     **dialect_named("wap").spellings,
@@ -36,7 +36,6 @@ _RUNS = {"\\ldots": (".",) * 3} | {name: letters for letters, name in FUNCTIONS.
 _BAR = "\\frac"
 _MINUS = "-"
 _AS_SCRIPT = {Relation.ABOVE: Relation.SUP, Relation.BELOW: Relation.SUB}
-_STRUCTURE = frozenset(("{", "}", "^", "_", LIMITS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class _Leaf:
         token: in the spelling in which trees are compared.
         path: relations from the outermost row to the symbol's row; limits count as scripts.
         branch: the way from the root, a number for every choice of a node or of a child.
-        number: of the symbol, in the order of `walk`.
+        number: of the symbol, in the order of `symbols`.
     """
 
     token: str
@@ -87,10 +86,11 @@ def place_symbols(
     if not ink.symbols:
         return Placed(bare, "no symbols are annotated")
     try:
-        leaves = _leaves(parse(tokens))
+        row = parse(tokens)
     except LatexError as error:
         return Placed(bare, f"the caption is no tree ({error})")
-    where = written_tokens(tokens)
+    leaves = _leaves(row)
+    where = [node.start for node in symbols(row)]
     found = _by_mathml(leaves, symbol_ids, mathml)
     if isinstance(found, str):
         reason = found
@@ -104,30 +104,40 @@ def place_symbols(
     for number, symbol in enumerate(ink.symbols):
         place = where[found[number].number]
         strokes[place] = strokes.get(place, ()) + symbol.strokes
-    symbols = tuple(Symbol(tokens[place], owned, place) for place, owned in strokes.items())
-    return Placed(replace(ink, symbols=symbols), None)
+    named = tuple(Symbol(tokens[place], owned, place) for place, owned in strokes.items())
+    return Placed(replace(ink, symbols=named), None)
 
 
-def written_tokens(tokens: Sequence[str]) -> list[int]:
-    """Which tokens of a caption are written, in the order of `walk`; the others are structure.
+def stroke_places(ink: Ink, tokens: Sequence[str]) -> list[int] | None:
+    """Which token of the caption each stroke writes; None unless that is known of every one.
 
-    Raises:
-        LatexError: the tokens cannot be parsed.
+    Also None where a token that is written has no strokes, or the caption cannot be parsed.
     """
-    parse(tokens)
-    brackets: set[int] = set()
-    for start in range(1, len(tokens)):
-        if tokens[start - 1] == ROOT and tokens[start] == "[":
-            depth, end = 0, start + 1
-            while tokens[end] != "]" or depth:
-                depth += (tokens[end] == "{") - (tokens[end] == "}")
-                end += 1
-            brackets |= {start, end}
-    return [
-        number
-        for number, token in enumerate(tokens)
-        if token not in _STRUCTURE and number not in brackets
-    ]
+    places = [-1] * len(ink.strokes)
+    for symbol in ink.symbols:
+        if symbol.place is None or not 0 <= symbol.place < len(tokens):
+            return None
+        if tokens[symbol.place] != symbol.token:
+            return None
+        for stroke in symbol.strokes:
+            if places[stroke] != -1:
+                return None
+            places[stroke] = symbol.place
+    if -1 in places:
+        return None
+    try:
+        written = {node.start for node in symbols(parse(tokens))}
+    except LatexError:
+        return None
+    return places if written == set(places) else None
+
+
+def symbols_of(places: Sequence[int], tokens: Sequence[str]) -> tuple[Symbol, ...]:
+    """The symbols of ink whose stroke i writes the token `places[i]`, by place."""
+    strokes: dict[int, list[int]] = {}
+    for number, place in enumerate(places):
+        strokes.setdefault(place, []).append(number)
+    return tuple(Symbol(tokens[place], tuple(strokes[place]), place) for place in sorted(strokes))
 
 
 def _leaves(row: Row) -> list[_Leaf]:
@@ -148,18 +158,15 @@ def _row_leaves(
             yield _Leaf(token, path, here, next(numbers))
         # All are visited in the order of the tree, which is that of the numbers, and then sorted.
         found = []
+        parts = len(split_children(node)[0])
         for side, (relation, child) in enumerate(node.children):
-            relation = _AS_SCRIPT.get(relation, relation) if _is_script(node, side) else relation
+            relation = _AS_SCRIPT.get(relation, relation) if side >= parts else relation
             group = relation is Relation.INSIDE and not node.token
             below = path if group else (*path, relation)
             found.append((relation, list(_row_leaves(child, below, (*here, side), numbers))))
         found.sort(key=lambda part: part[0] is Relation.SUP)
         for _, leaves in found:
             yield from leaves
-
-
-def _is_script(node: Node, side: int) -> bool:
-    return side >= len(split_children(node)[0])
 
 
 def _by_mathml(

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from hmer.errors import HmerError
-from hmer.ingest.alignment import place_symbols, written_tokens
 from hmer.ink.inkml import read_inkml
 from hmer.ink.strokes import Ink, Symbol
+from hmer.latex.alignment import place_symbols, stroke_places, symbols_of
 from hmer.latex.dialect import normalise
-from hmer.latex.tree import parse, walk
 
 
 def ink(*symbols: tuple[str, float]) -> Ink:
@@ -43,25 +42,6 @@ def mathml(caption: str) -> str:
 
 def places(found: Ink) -> list[int | None]:
     return [symbol.place for symbol in found.symbols]
-
-
-@pytest.mark.parametrize(
-    ("caption", "numbers"),
-    [
-        ("x", [0]),
-        (r"\frac { a } { b }", [0, 2, 5]),
-        (r"\sqrt [ n ] { [ a ] }", [0, 2, 5, 6, 7]),
-        (r"\int \limits _ { a } ^ { b } x", [0, 4, 8, 10]),
-        (r"\sqrt [ \sqrt { ( ] } ] { x }", [0, 2, 4, 5, 9]),
-        ("", []),
-    ],
-)
-def test_written_tokens(caption: str, numbers: list[int]) -> None:
-    tokens = caption.split()
-    assert written_tokens(tokens) == numbers
-    assert [tokens[i] for i in numbers] == [
-        node.token for node in walk(parse(tokens)) if node.token
-    ]
 
 
 def test_identifiers_decide_whatever_the_order() -> None:
@@ -181,3 +161,32 @@ def test_nearly_all_of_crohme_is_placed() -> None:
             assert symbol.place is not None
             assert tokens[symbol.place] == symbol.token
     assert whole > 0.95 * total > 100
+
+
+def dots(count: int, *symbols: Symbol) -> Ink:
+    return Ink((np.zeros((1, 2), np.float32),) * count, symbols)
+
+
+@pytest.mark.parametrize(
+    ("ink", "caption", "expected"),
+    [
+        (dots(2, Symbol("x", (1,), 0), Symbol("y", (0,), 1)), "x y", [1, 0]),
+        (dots(2, Symbol("x", (0, 1), 0)), "x", [0, 0]),
+        (dots(2, Symbol("x", (0,), 0)), "x", None),  # a stroke without owner
+        (dots(1, Symbol("x", (0,), 0)), "x y", None),  # a token without ink
+        (dots(1, Symbol("x", (0,))), "x", None),
+        (dots(1, Symbol("x", (0,), 0)), "y", None),
+        (dots(1, Symbol("x", (0,), 5)), "x", None),
+        (dots(1, Symbol("x", (0,), 0), Symbol("y", (0,), 1)), "x y", None),
+        (dots(1, Symbol("x", (0,), 0)), "x {", None),
+    ],
+)
+def test_stroke_places(ink: Ink, caption: str, expected: list[int] | None) -> None:
+    assert stroke_places(ink, caption.split()) == expected
+
+
+def test_symbols_by_place() -> None:
+    assert symbols_of([2, 0, 2], "x + y".split()) == (
+        Symbol("x", (1,), 0),
+        Symbol("y", (0, 2), 2),
+    )
