@@ -150,7 +150,7 @@ def check(program: str, arguments: list[str]) -> None:
     elif program.startswith(("benchmarks", "pipeline.")):
         assert importlib.util.find_spec(program) is not None
     else:
-        assert program in {"pip", "git", "source", "export", "pre-commit", "docker"}, program
+        assert program in {"curl", "export", "git", "pip", "pre-commit", "source"}, program
 
 
 COMMANDS = list({(page, *words): (page, words) for page, words in commands()}.values())

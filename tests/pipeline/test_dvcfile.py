@@ -35,10 +35,9 @@ def test_order_of_a_diamond() -> None:
 def test_the_pipeline_of_this_project() -> None:
     graph = look(ROOT).graph
     assert set(graph) == set(declarations(ROOT))
-    order = running_order(graph)
-    assert order == [
-        "ingest", "plan", "validate", "pretrain", "attend", "finetune", "evaluate", "register",
-    ]  # fmt: skip
+    chain = ["ingest", "validate", "pretrain", "attend", "finetune", "evaluate", "register"]
+    assert [name for name in running_order(graph) if name in chain] == chain
+    assert "plan" in graph["pretrain"] & graph["attend"] & graph["finetune"]
     assert "validate" in graph["pretrain"] & graph["attend"] & graph["finetune"]
 
 
