@@ -25,6 +25,7 @@ from hmer.latex.alignment import symbols_of
 from hmer.latex.tree import COMMANDS, Row, parse, rows
 from hmer.synthesis.base import Leakage, Written
 from hmer.synthesis.ink_index import InkedCaptions, Material
+from hmer.synthesis.substitutions import rarity
 
 KIND = "decompose"
 
@@ -175,11 +176,7 @@ def rare_boost(captions: Sequence[Sequence[str]], strength: float) -> dict[str, 
         strength: 0: not at all; 1: in proportion to how rare a token is, up to `_MOST_RARE`.
     """
     seen = Counter(token for tokens in captions for token in tokens)
-    usual = float(np.median(list(seen.values())))
-    return {
-        token: min(_MOST_RARE, max(1.0, (usual / number) ** strength))
-        for token, number in seen.items()
-    }
+    return rarity(seen, strength, _MOST_RARE)
 
 
 def _single_symbols(material: Material) -> list[list[tuple[int, int]]]:

@@ -35,6 +35,20 @@ _BRACKETS = (("(", ")"), ("[", "]"), (r"\{", r"\}"))
 _VARIABLE, _DIGIT, _OTHER, _BRACKET, _CROSS = 0.55, 0.6, 0.15, 0.08, 0.12
 
 
+def rarity(counts: Mapping[str, int], strength: float, most: float) -> dict[str, float]:
+    """For every token how much more often than it occurs it is to be drawn, 1 for common ones.
+
+    Args:
+        counts: how often each occurs.
+        strength: 0: not at all; 1: in proportion to how much rarer than the median token it is.
+        most: where that ends.
+    """
+    usual = float(np.median(list(counts.values())))
+    return {
+        token: min(most, max(1.0, usual / number) ** strength) for token, number in counts.items()
+    }
+
+
 class Renamer:
     """Renames symbols; what is common in the corpus is drawn often, what is rare a little more."""
 
