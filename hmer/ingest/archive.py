@@ -106,6 +106,32 @@ def check_path(path: Path, parameter: str) -> None:
         raise ArchiveError(f"{parameter}: {path} is neither a folder nor a package ({kinds})")
 
 
+def read_lines(path: Path, parameter: str) -> Iterator[str]:
+    """The lines of a UTF-8 text, perhaps compressed (gzip, xz, bzip2), without their ends.
+
+    Args:
+        path: the file.
+        parameter: what the user set to name it, for error messages.
+
+    Raises:
+        ArchiveError: it is missing, damaged, or no such text.
+    """
+    if not path.is_file():
+        raise ArchiveError(f"{parameter}: {path} is no file; set it to the file as published")
+    try:
+        with path.open("rb") as raw, _decompressed(raw) as stream:
+            left = min(MAX_TOTAL, _FREE + MAX_RATIO * path.stat().st_size)
+            while line := stream.readline(MAX_MEMBER):
+                left -= len(line)
+                if left < 0:
+                    raise ArchiveError(f"{path}: unpacks to too much; do not trust it")
+                yield line.decode("utf-8-sig").rstrip("\r\n")
+    except ArchiveError:
+        raise
+    except _DAMAGE as error:
+        raise ArchiveError(f"{path}: damaged, or no text ({error}); fetch it again") from error
+
+
 def count_members(path: Path, suffix: Suffix) -> int | None:
     """How many files `read_members` will give, or None where only reading them all would tell."""
     mode = _mode(path)

@@ -6,6 +6,7 @@ the same bytes, whatever the number of workers.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,7 +27,9 @@ from hmer.data.schema import (
 )
 from hmer.errors import HmerError
 from hmer.files import atomic_folder
+from hmer.ingest.captions import outer_captions
 from hmer.ingest.convert import Converted, Converter
+from hmer.ingest.glyphs import GlyphsConfig, gather
 from hmer.ingest.pool import dask_map, ordered_map
 from hmer.ingest.sources.base import LEFT_OUT, TRAIN, VALIDATION, Setting, Source, SourceConfig
 from hmer.ingest.sources.comer import ComerConfig
@@ -38,8 +41,8 @@ from hmer.ingest.sources.synthesised import WrittenConfig
 from hmer.ingest.sources.synthetic import SyntheticConfig
 from hmer.ingest.summary import SUMMARY, IngestSummary, Tally
 from hmer.ink.render import RenderConfig
-from hmer.latex.vocabulary import vocabulary
-from hmer.synthesis.base import HELD_OUT, Leakage
+from hmer.latex.vocabulary import Vocabulary, vocabulary
+from hmer.synthesis.base import CAPTIONS, HELD_OUT, ISOLATED, OUTER, Leakage
 
 VOCABULARY = "vocabulary.json"
 QUARANTINE = "quarantine.parquet"
@@ -81,6 +84,10 @@ class IngestConfig(BaseModel):
     mathwriting: MathWritingConfig = MathWritingConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
     written: WrittenConfig = WrittenConfig()
+    glyphs: GlyphsConfig = GlyphsConfig()
+    captions: list[str] = Field(
+        default_factory=list, description="files of LaTeX, one expression a line, to be composed"
+    )
     mixed: dict[str, float] = Field(
         default_factory=dict,
         description="the sources of `mixed`, each with the share of its training data to take",
@@ -119,7 +126,8 @@ class IngestConfig(BaseModel):
 
     def paths(self) -> list[str]:
         """The files and folders that are read."""
-        return [path for name in self.chosen() for path in self._section(name).paths()]
+        of_sources = [path for name in self.chosen() for path in self._section(name).paths()]
+        return [*of_sources, *self.glyphs.paths(), *self.captions]
 
     def open(self) -> Source:
         """The source, or the mixture of sources."""
@@ -179,6 +187,7 @@ def ingest_source(
             results = ordered_map(converter, items, config.workers, _size)
         results = _reported(results, total, progress)
         held_out = _write(folder, results, tally, config.longest)
+        _add_outer(config, words, folder)
         summary = IngestSummary(
             source=source.name,
             dialect=config.dialect,
@@ -203,6 +212,21 @@ def ingest_source(
         (folder / VOCABULARY).write_text(words.to_json(), encoding="utf-8")
         (folder / SUMMARY).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return summary
+
+
+def _add_outer(config: IngestConfig, words: Vocabulary, folder: Path) -> None:
+    """What other collections lend to the synthesiser; always a folder with an account of it."""
+    (folder / OUTER).mkdir()
+    glyphs: dict[str, dict[str, int]] = {}
+    captions: dict[str, dict[str, int]] = {}
+    if config.glyphs.paths():
+        bank, glyphs = gather(config.glyphs, words, config.seed)
+        bank.save(folder / ISOLATED)
+    if config.captions:
+        lines, captions = outer_captions(config.captions, words)
+        (folder / CAPTIONS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    about = json.dumps({"glyphs": glyphs, "captions": captions}, indent=2) + "\n"
+    (folder / OUTER / SUMMARY).write_text(about, encoding="utf-8")
 
 
 def _size(item: Any) -> int:

@@ -54,6 +54,20 @@ SHORT = 3
 HELD_OUT = "held_out.json"
 """Name of the file, in a dataset folder, that lists the held-out captions by digest."""
 
+OUTER = "outer"
+"""Folder in a dataset's with what other collections lend to the generators."""
+
+CAPTIONS = f"{OUTER}/captions.txt"
+"""Captions to be composed, one a line."""
+
+ISOLATED = f"{OUTER}/glyphs.safetensors"
+"""Bank of isolated symbols."""
+
+
+def read_captions(path: Path) -> list[list[str]]:
+    """The captions of a file that ingest wrote, tokens apart; none where there is no file."""
+    return [line.split() for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+
 
 def digest(caption: Sequence[str]) -> str:
     """Names a caption without telling it."""

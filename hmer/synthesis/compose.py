@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,20 +12,13 @@ from hmer.ink.scale import normalise
 from hmer.latex.tree import Row, serialise
 from hmer.synthesis.base import Written
 from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.grammar.listed import Sampler
 from hmer.synthesis.hands.placement_style import FittedManner
 from hmer.synthesis.hands.style_distribution import MEASURED
 from hmer.synthesis.hands.writer import BankWriter, Writer
 from hmer.synthesis.layout.layout import write
 
 KIND = "compose"
-
-
-class Sampler(Protocol):
-    """Where expressions come from."""
-
-    def sample(self, rng: np.random.Generator) -> Row:
-        """One structure tree, decided by `rng` alone."""
-        ...
 
 
 class ComposeConfig(BaseModel):
@@ -42,6 +34,9 @@ class ComposeConfig(BaseModel):
     )
     fitted: bool = Field(
         default=True, description="place signs as measured on real hands, not as a careful one"
+    )
+    foreign: float = Field(
+        default=0.3, ge=0, le=1, description="how often a hand of isolated symbols is followed"
     )
     font_hands: int = Field(
         default=500, ge=1, description="hands drawn from the vector font where there is no bank"
@@ -77,7 +72,7 @@ class Composer:
         self.grammar = grammar
         self.config = config or ComposeConfig()
         self.missing: Counter[str] = Counter()
-        self._shares = None if bank is None else _shares(bank)
+        self._shares = None if bank is None else _shares(bank, self.config.foreign)
         self._hands: dict[int, Writer] = {}
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
@@ -117,7 +112,6 @@ class Composer:
         return self.__dict__ | {"_hands": {}}
 
 
-def _shares(bank: GlyphBank) -> np.ndarray:
+def _shares(bank: GlyphBank, foreign: float) -> np.ndarray:
     """How often each hand is followed: more samples count, but less than in proportion."""
-    weights = np.sqrt(bank.writer_samples())
-    return np.asarray(weights / weights.sum())
+    return bank.hands(np.sqrt(bank.writer_samples()), foreign)

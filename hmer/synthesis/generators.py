@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
+from hmer.latex.tree import parse
 from hmer.synthesis.base import Allowed, Leakage, Mixture, Synthesiser, Written
 from hmer.synthesis.compose import ComposeConfig, Composer
 from hmer.synthesis.decompose import DecomposeConfig, Decomposer
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.grammar.fitted import FittedConfig, FittedGrammar
+from hmer.synthesis.grammar.listed import Listed, Partly
 from hmer.synthesis.ink_index import InkedCaptions
 from hmer.synthesis.recombine.recombine import RecombineConfig, Recombiner
 
@@ -26,6 +28,12 @@ class GeneratorsConfig(BaseModel):
     decompose: float = Field(1.0, ge=0, description="weight of pieces of expressions")
     recombine: float = Field(0.0, ge=0, description="weight of expressions of exchanged parts")
     compose: float = Field(0.0, ge=0, description="weight of new expressions in real glyphs")
+    listed: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of new expressions that are captions of elsewhere",
+    )
     decomposing: DecomposeConfig = DecomposeConfig()
     recombining: RecombineConfig = RecombineConfig()
     grammar: FittedConfig = FittedConfig()
@@ -61,6 +69,7 @@ class Generators:
         train: InkedCaptions,
         bank: Callable[[], GlyphBank],
         leakage: Leakage,
+        captions: Sequence[Sequence[str]] = (),
     ) -> Generators:
         """Make them.
 
@@ -69,6 +78,7 @@ class Generators:
             train: captions and ink of the training split.
             bank: the glyphs cut from it; called only if they are needed.
             leakage: captions that must not come out.
+            captions: of elsewhere, to be composed.
 
         Raises:
             HmerError: all weights are 0, or the ink does not say which strokes write which token.
@@ -93,7 +103,9 @@ class Generators:
             parts.append((config.recombine, changed))
         if config.compose:
             grammar = FittedGrammar(train.tokens, config.grammar)
-            composer = Composer(glyphs, grammar, config.composing)
+            listed = Listed([parse(caption) for caption in captions]) if captions else None
+            sampler = Partly(listed, config.listed, grammar) if listed else grammar
+            composer = Composer(glyphs, sampler, config.composing)
             parts.append((config.compose, Allowed(composer, guard("compose"))))
         skipped = None if pieces is None else pieces.material.skipped
         return cls(Mixture(parts), leakages, composer, skipped)

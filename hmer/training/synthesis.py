@@ -12,7 +12,7 @@ from hmer.data.collate import Batch
 from hmer.data.dataset import Expressions
 from hmer.data.supervised import SupervisedMaker
 from hmer.data.synthetic_batches import MixedMaker, MixedStream, MixingConfig
-from hmer.synthesis.base import HELD_OUT, Leakage, Synthesiser
+from hmer.synthesis.base import CAPTIONS, HELD_OUT, Leakage, Synthesiser, read_captions
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.glyphs.cache import bank_of
 
@@ -50,7 +50,8 @@ def synthesiser(
     Raises:
         HmerError: its ink does not say which strokes write which token.
     """
-    return Generators.of(config, train, lambda: bank_of(path).bank, leakage)
+    captions = read_captions(path.parent / CAPTIONS)
+    return Generators.of(config, train, lambda: bank_of(path).bank, leakage, captions)
 
 
 def mixed(

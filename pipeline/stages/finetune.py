@@ -19,6 +19,7 @@ def main(stage: Stage) -> None:
     dataset = stage.input("data/dataset/train.parquet").parent
     stage.input("data/dataset/val.parquet")
     stage.input("data/dataset/vocabulary.json")
+    stage.input("data/dataset/outer")
     encoder = stage.input("data/models/pretrain/encoder.safetensors")
     attention = stage.input("data/models/attend/attention.safetensors")
     begin = stage.config(StartConfig)

@@ -24,6 +24,9 @@ from safetensors.numpy import save_file
 from hmer.errors import HmerError
 from hmer.synthesis.glyphs.font import Glyph
 
+FOREIGN = "isolated:"
+"""What the names of collections of isolated symbols begin with, which were not cut from lines."""
+
 RESOLUTION = 200
 """Steps per symbol unit in which points are stored."""
 
@@ -146,6 +149,20 @@ class GlyphBank:
     def writer_samples(self) -> NDArray[np.int64]:
         """Samples per writer, in the order of `writers`."""
         return np.bincount(self.writer_of, minlength=len(self.writers))
+
+    def hands(self, weights: NDArray[np.float64], foreign: float) -> NDArray[np.float64]:
+        """Probabilities of following each hand.
+
+        Args:
+            weights: (writers,) of the hands.
+            foreign: what all hands of isolated symbols get together, where there are both kinds.
+        """
+        alone = np.array([group.startswith(FOREIGN) for group in self.groups])
+        chances = weights / weights.sum()
+        if alone.any() and not alone.all():
+            for kind, share in ((alone, foreign), (~alone, 1.0 - foreign)):
+                chances[kind] *= share / chances[kind].sum()
+        return np.asarray(chances)
 
     def missing(self, tokens: Iterable[str]) -> list[str]:
         """The tokens of which the bank has no sample, each once."""

@@ -17,8 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hmer.errors import HmerError
+from hmer.synthesis.base import ISOLATED
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.cutting import CutReport, cut_bank, read_training_inks
+from hmer.synthesis.glyphs.foreign import extended
 
 FOLDER = ".glyphs"
 """Name of the folder with banks, beside the data sets that they were cut from."""
@@ -30,6 +32,7 @@ CODE = (
     "hmer.synthesis.glyphs.bank",
     "hmer.synthesis.glyphs.cutting",
     "hmer.synthesis.glyphs.font",
+    "hmer.synthesis.glyphs.foreign",
     "hmer.synthesis.layout.radical",
 )
 """The modules that decide what a bank holds."""
@@ -77,6 +80,8 @@ def bank_of(train: Path) -> KeptBank:
     if path.exists():
         _log.warning("%s; cutting it again", reason)
     found, report = cut_bank(read_training_inks(train))
+    if (isolated := train.parent / ISOLATED).is_file():
+        found = extended(found, GlyphBank.load(isolated))
     about = {_SPLIT: digest, _CODE: code_digest(), _REPORT: report.to_json()}
     bank = replace(found, about=about)
     try:
@@ -120,14 +125,18 @@ def bank_path(train: Path) -> Path:
 
 
 def split_digest(train: Path) -> str:
-    """Names the content of a split.
+    """Names the content of a split, and the isolated symbols beside it, if there are any.
 
     Raises:
         HmerError: it cannot be read.
     """
+    isolated = train.parent / ISOLATED
     try:
         with train.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            found = hashlib.file_digest(file, "sha256")
+        if isolated.is_file():
+            found.update(isolated.read_bytes())
+        return found.hexdigest()
     except OSError as error:
         raise HmerError(
             f"{train}: no such data set split ({error.strerror}); ingest the data first"

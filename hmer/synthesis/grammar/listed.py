@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -12,6 +13,14 @@ from hmer.latex.dialect import normalise
 from hmer.latex.tree import Row, parse
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.render_latex import WritingLimits, check_balanced, check_writable
+
+
+class Sampler(Protocol):
+    """Where expressions come from."""
+
+    def sample(self, rng: np.random.Generator) -> Row:
+        """One structure tree, decided by `rng` alone."""
+        ...
 
 
 class Listed:
@@ -59,3 +68,16 @@ class Listed:
         if not rows:
             raise HmerError(f"{path}: holds no expression; write one per line")
         return cls(rows)
+
+
+class Partly:
+    """Samples one source of expressions at a fixed rate, and else another."""
+
+    def __init__(self, first: Sampler, share: float, second: Sampler) -> None:
+        self.first = first
+        self.share = share
+        self.second = second
+
+    def sample(self, rng: np.random.Generator) -> Row:
+        """One structure tree."""
+        return (self.first if rng.random() < self.share else self.second).sample(rng)

@@ -28,6 +28,7 @@ KIND = "recombine"
 _TRIES = 4
 _OVERLAP = 0.45  # share of the smaller of two symbols' boxes that another may cover
 _THIN = 0.15  # symbol units that a bar or a dot counts as wide and high
+_CAPITALS = 0.6  # of a letter: that it changes its case; a capital does so more seldom
 _LOYALTY = 0.7  # how often a symbol is taken from the one hand that lends its symbols
 _WIDEST = 80.0  # symbol units
 
@@ -43,6 +44,12 @@ class RecombineConfig(BaseModel):
     groups: float = Field(1.0, ge=0, le=8, description="groups exchanged, in the mean")
     same: float = Field(0.25, ge=0, le=1, description="share of symbols in another hand's ink")
     other: float = Field(0.2, ge=0, le=1, description="share of symbols that become others")
+    case: float = Field(
+        0.0, ge=0, le=1, description="share of expressions in which letters change their case"
+    )
+    foreign: float = Field(
+        0.3, ge=0, le=1, description="how often a hand of isolated symbols lends its symbols"
+    )
     tempering: float = Field(
         0.5, ge=0, le=1, description="1: tokens and groups as often as they occur; 0: all alike"
     )
@@ -93,6 +100,8 @@ class Recombiner:
         chances = [max(boost[token] for token in tokens) for tokens in self.material.tokens]
         self._below = np.cumsum(np.array(chances) / sum(chances))
         self.lookalikes = Lookalikes(counts, self.config.tempering)
+        even = np.ones(len(bank.writers))
+        self._hands_below = np.cumsum(bank.hands(even, self.config.foreign))
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """A changed expression; None where several attempts came to nothing legible."""
@@ -136,19 +145,39 @@ class Recombiner:
     def _rewrite(self, row: list[Part], rng: np.random.Generator) -> None:
         """Other ink for some symbols, and other symbols for some."""
         writers = self.bank.writers
-        hand = writers[int(rng.random() * len(writers))]
+        drawn = int(np.searchsorted(self._hands_below, rng.random(), side="right"))
+        hand = writers[min(drawn, len(writers) - 1)]
+        cased = self._cased(row, rng)
         # Outside in and left to right: what moves later has not been looked at yet.
         for way in list(ways(row)):
             part = way[-1].row[way[-1].index]
             chance = rng.random()
             token: str | None = part.token
-            if chance < self.config.other:
+            if part.token in cased:
+                token = cased[part.token]
+            elif chance < self.config.other:
                 token = self.lookalikes.another(part.token, rng)
             elif chance > self.config.other + self.config.same:
                 continue
             if token is not None and token in self.bank:
                 glyph = self.bank.sample(token, rng, hand, _LOYALTY)
                 rewrite(way, token, glyph, self.extents)
+
+    def _cased(self, row: list[Part], rng: np.random.Generator) -> dict[str, str]:
+        """Letters that become the other case all through an expression, mostly capitals.
+
+        Size and height tell P from p: the same hand writes both, or the context does not matter.
+        """
+        if not self.config.case or rng.random() >= self.config.case:
+            return {}
+        letters = dict.fromkeys(part.token for part in walk(row) if len(part.token) == 1)
+        return {
+            letter: other
+            for letter in letters
+            if (other := letter.swapcase()) != letter
+            and other in self.bank
+            and rng.random() < (_CAPITALS if letter.islower() else 1 - _CAPITALS)
+        }
 
     def _scaled(self, ink: Ink, rng: np.random.Generator) -> Ink | None:
         """The ink with its left top at 0, perhaps in its own symbol unit; None if absurdly wide."""

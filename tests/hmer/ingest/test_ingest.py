@@ -13,6 +13,7 @@ from hmer.data.dataset import load_expressions
 from hmer.data.schema import read_quarantine, read_samples
 from hmer.data.supervised import SupervisedMaker
 from hmer.errors import HmerError
+from hmer.ingest.glyphs import GlyphsConfig
 from hmer.ingest.ingest import IngestConfig, ingest, ingest_source
 from hmer.ingest.sources.base import Rejected, SourceItem, Task
 from hmer.ingest.sources.crohme import CrohmeConfig
@@ -20,6 +21,8 @@ from hmer.ink.augment import AugmentConfig
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.vocabulary import Vocabulary, vocabulary
+from hmer.synthesis.base import CAPTIONS, ISOLATED, OUTER, read_captions
+from hmer.synthesis.glyphs.bank import GlyphBank
 
 CONFIG = IngestConfig(val_share=0.3, workers=1)
 
@@ -73,7 +76,8 @@ class Drawings:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_every_item_is_accounted_for(tmp_path: Path) -> None:
@@ -83,6 +87,7 @@ def test_every_item_is_accounted_for(tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == [
         "held_out.json",
         "label_noise.parquet",
+        "outer",
         "quarantine.parquet",
         "summary.json",
         "test-a.parquet",
@@ -432,3 +437,21 @@ def test_a_development_set_of_trainers_is_refused(competition: Path, tmp_path: P
 def test_one_name_has_one_path() -> None:
     with pytest.raises(ValidationError, match="one path in development and another in further"):
         CrohmeConfig(development={"2013": "a"}, further={"2013": "b"})
+
+
+def test_other_collections_lend_symbols_and_captions(tmp_path: Path) -> None:
+    ingest_source(Drawings(40), CONFIG, tmp_path / "plain")
+    assert [file.name for file in (tmp_path / "plain" / OUTER).iterdir()] == ["summary.json"]
+    symbols, captions = tmp_path / "samples.jsonl", tmp_path / "captions.txt"
+    symbols.write_text(json.dumps({"command": "\\pi", "strokes": [[[0, 0], [9, 9]]]}) + "\n")
+    captions.write_text("a^2\n\\aleph\n")
+    config = CONFIG.model_copy(
+        update={"glyphs": GlyphsConfig(detexify=str(symbols)), "captions": [str(captions)]}
+    )
+    out = tmp_path / "richer"
+    ingest_source(Drawings(40), config, out)
+    assert GlyphBank.load(out / ISOLATED).count() == {"\\pi": 1}
+    assert read_captions(out / CAPTIONS) == [["a", "^", "{", "2", "}"]]
+    counts = json.loads((out / OUTER / "summary.json").read_text())
+    assert counts["glyphs"]["detexify"]["taken"] == counts["captions"]["captions.txt"]["taken"] == 1
+    assert config.paths()[-2:] == [str(symbols), str(captions)]

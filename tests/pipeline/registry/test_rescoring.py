@@ -41,7 +41,7 @@ def project(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     for name, rows in (("before", slice(0, 5)), ("after", slice(1, 6))):
         folder = root / name
         folder.mkdir()
-        for file in small_dataset.iterdir():
+        for file in filter(Path.is_file, small_dataset.iterdir()):
             os.link(file, folder / file.name)
         samples = list(read_samples(small_dataset / "test-synthetic.parquet"))[rows]
         write_samples(folder / "dev-2013.parquet", [replace(s, split="dev-2013") for s in samples])

@@ -12,8 +12,11 @@ import pytest
 import hmer
 import hmer.synthesis.glyphs.cache as cached
 from hmer.errors import HmerError
+from hmer.synthesis.base import ISOLATED
+from hmer.synthesis.glyphs.bank import FOREIGN, Cutting, GlyphBank
 from hmer.synthesis.glyphs.cache import CODE, bank_of, bank_path, open_bank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
+from hmer.synthesis.glyphs.font import variants
 
 ROOT = Path(hmer.__file__).parents[1]
 
@@ -113,6 +116,23 @@ def test_a_named_bank(train: Path, small_dataset: Path, tmp_path: Path) -> None:
         open_bank(tmp_path / "missing")
 
 
+def test_isolated_symbols_beside_the_split_join_the_bank(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    train = tmp_path / "dataset" / "train.parquet"
+    train.parent.mkdir()
+    copyfile(small_dataset / "train.parquet", train)
+    before = bank_of(train).bank
+    isolated = GlyphBank.pack(
+        [Cutting("Y", "unipen/ann", variants("Y")[0])], {"unipen/ann": f"{FOREIGN}unipen"}
+    )
+    isolated.save(train.parent / ISOLATED)
+    kept = bank_of(train)
+    assert kept.reason is not None and "another state" in kept.reason
+    assert kept.bank.count().get("Y", 0) == before.count().get("Y", 0) + 1
+    assert bank_of(train).reason is None
+
+
 def test_held_out_splits_have_no_bank(small_dataset: Path, tmp_path: Path) -> None:
     copyfile(small_dataset / "val.parquet", tmp_path / "val.parquet")
     with pytest.raises(HmerError, match="evaluation would be on training data"):
@@ -124,7 +144,7 @@ def test_held_out_splits_have_no_bank(small_dataset: Path, tmp_path: Path) -> No
 
 def test_the_key_covers_all_code_that_cuts() -> None:
     found: set[str] = set()
-    waiting = ["hmer.synthesis.glyphs.cutting"]
+    waiting = ["hmer.synthesis.glyphs.cutting", "hmer.synthesis.glyphs.foreign"]
     while waiting:
         name = waiting.pop()
         if name not in found:

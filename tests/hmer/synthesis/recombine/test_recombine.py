@@ -13,8 +13,10 @@ from hmer.latex.tree import expression_depth, parse, serialise
 from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.base import Leakage, Written
 from hmer.synthesis.editable_ink import Part, depth, faults, parts_of
-from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
+from hmer.synthesis.glyphs.font import variants
+from hmer.synthesis.glyphs.foreign import joined
 from hmer.synthesis.recombine.recombine import RecombineConfig, Recombiner, legible
 
 
@@ -134,3 +136,24 @@ def test_legible() -> None:
     assert not legible([square(0, 0, 1), square(0.3, 0, 1)])
     assert not legible([square(0, 0, 1), square(0.5, 0.5, 0)])  # a dot in a letter
     assert not legible([square(np.nan, 0, 1)])
+
+
+def test_letters_change_their_case_all_through_an_expression(
+    expressions: Expressions, bank: GlyphBank
+) -> None:
+    letters = sorted(
+        {token for tokens in expressions.tokens for token in tokens if len(token) == 1}
+    )
+    other = [letter.swapcase() for letter in letters if letter.swapcase() != letter]
+    drawn = GlyphBank.pack([Cutting(t, "font", variants(t)[0]) for t in other], {"font": "font"})
+    config = RecombineConfig(groups=0, same=0, other=0, whole=1, case=1)
+    made = some(Recombiner(expressions, joined(bank, drawn), config), 60)
+    assert len(made) > 20
+    for written in made:
+        assert written.base is not None
+        before = expressions.tokens[written.base]
+        changed = {old: new for old, new in zip(before, written.tokens, strict=True) if old != new}
+        assert changed and all(old.swapcase() == new for old, new in changed.items())
+        # A letter that could not be written there stays; whatever changed has one new case.
+        pairs = {(old, new) for old, new in zip(before, written.tokens, strict=True) if old != new}
+        assert len(pairs) == len(changed)

@@ -1,0 +1,113 @@
+"""Isolated symbols of other collections, brought to the sizes of a glyph bank and added to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
+from hmer.synthesis.glyphs.cutting import font_extents
+from hmer.synthesis.glyphs.font import Glyph, recognisable
+
+_ENOUGH = 8  # samples in lines before the sizes of a class are those of the lines
+_FLAT = 0.6  # height over width below which the width tells the size
+_WIDEST, _NARROW = 1.4, 0.15  # times the model's width, and symbol units more, at most
+_SPREAD = 0.08  # of the logarithm of the size, where only the font tells it
+
+
+def extended(bank: GlyphBank, isolated: GlyphBank) -> GlyphBank:
+    """The bank with the isolated symbols, each in the size of one that stands in a line.
+
+    A symbol alone says nothing of its size and height in a line: each takes those of a sample of
+    its class drawn from the bank, or the vector font's where the bank has hardly any. Symbols
+    that look like no other of their class are left out, as they are when a bank is cut.
+
+    Args:
+        bank: cut out of lines.
+        isolated: of any unit, in groups whose names begin with `bank.FOREIGN`.
+    """
+    rng = np.random.default_rng(0)
+    extents = font_extents(isolated.tokens)
+    inside = {
+        token: [bank.glyph(int(sample)) for sample in np.flatnonzero(bank.token_of == number)]
+        for number, token in enumerate(bank.tokens)
+        if token in isolated
+    }
+    cuttings = []
+    for sample in range(len(isolated)):
+        token = isolated.tokens[int(isolated.token_of[sample])]
+        models = inside.get(token, [])
+        if len(models) >= _ENOUGH:
+            model = models[int(rng.integers(len(models)))]
+        elif token in extents:
+            model = _plain(*extents[token], float(rng.normal(0.0, _SPREAD)))
+        else:
+            continue
+        writer = isolated.writers[int(isolated.writer_of[sample])]
+        cuttings.append(Cutting(token, writer, sized_like(isolated.glyph(sample), model)))
+    good = recognisable([c.token for c in cuttings], [c.glyph for c in cuttings])
+    kept = [cutting for cutting, fine in zip(cuttings, good.tolist(), strict=True) if fine]
+    if not kept:
+        return bank
+    groups = dict(zip(isolated.writers, isolated.groups, strict=True))
+    added = GlyphBank.pack(kept, groups)
+    return replace(joined(bank, added), about=bank.about)
+
+
+def sized_like(glyph: Glyph, model: Glyph) -> Glyph:
+    """A symbol as large as another and at its height over the baseline; its left at 0."""
+    (left, top), (width, height) = _box(glyph)
+    (_, level), (wide, high) = _box(model)
+    if high < _FLAT * wide or height < _FLAT * width / 2:
+        factor = wide / max(width, 1e-6)
+    else:
+        factor = high / max(height, 1e-6)
+    if max(width, height) < 1e-6:  # a dot of one point
+        factor = 1.0
+    # Symbols written alone into a box fill it: they are often wider than they are in a line.
+    across = min(factor, (_WIDEST * wide + _NARROW) / max(width, 1e-6))
+    shift = np.array([left, top + height / 2])
+    place = np.array([0.0, level + high / 2])
+    return tuple((stroke - shift) * (across, factor) + place for stroke in glyph)
+
+
+def joined(first: GlyphBank, second: GlyphBank) -> GlyphBank:
+    """The samples of both; hands of one name are one hand."""
+    tokens = tuple(sorted({*first.tokens, *second.tokens}))
+    groups = dict(zip(second.writers, second.groups, strict=True))
+    groups |= dict(zip(first.writers, first.groups, strict=True))
+    writers = tuple(sorted(groups))
+    token, writer = ({name: i for i, name in enumerate(names)} for names in (tokens, writers))
+
+    def renumbered(numbers: dict[str, int], attribute: str, names: str) -> NDArray[np.int32]:
+        parts = []
+        for bank in (first, second):
+            table = np.array([numbers[name] for name in getattr(bank, names)], np.int32)
+            parts.append(table[getattr(bank, attribute)])
+        return np.concatenate(parts)
+
+    return GlyphBank(
+        tokens,
+        writers,
+        tuple(groups[name] for name in writers),
+        np.concatenate([first.points, second.points]),
+        np.concatenate([first.stroke_points, second.stroke_points]),
+        np.concatenate([first.sample_strokes, second.sample_strokes]),
+        renumbered(token, "token_of", "tokens"),
+        renumbered(writer, "writer_of", "writers"),
+    )
+
+
+def _box(glyph: Glyph) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Left top, and width and height."""
+    points = np.concatenate(glyph)
+    low, high = points.min(axis=0), points.max(axis=0)
+    return low, high - low
+
+
+def _plain(top: float, bottom: float, spread: float) -> Glyph:
+    """An upright line between the heights that the font gives, a little larger or smaller."""
+    middle, half = (top + bottom) / 2, (bottom - top) / 2 * float(np.exp(spread))
+    return (np.array([[0.0, middle - half], [0.0, middle + half]]),)

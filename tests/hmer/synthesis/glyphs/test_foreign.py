@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from hmer.synthesis.glyphs.bank import FOREIGN, Cutting, GlyphBank
+from hmer.synthesis.glyphs.font import variants
+from hmer.synthesis.glyphs.foreign import extended, joined, sized_like
+
+
+def box(glyph: tuple[np.ndarray, ...]) -> list[float]:
+    points = np.concatenate(glyph)
+    return [*points.min(axis=0).round(3).tolist(), *points.max(axis=0).round(3).tolist()]
+
+
+def rectangle(left: float, top: float, right: float, bottom: float) -> tuple[np.ndarray, ...]:
+    return (np.array([(left, top), (right, bottom)]),)
+
+
+def test_a_symbol_takes_height_and_level_of_its_model() -> None:
+    model = rectangle(0.0, -1.0, 0.5, 0.2)
+    assert box(sized_like(rectangle(3.0, 7.0, 5.0, 11.0), model)) == [0.0, -1.0, 0.6, 0.2]
+
+
+def test_flat_signs_take_the_width_and_wide_ones_are_squeezed() -> None:
+    bar = rectangle(0.0, -0.4, 0.8, -0.4)
+    assert box(sized_like(rectangle(0.0, 0.0, 1.0, 0.1), bar)) == [0.0, -0.44, 0.8, -0.36]
+    model = rectangle(0.0, -1.0, 0.5, 0.0)
+    wide = box(sized_like(rectangle(0.0, 0.0, 1.0, 0.5), model))
+    assert wide == [0.0, -1.0, pytest.approx(1.4 * 0.5 + 0.15), 0.0]
+
+
+def test_a_dot_of_one_point_stays_one() -> None:
+    assert box(sized_like(rectangle(4.0, 4.0, 4.0, 4.0), rectangle(0, -0.1, 0.1, 0.0)))[:2] == [
+        0.0,
+        -0.05,
+    ]
+
+
+def test_joined_banks_keep_every_sample() -> None:
+    first = GlyphBank.pack([Cutting("b", "ann", variants("b")[0])], {"ann": "lines"})
+    second = GlyphBank.pack(
+        [Cutting("a", "bob", variants("a")[0]), Cutting("b", "ann", variants("b")[0])],
+        {"ann": "lines", "bob": "alone"},
+    )
+    both = joined(first, second)
+    assert both.count() == {"a": 1, "b": 2} and both.writers == ("ann", "bob")
+    assert both.groups == ("lines", "alone")
+    for sample, (bank, number) in enumerate([(first, 0), (second, 0), (second, 1)]):
+        assert box(both.glyph(sample)) == box(bank.glyph(number))
+
+
+def test_isolated_symbols_join_in_the_size_of_lines_or_of_the_font() -> None:
+    small = [tuple(stroke * 0.1 for stroke in variants("n")[0]) for _ in range(4)]
+    lines = [Cutting("n", "ann", variants("n")[0]) for _ in range(8)]
+    alone = [
+        *(Cutting("n", f"u/{i}", glyph) for i, glyph in enumerate(small)),
+        *(Cutting("z", f"u/{i}", variants("z")[0]) for i in range(3)),
+    ]
+    groups = {f"u/{i}": f"{FOREIGN}unipen" for i in range(4)}
+    bank = GlyphBank.pack(lines, {"ann": "lines"})
+    bank = extended(bank, GlyphBank.pack(alone, groups))
+    assert bank.count() == {"n": 12, "z": 3}
+    found = np.random.default_rng(0)
+    theirs = box(bank.sample("n", found, "u/0"))
+    assert theirs[1::2] == pytest.approx(box(variants("n")[0])[1::2], abs=0.02)
+    for number in range(3):
+        left, top, _, bottom = box(bank.sample("z", found, f"u/{number}"))
+        assert left == 0.0 and bottom - top == pytest.approx(0.8, rel=0.35)
+    chances = bank.hands(np.ones(len(bank.writers)), 0.3)
+    assert chances.sum() == pytest.approx(1.0)
+    assert chances[bank.writers.index("ann")] == pytest.approx(0.7)
