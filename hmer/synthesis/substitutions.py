@@ -30,7 +30,8 @@ _FREE = (
 )
 """Categories whose members are exchanged one by one, less often than variables."""
 
-_BRACKETS = (("(", ")"), ("[", "]"), (r"\{", r"\}"))
+BRACKETS = {"(": ")", "[": "]", r"\{": r"\}"}
+"""Opening brackets and what closes them."""
 
 _VARIABLE, _DIGIT, _OTHER, _BRACKET, _CROSS = 0.55, 0.6, 0.15, 0.08, 0.12
 
@@ -55,7 +56,7 @@ class Renamer:
     def __init__(self, counts: Mapping[str, int], weight: Mapping[str, float]) -> None:
         """Args: occurrences of every token, and what multiplies them (1 if it is not there)."""
         self._choices: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {}
-        known = [pair for pair in _BRACKETS if counts.get(pair[0]) and counts.get(pair[1])]
+        known = [pair for pair in BRACKETS.items() if counts.get(pair[0]) and counts.get(pair[1])]
         self._brackets = known or [("(", ")")]
         every = (*_LOWER, *_UPPER, *_GREEK)
         self._any = _weighted(every, counts, weight)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hmer.errors import HmerError, LatexError
 from hmer.latex.tree import Node, Relation, Row, expression_depth, parse, rows, serialise, symbols
-from hmer.synthesis.substitutions import Renamer, rarity
+from hmer.synthesis.substitutions import BRACKETS, Renamer, rarity
 
 Unit = tuple[str, tuple[Relation, ...]]
 """A token and the relations of its children, in order. ("", ()) ends a row."""
@@ -98,8 +98,7 @@ def _choice(found: Counter[Unit], weight: Mapping[str, float]) -> Choice:
 
 _ATTEMPTS = 200
 _MAX_WEIGHT = 20.0
-_CLOSING = {"(": ")", "[": "]", r"\{": r"\}"}
-_OPENING = {closing: opening for opening, closing in _CLOSING.items()}
+_CLOSE = frozenset(BRACKETS.values())
 
 
 class FittedConfig(BaseModel):
@@ -220,12 +219,12 @@ class _Draw:
                 return (waiting.pop(), ()) if waiting else END
             if unit[1] and depth >= self.depth:
                 continue
-            if token in _OPENING:
+            if token in _CLOSE:
                 if not waiting or waiting[-1] != token:
                     continue
                 waiting.pop()
-            elif token in _CLOSING:
-                waiting.append(_CLOSING[token])
+            elif token in BRACKETS:
+                waiting.append(BRACKETS[token])
             elif token == "|":
                 _toggle(waiting)
             return unit

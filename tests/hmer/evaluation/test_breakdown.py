@@ -54,7 +54,7 @@ def test_by_length() -> None:
     assert rows["exprate"][0] == pytest.approx(100 / 3)
     assert rows["le1"][0] == rows["le3"][0] == pytest.approx(200 / 3)
     assert rows["ter"][0] == pytest.approx(50.0)
-    assert rows.loc[1, ["le1", "le2", "ter"]].tolist() == [0.0, 100.0, 4.0]
+    assert rows[["le1", "le2", "ter"]].values[1].tolist() == [0.0, 100.0, 4.0]
 
 
 def test_by_depth() -> None:
