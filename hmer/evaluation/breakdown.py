@@ -90,14 +90,14 @@ def scores_by(
                 for edits, key in enumerate(_WITHIN)
             },
             "edits": [prediction.distance for prediction in predictions],
-            "length": [len(prediction.truth) for prediction in predictions],
+            "tokens": [len(prediction.truth) for prediction in predictions],
             "n": 1,
         }
     )
     sums = frame.groupby(name, observed=True).sum()
     rates = (100.0 * sums[[*_WITHIN]]).div(sums["n"], axis=0)
     scores = pd.concat(
-        [sums["n"], rates, (100.0 * sums["edits"] / sums["length"]).rename("ter")], axis=1
+        [sums["n"], rates, (100.0 * sums["edits"] / sums["tokens"]).rename("ter")], axis=1
     )
     return scores.reset_index().astype({name: str})
 
