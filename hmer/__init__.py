@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hmer.recognizer import Recognition, Recognizer
+    from hmer.recognition import Recognition
+    from hmer.recognizer import Recognizer
 
 __version__ = "0.2.0"
 __all__ = ["Recognition", "Recognizer", "__version__"]
@@ -17,8 +18,12 @@ __all__ = ["Recognition", "Recognizer", "__version__"]
 
 def __getattr__(name: str) -> Any:
     """The public names, imported when they are first used."""
-    if name in ("Recognition", "Recognizer"):
-        from hmer import recognizer
+    if name == "Recognition":
+        from hmer.recognition import Recognition
 
-        return getattr(recognizer, name)
+        return Recognition
+    if name == "Recognizer":
+        from hmer.recognizer import Recognizer
+
+        return Recognizer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, overload
 
@@ -25,21 +27,30 @@ from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.decoding.caption_grammar import caption_grammar
 from hmer.decoding.step import Floats, Numbers, Step
 from hmer.errors import HmerError, InkError, LatexError
-from hmer.export.extra import require
 from hmer.export.runtime import OnnxReader, graphs_in, load_graphs
+from hmer.extra import require
+from hmer.ink.affine import Affine, moved, scaled, turned
 from hmer.ink.canvas import inked_cells, on_canvas
-from hmer.ink.fit import fit_picture
+from hmer.ink.fit import fitted
 from hmer.ink.inkml import read_inkml
-from hmer.ink.picture import BlankError, load_picture, trimmed
+from hmer.ink.page import expression_boxes, expressions_in, expressions_on
+from hmer.ink.picture import (
+    BlankError,
+    Writing,
+    first_writing,
+    trimmed,
+    warn_of_further,
+    written_pages,
+)
 from hmer.ink.raster import content, looks_like_xml
 from hmer.ink.render import RenderConfig, render
-from hmer.ink.rows import expression_rows
 from hmer.ink.scale import normalise
-from hmer.ink.strokes import Ink
-from hmer.latex.tree import parse
-from hmer.latex.typed import compact, mathml
+from hmer.ink.strokes import Ink, Points
+from hmer.latex.tree import COMMANDS, LIMITS, SCRIPTS, parse, symbols
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.about import About
+from hmer.recognition import Box, ReadSymbol, Recognition
+from hmer.recognition_symbols import symbols_of_ink, symbols_of_picture
 
 if TYPE_CHECKING:
     from hmer.models.base import Recogniser
@@ -73,61 +84,18 @@ MAX_PIXELS = 2_000_000
 """Images larger than this after rescaling are refused."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One way to read an expression."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A source at the recogniser's scale."""
 
-    tokens: tuple[str, ...]
-    confidence: float
-    """Probability of the whole expression, in [0, 1]."""
-
-    @property
-    def latex(self) -> str:
-        """The tokens, separated by blanks: what data sets and metrics use."""
-        return " ".join(self.tokens)
-
-    @property
-    def compact(self) -> str:
-        r"""LaTeX as a person would type it: `\frac{a}{b}`, `x^2`, `\alpha x`."""
-        return compact(self.tokens)
-
-    @property
-    def mathml(self) -> str | None:
-        """Presentation MathML; None where the tokens are no expression."""
-        return mathml(self.tokens)
-
-    def _repr_latex_(self) -> str:
-        """For notebooks."""
-        return f"$\\displaystyle {self.compact}$"
-
-
-@dataclass(frozen=True)
-class Recognition(Candidate):
-    """What was read: the best candidate, with the others."""
-
-    alternatives: tuple[tuple[tuple[str, ...], float], ...]
-    """Further readings that are LaTeX, with their confidence, the most probable first."""
     image: NDArray[np.uint8]
-    """(H, W), ink 255 on 0: the picture at the recogniser's scale."""
-    spatial_attention: NDArray[np.float32] | None
-    """(h, w): the attention network's map over the cells."""
-    attention: NDArray[np.float32] | None
-    """(n + 1, h, w): where the decoder looked for each token and for the stop, if asked for."""
-
-    @property
-    def n_best(self) -> tuple[Candidate, ...]:
-        """All candidates, this one first."""
-        others = (Candidate(tokens, confidence) for tokens, confidence in self.alternatives)
-        return (Candidate(self.tokens, self.confidence), *others)
-
-    def _repr_html_(self) -> str:
-        """For notebooks: the expression and, in a table, what else it might be."""
-        rows = "".join(
-            f"<tr><td>{one.mathml or ''}</td><td><code>{escape(one.compact)}</code></td>"
-            f"<td>{one.confidence:.1%}</td></tr>"
-            for one in self.n_best[:5]
-        )
-        return f"<table>{rows}</table>"
+    """(H, W), ink 255 on 0."""
+    back: Affine
+    """From its pixels to those of the picture given."""
+    ink: Ink | None = None
+    """What was given, if it was ink."""
+    drawn: Sequence[Points] = ()
+    """Its strokes, in pixels of the image."""
 
 
 class SourceError(InkError, TypeError):
@@ -165,6 +133,8 @@ class Recognizer:
         vocabulary: what it writes.
         render: the scale at which it reads.
         confidence_power: what is reported as confidence is the probability to this power.
+
+    Of `symbols` see `load`.
     """
 
     def __init__(
@@ -173,6 +143,7 @@ class Recognizer:
         vocabulary: Vocabulary,
         render: RenderConfig,
         confidence_power: float = 1.0,
+        symbols: Iterable[str] | None = None,
     ) -> None:
         self.reader: Reader
         self._by_torch: TorchReader | None = None
@@ -187,6 +158,7 @@ class Recognizer:
         self.vocabulary = vocabulary
         self.render = render
         self.confidence_power = confidence_power
+        self._banned = () if symbols is None else _others(symbols, vocabulary)
 
     @classmethod
     def load(
@@ -195,6 +167,7 @@ class Recognizer:
         device: str = "auto",
         *,
         backend: Literal["auto", "onnx", "torch"] = "auto",
+        symbols: Iterable[str] | None = None,
     ) -> Recognizer:
         """Load a model folder (model.safetensors with model.json) or its weights file.
 
@@ -206,9 +179,12 @@ class Recognizer:
                 onnxruntime computes on the CPU.
             backend: what computes. auto: onnxruntime where the folder has graphs for it and no
                 GPU is wanted, else PyTorch.
+            symbols: only these tokens are written; by default all. Braces come with script marks
+                and commands that take groups.
 
         Raises:
-            HmerError: it is missing, damaged, or not a recogniser, or a package is missing.
+            HmerError: the recogniser does not know the symbols; or it is missing, damaged, or not a
+                recogniser, or a package is missing.
         """
         if str(path).startswith("models:"):
             raise HmerError(
@@ -222,9 +198,11 @@ class Recognizer:
             ready = find_spec("onnxruntime") is not None
             if backend == "torch" or (backend == "auto" and (gpu or not (kind and ready))):
                 by_torch, about = _torch_reader(folder, device)
-                return cls(by_torch, about.vocabulary, about.render, about.confidence_power)
+                return cls(
+                    by_torch, about.vocabulary, about.render, about.confidence_power, symbols
+                )
         reader, about = load_graphs(folder)
-        found = cls(reader, about.vocabulary, about.render, about.confidence_power)
+        found = cls(reader, about.vocabulary, about.render, about.confidence_power, symbols)
         found._weights = folder if kind == "beside" else None
         return found
 
@@ -274,55 +252,32 @@ class Recognizer:
         Raises:
             HmerError: it cannot be read, holds no ink, or is too large.
         """
-        if isinstance(source, str | Path):
-            return self._prepared(content(Path(source)), str(source))
-        if isinstance(source, bytes | bytearray | memoryview):
-            return self._prepared(bytes(source), "picture")
-        if isinstance(source, Image.Image | np.ndarray):
-            return self._at_scale(load_picture(source), "picture")
-        if isinstance(source, Ink):
-            return self._at_scale(source, "ink")
-        if hasattr(source, "read"):
-            data, name = source.read(), str(getattr(source, "name", "file"))
-            if isinstance(data, bytes):
-                return self._prepared(data, name)
-            raise SourceError(f"{name}: opened as text; open it in binary mode, 'rb'")
-        raise SourceError(
-            f"a {type(source).__name__} cannot be read; give a file's name, its bytes, an open "
-            "file, a PIL.Image, an array of a picture, or Ink"
-        )
+        return self._prepared(source).image
 
-    def _prepared(self, data: bytes, name: str) -> NDArray[np.uint8]:
-        """A file's content at scale: what it is, it says itself, whatever its name."""
-        try:
-            if looks_like_xml(data):
-                return self._at_scale(read_inkml(data, name).ink, name)
-            return self._at_scale(load_picture(data, name), name)
-        except InkError as error:
-            if name in str(error):
-                raise
-            raise type(error)(f"{name}: {error}") from None
-
-    def _at_scale(self, source: NDArray[np.uint8] | Ink, name: str) -> NDArray[np.uint8]:
-        """Ink, or ink on nothing; warns where it seems to be several expressions."""
-        style = self.render
-        if isinstance(source, Ink):
-            image = render(normalise(source), style.unit, style.pen, style.margin).image
-        else:
-            image = fit_picture(source, style)
-        if image.size > MAX_PIXELS:
-            raise InkError(
-                f"the expression is {image.shape[1]} x {image.shape[0]} pixels at the "
-                f"recogniser's scale, more than {MAX_PIXELS} in all; cut it into parts"
-            )
-        rows = len(expression_rows(image, style.unit))
-        if rows > 1:
+    def _prepared(self, source: Source) -> Prepared:
+        name, opened = _opened(source)
+        with _named(name):
+            if isinstance(opened, Ink):
+                ready = self._drawn(opened)
+            else:
+                page = first_writing(opened, name)
+                image, back = fitted(page.image, self.render)
+                ready = Prepared(_bounded(image), _cut_from(page) @ back)
+        count = len(expression_boxes(ready.image, self.render.unit))
+        if count > 1:
             warnings.warn(
-                f"{name}: {rows} expressions seem to stand one above the other, and are read as "
-                "one; cut it into parts",
-                stacklevel=2,
+                f"{name}: there seem to be {count} expressions, and they are read as one; "
+                "read_page reads each",
+                stacklevel=3,
             )
-        return image
+        return ready
+
+    def _drawn(self, ink: Ink, *, level: Ink | None = None) -> Prepared:
+        """Ink, or what it is when `normalise`d, at scale."""
+        level = level or normalise(ink)
+        drawn = render(level, self.render.unit, self.render.pen, self.render.margin)
+        strokes = [drawn.to_pixels(stroke) for stroke in level.strokes]
+        return Prepared(_bounded(drawn.image), moved(0, 0), ink, strokes)
 
     def recognize(
         self, source: Source, decoding: DecodingConfig | None = None, *, attention: bool = False
@@ -332,20 +287,74 @@ class Recognizer:
         Blank paper is read as nothing, surely: no tokens, confidence 1.
         """
         try:
-            image = self.prepare(source)
+            ready = self._prepared(source)
         except BlankError:
-            return Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
-        found = self.read([image], decoding, attention=attention)[0]
+            return NOTHING
+        return self._read_one(ready, decoding, attention)
+
+    def read_page(
+        self, source: Source, decoding: DecodingConfig | None = None, *, attention: bool = False
+    ) -> list[Recognition]:
+        """Read each expression on a page, from top to bottom and from left to right.
+
+        Of a PDF all pages are read. `box` and `page` of each reading are where the expression is.
+        See `prepare` for what may go wrong; there is nothing on blank paper.
+        """
+        name, opened = _opened(source)
+        found = []
+        with _named(name):
+            if isinstance(opened, Ink):
+                for ink in expressions_in(opened, self.render):
+                    reading = self._read_one(self._drawn(ink), decoding, attention)
+                    found.append(replace(reading, box=ink.bounds()))
+                return found
+            first = next(opened, None)
+            if first is None:
+                return []
+            if not first.document:
+                warn_of_further(first, name)
+            for page in chain([first], opened if first.document else ()):
+                for image, box, back in expressions_on(page.image, self.render):
+                    ready = Prepared(_bounded(image), _cut_from(page) @ back)
+                    reading = self._read_one(ready, decoding, attention)
+                    found.append(replace(reading, box=_placed(box, page), page=page.page))
+        return found
+
+    def _read_one(
+        self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
+    ) -> Recognition:
+        """Read an expression; a picture also on its sides if it cannot be read as it is."""
+        found = self._read_as_it_is(ready, decoding, attention)
         unsure, surer = UNSURE**self.confidence_power, SURER**self.confidence_power
-        if isinstance(source, Ink) or found.confidence > unsure or image.shape[0] < image.shape[1]:
+        height, width = ready.image.shape
+        if ready.ink or found.confidence > unsure or height < width:
             return found
         # A tall picture that cannot be read may lie on its side.
-        sides = [fit_picture(trimmed(np.rot90(image, turns)), self.render) for turns in (1, 3)]
-        turned = max(
-            (self.read([side], decoding, attention=attention)[0] for side in sides),
+        best = max(
+            (
+                self._read_as_it_is(self._on_side(ready, turns), decoding, attention)
+                for turns in (1, 3)
+            ),
             key=lambda reading: reading.confidence,
         )
-        return turned if turned.confidence > surer * found.confidence else found
+        return best if best.confidence > surer * found.confidence else found
+
+    def _read_as_it_is(
+        self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
+    ) -> Recognition:
+        found = self.read([ready.image], decoding, attention=attention)[0]
+        locate = partial(self._located, ready, found.tokens, decoding or DecodingConfig())
+        return replace(found, ink=ready.ink, locate=locate)
+
+    def _on_side(self, ready: Prepared, turns: int) -> Prepared:
+        """A picture turned by so many right angles, counterclockwise."""
+        side = np.rot90(ready.image, turns)
+        cut, inner = trimmed(side)
+        image, back = fitted(cut, self.render)
+        # Both centres are the same point.
+        (height, width), (tall, wide) = ready.image.shape, side.shape
+        upright = moved(width / 2, height / 2) @ turned(90 * turns) @ moved(-wide / 2, -tall / 2)
+        return Prepared(image, ready.back @ upright @ inner @ back)
 
     def read(
         self,
@@ -373,7 +382,7 @@ class Recognizer:
         words, config = self.vocabulary, decoding or DecodingConfig()
         found = search(
             encoded, len(images), config,
-            sos=words.sos, eos=words.eos, pad=words.pad,
+            sos=words.sos, eos=words.eos, pad=words.pad, banned=self._banned,
             limits=self._limits(canvas),
             constraints=caption_grammar(words) if config.grammar else None,
         )  # fmt: skip
@@ -385,11 +394,50 @@ class Recognizer:
             self._recognition(
                 image,
                 row,
+                config,
                 None if spatial is None else spatial[index],
                 None if maps is None else maps[index],
             )
             for index, (image, row) in enumerate(zip(images, found, strict=True))
         ]
+
+    def on_ink(self, found: Recognition, ink: Ink) -> Recognition:
+        """What was read of a drawing of normalised ink, at `render`, as the reading of that ink."""
+        ready = self._drawn(ink, level=ink)
+        locate = partial(self._located, ready, found.tokens, DecodingConfig())
+        return replace(found, ink=ink, locate=locate)
+
+    def _looked(
+        self, image: NDArray[np.uint8], tokens: Sequence[str], decoding: DecodingConfig
+    ) -> NDArray[np.float32]:
+        """Where the decoder looks for each token: (n, h, w), the mean of the directions.
+
+        One look back at the picture, for what is asked of few readings: the search keeps no
+        attention.
+        """
+        stride, words = self.stride, self.vocabulary
+        height, width = (-(-side // stride) for side in image.shape)
+        paper = -(-PAPER // stride)
+        ids = words.encode(tokens)
+        inputs = [[words.sos, *ids], [words.eos, *reversed(ids)]][: 1 + decoding.both_directions]
+        canvas = on_canvas([image], (height + paper) * stride, (width + paper) * stride)
+        encoded = self.reader.encode(canvas.repeat(len(inputs), axis=0))
+        maps = encoded.maps(np.array(inputs, np.int64))[:, : len(ids), :height, :width]
+        if decoding.both_directions:
+            maps[1] = maps[1, ::-1].copy()
+        return np.asarray(maps.mean(axis=0), np.float32)
+
+    def _located(
+        self, ready: Prepared, tokens: Sequence[str], decoding: DecodingConfig
+    ) -> tuple[ReadSymbol, ...]:
+        """The tokens that are written, with their ink."""
+        places = _places(tokens)
+        if not places:
+            return ()
+        maps = self._looked(ready.image, tokens, decoding)
+        if ready.ink is None:
+            return symbols_of_picture(tokens, places, maps, self.stride, ready.image, ready.back)
+        return symbols_of_ink(tokens, places, maps, self.stride, ready.ink, ready.drawn)
 
     def _limits(self, canvas: Floats) -> list[int]:
         """Tokens that each of the images (B, 1, H, W) can hold: bounded by its length of ink."""
@@ -409,6 +457,7 @@ class Recognizer:
         self,
         image: NDArray[np.uint8],
         readings: Sequence[Reading],
+        config: DecodingConfig,
         spatial: NDArray[np.float32] | None,
         maps: NDArray[np.float32] | None,
     ) -> Recognition:
@@ -417,8 +466,10 @@ class Recognizer:
             return Recognition((), 1.0, (), image, None, None)
         height, width = (-(-side // self.stride) for side in image.shape)
         best, *others = readings
+        tokens = self._words(best)
+        ready = Prepared(image, moved(0, 0))
         return Recognition(
-            tokens=self._words(best),
+            tokens=tokens,
             confidence=self._confidence(best),
             alternatives=tuple(
                 (words, self._confidence(o)) for o in others if _parses(words := self._words(o))
@@ -426,6 +477,7 @@ class Recognizer:
             image=image,
             spatial_attention=None if spatial is None else spatial[:height, :width],
             attention=None if maps is None else maps[: len(best.tokens) + 1, :height, :width],
+            locate=partial(self._located, ready, tokens, config),
         )
 
     def _confidence(self, reading: Reading) -> float:
@@ -433,6 +485,73 @@ class Recognizer:
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))
+
+
+NOTHING = Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
+"""What is read on blank paper, surely."""
+
+
+def _opened(source: Source) -> tuple[str, Ink | Iterator[Writing]]:
+    """What a source is called, and its ink, or its pages with ink on them.
+
+    What a file is, it says itself, whatever its name.
+    """
+    if isinstance(source, Ink):
+        return "ink", source
+    if isinstance(source, Image.Image | np.ndarray):
+        return "picture", written_pages(source)
+    data: object
+    if isinstance(source, str | Path):
+        data, name = content(Path(source)), str(source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        data, name = bytes(source), "picture"
+    elif hasattr(source, "read"):
+        data, name = source.read(), str(getattr(source, "name", "file"))
+    else:
+        raise SourceError(
+            f"a {type(source).__name__} cannot be read; give a file's name, its bytes, an open "
+            "file, a PIL.Image, an array of a picture, or Ink"
+        )
+    if not isinstance(data, bytes):
+        raise SourceError(f"{name}: opened as text; open it in binary mode, 'rb'")
+    with _named(name):
+        if looks_like_xml(data):
+            return name, read_inkml(data, name).ink
+    return name, written_pages(data, name)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors about ink name the source."""
+    try:
+        yield
+    except InkError as error:
+        if name in str(error):
+            raise
+        raise type(error)(f"{name}: {error}") from None
+
+
+def _bounded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if image.size > MAX_PIXELS:
+        raise InkError(
+            f"the expression is {image.shape[1]} x {image.shape[0]} pixels at the "
+            f"recogniser's scale, more than {MAX_PIXELS} in all; cut it into parts"
+        )
+    return image
+
+
+def _cut_from(page: Writing) -> Affine:
+    """From the pixels of the ink that was cut out to those of the picture."""
+    return scaled(page.scale, page.scale) @ moved(page.left, page.top)
+
+
+def _placed(box: Box, page: Writing) -> Box:
+    """A box on the ink of a page as one on the page itself."""
+    left, top, right, bottom = (
+        round((side + offset) * page.scale, 1)
+        for side, offset in zip(box, (page.left, page.top) * 2, strict=True)
+    )
+    return left, top, right, bottom
 
 
 def _torch_reader(path: Path, device: str) -> tuple[TorchReader, About]:
@@ -448,11 +567,33 @@ def _torch_reader(path: Path, device: str) -> tuple[TorchReader, About]:
     return reader, About(saved.vocabulary, saved.trained, saved.render, saved.confidence_power)
 
 
+def _others(symbols: Iterable[str], words: Vocabulary) -> tuple[int, ...]:
+    """The numbers of all tokens but these, and what they cannot be written without."""
+    chosen = set(symbols)
+    if unknown := words.unknown(sorted(chosen)):
+        raise HmerError(
+            f"symbols that the recogniser does not know: {' '.join(unknown)}; it writes "
+            f"{' '.join(words.tokens)}"
+        )
+    if not chosen.isdisjoint((*SCRIPTS, *COMMANDS)):
+        chosen |= {"{", "}"}
+    return tuple(words.encode(token for token in words.tokens if token not in chosen))
+
+
 def _gpu() -> bool:
     """Whether PyTorch is there, and a GPU; it is loaded only where there may be one."""
     if not Path("/dev/nvidiactl").exists() or find_spec("torch") is None:
         return False
     return bool(require("torch").cuda.is_available())
+
+
+def _places(tokens: Sequence[str]) -> list[int]:
+    """Which tokens are written; of what cannot be parsed, all that never are structure only."""
+    try:
+        return [node.start for node in symbols(parse(tokens))]
+    except LatexError:
+        structure = ("{", "}", LIMITS, *SCRIPTS)
+        return [place for place, token in enumerate(tokens) if token not in structure]
 
 
 def _parses(tokens: tuple[str, ...]) -> bool:

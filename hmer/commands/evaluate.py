@@ -118,7 +118,7 @@ def _answer(path: Path, scored: Scored, beam: int, given: As) -> dict[str, Any]:
         "as": given.value,
         **{
             name: round(value, 3) if isinstance(value, float) else value
-            for name, value in scores.numbers().items()
+            for name, value in scored.numbers().items()
         },
         "exprate_interval": [round(scores.exprate.low, 3), round(scores.exprate.high, 3)],
         "seconds": round(scored.seconds, 3),
@@ -140,10 +140,11 @@ def _print(path: Path, scored: Scored) -> None:
     table = Table(
         "", "as written", "spelled alike", title=f"{path.resolve().name}: {summary.n} expressions"
     )
-    numbers = scores.numbers()
+    numbers = scored.numbers()
     for row in METRICS.values():
         alike = METRICS.get(f"{row.name}_canonical")
-        if row.name in numbers and row.name != "n" and (row.headline or alike):
+        graphs = row.name.startswith("label_graphs.")
+        if row.name in numbers and row.name != "n" and (row.headline or alike or graphs):
             table.add_row(
                 row.heading,
                 row.text(numbers[row.name]),

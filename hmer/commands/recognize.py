@@ -12,7 +12,7 @@ import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -21,12 +21,14 @@ from hmer.errors import HmerError
 
 if TYPE_CHECKING:
     from hmer.decoding.bidirectional import DecodingConfig
-    from hmer.recognizer import Candidate, Recognition, Recognizer
+    from hmer.recognition import Candidate, Recognition
+    from hmer.recognizer import Recognizer
 
 MODEL_HELP = "Model folder; else $HMER_MODEL, else the recogniser that comes with hmer."
 STDIN = ("-", "/dev/stdin")
 SUFFIXES = frozenset(
-    ".png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .inkml .svg .xml".split()
+    ".png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .avif .heic .heif .pdf .inkml .svg "
+    ".xml".split()
 )
 """Endings of what is read of a folder; a file that is named is read whatever its name."""
 
@@ -39,6 +41,8 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     MATHML = "mathml"
     JSON = "json"
+    INKML = "inkml"
+    LG = "lg"
 
 
 def chosen_model(model: Path | None) -> Path | None:
@@ -64,24 +68,41 @@ def recognize(
         Format | None,
         typer.Option(
             "--format",
-            help="latex: tokens between blanks; compact: as one would type it. "
+            help="latex: tokens between blanks; compact: as one would type it; inkml and lg (of "
+            "ink only): each symbol with its strokes, lg as CROHME's label graphs. "
             "By default compact on a terminal, else latex.",
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The same as --format json: one object per file.")
+        bool, typer.Option("--json", help="The same as --format json: one object an expression.")
     ] = False,
     n_best: Annotated[
         int, typer.Option(min=1, max=100, help="Print so many readings, with their confidence.")
     ] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for inkml and lg, a file for each that is read; of several."),
+    ] = None,
+    symbols: Annotated[
+        str | None,
+        typer.Option(
+            help="Write only these tokens: between blanks, or a file of them. Braces come with "
+            "what needs them."
+        ),
+    ] = None,
+    attention: Annotated[
+        Path | None,
+        typer.Option(help="Write a PNG of where the decoder looked for each token; of one file."),
+    ] = None,
     clipboard: Annotated[bool, typer.Option(help="Read the picture in the clipboard.")] = False,
     copy: Annotated[bool, typer.Option(help="Copy what is printed to the clipboard.")] = False,
 ) -> None:
-    """Print the LaTeX of each expression, one line per file.
+    """Print the LaTeX of each expression, one line each.
 
-    Of several files, each line begins with the file's name. A file that cannot be read gives a
-    message on standard error, and "not read" on its line (with --json "error"); the others are
-    still read, and the exit status is 1.
+    Of several files, each line begins with the file's name; of several expressions in a file, from
+    top to bottom, with the name and #1, #2, ... A file that cannot be read gives a message on
+    standard error, and "not read" on its line (with --json "error"); the others are still read,
+    and the exit status is 1.
     """
     from hmer.decoding.bidirectional import DecodingConfig
     from hmer.recognizer import Recognizer
@@ -95,27 +116,63 @@ def recognize(
     shown = Format.JSON if as_json else format
     if shown is None:
         shown = Format.COMPACT if sys.stdout.isatty() else Format.LATEX
-    recognizer = Recognizer.load(chosen_model(model), "cpu")
+    if attention and len(sources) > 1:
+        raise HmerError("--attention shows one expression; name one file")
+    in_files = shown in (Format.INKML, Format.LG)
+    if in_files and len(sources) > 1 and out is None:
+        raise HmerError(f"--format {shown} is a file for each that is read; name a folder, --out")
+    if out is not None:
+        if not in_files:
+            raise HmerError("--out goes with --format inkml and lg")
+        out.mkdir(parents=True, exist_ok=True)
+    chosen = None if symbols is None else _symbols(symbols)
+    recognizer = Recognizer.load(chosen_model(model), "cpu", symbols=chosen)
     decoding = DecodingConfig(beam=beam, grammar=grammar)
     failed, said = False, []
     for name, source in _counted(sources):
-        found, reason = _read(recognizer, name, source, decoding)
-        failed |= found is None
-        if shown is Format.JSON:
-            answer = {"file": name, "error": reason} if found is None else _answer(name, found)
-            lines = [json.dumps(answer)]
-        elif found is None:
-            lines = ["not read"] if len(sources) > 1 else []
-        else:
-            lines = [_shown(one, shown, n_best) for one in found.n_best[:n_best]]
-        for line in lines:
-            prefix = f"{name}: " if len(sources) > 1 and shown is not Format.JSON else ""
-            _write(sys.stdout, prefix + line)
-        said += lines if found is not None else []
+        read, reason = _read(
+            recognizer, name, source, decoding, shown, attention is not None, out is not None
+        )
+        failed |= not read
+        if not read and shown is Format.JSON:
+            _write(sys.stdout, json.dumps({"file": name, "error": reason}))
+        elif not read and len(sources) > 1:
+            _write(sys.stdout, f"{name}: not read")
+        for number, found in enumerate(read, 1):
+            place = f"{name}#{number}" if len(read) > 1 else name
+            named = shown is not Format.JSON and (len(sources) > 1 or len(read) > 1)
+            if shown is Format.JSON:
+                lines = [json.dumps(_answer(name, number, found))]
+            elif in_files:
+                text = found.to_inkml().decode() if shown is Format.INKML else found.graph().to_lg()
+                lines, named = text.splitlines(), False
+                if out is not None:
+                    number_of = f"-{number}" if len(read) > 1 else ""
+                    target = out / f"{PurePath(name).stem}{number_of}.{shown}"
+                    target.write_text(text, encoding="utf-8")
+                    lines = []
+            else:
+                lines = [_shown(one, shown, n_best) for one in found.n_best[:n_best]]
+            for line in lines:
+                _write(sys.stdout, f"{place}: {line}" if named else line)
+            said += lines
+        if attention is not None and read:
+            from hmer.recognition_picture import attention_sheet
+
+            attention.write_bytes(attention_sheet(read[0], recognizer.stride))
     if copy and said:
         _copy("\n".join(said))
     if failed:
         raise typer.Exit(1)
+
+
+def _symbols(given: str) -> list[str]:
+    """Tokens between blanks, or in a file of that name."""
+    path = Path(given)
+    try:
+        return (path.read_text(encoding="utf-8") if path.is_file() else given).split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HmerError(f"--symbols: {given} cannot be read ({error}); save it as UTF-8") from None
 
 
 def _expanded(files: Iterable[str]) -> Iterator[str]:
@@ -149,19 +206,35 @@ def _counted(sources: list[tuple[str, Path | bytes]]) -> Iterator[tuple[str, Pat
 
 
 def _read(
-    recognizer: Recognizer, name: str, source: Path | bytes, decoding: DecodingConfig
-) -> tuple[Recognition | None, str]:
-    """What was read, or None and why not; warnings and errors are told on standard error."""
+    recognizer: Recognizer,
+    name: str,
+    source: Path | bytes,
+    decoding: DecodingConfig,
+    shown: Format,
+    attention: bool,
+    several: bool,
+) -> tuple[list[Recognition], str]:
+    """What was read, or nothing and why not; warnings and errors are told on standard error."""
+    from hmer.recognizer import NOTHING
+
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         try:
             data = sys.stdin.buffer if name in STDIN else source
-            found, reason = recognizer.recognize(data, decoding), ""
+            found = recognizer.read_page(data, decoding, attention=attention) or [NOTHING]
+            reason = ""
+            if shown in (Format.INKML, Format.LG):
+                if found[0].ink is None:
+                    raise HmerError(f"{name}: has no strokes, which {shown} is made of; give ink")
+                if len(found) > 1 and not several:
+                    raise HmerError(f"{name}: {len(found)} expressions; name a folder with --out")
+            if attention and len(found) > 1:
+                raise HmerError(f"{name}: {len(found)} expressions, and --attention shows one")
         except HmerError as error:
-            found, reason = None, str(error)
+            found, reason = [], str(error)
         except Exception as error:  # a bug: told as one, but the other files are still read
             _write(sys.stderr, traceback.format_exc().rstrip())
-            found, reason = None, f"{name}: failed by a mistake of hmer's own, please report it"
+            found, reason = [], f"{name}: failed by a mistake of hmer's own, please report it"
             reason += f" ({type(error).__name__}: {error})"
     for warning in told:
         _write(sys.stderr, f"warning: {warning.message}")
@@ -187,9 +260,12 @@ def _write(stream: TextIO, line: str) -> None:
     stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
-def _answer(name: str, found: Recognition) -> dict[str, object]:
+def _answer(name: str, number: int, found: Recognition) -> dict[str, object]:
     return {
         "file": name,
+        "number": number,
+        "page": found.page,
+        "box": found.box,
         "latex": found.latex,
         "compact": found.compact,
         "confidence": round(found.confidence, 4),

@@ -51,6 +51,7 @@ def search(
     sos: int,
     eos: int,
     pad: int,
+    banned: Sequence[int] = (),
     limits: Sequence[int] | None = None,
     constraints: tuple[Constraint, Constraint] | None = None,
 ) -> list[list[Reading]]:
@@ -67,6 +68,7 @@ def search(
         sos: first token of a sequence, last of a reversed one.
         eos: last token of a sequence, first of a reversed one.
         pad: never written.
+        banned: further tokens that are never written.
         limits: tokens of each input at most, if that is less than `config.max_length`.
         constraints: what may be written from left to right and from right to left.
     """
@@ -75,7 +77,10 @@ def search(
     found = search_directions(
         step,
         inputs,
-        [Direction(start, stop, (pad, start), automata[i]) for i, (start, stop) in enumerate(ways)],
+        [
+            Direction(start, stop, (pad, start, *banned), automata[i])
+            for i, (start, stop) in enumerate(ways)
+        ],
         beam=config.beam,
         max_length=[min(config.max_length, limit) for limit in limits]
         if limits is not None

@@ -16,6 +16,7 @@ from hmer.data.batches import BatchConfig
 from hmer.data.schema import Sample
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError, InkError
+from hmer.evaluation.label_graphs import GraphScores
 from hmer.evaluation.metrics import SetScores, score_predictions
 from hmer.evaluation.prediction import UNREADABLE, Prediction
 from hmer.evaluation.reading import read_all
@@ -23,9 +24,12 @@ from hmer.ingest.archive import Member, spread
 from hmer.ingest.convert import Converter
 from hmer.ingest.pool import ordered_map
 from hmer.ingest.sources.crohme import NO_LABEL, ReadInkml, read_captions
+from hmer.ink.codec import unpack
 from hmer.ink.images import decode_png
 from hmer.ink.inkml import looks_like_ink
 from hmer.ink.render import RenderConfig
+from hmer.ink.strokes import Ink
+from hmer.latex.label_graph import label_graph
 from hmer.recognizer import Recognizer
 
 BATCH = BatchConfig(max_pixels=400_000, max_count=32)
@@ -45,6 +49,8 @@ class LabelledSet:
     """Ids without a truth: they do not count."""
     unmatched: list[str] = field(default_factory=list)
     """Ids of captions that no file has; not looked for where only a part is read."""
+    inks: dict[str, Ink] = field(default_factory=dict)
+    """What the images are drawings of, by id, where the symbols are known."""
 
 
 def read_labelled(
@@ -93,6 +99,8 @@ def read_labelled(
             found.ids.append(unique(result.id, converted.file))
             found.truths.append(tuple(result.tokens))
             found.images.append(decode_png(result.image))
+            if ink := _annotated(result.ink):
+                found.inks[found.ids[-1]] = ink
         elif NO_LABEL in result.reason:
             found.unlabelled.append(result.id)
         else:
@@ -129,7 +137,13 @@ def as_pictures(
             continue
         ids.append(id)
         truths.append(truth)
-    return replace(found, ids=ids, truths=truths, images=images, refused=refused)
+    return replace(found, ids=ids, truths=truths, images=images, inks={}, refused=refused)
+
+
+def _annotated(packed: bytes | None) -> Ink | None:
+    """Ink all of whose symbols know their tokens."""
+    ink = None if packed is None else unpack(packed)
+    return ink if ink and ink.symbols and all(s.place is not None for s in ink.symbols) else None
 
 
 def _tasks(
@@ -162,6 +176,12 @@ class Scored:
     reasons: Mapping[str, str]
     """Why an expression could not be read, by id."""
     unlabelled: int
+    graphs: Mapping[str, float]
+    """LgEval's figures (`hmer.evaluation.label_graphs`), where symbols are known."""
+
+    def numbers(self) -> dict[str, float]:
+        """All metrics by name."""
+        return {**self.scores.numbers(), **self.graphs}
 
     def write(self, path: Path) -> None:
         """A CSV file with one row per expression, worst first."""
@@ -198,4 +218,14 @@ def score(
     ]
     predictions += [Prediction(id, (UNREADABLE,), None, 0.0) for id in found.refused]
     scores = score_predictions(predictions)
-    return Scored(scores, predictions, seconds, found.refused, len(found.unlabelled))
+    graphs = GraphScores()
+    for id, truth, answer in zip(found.ids, found.truths, answers, strict=True):
+        if ink := found.inks.get(id):
+            graphs.update(label_graph(truth, _strokes(ink)), recognizer.on_ink(answer, ink).graph())
+    return Scored(
+        scores, predictions, seconds, found.refused, len(found.unlabelled), graphs.numbers()
+    )
+
+
+def _strokes(ink: Ink) -> dict[int, tuple[int, ...]]:
+    return {s.place: s.strokes for s in ink.symbols if s.place is not None}

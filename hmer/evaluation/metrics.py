@@ -273,6 +273,15 @@ _TABLE = (
     Metric("occlusion.exprate_mean", "ExpRate with ink hidden, mean over the levels"),
     Metric("localisation.lift", "lift of attention on ink", "fraction"),
     Metric("cross_attention.pointing", "pointing game of the decoder"),
+    Metric("label_graphs.n", "expressions with known symbols", "expressions", None),
+    Metric("label_graphs.symbol_recall", "symbols: recall"),
+    Metric("label_graphs.symbol_precision", "symbols: precision"),
+    Metric("label_graphs.segmentation_recall", "symbols whatever their label: recall"),
+    Metric("label_graphs.segmentation_precision", "symbols whatever their label: precision"),
+    Metric("label_graphs.relation_recall", "relations: recall"),
+    Metric("label_graphs.relation_precision", "relations: precision"),
+    Metric("label_graphs.structure", "graphs right whatever the labels"),
+    Metric("label_graphs.exprate", "graphs right"),
 )  # fmt: skip
 METRICS = {row.name: row for row in _TABLE}
 """All metrics that have a name of their own, in the order in which they are shown."""

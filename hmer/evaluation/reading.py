@@ -11,7 +11,8 @@ from hmer.data.batches import BatchConfig, choose_buckets, fixed_plans
 from hmer.data.collate import stack
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.pictures import Image
-from hmer.recognizer import PAPER, Recognition, Recognizer
+from hmer.recognition import Recognition
+from hmer.recognizer import PAPER, Recognizer
 
 Count = Callable[[int], None]
 """Called with the number of images that have been read since the last call."""

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from hmer.errors import HmerError
-from hmer.export.extra import require
 from hmer.export.graphs import EncoderGraph, StepGraph
 from hmer.export.runtime import Source
+from hmer.extra import require
 from hmer.models.mask_match import MaskMatch
 from hmer.models.mask_match.decoder import DecoderLayer
 

@@ -18,9 +18,9 @@ from hmer.export.convert import (
     quantise,
     without_weights,
 )
-from hmer.export.extra import require
 from hmer.export.graphs import exportable
 from hmer.export.runtime import ABOUT, ENCODER, KIND, SECTION, STEP
+from hmer.extra import require
 from hmer.files import atomic_folder
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary

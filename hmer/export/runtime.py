@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hmer.decoding.step import Floats, Numbers, in_place
 from hmer.errors import HmerError
-from hmer.export.extra import require
+from hmer.extra import require
 from hmer.models.about import About, read_about, reason_of, told_of
 
 ENCODER, STEP, ABOUT, WEIGHTS = "encoder.onnx", "step.onnx", "model.json", "model.safetensors"

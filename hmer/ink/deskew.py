@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hmer.ink.affine import Affine, moved, turned
 from hmer.ink.blobs import picture_unit
 from hmer.ink.picture import Grey
 
@@ -51,17 +52,25 @@ def skew(image: Grey) -> float:
     return angle if width >= _WIDE * height else 0.0
 
 
-def straighten(image: Grey) -> Grey:
-    """The image (H, W) turned level and cut to its ink; itself where it is level.
+def straighten(image: Grey) -> tuple[Grey, Affine]:
+    """The image (H, W) turned level and cut to its ink, or itself where it is level.
+
+    Returns:
+        It, and the map from its pixels to those of the image given (`hmer.ink.affine`).
 
     Raises:
         InkError: there is no ink.
     """
     angle = skew(image)
     if not angle:
-        return image
+        return image, moved(0, 0)
     picture = Image.fromarray(image).rotate(angle, Image.Resampling.BICUBIC, expand=True)
-    return np.asarray(picture.crop(picture.getbbox()))
+    box = picture.getbbox()
+    cut = picture.crop(box)
+    left, top = box[:2] if box else (0, 0)
+    # Both centres are the same point.
+    back = moved(image.shape[1] / 2, image.shape[0] / 2) @ turned(angle)
+    return np.asarray(cut), back @ moved(left - picture.width / 2, top - picture.height / 2)
 
 
 def _sharpness(ink: NDArray[np.float64], angle: float, row: float) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from hmer.errors import InkError
+from hmer.ink.affine import Affine, moved, scaled
 from hmer.ink.blobs import pen_width, picture_unit
 from hmer.ink.deskew import straighten
 from hmer.ink.picture import Grey
@@ -28,7 +29,12 @@ def fit_picture(image: Grey, style: RenderConfig, *, deskew: bool = True) -> Gre
     Raises:
         InkError: there is no ink, or the result would have more than `MAX_PIXELS`.
     """
-    image = straighten(image) if deskew else image
+    return fitted(image, style, deskew=deskew)[0]
+
+
+def fitted(image: Grey, style: RenderConfig, *, deskew: bool = True) -> tuple[Grey, Affine]:
+    """`fit_picture`, and the map from its pixels to those of the image given."""
+    image, back = straighten(image) if deskew else (image, moved(0, 0))
     unit, pen = picture_unit(image), pen_width(image)
     scale = style.unit / unit
     height, width = (max(1, round(side * scale)) for side in image.shape)
@@ -44,7 +50,10 @@ def fit_picture(image: Grey, style: RenderConfig, *, deskew: bool = True) -> Gre
     work = _resized(image, *(max(1, round(side * fine)) for side in image.shape[::-1]))
     work = np.pad(work, round(room * fine / scale))
     drawn = _with_pen(work, pen * fine, style.pen * unit * fine)
-    return np.pad(_resized(drawn, width + 2 * room, height + 2 * room), border - room)
+    found = np.pad(_resized(drawn, width + 2 * room, height + 2 * room), border - room)
+    return found, back @ scaled(image.shape[1] / width, image.shape[0] / height) @ moved(
+        -border, -border
+    )
 
 
 def _resized(image: Grey, width: int, height: int) -> Grey:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from hmer.errors import InkError
+from hmer.ink.affine import Affine, moved
 from hmer.ink.blobs import pen_width
 from hmer.ink.components import Components, components
-from hmer.ink.raster import content, frames, from_array, plain
+from hmer.ink.raster import Page, content, frames, from_array, plain
 from hmer.ink.ruling import without_ruling
 from hmer.ink.scale import typical_size
 
@@ -38,6 +41,51 @@ class BlankError(InkError):
     """A picture on which nothing is written."""
 
 
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """The ink on a page or frame of a file.
+
+    Attributes:
+        image: uint8 (H, W), ink bright (255) on 0, cut out.
+        left, top: where that was in the upright picture, in pixels of the image.
+        scale: pixels of the picture (a PDF's points) per pixel of the image.
+        page, pages: its number in the file, from 1, and how many the file has.
+        document: whether the pages are to be read one after the other (a PDF).
+    """
+
+    image: Grey
+    left: int = 0
+    top: int = 0
+    scale: float = 1.0
+    page: int = 1
+    pages: int = 1
+    document: bool = False
+
+
+def written_pages(
+    source: Path | str | bytes | Image.Image | NDArray[np.generic], name: str = ""
+) -> Iterator[Writing]:
+    """The pages or frames of a picture that are not blank. See `load_picture`."""
+    name = name or (str(source) if isinstance(source, str | Path) else "picture")
+    pages: Iterator[Page]
+    if isinstance(source, np.ndarray):
+        if _is_ready(source):
+            yield Writing(np.asarray(source, np.uint8))
+            return
+        shape = source.shape
+        picture = from_array(source, name)
+        pages = iter([Page(picture, max(shape[:2]) / max(picture.size))])
+    elif isinstance(source, Image.Image):
+        picture = plain(source, name)
+        pages = iter([Page(picture, max(source.size) / max(picture.size))])
+    else:
+        pages = frames(source if isinstance(source, bytes) else content(Path(source)), name)
+    for number, page in enumerate(pages, 1):
+        found = _ink(page.image, name)
+        if found is not None:
+            yield Writing(*found, page.scale, number, page.count, page.document)
+
+
 def load_picture(
     source: Path | str | bytes | Image.Image | NDArray[np.generic], name: str = ""
 ) -> Grey:
@@ -59,31 +107,42 @@ def load_picture(
         InkError: missing, not a picture, too large, or full of "ink".
     """
     name = name or (str(source) if isinstance(source, str | Path) else "picture")
-    if isinstance(source, np.ndarray):
-        if _is_ready(source):
-            return np.asarray(source, np.uint8)
-        pages = iter([(from_array(source, name), 1)])
-    elif isinstance(source, Image.Image):
-        pages = iter([(plain(source, name), 1)])
-    else:
-        pages = frames(source if isinstance(source, bytes) else content(Path(source)), name)
-    for number, (page, count) in enumerate(pages, 1):
-        found = _ink(page, name)
-        if found is None:
-            continue
-        if count > 1:
-            warnings.warn(
-                f"{name}: picture {number} of {count} in the file is read, the others are not",
-                stacklevel=2,
-            )
-        return found
-    raise BlankError(f"{name}: no ink found; take a sharper picture of the expression alone")
+    return first_writing(written_pages(source, name), name).image
 
 
-def trimmed(image: Grey) -> Grey:
-    """An image of ink on nothing (H, W) without the blank around its ink; blank as it is."""
+def first_writing(writings: Iterator[Writing], name: str) -> Writing:
+    """The first of them, with a warning if the file has further pages or frames.
+
+    Raises:
+        BlankError: there is none.
+    """
+    found = next(writings, None)
+    if found is None:
+        raise BlankError(f"{name}: no ink found; take a sharper picture of the expression alone")
+    warn_of_further(found, name)
+    return found
+
+
+def warn_of_further(found: Writing, name: str) -> None:
+    """A warning if this is not the only page or frame of its file."""
+    if found.pages > 1:
+        warnings.warn(
+            f"{name}: picture {found.page} of {found.pages} in the file is read, the others are "
+            "not",
+            stacklevel=3,
+        )
+
+
+def trimmed(image: Grey) -> tuple[Grey, Affine]:
+    """An image of ink on nothing (H, W) without the blank around its ink; blank as it is.
+
+    Returns:
+        It, and the map from its pixels to those of the image given (`hmer.ink.affine`).
+    """
     box = Image.fromarray(image).getbbox()
-    return np.asarray(Image.fromarray(image).crop(box)) if box else image
+    if box is None:
+        return image, moved(0, 0)
+    return np.asarray(Image.fromarray(image).crop(box)), moved(*box[:2])
 
 
 def _is_ready(image: NDArray[np.generic]) -> bool:
@@ -93,7 +152,11 @@ def _is_ready(image: NDArray[np.generic]) -> bool:
     return float((image == 0).mean()) >= _READY
 
 
-def _ink(page: Image.Image, name: str) -> Grey | None:
+_Cut = tuple[Grey, int, int]
+"""Ink on nothing, and the left and top of where it was cut out."""
+
+
+def _ink(page: Image.Image, name: str) -> _Cut | None:
     """The ink on a picture in L or RGB, None where there is none."""
     found = _separate(np.asarray(page.convert("L"), np.float32), name)
     if found is None and page.mode == "RGB":
@@ -108,19 +171,21 @@ def _hue(colours: NDArray[np.float32]) -> Levels:
     return np.asarray(127.5 + (away @ axes[:, -1]).reshape(colours.shape[:2]) / 2, np.float32)
 
 
-def _separate(grey: Levels, name: str) -> Grey | None:
+def _separate(grey: Levels, name: str) -> _Cut | None:
     """What on a grey picture (H, W; 0 to 255) is ink, cut out; None where nothing is."""
     page = _page(grey)
     found = None if page is None else _separate_on(grey, page, name)
     return found if found is not None else _separate_on(grey, None, name)
 
 
-def _separate_on(grey: Levels, page: Mask | None, name: str) -> Grey | None:
+def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
     """`_separate` on this part of the picture, None for all of it."""
+    x = y = 0
     if page is not None:
         rows, columns = (np.flatnonzero(page.any(axis=axis)) for axis in (1, 0))
         part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         grey, page = grey[part], page[part]
+        y, x = int(rows[0]), int(columns[0])
     paper = _paper(grey, page)
     # Both directions by the same measure: on paper near white, brighter grain is no contrast. In
     # the shade ink is darker in the same proportion; on a dark ground light adds less.
@@ -159,8 +224,9 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> Grey | None:
     boxes = parts.boxes[kept]
     left, top = boxes[:, :2].min(axis=0).tolist()
     right, bottom = boxes[:, 2:4].max(axis=0).tolist()
-    cropped = image[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
-    return np.asarray(np.rint(cropped * 255), np.uint8)
+    left, top = max(left - 1, 0), max(top - 1, 0)
+    cropped = np.asarray(np.rint(image[top : bottom + 1, left : right + 1] * 255), np.uint8)
+    return cropped, x + left, y + top
 
 
 def _inked(strength: Levels, floor: float) -> tuple[Mask, float, float]:

@@ -1,18 +1,24 @@
-"""Picture files, Pillow images and arrays of numbers as upright pictures without transparency."""
+"""Picture files, Pillow images and arrays as upright pictures without transparency.
+
+PDF and HEIC need the packages of the extras `hmer[pdf]` and `hmer[heic]`.
+"""
 
 from __future__ import annotations
 
 import io
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
-from hmer.errors import InkError
+from hmer.errors import HmerError, InkError
+from hmer.extra import require
 from hmer.ink.markup import has_ink
 
 MAX_SOURCE_PIXELS = 2**27
@@ -24,10 +30,17 @@ MAX_BYTES = 2**29
 MAX_FRAMES = 32
 """Pages or frames of a file that are searched for ink."""
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""File formats that are read. Others that Pillow knows run external programs or are obscure."""
+FORMATS = (
+    "PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM",
+    *(("AVIF",) if features.check("avif") else ()),
+)  # fmt: skip
+"""File formats that Pillow reads for us. Others that it knows run external programs, or are
+obscure."""
 
 _MAX_SIDE = 2560  # larger pictures are shrunk: handwriting on them is still sharp
+_PDF_SCALE = 300 / 72  # pixels per point, at most: 300 dpi
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_pdfium = threading.Lock()  # it must not be used by two threads
 _TEXT = 4096  # bytes from which text is told
 _MARKS = {
     b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF",
@@ -57,26 +70,45 @@ def content(path: Path) -> bytes:
     return data
 
 
-def frames(data: bytes, name: str) -> Iterator[tuple[Image.Image, int]]:
-    """The pictures in a file, upright (EXIF), each with the number of pictures in the file.
+class Page(NamedTuple):
+    """A page or frame of a file."""
 
-    Modes are L and RGB, no side is longer than 2560. At most `MAX_FRAMES` are opened.
+    image: Image.Image
+    """Upright, in mode L or RGB, no side longer than 2560."""
+    scale: float
+    """Pixels of the picture as it was, or points of a PDF's page, per pixel of the image."""
+    count: int = 1
+    """Pages or frames in the file."""
+    document: bool = False
+    """Whether these are pages to be read one after the other, not frames or copies."""
+
+
+def frames(data: bytes, name: str) -> Iterator[Page]:
+    """The pictures in a file, upright (EXIF). At most `MAX_FRAMES` are opened.
 
     Raises:
-        InkError: it is not a picture, damaged, or too large.
+        InkError: it is not a picture, damaged, too large, or a package for it is missing.
     """
     try:
+        if b"%PDF-" in data[:1024]:
+            yield from _pdf_pages(data, name)
+            return
         # From memory: Pillow garbles an uncompressed TIFF to be turned that it maps from a file.
         with warnings.catch_warnings():  # that a picture is large, or its notes are damaged
             warnings.simplefilter("ignore")
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            if data[4:8] == b"ftyp" and data[8:12] in _HEIF:
+                plugin = require("pillow_heif", "pillow_heif.as_plugin", extra="heic")
+                picture: Image.Image = plugin.HeifImageFile(io.BytesIO(data))
+            else:
+                picture = Image.open(io.BytesIO(data), formats=FORMATS)
         with picture:
             if picture.width * picture.height > MAX_SOURCE_PIXELS:
                 raise InkError(_too_large(name))
-            # The further pictures of a photograph (MPO) are its depth, or smaller copies.
-            count = 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))
+            # The further pictures of a photograph are its depth, or smaller copies.
+            single = picture.format in ("MPO", "HEIF")
+            count = 1 if single else int(getattr(picture, "n_frames", 1))
             for index in range(min(count, MAX_FRAMES)):
-                yield _frame(picture, index, name), count
+                yield _frame(picture, index, name)._replace(count=count)
     except (InkError, GeneratorExit):
         raise
     except Image.DecompressionBombError:
@@ -84,6 +116,29 @@ def frames(data: bytes, name: str) -> Iterator[tuple[Image.Image, int]]:
     except Exception as error:  # Pillow's readers raise whatever damaged bytes lead them to
         what, remedy = _kind(data, error)
         raise InkError(f"{name}: not a readable picture ({what}); {remedy}") from error
+
+
+def _pdf_pages(data: bytes, name: str) -> Iterator[Page]:
+    pdfium = require("pypdfium2", extra="pdf")
+    with _pdfium:
+        document = pdfium.PdfDocument(data)
+        count = len(document)
+    if count > MAX_FRAMES:
+        warnings.warn(
+            f"{name}: of {count} pages only the first {MAX_FRAMES} are read; split the document",
+            stacklevel=2,
+        )
+    try:
+        for index in range(min(count, MAX_FRAMES)):
+            with _pdfium:
+                page = document[index]
+                scale = min(_PDF_SCALE, _MAX_SIDE / max(*page.get_size(), 1.0))
+                image = page.render(scale=scale).to_pil().convert("RGB")
+                page.close()
+            yield Page(image, 1 / scale, count, document=True)
+    finally:
+        with _pdfium:
+            document.close()
 
 
 def plain(picture: Image.Image, name: str) -> Image.Image:
@@ -134,15 +189,17 @@ def looks_like_xml(data: bytes) -> bool:
     return text.startswith("<") and not re.search(r"<(!doctype\s+)?(html|svg)\b", text)
 
 
-def _frame(picture: Image.Image, index: int, name: str) -> Image.Image:
+def _frame(picture: Image.Image, index: int, name: str) -> Page:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if index:
             picture.seek(index)
-        else:
+        longest = max(picture.size)
+        if not index:
             picture.draft(None, (_MAX_SIDE, _MAX_SIDE))
         picture.load()
-        return plain(ImageOps.exif_transpose(picture), name)
+        image = plain(ImageOps.exif_transpose(picture), name)
+        return Page(image, longest / max(image.size))
 
 
 def _too_large(name: str) -> str:
@@ -206,13 +263,12 @@ def _kind(data: bytes, error: Exception) -> tuple[str, str]:
     if not data:
         return "the file is empty", "save or fetch it again"
     if b"%PDF-" in data[:1024]:
-        return "a PDF document", "save the expression on its page as PNG or JPEG"
+        return f"a PDF document: {error}", "save the expression on its page as PNG or JPEG"
     if data[4:8] == b"ftyp":
-        brand = data[8:12].decode("ascii", "replace")
-        kind = (
-            "HEIC" if brand in ("heic", "heix", "heim", "hevc", "mif1", "msf1") else brand.upper()
-        )
-        return f"a file of type {kind}", f"{_AGAIN} (a phone's camera can be set to JPEG)"
+        brand = data[8:12]
+        kind = "HEIC" if brand in _HEIF else brand.decode("ascii", "replace").upper()
+        remedy = f"{_AGAIN} (a phone's camera can be set to JPEG)"
+        return f"a file of type {kind}{_why(error)}", remedy
     text = _text(data)
     if re.search(r"<(!doctype\s+)?html\b", text):
         return "a web page, HTML", "fetch the picture itself, as PNG or JPEG"
@@ -227,6 +283,13 @@ def _kind(data: bytes, error: Exception) -> tuple[str, str]:
         )
     for mark, kind in _MARKS.items():
         if data.startswith(mark):
-            reason = str(error).split(":")[0].split("<")[0].strip() or type(error).__name__
-            return f"{kind}, cut short or damaged: {reason}", f"fetch it again, or {_AGAIN}"
+            return f"{kind}, cut short or damaged{_why(error)}", f"fetch it again, or {_AGAIN}"
     return "of no kind that is known", _AGAIN
+
+
+def _why(error: Exception) -> str:
+    """The reason in an error of a library below, or the package that is missing."""
+    if isinstance(error, HmerError):
+        return f": {error}"
+    reason = str(error).split(":")[0].split("<")[0].strip() or type(error).__name__
+    return f": {reason}"

@@ -26,7 +26,8 @@ from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import parse
 from hmer.models.checkpoint import load_recogniser, save_module
-from hmer.recognizer import PAPER, Recognition, Recognizer
+from hmer.recognition import Recognition
+from hmer.recognizer import PAPER, Recognizer
 
 QUICK = DecodingConfig(beam=3, max_length=8)
 Grey = NDArray[np.uint8]
@@ -180,6 +181,40 @@ def test_all_ways_to_hand_over_a_picture(
         same(by_bytes, recognizer.recognize(image, QUICK))
         same(by_bytes, recognizer.recognize(np.asarray(image), QUICK))
         same(by_bytes, recognizer.recognize(np.asarray(image.convert("RGB")), QUICK))
+
+
+def test_each_expression_on_a_page_is_read(
+    recognizer: Recognizer, inks: tuple[Ink, ...], tmp_path: Path
+) -> None:
+    """One above the other, and one beside them: as ink, as InkML, as a picture."""
+    wide = [normalise(ink) for ink in inks if np.ptp(np.concatenate(normalise(ink).strokes)) > 4]
+    aside, below = wide[0].bounds()[2] + 10, max(part.bounds()[3] for part in wide[:2]) + 3
+    parts: list[Ink] = []
+    for part, place in zip(wide, ((0, 0), (aside, 0), (0, below)), strict=False):
+        parts.append(part.mapped(lambda points, place=place: 30 * (points + np.float32(place))))
+    page = Ink(tuple(stroke for part in parts for stroke in part.strokes))
+    (tmp_path / "page.inkml").write_bytes(write_inkml(InkDocument(page, "x")))
+    for source in (page, tmp_path / "page.inkml"):
+        found = recognizer.read_page(source, QUICK)
+        assert [reading.box for reading in found] == [part.bounds() for part in parts]
+        for reading, alone in zip(found, parts, strict=True):
+            same(reading, recognizer.recognize(alone, QUICK))
+    with pytest.warns(UserWarning, match="ink: there seem to be 3 expressions.*read_page"):
+        recognizer.recognize(page, QUICK)
+    image = 255 - np.pad(render(page, 1.5, 5, 20).image, 10)
+    found = recognizer.read_page(image, QUICK)
+    for reading, alone in zip(found, parts, strict=True):
+        expected = np.subtract(alone.bounds(), page.bounds()[:2] * 2) * 1.5 + 10 + 30
+        assert reading.box == pytest.approx(expected.tolist(), abs=15)
+        difference = np.subtract(reading.image.shape, recognizer.prepare(alone).shape)
+        assert np.abs(difference).max() < 0.35 * max(reading.image.shape)
+
+
+def test_a_page_with_one_expression_or_none(recognizer: Recognizer, inks: tuple[Ink, ...]) -> None:
+    for source in (paper(inks[2]), inks[2]):
+        (alone,) = recognizer.read_page(source, QUICK, attention=True)
+        same(alone, recognizer.recognize(source, QUICK, attention=True))
+    assert recognizer.read_page(np.full((60, 90), 255, np.uint8), QUICK) == []
 
 
 def test_inkml_is_read_as_its_ink(

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,7 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from hmer.decoding.bidirectional import DecodingConfig
+from hmer.errors import HmerError, InkError
+from hmer.ink.inkml import read_inkml
 from hmer.ink.strokes import Ink, Points
+from hmer.latex.alignment import place_symbols
+from hmer.latex.dialect import normalise
 from hmer.recognizer import SHIPPED, Recognizer
 from hmer.synthesis.render_latex import write_latex
 
@@ -87,6 +92,102 @@ def test_the_weights_are_the_ones_described() -> None:
 @pytest.mark.parametrize("caption", HAND_MADE)
 def test_reads_what_was_drawn_by_hand(shipped: Recognizer, caption: str) -> None:
     assert shipped.recognize(ink(HAND_MADE[caption]), FAST).latex == caption
+
+
+def strokes_of(caption: str) -> list[tuple[str, tuple[int, ...]]]:
+    """The tokens of a hand-made expression that are written, with their strokes."""
+    if caption.startswith(r"\frac"):
+        return [(r"\frac", (1,)), ("1", (0,)), ("2", (2,))]
+    count, found = 0, []
+    for token in caption.split():
+        if token not in "{}^":
+            strokes = 2 if token in "+=x" else 1
+            found.append((token, tuple(range(count, count + strokes))))
+            count += strokes
+    return found
+
+
+@pytest.mark.parametrize("caption", HAND_MADE)
+def test_each_token_has_its_strokes(shipped: Recognizer, caption: str) -> None:
+    drawn = ink(HAND_MADE[caption])
+    found = shipped.recognize(drawn, FAST)
+    assert [(one.token, one.strokes) for one in found.symbols] == strokes_of(caption)
+    assert [found.tokens[one.place] for one in found.symbols] == [s.token for s in found.symbols]
+    for one in found.symbols:
+        assert one.box == Ink(tuple(drawn.strokes[i] for i in one.strokes)).bounds()
+
+
+def test_pytorch_finds_the_same_strokes(shipped: Recognizer) -> None:
+    by_torch = Recognizer.load(backend="torch")
+    for strokes in HAND_MADE.values():
+        drawn = ink(strokes)
+        assert by_torch(drawn, FAST).symbols == shipped(drawn, FAST).symbols
+
+
+def test_each_token_has_its_box_on_a_picture(shipped: Recognizer) -> None:
+    caption = "x + 3 = 1 0"
+    drawn = ink(HAND_MADE[caption])
+    found = shipped.recognize(photograph(drawn.strokes), FAST)
+    assert found.latex == caption
+    corner = np.concatenate(drawn.strokes).min(axis=0) - 40
+    for one, (token, strokes) in zip(found.symbols, strokes_of(caption), strict=True):
+        points = np.concatenate([drawn.strokes[i] for i in strokes]) - corner
+        assert one.token == token and one.strokes == ()
+        meant = (*points.min(axis=0), *points.max(axis=0))
+        assert np.abs(np.subtract(one.box, meant)).max() < 12
+
+
+def test_a_picture_has_no_strokes_to_write_back(shipped: Recognizer) -> None:
+    found = shipped.recognize(photograph(ink(HAND_MADE["1 + 2"]).strokes), FAST)
+    for write in (found.to_inkml, found.graph):
+        with pytest.raises(InkError, match="read ink"):
+            write()
+
+
+@pytest.mark.parametrize("caption", HAND_MADE)
+def test_inkml_that_is_written_back_reads_as_annotated(shipped: Recognizer, caption: str) -> None:
+    drawn = ink(HAND_MADE[caption])
+    document = read_inkml(shipped.recognize(drawn, FAST).to_inkml(), "back")
+    tokens = normalise(document.latex)
+    assert " ".join(tokens) == caption
+    placed = place_symbols(document.ink, document.symbol_ids, document.mathml, tokens)
+    assert placed.problem is None
+    symbols = [(one.token, one.strokes) for one in placed.ink.symbols]
+    assert sorted(symbols) == sorted(strokes_of(caption))
+    for one, other in zip(document.ink.strokes, drawn.strokes, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_a_label_graph_is_written(shipped: Recognizer) -> None:
+    assert shipped.recognize(ink(HAND_MADE["x ^ { 2 }"]), FAST).graph().to_lg().splitlines()[
+        1:
+    ] == [
+        "O, x_1, x, 1.0, 0, 1",
+        "O, 2_1, 2, 1.0, 2",
+        "# R, parent, child, relation, weight",
+        "R, x_1, 2_1, Sup, 1.0",
+    ]
+
+
+def test_only_the_symbols_that_are_wanted_are_written() -> None:
+    digits = Recognizer.load(symbols="0 1 2 3 + - =".split())
+    for strokes in HAND_MADE.values():
+        for reading in digits(ink(strokes), FAST).n_best:
+            assert {*reading.tokens} <= {*"0123+-="}
+    assert digits(ink(HAND_MADE["3 - 1 = 2"]), FAST).latex == "3 - 1 = 2"
+    scripts = Recognizer.load(symbols=["x", "2", "^"])
+    assert scripts(ink(HAND_MADE["x ^ { 2 }"]), FAST).latex == "x ^ { 2 }"
+    assert scripts(ink(HAND_MADE["x ^ { 2 }"]), FAST.model_copy(update={"grammar": True})).tokens
+    with pytest.raises(HmerError, match=r"not know: \\foo q2; it writes ! "):
+        Recognizer.load(symbols=["x", "q2", "\\foo"])
+
+
+def test_two_threads_read_what_one_does(shipped: Recognizer) -> None:
+    drawn = [ink(strokes) for strokes in HAND_MADE.values()] * 2
+    alone = [(shipped(one, FAST).latex, shipped(one, FAST).symbols) for one in drawn]
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(shipped, one, FAST) for one in drawn]
+        assert [(f.result().latex, f.result().symbols) for f in found] == alone
 
 
 def test_reads_photographs(shipped: Recognizer) -> None:

@@ -85,6 +85,29 @@ def test_formats(tmp_path: Path) -> None:
     assert all(0 <= float(confidence) <= 1 for confidence, _ in ranked)
 
 
+def test_each_expression_of_a_page_has_its_line(tmp_path: Path) -> None:
+    with Image.open(io.BytesIO(picture())) as one:
+        page = Image.new("L", (160, 300), 255)
+        page.paste(one, (0, 0))
+        page.paste(one, (0, 200))
+    page.save(tmp_path / "page.png")
+    (latex,) = lines("-", data=picture())
+    read = lines(tmp_path / "page.png")
+    assert read == [f"{tmp_path / 'page.png'}#{number}: {latex}" for number in (1, 2)]
+    first, second = map(json.loads, lines(tmp_path / "page.png", "--json"))
+    assert (first["number"], second["number"], second["page"]) == (1, 2, 1)
+    assert first["latex"] == second["latex"] == latex
+    assert second["box"] == pytest.approx([30, 220, 124, 260], abs=8)
+
+
+def test_pages_of_a_pdf(tmp_path: Path) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra pdf is not installed")
+    with Image.open(io.BytesIO(picture())) as page:
+        page.save(tmp_path / "a.pdf", save_all=True, append_images=[page], resolution=300)
+    found = [json.loads(line) for line in lines(tmp_path / "a.pdf", "--json")]
+    assert [one["page"] for one in found] == [1, 2] and found[0]["latex"] == found[1]["latex"]
+
+
 def test_folders_and_patterns(tmp_path: Path) -> None:
     for name in ("b.png", "a.PNG", "inner/c.jpg", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

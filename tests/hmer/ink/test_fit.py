@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 
 from hmer.errors import InkError
+from hmer.ink.affine import mapped
 from hmer.ink.blobs import pen_width, picture_unit
-from hmer.ink.fit import fit_picture
+from hmer.ink.fit import fit_picture, fitted
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
 
@@ -48,6 +50,19 @@ def test_whatever_the_pen_it_looks_rendered(unit: float, pen: float) -> None:
     assert pen_width(found) == pytest.approx(pen_width(wanted), rel=0.35)
     # Dark enough: thin lines do not become faint.
     assert float(found.sum()) == pytest.approx(float(wanted.sum()), rel=0.35)
+
+
+@pytest.mark.parametrize("angle", [0, 9, -14])
+def test_the_map_leads_back_to_the_picture(angle: float) -> None:
+    picture = Image.fromarray(drawn(0.1)).rotate(-angle, expand=True)
+    found, back = fitted(np.asarray(picture), RenderConfig(unit=15))
+    rows, columns = np.nonzero(found > 200)
+    x, y, _ = back @ np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))])
+    ink = np.asarray(picture.filter(ImageFilter.MaxFilter(5))) > 127
+    assert ink[y.astype(int), x.astype(int)].mean() > 0.98
+    assert ink.mean() < 0.5
+    (left, top, right, bottom) = mapped((x.min(), y.min(), x.max(), y.max()), np.eye(3))
+    assert np.abs(np.subtract((left, top, right, bottom), picture.getbbox() or 0)).max() < 6
 
 
 def test_microscopic_writing_cannot_be_blown_up() -> None:

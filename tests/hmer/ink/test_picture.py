@@ -1,7 +1,9 @@
 import io
+import sys
 import warnings
 import zlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from hmer.errors import InkError
 from hmer.ink.fit import fit_picture
-from hmer.ink.picture import BlankError, load_picture
+from hmer.ink.picture import BlankError, load_picture, written_pages
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
 
@@ -76,10 +78,27 @@ def coloured() -> Image.Image:
     )
 
 
-def sideways(kind: str = "PNG") -> bytes:
+def turned() -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = 8  # to be shown turned by 90 degrees anticlockwise
-    return png(grey(255 - DRAWN).transpose(Image.Transpose.ROTATE_270), kind, exif=exif)
+    return exif
+
+
+def sideways(kind: str = "PNG") -> bytes:
+    return png(grey(255 - DRAWN).transpose(Image.Transpose.ROTATE_270), kind, exif=turned())
+
+
+def pdf(*pages: Image.Image) -> bytes:
+    """Rendered at 300 dpi, each page has the pixels of its image."""
+    pytest.importorskip("pypdfium2", reason="the extra pdf is not installed")
+    more = list(pages[1:])
+    return png(pages[0], "PDF", resolution=300, save_all=True, append_images=more)
+
+
+def heic(image: Image.Image, **options: object) -> bytes:
+    plugin = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    plugin.register_heif_opener()
+    return png(image, "HEIF", quality=90, **options)
 
 
 def boxed() -> Image.Image:
@@ -116,6 +135,12 @@ SOURCES: dict[str, Callable[[], bytes]] = {
         append_images=[grey(255 - DRAWN)],
     ),
     "deep grey": lambda: png(Image.fromarray(np.uint16(65535 - DRAWN.astype(int) * 200))),
+    "AVIF": lambda: png(coloured(), "AVIF"),
+    "PDF": lambda: pdf(grey(255 - DRAWN)),
+    "HEIC": lambda: heic(grey(255 - DRAWN)),
+    "HEIC, sideways": lambda: heic(
+        grey(255 - DRAWN).transpose(Image.Transpose.ROTATE_270), exif=turned().tobytes()
+    ),
 }
 
 
@@ -202,6 +227,38 @@ def test_further_pages_are_told() -> None:
         load_picture(data)
 
 
+def test_pages_of_a_document_and_where_their_ink_is() -> None:
+    first, blank = grey(255 - DRAWN), Image.new("L", DRAWN.shape[::-1], 255)
+    moved = grey(255 - np.pad(DRAWN, ((100, 50), (200, 0))))
+    found = list(written_pages(pdf(first, blank, moved), "a.pdf"))
+    assert [(one.page, one.pages, one.document) for one in found] == [(1, 3, True), (3, 3, True)]
+    for one, (left, top) in zip(found, [(0, 0), (200, 100)], strict=True):
+        assert one.scale == pytest.approx(72 / 300, rel=0.02)  # points a pixel
+        assert (one.left - left, one.top - top) == pytest.approx((UNIT, UNIT), abs=4)
+    shrunk = png(moved.resize((moved.width * 8, moved.height * 8)))
+    (one,) = written_pages(shrunk)
+    place = one.left * one.scale, one.top * one.scale
+    assert place == pytest.approx(((200 + UNIT) * 8, (100 + UNIT) * 8), abs=40)
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "data"),
+    [("pypdfium2", "pdf", b"%PDF-1.7\n"), ("pillow_heif", "heic", b"\0\0\0\x18ftypheic\0\0\0\0")],
+)
+def test_formats_of_extras_are_named_with_their_extra(
+    package: str, extra: str, data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, package, None)  # type: ignore[arg-type]
+        with pytest.raises(InkError, match=rf"a\.png: .*pip install 'hmer\[{extra}\]'"):
+            load_picture(tmp_path / "a.png")
+    pytest.importorskip(package)
+    with pytest.raises(InkError, match=r"a\.png: not a readable picture") as caught:
+        load_picture(tmp_path / "a.png")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("shape", [(45, 1101), (1101, 45), (9, 240), (1, 900)])
 def test_strips_are_pictures_too(shape: tuple[int, int]) -> None:
     image = np.full(shape, 255, np.uint8)
@@ -265,4 +322,6 @@ SMALL = [
     *(png(grey(255 - DRAWN[::3, ::3]), kind) for kind in ("PNG", "JPEG", "TIFF", "GIF", "WEBP")),
     png(Image.fromarray(np.uint16(255 - DRAWN[::3, ::3]) * 257)),
     png(coloured().resize((80, 30)), "TIFF", compression="tiff_lzw"),
+    *([pdf(grey(255 - DRAWN[::3, ::3]))] if find_spec("pypdfium2") else []),
+    *([heic(grey(255 - DRAWN[::3, ::3]))] if find_spec("pillow_heif") else []),
 ]

@@ -136,3 +136,27 @@ def test_batches_must_be_shared_evenly() -> None:
 def test_alone_there_is_nobody_to_agree_with() -> None:
     assert gathered(3) == [3]
     assert from_first(lambda: "mine") == "mine"
+
+
+AGREE = """
+import sys
+import torch.distributed as dist
+from hmer.training.distributed import from_first, gathered
+
+rank = int(sys.argv[1])
+dist.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2)
+print(gathered(float("nan") if rank else 0.5), from_first(lambda: f"by {rank}"))
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_agree(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", AGREE]
+    processes = [
+        subprocess.Popen(
+            [*command, str(rank), str(tmp_path / "meeting")], stdout=subprocess.PIPE, text=True
+        )
+        for rank in (0, 1)
+    ]
+    found = [process.communicate(timeout=300)[0] for process in processes]
+    assert found == ["[0.5, nan] by 0\n"] * 2
