@@ -16,14 +16,15 @@ LAYERS = (
     "cli",
     "commands",
     "evaluation",
-    "recognizer selfsup",
-    "export training",
-    "models ingest",
+    "recognition_picture recognizer selfsup",
+    "export recognition_symbols training",
+    "ingest models recognition",
     "data",
     "decoding masking synthesis",
     "latex",
     "ink plots",
-    "errors files progress",
+    "extra files progress",
+    "errors",
 )
 """Packages and modules of `hmer`; each imports from lines below its own only."""
 TOOLS = {"dvc", "prefect", "mlflow", "great_expectations"}

@@ -23,9 +23,11 @@ from hmer.data.schema import (
     Quarantined,
     RowWriter,
     Sample,
+    row_writer,
     sample_row,
 )
 from hmer.errors import HmerError
+from hmer.files import atomic_folder
 from hmer.ingest.captions import outer_captions
 from hmer.ingest.convert import CaptionTokens, Converted, Converter
 from hmer.ingest.glyphs import GlyphsConfig, gather
@@ -298,11 +300,11 @@ def _write(
     with ExitStack() as stack:
 
         def opened(name: str) -> RowWriter:
-            return stack.enter_context(RowWriter(folder / f"{name}.parquet", SCHEMA))
+            return stack.enter_context(row_writer(folder / f"{name}.parquet", SCHEMA))
 
         writers = {name: opened(name) for name in (TRAIN, VALIDATION)}
         quarantine, noise = (
-            stack.enter_context(RowWriter(folder / name, QUARANTINE_SCHEMA))
+            stack.enter_context(row_writer(folder / name, QUARANTINE_SCHEMA))
             for name in (QUARANTINE, LABEL_NOISE)
         )
         for converted in results:
@@ -373,18 +375,5 @@ def replaced_folder(out: Path) -> Iterator[Path]:
         raise HmerError(f"{out}: is a file, not a folder for a dataset; choose another place")
     if out.is_dir() and any(out.iterdir()) and not (out / SUMMARY).is_file():
         raise HmerError(f"{out}: holds something that is not a dataset; choose an empty folder")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fresh, former = (out.with_name(f".{out.name}.{end}") for end in ("part", "former"))
-    for leftover in (fresh, former):
-        shutil.rmtree(leftover, ignore_errors=True)
-    fresh.mkdir()
-    try:
+    with atomic_folder(out) as fresh:
         yield fresh
-        if out.exists():
-            out.rename(former)
-        fresh.rename(out)
-    finally:
-        if not out.exists() and former.exists():
-            former.rename(out)
-        for leftover in (fresh, former):
-            shutil.rmtree(leftover, ignore_errors=True)

@@ -104,19 +104,19 @@ _ACCENTS = {
     r"\check": "ˇ", r"\overrightarrow": "→", r"\overleftarrow": "←", r"\overbrace": "⏞",
     r"\underbrace": "⏟", r"\acute": "´", r"\grave": "`", r"\breve": "˘",
 }  # fmt: skip
-_LARGE = frozenset((r"\int", r"\sum", r"\lim", r"\prod"))
-_SCRIPTED = {
-    (Relation.SUB,): "msub",
-    (Relation.SUP,): "msup",
-    (Relation.SUB, Relation.SUP): "msubsup",
-    (Relation.BELOW,): "munder",
-    (Relation.ABOVE,): "mover",
-    (Relation.BELOW, Relation.ABOVE): "munderover",
+SCRIPTED = {
+    "msub": (Relation.SUB,),
+    "msup": (Relation.SUP,),
+    "msubsup": (Relation.SUB, Relation.SUP),
+    "munder": (Relation.BELOW,),
+    "mover": (Relation.ABOVE,),
+    "munderover": (Relation.BELOW, Relation.ABOVE),
 }
+"""Elements of presentation MathML for a symbol with scripts, and where those stand, in order."""
+XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 
 
 _NAMESPACE = "http://www.w3.org/1998/Math/MathML"
-_XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 _FRACTION = "\\frac"
 
 
@@ -194,8 +194,8 @@ class _Writer:
         if not scripts:
             return core
         rows = dict(scripts)
-        order = next(order for order in _SCRIPTED if set(order) == set(rows))
-        element = self.element(_SCRIPTED[order])
+        tag, order = next(pair for pair in SCRIPTED.items() if set(pair[1]) == set(rows))
+        element = self.element(tag)
         element.extend([core, *(self.row(rows[relation]) for relation in order)])
         return element
 
@@ -249,7 +249,7 @@ class _NamedWriter(_Writer):
     """Elements of a parsed tree with namespace and identifiers; digits stay symbols each."""
 
     def element(self, tag: str, node: Node | None = None) -> Element:
-        named = {} if node is None else {_XML_ID: _name(node)}
+        named = {} if node is None else {XML_ID: _name(node)}
         return Element(f"{{{_NAMESPACE}}}{tag}", named)
 
     def leaf(self, node: Node) -> Element:
