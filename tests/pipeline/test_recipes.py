@@ -16,6 +16,9 @@ from hmer.training.finetune import finetune
 from hmer.training.run import RunContext
 from pipeline.configure import Params, configure, load_params
 
+pytestmark = pytest.mark.medium
+
+
 ROOT = Path(__file__).parents[2]
 SEED = 3
 

@@ -27,6 +27,9 @@ from hmer.models.registry import ModelConfig
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.warm_start import further, initial
 
+pytestmark = pytest.mark.medium
+
+
 WORDS = vocabulary("wap")
 DECODER = {"layers": 1, "width": 16, "heads": 2, "feedforward": 32}
 MASK_MATCH = ModelConfig.model_validate({"decoder": DECODER})
