@@ -16,16 +16,16 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     "cli",
     "commands",
-    "evaluation recognition_picture",
-    "recognizer selfsup",
-    "export training recognition_symbols",
-    "models ingest",
-    "data recognition",
+    "evaluation",
+    "recognition_picture recognizer selfsup",
+    "export recognition_symbols training",
+    "ingest models recognition",
+    "data",
     "decoding masking synthesis",
     "latex",
     "ink plots",
-    "extra",
-    "errors files progress",
+    "extra files progress",
+    "errors",
 )
 """Packages and modules of `hmer`; each imports from lines below its own only."""
 TOOLS = {"dvc", "prefect", "mlflow", "great_expectations"}

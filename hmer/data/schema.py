@@ -7,15 +7,16 @@ large files are cheap to hash and to move. Refused expressions have a file of th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hmer.errors import HmerError
+from hmer.files import atomic_file
 from hmer.ink.boxes import SymbolBox
 
 ROW_GROUP = 512
@@ -92,61 +93,46 @@ class Quarantined:
 
 
 class RowWriter:
-    """Writes a Parquet file row by row, in row groups of `ROW_GROUP`, under a temporary name.
+    """Writes a Parquet file row by row, in row groups of `ROW_GROUP`, as `row_writer` opens it."""
 
-    The file appears under its own name only when the block ends without an error.
-    """
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._path = path
-        self._temporary = path.with_name(path.name + ".part")
+    def __init__(self, file: pq.ParquetWriter, schema: pa.Schema) -> None:
+        self._file = file
         self._schema = schema
         self._rows: list[dict[str, Any]] = []
-        self._file: pq.ParquetWriter | None = None
         self.count = 0
-
-    def __enter__(self) -> Self:
-        plain = {"image", "ink"}
-        names = self._schema.names
-        self._file = pq.ParquetWriter(
-            self._temporary,
-            self._schema,
-            compression={name: "none" if name == "image" else "zstd" for name in names},
-            use_dictionary=[name for name in names if name not in plain],
-            write_statistics=[name for name in names if name not in plain],
-        )
-        return self
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row; its keys are the schema's field names."""
         self._rows.append(row)
         self.count += 1
         if len(self._rows) == ROW_GROUP:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
-        if self._file is None:
-            raise ValueError("the writer is not open: use it in a with block")
+    def flush(self) -> None:
+        """Write what is still held back, as a row group."""
         if self._rows:
             self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
             self._rows = []
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._file is None:
-            return
-        try:
-            if kind is None:
-                self._flush()
-            self._file.close()
-            if kind is None:
-                self._temporary.replace(self._path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
+
+@contextmanager
+def row_writer(path: Path, schema: pa.Schema) -> Iterator[RowWriter]:
+    """A Parquet file that appears under its name only when the block ends without an error."""
+    plain = {"image", "ink"}
+    names = schema.names
+    with (
+        atomic_file(path) as partial,
+        pq.ParquetWriter(
+            partial,
+            schema,
+            compression={name: "none" if name == "image" else "zstd" for name in names},
+            use_dictionary=[name for name in names if name not in plain],
+            write_statistics=[name for name in names if name not in plain],
+        ) as file,
+    ):
+        writer = RowWriter(file, schema)
+        yield writer
+        writer.flush()
 
 
 def sample_row(sample: Sample) -> dict[str, Any]:
@@ -161,7 +147,7 @@ def sample_row(sample: Sample) -> dict[str, Any]:
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> int:
     """Write a dataset file, holding `ROW_GROUP` samples in memory; returns how many there are."""
-    with RowWriter(path, SCHEMA) as writer:
+    with row_writer(path, SCHEMA) as writer:
         for sample in samples:
             writer.add(sample_row(sample))
     return writer.count
@@ -182,7 +168,7 @@ def read_samples(path: Path) -> Iterator[Sample]:
 
 def write_quarantine(path: Path, refused: Iterable[Quarantined]) -> int:
     """Write the file of refused expressions; returns how many there are."""
-    with RowWriter(path, QUARANTINE_SCHEMA) as writer:
+    with row_writer(path, QUARANTINE_SCHEMA) as writer:
         for entry in refused:
             writer.add(asdict(entry))
     return writer.count

@@ -9,7 +9,7 @@ hardly ever: only the rate on new captions predicts theirs.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -45,29 +45,19 @@ from hmer.plots import to_png as plot_png
 Captions = Mapping[tuple[str, ...], int]
 """How often a caption occurs, token for token."""
 
-LENGTH_BUCKETS = ((1, 5), (6, 10), (11, 20), (21, 30), (31, 40))
-"""Caption lengths in tokens, both ends included; longer ones share one open bucket."""
+Buckets = Mapping[str, int]
+"""Names of buckets, and the least value of each, ascending."""
 
-DEEPEST = 4
-"""Nesting depths from here on share one bucket."""
+LENGTHS: Buckets = {"1-5": 1, "6-10": 6, "11-20": 11, "21-30": 21, "31-40": 31, "41+": 41}
+"""Of captions, in tokens."""
+DEPTHS: Buckets = {"0": 0, "1": 1, "2": 2, "3": 3, "4+": 4}
+"""Of nested groups."""
+TIMES: Buckets = {"new": 0, "once": 1, "2-9": 2, "10+": 10}
+"""That a caption occurs in training."""
 
-OFTEN = 10
-"""Captions that occur so many times share one bucket."""
+_WITHIN = ("exprate", "le1", "le2", "le3")
 
 ConfusionKind = Literal["substitution", "deletion", "insertion"]
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """Scores of the expressions that fall in one bucket; rates in percent."""
-
-    name: str
-    n: int
-    exprate: float
-    le1: float
-    le2: float
-    le3: float
-    ter: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,63 +70,47 @@ class Confusion:
     count: int
 
 
-def length_bucket(length: int) -> str:
-    """The name of the bucket that a caption of `length` tokens falls in."""
-    for low, high in LENGTH_BUCKETS:
-        if length <= high:
-            return f"{low}-{high}"
-    return f"{LENGTH_BUCKETS[-1][1] + 1}+"
+def bucket_of(values: Sequence[int], buckets: Buckets) -> pd.Categorical:
+    """The bucket that each value falls in."""
+    return pd.cut(values, [*buckets.values(), np.inf], right=False, labels=list(buckets))
 
 
-def depth_bucket(depth: int) -> str:
-    """The name of the bucket that nesting depth `depth` falls in."""
-    return str(depth) if depth < DEEPEST else f"{DEEPEST}+"
+def scores_by(
+    name: str, predictions: Sequence[Prediction], values: Sequence[int], buckets: Buckets
+) -> pd.DataFrame:
+    """Scores in percent by the bucket of a value of each prediction; empty buckets are left out.
 
-
-def occurrence_bucket(times: int) -> str:
-    """The name of the bucket of captions that occur so many times."""
-    if times < 2:
-        return ("new", "once")[times]
-    return f"2-{OFTEN - 1}" if times < OFTEN else f"{OFTEN}+"
-
-
-def by_length(predictions: Iterable[Prediction]) -> list[Bucket]:
-    """Scores by the length of the truth, short first; empty buckets are left out."""
-    return _by(predictions, lambda truth: (len(truth), length_bucket(len(truth))))
-
-
-def by_depth(predictions: Iterable[Prediction]) -> list[Bucket]:
-    """Scores by the nesting depth of the truth, plain first; empty buckets are left out."""
-    return _by(predictions, lambda t: (depth := nesting_depth(t), depth_bucket(depth)))
-
-
-def by_occurrence(
-    predictions: Iterable[Prediction], known: Mapping[tuple[str, ...], int]
-) -> list[Bucket]:
-    """Scores by how often `known` has the truth, new ones first; empty buckets are left out."""
-    return _by(predictions, lambda t: (times := known.get(tuple(t), 0), occurrence_bucket(times)))
-
-
-def _by(
-    predictions: Iterable[Prediction], place: Callable[[Sequence[str]], tuple[int, str]]
-) -> list[Bucket]:
-    groups: dict[str, list[Prediction]] = defaultdict(list)
-    order: dict[str, int] = {}
-    for prediction in predictions:
-        rank, name = place(prediction.truth)
-        groups[name].append(prediction)
-        order[name] = min(rank, order.get(name, rank))
-    return [_bucket(name, groups[name]) for name in sorted(groups, key=order.__getitem__)]
-
-
-def _bucket(name: str, members: Sequence[Prediction]) -> Bucket:
-    n = len(members)
-    exprate, le1, le2, le3 = (
-        100.0 * sum(member.within(edits) for member in members) / n for edits in range(4)
+    Columns: `name`, n, exprate, le1, le2, le3, ter.
+    """
+    frame = pd.DataFrame(
+        {
+            name: bucket_of(values, buckets),
+            **{
+                key: [prediction.within(edits) for prediction in predictions]
+                for edits, key in enumerate(_WITHIN)
+            },
+            "edits": [prediction.distance for prediction in predictions],
+            "tokens": [len(prediction.truth) for prediction in predictions],
+            "n": 1,
+        }
     )
-    edits = sum(member.distance for member in members)
-    length = sum(len(member.truth) for member in members)
-    return Bucket(name, n, exprate, le1, le2, le3, ter=100.0 * edits / length)
+    sums = frame.groupby(name, observed=True).sum()
+    rates = (100.0 * sums[[*_WITHIN]]).div(sums["n"], axis=0)
+    scores = pd.concat(
+        [sums["n"], rates, (100.0 * sums["edits"] / sums["tokens"]).rename("ter")], axis=1
+    )
+    return scores.reset_index().astype({name: str})
+
+
+def by_length(predictions: Sequence[Prediction]) -> pd.DataFrame:
+    """Scores by the length of the truth."""
+    return scores_by("length", predictions, [len(one.truth) for one in predictions], LENGTHS)
+
+
+def by_depth(predictions: Sequence[Prediction]) -> pd.DataFrame:
+    """Scores by the nesting depth of the truth."""
+    depths = [nesting_depth(one.truth) for one in predictions]
+    return scores_by("depth", predictions, depths, DEPTHS)
 
 
 def confusions(predictions: Iterable[Prediction]) -> list[Confusion]:
@@ -253,8 +227,8 @@ def _lengths_and_depths(predictions: Sequence[Prediction]) -> Section:
         "By length and depth",
         "Length is in tokens of the truth, depth in nested groups.",
         tables=[
-            Table(_frame("length", lengths), file="by_length.csv"),
-            Table(_frame("depth", depths), file="by_depth.csv"),
+            Table(lengths, file="by_length.csv"),
+            Table(depths, file="by_depth.csv"),
         ],
         figures=[
             _bars("length", lengths, "By caption length", "tokens in the truth", "by_length.png"),
@@ -263,21 +237,11 @@ def _lengths_and_depths(predictions: Sequence[Prediction]) -> Section:
     )
 
 
-def _frame(first: str, buckets: Sequence[Bucket]) -> pd.DataFrame:
-    return pd.DataFrame(buckets).rename(columns={"name": first})
-
-
-def _bars(
-    name: str, buckets: Sequence[Bucket], title: str, x: str, file: str | None = None
-) -> Figure:
-    """ExpRate, and stacked on it what is 1, 2 and 3 edits away."""
-    layers = {
-        label: [getattr(bucket, key) for bucket in buckets]
-        for label, key in (
-            ("exact", "exprate"), ("1 edit", "le1"), ("2 edits", "le2"), ("3 edits", "le3")
-        )
-    }  # fmt: skip
-    names = [f"{bucket.name}\nn = {bucket.n}" for bucket in buckets]
+def _bars(name: str, scores: pd.DataFrame, title: str, x: str, file: str | None = None) -> Figure:
+    """ExpRate by the first column, and stacked on it what is 1, 2 and 3 edits away."""
+    labels = ("exact", "1 edit", "2 edits", "3 edits")
+    layers = {label: scores[key].tolist() for label, key in zip(labels, _WITHIN, strict=True)}
+    names = [f"{row[0]}\nn = {row[1]}" for row in scores.itertuples(index=False)]
     return Figure(name, stacked_bars(names, layers, title, x, "expressions, %"), "", file)
 
 
@@ -329,13 +293,12 @@ def novelty(
 
     Numbers: `n_new`, and where there are any `exprate_new`, `cer_new`; the same for `known`.
     """
+    times = [known.get(tuple(prediction.truth), 0) for prediction in predictions]
     rows: dict[str, list[Prediction]] = defaultdict(list)
     halves: dict[str, list[Prediction]] = {"new": [], "known": []}
-    for prediction in predictions:
-        times = known.get(tuple(prediction.truth), 0)
-        rows[occurrence_bucket(times)].append(prediction)
-        halves["known" if times else "new"].append(prediction)
-    buckets = by_occurrence(predictions, known)
+    for prediction, count, bucket in zip(predictions, times, bucket_of(times, TIMES), strict=True):
+        rows[bucket].append(prediction)
+        halves["known" if count else "new"].append(prediction)
     numbers: dict[str, float] = {}
     for name, half in halves.items():
         numbers[f"n_{name}"] = len(half)
@@ -343,7 +306,7 @@ def novelty(
             scores = _summary(half)
             numbers |= {f"exprate_{name}": scores.exprate, f"cer_{name}": scores.cer}
     frame = pd.DataFrame(
-        [_novelty_row(bucket.name, rows[bucket.name], seed, resamples) for bucket in buckets],
+        [_novelty_row(name, rows[name], seed, resamples) for name in TIMES if name in rows],
         columns=[*("in training", "n", "ExpRate", "low", "high", "≤ 1", "≤ 2", "CER", "structure")],
     )
     return Section(
@@ -356,7 +319,10 @@ def novelty(
         tables=[Table(frame, "Percent; low and high: 95 % bootstrap interval of ExpRate.")],
         figures=[
             _bars(
-                "rates", buckets, "By how well the caption is known", "equal captions in training"
+                "rates",
+                scores_by("times", predictions, times, TIMES),
+                "By how well the caption is known",
+                "equal captions in training",
             )
         ],
     )

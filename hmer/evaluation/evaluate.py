@@ -133,9 +133,7 @@ def evaluate(
         if earlier:
             before = [*_predictions(earlier, whole, config, count), *refused]
             sections.append(beside_start(predictions, before, config.report))
-        scores = score_predictions(
-            predictions, config.report.seed, config.report.resamples, config.report.bins
-        )
+        scores = score_predictions(predictions, config.report.seed, config.report.resamples)
         sections += score_sections(predictions, scores, known, config.report)
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)

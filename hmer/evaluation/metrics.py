@@ -175,7 +175,7 @@ class SetScores:
 
 
 def score_predictions(
-    predictions: Sequence[Prediction], seed: int = 0, resamples: int = RESAMPLES, bins: int = 10
+    predictions: Sequence[Prediction], seed: int = 0, resamples: int = RESAMPLES
 ) -> SetScores:
     """Score all truths of a set, read or not.
 
@@ -183,7 +183,6 @@ def score_predictions(
         predictions: each id once.
         seed: of the bootstrap.
         resamples: of the bootstrap.
-        bins: of the reliability diagram.
 
     Raises:
         ValueError: there are no predictions, or an id comes twice.
@@ -196,7 +195,7 @@ def score_predictions(
     return SetScores(
         summary,
         rate_interval(correct, seed, resamples),
-        reliability(confidence, correct, bins),
+        reliability(confidence, correct),
         risk_coverage(confidence, correct),
     )
 

@@ -41,7 +41,6 @@ class ReportConfig(BaseModel):
     )
     errors: int = Field(default=30, ge=0, description="errors listed on the page")
     confusions: int = Field(default=15, ge=0, description="confusions of each kind on the page")
-    bins: int = Field(default=10, ge=1, le=100, description="confidence bins")
     resamples: int = Field(default=10_000, ge=100, description="bootstrap resamples")
     seed: int = Field(default=0, ge=0, description="of samples and bootstrap")
 

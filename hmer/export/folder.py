@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from hmer.export.convert import (
 from hmer.export.graphs import exportable
 from hmer.export.runtime import ABOUT, ENCODER, KIND, SECTION, STEP
 from hmer.extra import require
+from hmer.files import atomic_folder
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.about import read_about
@@ -115,21 +115,14 @@ def write(
 ) -> None:
     """Write graphs that `convert` has made of the model, with what is to be said of it."""
     _check_free(out)
-    out = out.absolute()
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
-            made = Path(temporary) / out.name
-            made.mkdir()
+        with atomic_folder(out.absolute()) as made:
             for name, graph in graphs.items():
                 if int8:
                     quantise(graph, made / name)
                 else:
                     require("onnx", extra="export").save_model(graph, made / name)
             write_json(made / ABOUT, {**about, **describe(model, made)})
-            if out.exists():
-                out.rename(Path(temporary) / "before")
-            made.rename(out)
     except OSError as error:
         raise HmerError(f"{out}: cannot be written ({error.strerror})") from error
 

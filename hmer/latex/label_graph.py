@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hmer.errors import LatexError
-from hmer.latex.tree import LIMITS, ROOTLESS, Relation, parse, place_tokens
+from hmer.latex.tree import Node, Relation, Row, parse, split_children
 
 _LABELS = {"\\frac": "-", ",": "COMMA", "<": "\\lt", ">": "\\gt"}
 _RELATIONS = {
@@ -86,22 +86,47 @@ def label_graph(tokens: Sequence[str], strokes: Mapping[int, Sequence[int]]) -> 
 
 
 def _relations(tokens: Sequence[str]) -> dict[tuple[int, int], str]:
+    """Each symbol hangs on the one before it, the first of a row on the symbol that carries it."""
     try:
-        placed = place_tokens(parse(tokens))
+        row = parse(tokens)
     except LatexError:
         return {}
-    found = {}
-    for number, one in enumerate(placed):
-        parent = one.parent
-        if parent == ROOTLESS or one.token == LIMITS:
-            continue
-        while placed[parent].token == LIMITS:
-            parent = placed[parent].parent
-        below = one.path[len(placed[parent].path) :]
-        relation = _RELATIONS[below[-1]] if below else _RIGHT
-        if placed[parent].token in _UNDER_OVER:
-            relation = _AS_LIMIT.get(relation, relation)
-        elif placed[parent].token in _BESIDE:
-            relation = _AS_SCRIPT.get(relation, relation)
-        found[parent, number] = relation
+    found: dict[tuple[int, int], str] = {}
+    _link(row, None, None, found)
     return found
+
+
+def _link(
+    row: Row, before: Node | None, relation: Relation | None, found: dict[tuple[int, int], str]
+) -> tuple[Node | None, Relation | None]:
+    """Relate the symbols of a row.
+
+    Args:
+        row: what is related.
+        before: the symbol on which the first one hangs.
+        relation: where the row stands, seen from it; None: to its right.
+        found: gets the relations.
+
+    Returns:
+        The same for what follows the row on its baseline.
+    """
+    for node in row:
+        parts, scripts = split_children(node)
+        if node.token:
+            if before is not None:
+                found[before.start, node.start] = _name(before.token, relation)
+            before, relation = node, None
+            for kind, inner in parts:
+                _link(inner, node, kind, found)
+        elif parts:  # groups that only group are nothing that is seen
+            before, relation = _link(parts[0][1], before, relation, found)
+        for kind, inner in scripts:
+            _link(inner, before, kind, found)
+    return before, relation
+
+
+def _name(parent: str, relation: Relation | None) -> str:
+    name = _RELATIONS[relation] if relation else _RIGHT
+    if parent in _UNDER_OVER:
+        return _AS_LIMIT.get(name, name)
+    return _AS_SCRIPT.get(name, name) if parent in _BESIDE else name

@@ -28,23 +28,15 @@ from hmer.latex.tree import (
     split_children,
     symbols,
 )
+from hmer.latex.typed import SCRIPTED, XML_ID
 from hmer.latex.vocabulary import vocabulary
 
-_XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 _MAX_CHARACTERS = 1_000_000
 _MAX_ELEMENTS = 64 * MAX_DEPTH  # nesting of elements: rows in rows are no nesting of the expression
 
 _ROWS = frozenset(("math", "mrow", "mstyle", "mpadded", "merror", "semantics"))
 _LEAVES = frozenset(("mi", "mn", "mo", "mtext", "ms"))
 _BLANK = frozenset(("mspace", "mphantom", "none", "annotation", "annotation-xml"))
-_SCRIPTS = {
-    "msub": (Relation.SUB,),
-    "msup": (Relation.SUP,),
-    "msubsup": (Relation.SUB, Relation.SUP),
-    "munder": (Relation.BELOW,),
-    "mover": (Relation.ABOVE,),
-    "munderover": (Relation.BELOW, Relation.ABOVE),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +104,9 @@ class _Reader:
         children = [child for child in element if _local(child)]
         if kind in _ROWS:
             return self.row(children, depth)
-        if kind in _SCRIPTS:
-            base, *scripts = self.exactly(element, children, 1 + len(_SCRIPTS[kind]), depth)
-            return _scripted(base, list(zip(_SCRIPTS[kind], scripts, strict=True)))
+        if kind in SCRIPTED:
+            base, *scripts = self.exactly(element, children, 1 + len(SCRIPTED[kind]), depth)
+            return _scripted(base, list(zip(SCRIPTED[kind], scripts, strict=True)))
         if kind == "mfrac":
             over, under = self.exactly(element, children, 2, depth)
             return _built(element, "\\frac", [(Relation.ABOVE, over), (Relation.BELOW, under)])
@@ -205,7 +197,7 @@ def _names() -> frozenset[str]:
 
 
 def _identifier(element: ElementTree.Element) -> str:
-    return element.get(_XML_ID) or element.get("id") or ""
+    return element.get(XML_ID) or element.get("id") or ""
 
 
 def _local(element: ElementTree.Element) -> str:

@@ -145,13 +145,16 @@ _OVER = (Group(Relation.ABOVE), Group(Relation.BELOW))
 _INSIDE = (Group(Relation.INSIDE),)
 _OF_ONE = r"""
     \bar \overline \underline \vec \hat \widehat \tilde \widetilde \dot \ddot \check \overrightarrow
-    \overleftarrow \overbrace \underbrace \boxed \xrightarrow \mathbb \mathcal \mathscr \mathfrak
+    \overleftarrow \overbrace \underbrace \acute \grave \breve \boxed \xrightarrow
+    \mathbb \mathcal \mathscr \mathfrak
 """
 
 COMMANDS: dict[str, tuple[Group, ...]] = {
     "\\frac": _OVER,
     "\\binom": _OVER,
     ROOT: (Group(Relation.INDEX, "[", "]", optional=True), *_INSIDE),
+    "\\overset": (Group(Relation.ABOVE), *_INSIDE),
+    "\\underset": (Group(Relation.BELOW), *_INSIDE),
     **dict.fromkeys(_OF_ONE.split(), _INSIDE),
 }
 """Commands with their groups, in the order in which they are written; one of a kind at most."""
@@ -266,29 +269,22 @@ class _Parser:
         return self.row(group.closing, depth + 1)
 
 
-ROOTLESS = -1
-"""Parent of a token that has none: structure (`{ } ^ _`, index brackets), or the first symbol."""
-
 _MARKS = {Relation.SUP: "^", Relation.SUB: "_", Relation.ABOVE: "^", Relation.BELOW: "_"}
 _SCRIPTS = {relation: Group(relation) for relation in _MARKS}
 _LIMITS = {Relation.ABOVE, Relation.BELOW}
 
 
 class PlacedToken(NamedTuple):
-    r"""A token of a caption and its place in the tree.
+    """A token of a caption and its place in the tree.
 
     Attributes:
         token: the LaTeX token.
         path: relations from the outermost row to the row in which the token stands; structure
             stands in the row of its base, and a group that only groups is no row of its own.
-        parent: number of the token it hangs on: the previous symbol of its row, or for the first
-            of a row the symbol that carries the row; `ROOTLESS` for structure and the very first.
-            `\limits` counts as a symbol that carries the scripts after it.
     """
 
     token: str
     path: tuple[Relation, ...]
-    parent: int
 
 
 def serialise(row: Row) -> list[str]:
@@ -309,55 +305,41 @@ def place_tokens(row: Row) -> list[PlacedToken]:
     Raises:
         ValueError: as `serialise`.
     """
-    writer = _Writer()
-    writer.row(row, (), ROOTLESS, depth=0)
-    return writer.placed
+    placed: list[PlacedToken] = []
+    _write(row, (), 0, placed)
+    return placed
 
 
-class _Writer:
-    """Writes a tree in caption order; `head` is the number of the symbol that comes before."""
+def _write(row: Row, path: tuple[Relation, ...], depth: int, placed: list[PlacedToken]) -> None:
+    """Append the tokens of `row`, which stands at `path`."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a tree nested deeper than {MAX_DEPTH} levels has no spelling")
 
-    def __init__(self) -> None:
-        self.placed: list[PlacedToken] = []
+    def emit(token: str) -> None:
+        placed.append(PlacedToken(token, path))
 
-    def emit(self, token: str, path: tuple[Relation, ...], parent: int = ROOTLESS) -> int:
-        self.placed.append(PlacedToken(token, path, parent))
-        return len(self.placed) - 1
+    def emit_group(group: Group, inner: Row) -> None:
+        emit(group.opening)
+        _write(inner, (*path, group.relation), depth + 1, placed)
+        emit(group.closing)
 
-    def row(self, row: Row, path: tuple[Relation, ...], head: int, depth: int) -> int:
-        """Writes `row`; returns the number of its last symbol, or `head` if it has none."""
-        if depth > MAX_DEPTH:
-            raise ValueError(f"a tree nested deeper than {MAX_DEPTH} levels has no spelling")
-        for number, node in enumerate(row):
-            _check(node, first=number == 0)
-            head = self.node(node, path, head, depth)
-        return head
-
-    def node(self, node: Node, path: tuple[Relation, ...], head: int, depth: int) -> int:
+    for number, node in enumerate(row):
+        _check(node, first=number == 0)
         parts, scripts = split_children(node)
         if node.token:
-            head = self.emit(node.token, path, head)
+            emit(node.token)
             groups = iter(COMMANDS[node.token] if parts else ())
-            for relation, row in parts:
-                group = next(group for group in groups if group.relation is relation)
-                self.group(group, row, path, head, depth)
+            for relation, inner in parts:
+                emit_group(next(group for group in groups if group.relation is relation), inner)
         elif parts:
-            self.emit("{", path)
-            head = self.row(parts[0][1], path, head, depth + 1)
-            self.emit("}", path)
+            emit("{")
+            _write(parts[0][1], path, depth + 1, placed)
+            emit("}")
         if any(relation in _LIMITS for relation, _ in scripts):
-            head = self.emit(LIMITS, path, head)
-        for relation, row in scripts:
-            self.emit(_MARKS[relation], path)
-            self.group(_SCRIPTS[relation], row, path, head, depth)
-        return head
-
-    def group(
-        self, group: Group, row: Row, path: tuple[Relation, ...], head: int, depth: int
-    ) -> None:
-        self.emit(group.opening, path)
-        self.row(row, (*path, group.relation), head, depth + 1)
-        self.emit(group.closing, path)
+            emit(LIMITS)
+        for relation, inner in scripts:
+            emit(_MARKS[relation])
+            emit_group(_SCRIPTS[relation], inner)
 
 
 def _check(node: Node, first: bool) -> None:

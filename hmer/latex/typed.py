@@ -85,25 +85,38 @@ _SIGNS = {
     r"\{": "{", r"\}": "}", "-": "−", "'": "′", r"\partial": "∂", r"\nabla": "∇", r"\prod": "∏",
     r"\subset": "⊂", r"\cup": "∪", r"\cap": "∩", r"\mp": "∓", r"\approx": "≈", r"\equiv": "≡",
 }  # fmt: skip
+_MORE = r"""
+    \ll ≪ \gg ≫ \cong ≅ \propto ∝ \sim ∼ \simeq ≃ \ni ∋ \notin ∉ \subseteq ⊆ \subsetneq ⊊
+    \supset ⊃ \supseteq ⊇ \emptyset ∅ \varnothing ∅ \perp ⊥ \bot ⊥ \top ⊤ \models ⊨ \vdash ⊢
+    \dashv ⊣ \triangleq ≜ \bullet • \circ ∘ \ast ∗ \star ⋆ \vee ∨ \wedge ∧ \oplus ⊕ \ominus ⊖
+    \otimes ⊗ \odot ⊙ \leftarrow ← \leftrightarrow ↔ \Rightarrow ⇒ \Leftarrow ⇐ \Leftrightarrow ⇔
+    \uparrow ↑ \downarrow ↓ \mapsto ↦ \hookrightarrow ↪ \rightleftharpoons ⇌ \vdots ⋮ \ddots ⋱
+    \aleph ℵ \angle ∠ \dagger † \hbar ℏ \ell ℓ \neg ¬ \triangle △ \square □ \langle ⟨ \rangle ⟩
+    \lfloor ⌊ \rfloor ⌋ \lceil ⌈ \rceil ⌉ \backslash \ \iint ∬ \iiint ∭ \oint ∮ \coprod ∐
+    \bigcap ⋂ \bigcup ⋃ \bigoplus ⨁ \bigotimes ⨂ \bigvee ⋁ \bigwedge ⋀ \setminus ∖ \prec ≺ \succ ≻
+    \therefore ∴ \because ∵ \Re ℜ \Im ℑ \degree ° \% % \# # \& & \$ $
+""".split()
+_SIGNS |= dict(zip(_MORE[::2], _MORE[1::2], strict=True))
+_ALPHABETS = {r"\mathbb": "double-struck", r"\mathcal": "script", r"\mathfrak": "fraktur"}
 _ACCENTS = {
     r"\bar": "¯", r"\overline": "¯", r"\underline": "_", r"\vec": "→", r"\hat": "^",
     r"\widehat": "^", r"\tilde": "~", r"\widetilde": "~", r"\dot": "˙", r"\ddot": "¨",
     r"\check": "ˇ", r"\overrightarrow": "→", r"\overleftarrow": "←", r"\overbrace": "⏞",
-    r"\underbrace": "⏟",
+    r"\underbrace": "⏟", r"\acute": "´", r"\grave": "`", r"\breve": "˘",
 }  # fmt: skip
-_LARGE = frozenset((r"\int", r"\sum", r"\lim", r"\prod"))
-_SCRIPTED = {
-    (Relation.SUB,): "msub",
-    (Relation.SUP,): "msup",
-    (Relation.SUB, Relation.SUP): "msubsup",
-    (Relation.BELOW,): "munder",
-    (Relation.ABOVE,): "mover",
-    (Relation.BELOW, Relation.ABOVE): "munderover",
+SCRIPTED = {
+    "msub": (Relation.SUB,),
+    "msup": (Relation.SUP,),
+    "msubsup": (Relation.SUB, Relation.SUP),
+    "munder": (Relation.BELOW,),
+    "mover": (Relation.ABOVE,),
+    "munderover": (Relation.BELOW, Relation.ABOVE),
 }
+"""Elements of presentation MathML for a symbol with scripts, and where those stand, in order."""
+XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 
 
 _NAMESPACE = "http://www.w3.org/1998/Math/MathML"
-_XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 _FRACTION = "\\frac"
 
 
@@ -181,8 +194,8 @@ class _Writer:
         if not scripts:
             return core
         rows = dict(scripts)
-        order = next(order for order in _SCRIPTED if set(order) == set(rows))
-        element = self.element(_SCRIPTED[order])
+        tag, order = next(pair for pair in SCRIPTED.items() if set(pair[1]) == set(rows))
+        element = self.element(tag)
         element.extend([core, *(self.row(rows[relation]) for relation in order)])
         return element
 
@@ -211,7 +224,15 @@ class _Writer:
             element.append(self.row(rows[0]))
             SubElement(element, "mo").text = _ACCENTS[token]
             return element
-        if rows:  # an alphabet, a box
+        if token in (r"\overset", r"\underset"):
+            element = self.element("mover" if token == r"\overset" else "munder")
+            element.extend((self.row(rows[1]), self.row(rows[0])))
+            return element
+        if token in _ALPHABETS:
+            element = Element("mstyle", {"mathvariant": _ALPHABETS[token]})
+            element.append(self.row(rows[0]))
+            return element
+        if rows:  # a box
             return self.row(rows[0])
         return self.leaf(node)
 
@@ -228,7 +249,7 @@ class _NamedWriter(_Writer):
     """Elements of a parsed tree with namespace and identifiers; digits stay symbols each."""
 
     def element(self, tag: str, node: Node | None = None) -> Element:
-        named = {} if node is None else {_XML_ID: _name(node)}
+        named = {} if node is None else {XML_ID: _name(node)}
         return Element(f"{{{_NAMESPACE}}}{tag}", named)
 
     def leaf(self, node: Node) -> Element:

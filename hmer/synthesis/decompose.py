@@ -25,11 +25,11 @@ from hmer.latex.alignment import symbols_of
 from hmer.latex.tree import COMMANDS, Row, parse, rows
 from hmer.synthesis.base import Leakage, Written
 from hmer.synthesis.ink_index import InkedCaptions, Material
+from hmer.synthesis.substitutions import BRACKETS, rarity
 
 KIND = "decompose"
 
-_OPEN = {"(": ")", "[": "]", r"\{": r"\}"}
-_CLOSE = frozenset(_OPEN.values())
+_CLOSE = frozenset(BRACKETS.values())
 _BAR = "|"
 _RELATIONS = r"= < > \leq \geq \neq \rightarrow \in"
 _OPERATORS = r"+ - \times \div \pm \cdot / , ! \cdots \ldots"
@@ -175,11 +175,7 @@ def rare_boost(captions: Sequence[Sequence[str]], strength: float) -> dict[str, 
         strength: 0: not at all; 1: in proportion to how rare a token is, up to `_MOST_RARE`.
     """
     seen = Counter(token for tokens in captions for token in tokens)
-    usual = float(np.median(list(seen.values())))
-    return {
-        token: min(_MOST_RARE, max(1.0, (usual / number) ** strength))
-        for token, number in seen.items()
-    }
+    return rarity(seen, strength, _MOST_RARE)
 
 
 def _single_symbols(material: Material) -> list[list[tuple[int, int]]]:
@@ -218,8 +214,8 @@ def _runs(row: Row, longest: int, whole: int) -> list[Piece]:
         for last in range(first, len(names)):
             name = names[last]
             start, stop = row[first].start, row[last].stop
-            if name in _OPEN:
-                waiting.append(_OPEN[name])
+            if name in BRACKETS:
+                waiting.append(BRACKETS[name])
             elif name in _CLOSE and (not waiting or waiting.pop() != name):
                 break
             bars += name == _BAR
@@ -240,5 +236,5 @@ def _cut(names: tuple[str, ...], at: int) -> float:
     if at in (0, len(names)):
         return 1.0
     before, after = names[at - 1], names[at]
-    clean = before in SIGNS or after in SIGNS or before in _OPEN or after in _CLOSE
+    clean = before in SIGNS or after in SIGNS or before in BRACKETS or after in _CLOSE
     return 1.0 if clean else _WITHIN

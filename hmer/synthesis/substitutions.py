@@ -30,9 +30,24 @@ _FREE = (
 )
 """Categories whose members are exchanged one by one, less often than variables."""
 
-_BRACKETS = (("(", ")"), ("[", "]"), (r"\{", r"\}"))
+BRACKETS = {"(": ")", "[": "]", r"\{": r"\}"}
+"""Opening brackets and what closes them."""
 
 _VARIABLE, _DIGIT, _OTHER, _BRACKET, _CROSS = 0.55, 0.6, 0.15, 0.08, 0.12
+
+
+def rarity(counts: Mapping[str, int], strength: float, most: float) -> dict[str, float]:
+    """For every token how much more often than it occurs it is to be drawn, 1 for common ones.
+
+    Args:
+        counts: how often each occurs.
+        strength: 0: not at all; 1: in proportion to how much rarer than the median token it is.
+        most: where that ends.
+    """
+    usual = float(np.median(list(counts.values())))
+    return {
+        token: min(most, max(1.0, usual / number) ** strength) for token, number in counts.items()
+    }
 
 
 class Renamer:
@@ -41,7 +56,7 @@ class Renamer:
     def __init__(self, counts: Mapping[str, int], weight: Mapping[str, float]) -> None:
         """Args: occurrences of every token, and what multiplies them (1 if it is not there)."""
         self._choices: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {}
-        known = [pair for pair in _BRACKETS if counts.get(pair[0]) and counts.get(pair[1])]
+        known = [pair for pair in BRACKETS.items() if counts.get(pair[0]) and counts.get(pair[1])]
         self._brackets = known or [("(", ")")]
         every = (*_LOWER, *_UPPER, *_GREEK)
         self._any = _weighted(every, counts, weight)

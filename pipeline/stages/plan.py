@@ -38,7 +38,7 @@ class StartConfig(BaseModel):
     @property
     def goes_on(self) -> bool:
         """Whether it starts from a trained recogniser, not from the phases before."""
-        return bool(self.start != StartConfig.model_fields["start"].default)
+        return self.start != StartConfig().start
 
 
 class Phase(BaseModel):

@@ -7,7 +7,6 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from hmer.latex.labels import BLANK, implicit_tags
 from hmer.latex.vocabulary import Vocabulary
 
 HEAVIEST = 10.0
@@ -21,10 +20,8 @@ def tag_table(words: Vocabulary, kept: Collection[str]) -> Tensor:
     `len(words)`. (The published systems put the blank at 3 and move the tokens up.) Indexing the
     table with targets of any shape gives implicit targets: tags do not depend on the context.
     """
-    tags = implicit_tags(words.tokens, kept)
-    first = len(words) - len(words.tokens)
     table = torch.arange(len(words))
-    table[[first + i for i, tag in enumerate(tags) if tag == BLANK]] = len(words)
+    table[words.encode(token for token in words.tokens if token not in kept)] = len(words)
     return table
 
 

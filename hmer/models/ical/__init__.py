@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hmer.data.collate import Batch
-from hmer.latex.labels import ICAL_KEPT
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Encoded, Entry
 from hmer.models.common.comer import CoMER, CoMERConfig
@@ -23,6 +22,9 @@ from hmer.models.common.coverage_decoder import Past
 from hmer.models.common.grid import both_rows, stack_rows
 from hmer.models.common.implicit_labels import blank_weights, tag_table
 from hmer.models.common.kv_cache import History
+
+ICAL_KEPT = frozenset("{}^_")
+"""Tokens that the implicit character module keeps (4)."""
 
 
 class ImplicitModule(nn.Module):

@@ -1,4 +1,4 @@
-"""Position forest of PosFormer: its labels as tensors, and the decoder that learns them.
+"""Position forest of PosFormer: its labels, as tensors, too, and the decoder that learns them.
 
 Guan et al., ECCV 2024: section 3.2 (position forest) and 3.3 (implicit attention correction).
 """
@@ -15,11 +15,64 @@ from torch.nn import functional
 
 from hmer.data.collate import UNKNOWN
 from hmer.errors import LatexError
-from hmer.latex.labels import LEVELS, POSITIONS, Position, positions
+from hmer.latex.tree import Relation, parse, place_tokens
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.common.coverage_decoder import ArmConfig, RefinedDecoder, RefinedDecoderConfig
 from hmer.models.common.grid import both_rows, stack_rows
 from hmer.models.common.layers import sinusoid
+
+MAIN, UPPER, LOWER = 3, 4, 5
+"""Branch codes of PosFormer's position forest; 0, 1, 2 are padding, start and end."""
+
+LEVELS = 5
+"""Classes of the nested level: 0 to 4, deeper counts as 4."""
+
+POSITIONS = 6
+"""Classes of the relative position: padding, start, end, main line, upper, lower."""
+
+_BRANCH = {
+    Relation.SUP: UPPER,
+    Relation.ABOVE: UPPER,
+    Relation.INDEX: UPPER,
+    Relation.SUB: LOWER,
+    Relation.BELOW: LOWER,
+    Relation.INSIDE: LOWER,
+}
+
+
+class Position(NamedTuple):
+    """Place of a token in PosFormer's position forest.
+
+    Attributes:
+        identifier: branch codes of the enclosing groups, outermost first, then `MAIN`.
+        level: nested level, 0 to 4.
+        relative: relative position, a branch code.
+    """
+
+    identifier: tuple[int, ...]
+    level: int
+    relative: int
+
+
+def positions(tokens: Sequence[str]) -> list[Position]:
+    """Position-forest labels (PosFormer, ECCV 2024), one per token.
+
+    Scripts, limits, numerators and root indices above are `UPPER`; below, and under a radical or
+    an accent, `LOWER`. Structure tokens belong to the line of the symbol that carries them.
+
+    Raises:
+        LatexError: the tokens cannot be parsed.
+    """
+    return [
+        _position((*(_BRANCH[relation] for relation in placed.path), MAIN))
+        for placed in place_tokens(parse(tokens))
+    ]
+
+
+def _position(identifier: tuple[int, ...]) -> Position:
+    level = min(len(identifier) - 1, LEVELS - 1)
+    return Position(identifier, level, identifier[level - 1] if level else identifier[0])
+
 
 DEPTH = 5
 """Numbers of an identifier that the position decoder is told; deeper ones are cut off."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hmer.errors import HmerError, LatexError
-from hmer.latex.tree import Node, Relation, Row, expression_depth, parse, serialise, symbols
-from hmer.synthesis.substitutions import Renamer
+from hmer.latex.tree import Node, Relation, Row, expression_depth, parse, rows, serialise, symbols
+from hmer.synthesis.substitutions import BRACKETS, Renamer, rarity
 
 Unit = tuple[str, tuple[Relation, ...]]
 """A token and the relations of its children, in order. ("", ()) ends a row."""
@@ -57,7 +57,8 @@ class TreeGram:
         """Count the rows of `trees`; a token's weight multiplies its counts when drawing."""
         counts: defaultdict[Hashable, Counter[Unit]] = defaultdict(Counter)
         for tree in trees:
-            for kind, row in _rows(tree, ROOT):
+            for parent, relation, row in rows(tree):
+                kind = kind_of(relation, parent.token) if parent and relation else ROOT
                 before, last = START, START
                 for unit in (*map(unit_of, row), END):
                     for history in _histories(kind, before, last):
@@ -88,13 +89,6 @@ def _histories(kind: Kind, before: Unit, last: Unit) -> tuple[Hashable, ...]:
     return (kind, before, last), (kind, last), (last[0], bool(last[1]), "", ""), (kind,)
 
 
-def _rows(row: Row, kind: Kind) -> Iterator[tuple[Kind, Row]]:
-    yield kind, row
-    for node in row:
-        for relation, child in node.children:
-            yield from _rows(child, kind_of(relation, node.token))
-
-
 def _choice(found: Counter[Unit], weight: Mapping[str, float]) -> Choice:
     total = found.total()
     options = tuple(sorted(found))
@@ -104,8 +98,7 @@ def _choice(found: Counter[Unit], weight: Mapping[str, float]) -> Choice:
 
 _ATTEMPTS = 200
 _MAX_WEIGHT = 20.0
-_CLOSING = {"(": ")", "[": "]", r"\{": r"\}"}
-_OPENING = {closing: opening for opening, closing in _CLOSING.items()}
+_CLOSE = frozenset(BRACKETS.values())
 
 
 class FittedConfig(BaseModel):
@@ -161,7 +154,7 @@ class FittedGrammar:
         if not trees:
             raise HmerError("a grammar cannot be fitted: there is no caption that parses")
         self.tokens = Counter(node.token for tree in trees for node in symbols(tree))
-        weight = rare_weights(self.tokens, self.config.rare_boost)
+        weight = rarity(self.tokens, self.config.rare_boost, _MAX_WEIGHT)
         self._gram = TreeGram(trees, weight)
         self._trees = tuple(trees)
         self._renamer = Renamer(self.tokens, weight)
@@ -195,15 +188,6 @@ class FittedGrammar:
             return False
 
 
-def rare_weights(counts: Counter[str], boost: float) -> dict[str, float]:
-    """For every token how much more often than in the corpus it is to be drawn."""
-    usual = float(np.median(list(counts.values())))
-    return {
-        token: min(_MAX_WEIGHT, max(1.0, usual / count) ** boost)
-        for token, count in sorted(counts.items())
-    }
-
-
 class _Draw:
     """One n-gram sample; brackets are kept balanced within each row."""
 
@@ -235,12 +219,12 @@ class _Draw:
                 return (waiting.pop(), ()) if waiting else END
             if unit[1] and depth >= self.depth:
                 continue
-            if token in _OPENING:
+            if token in _CLOSE:
                 if not waiting or waiting[-1] != token:
                     continue
                 waiting.pop()
-            elif token in _CLOSING:
-                waiting.append(_CLOSING[token])
+            elif token in BRACKETS:
+                waiting.append(BRACKETS[token])
             elif token == "|":
                 _toggle(waiting)
             return unit

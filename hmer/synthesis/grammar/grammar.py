@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal, TypeVar
@@ -120,30 +120,24 @@ Production = Callable[[int], Row]
 class Terms:
     """Productions over one inventory, drawing on one random generator."""
 
-    def __init__(
-        self,
-        inventory: Inventory,
-        weights: Mapping[str, float],
-        depth: int,
-        rng: np.random.Generator,
-    ) -> None:
+    def __init__(self, inventory: Inventory, depth: int, rng: np.random.Generator) -> None:
         self.have = inventory
         self.depth = depth
         self.rng = rng
-        nested: dict[str, Production] = {
-            "power": self.power,
-            "subscript": self.subscript,
-            "fraction": self.fraction,
-            "root": self.root,
-            "operator": self.operator,
-        }
-        flat: dict[str, Production] = {
-            "plain": self.plain,
-            "function": self.function,
-            "bracket": self.bracket,
-        }
-        self._flat = [(production, weights[name]) for name, production in flat.items()]
-        self._nested = self._flat + [(make, weights[name]) for name, make in nested.items()]
+        # Relative frequencies of the kinds of terms.
+        self._flat: list[tuple[Production, float]] = [
+            (self.plain, 3.0),
+            (self.function, 0.7),
+            (self.bracket, 0.7),
+        ]
+        self._nested: list[tuple[Production, float]] = [
+            *self._flat,
+            (self.power, 2.0),
+            (self.subscript, 0.9),
+            (self.fraction, 2.4),
+            (self.root, 1.0),
+            (self.operator, 1.2),
+        ]
 
     # --- chance ---
 
@@ -430,10 +424,7 @@ _ATTEMPTS = 2000
 
 
 class GrammarConfig(BaseModel):
-    """What expressions are sampled. The defaults suit a small model on one processor.
-
-    The weights are relative frequencies of the kinds of terms; a weight of 0 switches one off.
-    """
+    """What expressions are sampled. The defaults suit a small model on one processor."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -441,14 +432,6 @@ class GrammarConfig(BaseModel):
     min_tokens: int = Field(default=3, ge=1, le=200)
     max_tokens: int = Field(default=14, ge=1, le=200)
     max_depth: int = Field(default=2, ge=0, le=8)
-    plain: float = Field(default=3.0, gt=0)
-    powers: float = Field(default=2.0, ge=0)
-    subscripts: float = Field(default=0.9, ge=0)
-    fractions: float = Field(default=2.4, ge=0)
-    roots: float = Field(default=1.0, ge=0)
-    functions: float = Field(default=0.7, ge=0)
-    brackets: float = Field(default=0.7, ge=0)
-    operators: float = Field(default=1.2, ge=0)
 
     @model_validator(mode="after")
     def _ordered(self) -> GrammarConfig:
@@ -462,17 +445,6 @@ class Grammar:
 
     def __init__(self, config: GrammarConfig | None = None) -> None:
         self.config = config or GrammarConfig()
-        c = self.config
-        self._weights = {
-            "plain": c.plain,
-            "power": c.powers,
-            "subscript": c.subscripts,
-            "fraction": c.fractions,
-            "root": c.roots,
-            "function": c.functions,
-            "bracket": c.brackets,
-            "operator": c.operators,
-        }
 
     def sample(self, rng: np.random.Generator) -> Row:
         """One expression within the length and depth limits.
@@ -481,7 +453,7 @@ class Grammar:
             HmerError: the limits leave nothing that the grammar can make.
         """
         config = self.config
-        productions = Statements(INVENTORIES[config.symbols], self._weights, config.max_depth, rng)
+        productions = Statements(INVENTORIES[config.symbols], config.max_depth, rng)
         for _ in range(_ATTEMPTS):
             row = productions.statement()
             if config.min_tokens <= len(serialise(row)) <= config.max_tokens:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.tree import Relation
 from hmer.synthesis.glyphs.font import BUILT, WORDS, Glyph
+from hmer.synthesis.substitutions import BRACKETS
 
 _BAND = 0.15  # symbol units: wider than points of one stroke are apart
 _REACH = 3.0  # symbol units to the left of a symbol beyond which nothing is its neighbour
@@ -140,7 +141,7 @@ def to_ink(marks: list[Mark], turn: float) -> Ink:
     return Ink(strokes, tuple(symbols))
 
 
-CLOSING = {")": "(", "]": "[", r"\}": r"\{", "|": "|"}
+CLOSING = {closing: opening for opening, closing in BRACKETS.items()} | {"|": "|"}
 """Closing brackets and what opens them; a bar does both."""
 
 _OPENING = frozenset(CLOSING.values())
@@ -170,14 +171,21 @@ class Kind(Enum):
     PUNCTUATION = "punctuation"
 
 
+_RELATIONS = r"""
+    \ll \gg \approx \cong \equiv \sim \simeq \propto \ni \notin \subset \subseteq \supset \supseteq
+    \Rightarrow \Leftarrow \Leftrightarrow \leftarrow \leftrightarrow \mapsto \models \vdash \perp
+    """
+_BINARY = r"\mp \cap \cup \vee \wedge \oplus \ominus \otimes \odot \setminus \circ \ast *"
+
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys("0123456789", Kind.DIGIT),
     **dict.fromkeys((*WORDS, r"\sum", r"\int"), Kind.OPERATOR),
     **dict.fromkeys(("+", "-", r"\times", r"\div", r"\pm", r"\cdot"), Kind.BINARY),
+    **dict.fromkeys(_BINARY.split(), Kind.BINARY),
     **dict.fromkeys(("=", "<", ">", r"\leq", r"\geq", r"\neq"), Kind.RELATION),
-    **dict.fromkeys((r"\in", r"\rightarrow"), Kind.RELATION),
-    **dict.fromkeys(("(", "[", r"\{"), Kind.OPEN),
-    **dict.fromkeys((")", "]", r"\}"), Kind.CLOSE),
+    **dict.fromkeys((r"\in", r"\rightarrow", *_RELATIONS.split()), Kind.RELATION),
+    **dict.fromkeys(BRACKETS, Kind.OPEN),
+    **dict.fromkeys(BRACKETS.values(), Kind.CLOSE),
     **dict.fromkeys((",", ".", r"\ldots", r"\cdots"), Kind.PUNCTUATION),
 }
 _ABOUT = {Kind.BINARY: 0.22, Kind.RELATION: 0.28}

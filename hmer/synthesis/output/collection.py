@@ -5,12 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
-import shutil
 import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -18,6 +17,7 @@ from typing import IO, cast
 from pydantic import BaseModel, ConfigDict
 
 from hmer.errors import HmerError
+from hmer.files import atomic_file, atomic_folder
 from hmer.synthesis.base import Numbered, Written
 from hmer.synthesis.generators import Generators
 from hmer.synthesis.output.inkml import contradiction, to_inkml
@@ -58,17 +58,13 @@ def new_package(path: Path) -> Iterator[Add]:
         HmerError: it cannot be written, or what is there is not to be replaced.
     """
     check_package(path)
-    part = path.with_name(f".{path.name}.part")
-    _remove(part)
+    name = path.name.lower()
+    whole = atomic_file if name.endswith(tuple(_ENDS)) else atomic_folder
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _opened(part, path.name.lower()) as add:
+        with whole(path) as part, _opened(part, name) as add:
             yield add
-        part.replace(path)
     except OSError as error:
         raise HmerError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        _remove(part)
 
 
 @contextmanager
@@ -85,7 +81,6 @@ def _opened(part: Path, name: str) -> Iterator[Add]:
             tar = stack.enter_context(tarfile.open(fileobj=packed, mode="w"))
             yield lambda file, data: tar.addfile(_tarred(file, data), io.BytesIO(data))
         else:
-            part.mkdir()
             yield lambda file, data: _store(part / file, data)
 
 
@@ -105,11 +100,6 @@ def _tarred(name: str, data: bytes) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)  # of no owner and no time
     info.size = len(data)
     return info
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 FOLDER = "written"

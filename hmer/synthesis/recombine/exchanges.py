@@ -20,6 +20,7 @@ from hmer.synthesis.glyphs.cutting import STRETCHING, Extents, is_sized
 from hmer.synthesis.ink_index import Material
 from hmer.synthesis.layout.radical import fit_radical, split_radical
 from hmer.synthesis.recombine.reflow import Step, look, settle
+from hmer.synthesis.substitutions import BRACKETS
 
 _NEAR = 5  # symbols around a place that tell the baseline there: rows climb and sink
 _ENOUGH = 200  # samples of a class that are looked at
@@ -155,7 +156,7 @@ def _reroot(part: Part, strokes: tuple[Points, ...], was: Box) -> bool:
 
 OPERAND = "operand"
 _LIMITED = frozenset((r"\sum", r"\int", r"\lim"))
-_FENCES = frozenset(("(", ")", "[", "]", r"\{", r"\}", "|"))
+_FENCES = frozenset((*BRACKETS, *BRACKETS.values(), "|"))
 _SMALLER = {Relation.SUP: 0.7, Relation.SUB: 0.7, Relation.INDEX: 0.6}
 _CANDIDATES = 4  # groups that are drawn to choose the one from whose shape is nearest
 _NEAR_SCALE = (0.65, 1.6)  # of what a row usually has inside another: a tiny 0 is no measure

@@ -15,10 +15,10 @@ from hmer.ink.strokes import Points
 from hmer.latex.tree import ROOT, Relation
 from hmer.synthesis.editable_ink import NOWHERE, Box, Part, extent, move
 from hmer.synthesis.layout.radical import split_radical
+from hmer.synthesis.substitutions import BRACKETS
 
 _CLEAR = 0.12  # symbol units that stay free between a bar and what stands over or under it
 _OVERHANG = 0.15  # symbol units by which a bar is longer than its content, at least, on each side
-_BRACKETS = {"(": ")", "[": "]", r"\{": r"\}"}
 _GROWN = 0.15  # change of height, in symbol units, from which on brackets follow
 _OVER = frozenset((Relation.SUP, Relation.ABOVE))
 _UNDER = frozenset((Relation.SUB, Relation.BELOW))
@@ -158,21 +158,21 @@ def _enclosing(step: Step, count: int) -> list[tuple[int, int]]:
     found, open_, depth = [], [], 0
     names = [part.token for part in step.row]
     for at in range(step.index - 1, -1, -1):
-        if names[at] in _BRACKETS.values():
+        if names[at] in BRACKETS.values():
             depth += 1
-        elif names[at] in _BRACKETS:
+        elif names[at] in BRACKETS:
             if depth:
                 depth -= 1
             else:
                 open_.append(at)
     depth = 0
     for at in range(step.index + count, len(names)):
-        if names[at] in _BRACKETS:
+        if names[at] in BRACKETS:
             depth += 1
-        elif names[at] in _BRACKETS.values():
+        elif names[at] in BRACKETS.values():
             if depth:
                 depth -= 1
-            elif open_ and names[at] == _BRACKETS[names[open_[0]]]:
+            elif open_ and names[at] == BRACKETS[names[open_[0]]]:
                 found.append((open_.pop(0), at))
             else:
                 break

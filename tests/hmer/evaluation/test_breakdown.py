@@ -8,15 +8,15 @@ import pytest
 
 from hmer.data.dataset import load_expressions
 from hmer.evaluation.breakdown import (
+    LENGTHS,
+    TIMES,
     Confusion,
+    bucket_of,
     by_depth,
     by_length,
-    by_occurrence,
     confusions,
     draw_samples,
-    length_bucket,
     novelty,
-    occurrence_bucket,
     read_captions,
     sample_sections,
     score_sections,
@@ -32,31 +32,38 @@ def read(truth: str, tokens: str | None) -> Prediction:
 
 
 @pytest.mark.parametrize(
-    ("length", "name"),
-    [(1, "1-5"), (5, "1-5"), (6, "6-10"), (10, "6-10"), (11, "11-20"), (40, "31-40"), (41, "41+")],
+    ("buckets", "value", "name"),
+    [
+        *[(LENGTHS, n, "1-5") for n in (1, 5)],
+        *[(LENGTHS, n, "6-10") for n in (6, 10)],
+        *[(LENGTHS, 11, "11-20"), (LENGTHS, 40, "31-40"), (LENGTHS, 41, "41+")],
+        *[(TIMES, 0, "new"), (TIMES, 1, "once"), (TIMES, 2, "2-9"), (TIMES, 9, "2-9")],
+        *[(TIMES, 10, "10+"), (TIMES, 999, "10+")],
+    ],
 )
-def test_bucket_ends(length: int, name: str) -> None:
-    assert length_bucket(length) == name
+def test_bucket_ends(buckets: dict[str, int], value: int, name: str) -> None:
+    assert list(bucket_of([value], buckets)) == [name]
 
 
 def test_by_length() -> None:
     rows = by_length(
         [read("a " * 50, "a " * 48), read("x", "x"), read("x y", "x"), read("y", None)]
     )
-    assert [(row.name, row.n) for row in rows] == [("1-5", 3), ("41+", 1)]
-    assert rows[0].exprate == pytest.approx(100 / 3)
-    assert rows[0].le1 == rows[0].le3 == pytest.approx(200 / 3)
-    assert rows[0].ter == pytest.approx(50.0)
-    assert (rows[1].le1, rows[1].le2, rows[1].ter) == (0.0, 100.0, 4.0)
+    assert list(rows) == ["length", "n", "exprate", "le1", "le2", "le3", "ter"]
+    assert rows[["length", "n"]].values.tolist() == [["1-5", 3], ["41+", 1]]
+    assert rows["exprate"][0] == pytest.approx(100 / 3)
+    assert rows["le1"][0] == rows["le3"][0] == pytest.approx(200 / 3)
+    assert rows["ter"][0] == pytest.approx(50.0)
+    assert rows[["le1", "le2", "ter"]].values[1].tolist() == [0.0, 100.0, 4.0]
 
 
 def test_by_depth() -> None:
     deep = "x ^ { " * 6 + "y" + " }" * 6
     rows = by_depth([read(deep, deep), read("x", "y"), read("x ^ { 2 }", "x ^ { 2 }")])
-    assert [(row.name, row.n, row.exprate) for row in rows] == [
-        ("0", 1, 0.0),
-        ("1", 1, 100.0),
-        ("4+", 1, 100.0),
+    assert rows[["depth", "n", "exprate"]].values.tolist() == [
+        ["0", 1, 0.0],
+        ["1", 1, 100.0],
+        ["4+", 1, 100.0],
     ]
 
 
@@ -93,20 +100,6 @@ MIXED = [
     reading("6", "<unreadable>", None),
     reading("7", "a", "a"),
 ]
-
-
-@pytest.mark.parametrize(
-    ("times", "name"), [(0, "new"), (1, "once"), (2, "2-9"), (9, "2-9"), (10, "10+"), (999, "10+")]
-)
-def test_occurrence_bucket_ends(times: int, name: str) -> None:
-    assert occurrence_bucket(times) == name
-
-
-def test_by_occurrence() -> None:
-    rows = by_occurrence(MIXED, KNOWN)
-    assert [(row.name, row.n, round(row.exprate)) for row in rows] == [
-        ("new", 3, 33), ("once", 2, 50), ("2-9", 1, 100), ("10+", 1, 100),
-    ]  # fmt: skip
 
 
 def test_the_section() -> None:

@@ -10,7 +10,6 @@ from hmer.errors import LatexError
 from hmer.latex.reader import tokenize
 from hmer.latex.tree import (
     MAX_DEPTH,
-    ROOTLESS,
     Node,
     Relation,
     Row,
@@ -304,16 +303,12 @@ def test_places() -> None:
         (Relation.SUB, Relation.ABOVE),
         (Relation.SUB, Relation.BELOW),
     )
-    assert [(p.token, p.path, p.parent) for p in placed] == [
-        ("x", (), ROOTLESS),
-        ("_", (), ROOTLESS),
-        ("{", (), ROOTLESS),
-        ("\\frac", inner, 0),
-        ("{", inner, ROOTLESS),
-        ("1", above, 3),
-        ("}", inner, ROOTLESS),
-        ("{", inner, ROOTLESS),
-        ("2", below, 3),
-        ("}", inner, ROOTLESS),
-        ("}", (), ROOTLESS),
+    assert [(p.token, p.path) for p in placed] == [
+        *[(token, ()) for token in "x _ {".split()],
+        *[(token, inner) for token in (r"\frac", "{")],
+        ("1", above),
+        *[(token, inner) for token in "} {".split()],
+        ("2", below),
+        ("}", inner),
+        ("}", ()),
     ]

@@ -6,7 +6,7 @@ import pytest
 
 from hmer.latex.tree import Node, Row, parse, serialise
 from hmer.latex.vocabulary import vocabulary
-from hmer.synthesis.substitutions import CATEGORIES, Lookalikes, Renamer
+from hmer.synthesis.substitutions import CATEGORIES, Lookalikes, Renamer, rarity
 
 COUNTS = Counter(dict.fromkeys([*"abcdxyzABn0123456789+-=<>()[]", r"\alpha", r"\beta"], 10))
 
@@ -82,3 +82,9 @@ def test_what_has_no_likeness_stays() -> None:
     assert lookalikes.another(r"\frac", rng) is None
     assert lookalikes.another("+", rng) is None  # no other operator is known
     assert lookalikes.another("a", rng) == "x"
+
+
+def test_rarity_is_one_for_common_tokens_and_bounded() -> None:
+    found = rarity({"x": 10_000, "y": 100, "z": 4, "q": 1}, 1.0, 20.0)
+    assert found == {"q": 20.0, "x": 1.0, "y": 1.0, "z": pytest.approx(13.0)}
+    assert set(rarity({"x": 9, "y": 1}, 0.0, 20.0).values()) == {1.0}

@@ -1,4 +1,4 @@
-"""The compact encoder: its shapes, its arithmetic, and that it is convolutional."""
+"""What holds for every encoder; the compact one: its arithmetic, and that it is convolutional."""
 
 from __future__ import annotations
 
@@ -31,6 +31,25 @@ def trained(module: nn.Module, seed: int = 0) -> nn.Module:
             nn.init.normal_(part.weight, 1.0, 0.3)
             nn.init.normal_(part.bias, 0.0, 0.3)
     return module.eval()
+
+
+@pytest.mark.parametrize(
+    "config", [CompactConfig(width=8, blocks=(1, 1, 1)), DenseNetConfig(growth=4, layers=2)]
+)
+def test_every_encoder(config: CompactConfig | DenseNetConfig) -> None:
+    """Shapes as said, the same answer twice, and every weight learns."""
+    encoder = build_encoder(config)
+    stride = encoder.stride
+    for height, width in ((1, 1), (3, 5)):
+        images = torch.rand(2, 1, height * stride, width * stride)
+        before = images.clone()
+        features = encoder.eval()(images)
+        assert features.shape == (2, encoder.channels, height, width)
+        assert torch.equal(encoder(images), features) and torch.equal(images, before)
+    encoder.train()(images).square().sum().backward()
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
+    assert type(config).model_validate(config.model_dump(mode="json")) == config
 
 
 @pytest.mark.parametrize(

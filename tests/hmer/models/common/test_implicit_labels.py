@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hmer.latex.labels import ICAL_KEPT, MTL_KEPT
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.common.implicit_labels import blank_weights, tag_table
+from hmer.models.hmer_mtl import MTL_KEPT
+from hmer.models.ical import ICAL_KEPT
 
 WORDS = Vocabulary("toy", ["a", "b", "^", "{", "}"])  # numbers 3 to 7
 BLANK = 8

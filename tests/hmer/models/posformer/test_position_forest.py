@@ -8,12 +8,19 @@ import pytest
 import torch
 
 from hmer.data.collate import UNKNOWN
+from hmer.errors import LatexError
+from hmer.latex.reader import tokenize
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.posformer.position_forest import (
+    LEVELS,
+    LOWER,
+    MAIN,
+    UPPER,
     PositionEmbedding,
     PositionHeads,
     PositionTargets,
     position_targets,
+    positions,
     seen_tokens,
 )
 
@@ -30,6 +37,42 @@ def rows(*captions: str, length: int) -> torch.Tensor:
         forward.append([*numbers, WORDS.eos, *rest])
         backward.append([*numbers[::-1], WORDS.sos, *rest])
     return torch.tensor([*forward, *backward])
+
+
+def test_positions_of_the_published_example() -> None:
+    found = positions(tokenize(r"\frac { a _ { 1 } } { b }"))
+    assert [position.identifier for position in found] == [
+        *[(3,)] * 2,
+        *[(4, 3)] * 3,
+        (4, 5, 3),
+        (4, 3),
+        *[(3,)] * 2,
+        (5, 3),
+        (3,),
+    ]
+    assert [position.level for position in found] == [0, 0, 1, 1, 1, 2, 1, 0, 0, 1, 0]
+    assert [position.relative for position in found] == [3, 3, 4, 4, 4, 5, 4, 3, 3, 5, 3]
+
+
+def test_positions_of_roots_and_limits() -> None:
+    root = positions(tokenize(r"\sqrt [ n ] { x }"))
+    assert [position.relative for position in root] == [3, 3, UPPER, 3, 3, LOWER, 3]
+    limits = positions(tokenize(r"\int \limits _ { 0 } ^ { 1 } x"))
+    assert [position.relative for position in limits] == [3, 3, 3, 3, 5, 3, 3, 3, 4, 3, 3]
+
+
+def test_deep_positions_use_the_fourth_code() -> None:
+    tokens = tokenize("a ^ { b ^ { c ^ { d _ { e ^ { f } } } } }")
+    found = dict(zip(tokens, positions(tokens), strict=True))
+    assert found["f"].identifier == (UPPER, UPPER, UPPER, LOWER, UPPER, MAIN)
+    assert (found["f"].level, found["f"].relative) == (LEVELS - 1, LOWER)
+    assert (found["e"].level, found["e"].relative) == (4, LOWER)
+    assert (found["d"].level, found["d"].relative) == (3, UPPER)
+
+
+def test_what_cannot_be_parsed_has_no_labels() -> None:
+    with pytest.raises(LatexError):
+        positions(["x", "^"])
 
 
 def test_a_script_by_hand() -> None:

@@ -14,7 +14,6 @@ from hmer.synthesis.grammar.fitted import (
     FittedGrammar,
     TreeGram,
     kind_of,
-    rare_weights,
     unit_of,
 )
 from hmer.synthesis.grammar.grammar import Grammar, GrammarConfig
@@ -142,12 +141,6 @@ def test_rare_tokens_are_drawn_more_often(corpus: list[list[str]]) -> None:
         return sum(drawn[token] for token in rare) / drawn.total()
 
     assert share(0.8) > 1.3 * share(0.0)
-
-
-def test_weights_are_one_for_common_tokens_and_bounded() -> None:
-    weights = rare_weights(Counter({"x": 10_000, "y": 100, "z": 4, "q": 1}), 1.0)
-    assert weights == {"q": 20.0, "x": 1.0, "y": 1.0, "z": pytest.approx(13.0)}
-    assert set(rare_weights(Counter({"x": 9, "y": 1}), 0.0).values()) == {1.0}
 
 
 def test_captions_that_do_not_parse_are_counted() -> None:
