@@ -179,7 +179,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "FOLDER_OR_PACKAGE").mkdir()
     ink = write_latex("a + b", 3, None, True).ink
     picture = encode_png(255 - render(ink, 30).image)
-    for path in ("picture.png", "homework/1.png", "homework/2.png"):
+    for path in ("picture.png", "page.jpg", "homework/1.png", "homework/2.png"):
         (folder / path).write_bytes(picture)
     for path in ("formula.inkml", "FOLDER_OR_PACKAGE/1.inkml"):
         (folder / path).write_bytes(write_inkml(InkDocument(ink, "a + b")))
@@ -208,7 +208,7 @@ def test_reading_commands_run(
     monkeypatch.chdir(desk)
     done = CliRunner().invoke(app, words[1:])
     assert done.exit_code == 0, done.output
-    if words[1] == "recognize":
+    if words[1] == "recognize" and "lg" not in words:
         assert done.output.count("a") >= (2 if "homework/" in words else 1)
 
 
