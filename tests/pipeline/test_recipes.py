@@ -95,6 +95,7 @@ def test_a_recipe_goes_on_from_the_shipped_recogniser(
     name: str, small_dataset: Path, tmp_path: Path
 ) -> None:
     params = recipe(name, tmp_path)
+    assert params.finetune.start is not None
     start = ROOT / params.finetune.start
     config = cut_short(params.finetune)
     weights = []
