@@ -198,7 +198,8 @@ def read_unipen(path: Path, left_out: Counter[str]) -> Iterator[Isolated]:
     for name, text in segments:
         fields = list(_fields(text))
         included = [rest.strip() for word, rest in fields if word == "INCLUDE"]
-        columns, ink = ("X", "Y"), list[NDArray[np.float64]]()
+        columns: tuple[str, ...] = ("X", "Y")
+        ink: list[NDArray[np.float64]] = []
         for include in included:
             key = include, columns
             if key not in inks:
