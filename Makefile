@@ -49,7 +49,7 @@ test: $(STAMP) ## all that CI runs: ruff, mypy, pytest; HMER_SLOW=1 adds servers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(PYTEST)
+	$(PYTEST) --durations=20 --durations-min=5
 
 bench: $(STAMP) ## measure ratios on this machine
 	$(BIN)/python -m benchmarks
