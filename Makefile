@@ -16,10 +16,10 @@ export DVC_NO_ANALYTICS := 1
 export GX_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro test bench ui crohme study summary lock clean
+.PHONY: help setup repro test test-fast bench ui crohme study summary docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv with what requirements.lock says
 
@@ -36,11 +36,20 @@ $(STAMP): requirements.lock pyproject.toml
 repro: $(STAMP) ## run the pipeline: every stage whose inputs have changed
 	@$(BIN)/python -m pipeline run --no-prefect
 
-test: $(STAMP) ## all that CI runs: ruff, mypy, pytest
+# loadfile: what the tests of a file share is made once.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-fast: $(STAMP) ## lint, types and the tests that take no time: before every commit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	$(PYTEST) -m "not medium and not slow"
+
+test: $(STAMP) ## all that CI runs: ruff, mypy, pytest; HMER_SLOW=1 adds servers and whole pipelines
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTEST)
 
 bench: $(STAMP) ## measure ratios on this machine
 	$(BIN)/python -m benchmarks
@@ -66,6 +75,12 @@ study: $(STAMP) ## an ablation as DVC experiments: make study NAME=mask-match
 
 summary: $(STAMP) ## what came out of the last run
 	@$(BIN)/python -m pipeline summary
+
+docs: $(STAMP) ## the pages as a site, in build/site; nothing in it is loaded from the web
+	rm -rf build/docs build/site
+	mkdir -p build/docs
+	git ls-files '*.md' '*.png' '*.svg' 'LICENSE*' configs | tar -c -T - | tar -x -C build/docs
+	$(BIN)/python -m mkdocs build --quiet --strict
 
 lock: $(STAMP) ## compute requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

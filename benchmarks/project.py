@@ -45,7 +45,12 @@ TINY = (
 """Settings for which a stage is little more than its imports."""
 
 WIPED = ("data/dataset", "data/models", "dvc.lock", ".resume", ".dvc/tmp", ".dvc/cache")
-WIPED_TOO = ("reports/validation", "reports/evaluation", "reports/evaluation.json")
+WIPED_TOO = (
+    "reports/validation",
+    "reports/evaluation",
+    "reports/evaluation.json",
+    "reports/scores.json",
+)
 WIPED_AS_WELL = ("reports/registration.json", "mlflow.db", "mlruns", ".prefect")
 
 

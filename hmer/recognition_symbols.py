@@ -118,7 +118,7 @@ def owners(attention: NDArray[np.floating], pieces: Sequence[Points], stride: in
         stride: pixels per cell.
     """
     score = np.stack([_seen(attention, piece, stride) for piece in pieces], axis=1)
-    found = score.argmax(axis=0)
+    found: Numbers = score.argmax(axis=0)
     tokens, chosen = matched(score)
     found[chosen] = tokens
     return found

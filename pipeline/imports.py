@@ -50,11 +50,7 @@ def reach(module: str, root: Path) -> Reach:
         file = _file(name, root)
         if file is None:
             continue  # an attribute of a module, imported by name
-        relative = file.relative_to(root).as_posix()
-        found.files.add(relative)
-        named, modules = beside(file, name)
-        found.files |= {path.relative_to(root).as_posix() for path in named}
-        waiting += modules
+        found.files.add(file.relative_to(root).as_posix())
         parts = name.split(".")
         # Importing a.b.c runs the packages a and a.b first.
         waiting += [".".join(parts[:n]) for n in range(1, len(parts))]
@@ -90,32 +86,6 @@ def imported(file: Path, module: str, lazily: bool = True) -> list[str]:
                 base = ".".join([*above, *([base] if base else [])])
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return names
-
-
-@cache
-def beside(file: Path, module: str) -> tuple[list[Path], list[str]]:
-    """Files and modules beside a source file that it names in a string, as templates are."""
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    named: list[Path] = []
-    modules: list[str] = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("PackageLoader"):
-            text = "templates"  # its default
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            text = node.value
-        else:
-            continue
-        # Sentences are no file names; the longest name that file systems take has 255 bytes.
-        if not text or "/" in text or "\n" in text or text.startswith(".") or len(text) > 60:
-            continue
-        path = file.parent / text
-        if path.suffix == ".py" and path.is_file():
-            modules.append(f"{package}.{path.stem}")
-        elif path.is_file():
-            named.append(path)
-        elif path.is_dir() and path.name != "__pycache__" and not (path / "__init__.py").exists():
-            named += sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc")
-    return named, modules
 
 
 def _runtime(node: ast.AST, lazily: bool) -> Iterator[ast.AST]:

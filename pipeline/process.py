@@ -75,7 +75,6 @@ def is_held(path: Path) -> bool:
 
 INTERRUPTED = 130
 TERMINATED = 143
-OWNER_LOCK = "HMER_OWNER_LOCK"
 
 
 class Terminated(KeyboardInterrupt):
@@ -109,27 +108,29 @@ class Interruption:
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
-def end_with_owner(seconds: float = 1.0, parent: bool = False) -> None:
-    """Send this process SIGTERM as soon as one of the processes that started it is gone.
+def end_with_dvc(seconds: float = 1.0, parent: bool = False) -> None:
+    """Send this process SIGTERM as soon as the DVC that started it is gone.
 
     A `dvc` that is killed leaves its stage running; the next `dvc repro` would start a second
-    training beside it. Watched are DVC (which sets `DVC_STAGE` for its children) with the shell
-    that it may have put between, and the flow, which holds the lock file named in
-    `HMER_OWNER_LOCK`. A stage started by hand watches nobody, unless told to watch its parent.
+    training beside it. Watched are DVC (which sets `DVC_STAGE` for its children) and the shell that
+    it may have put between. The death of a flow is its `guard`'s business.
+
+    Args:
+        seconds: between two looks.
+        parent: where DVC has not started this process, watch its parent; else nobody is watched.
     """
     owners = _ancestors_up_to_dvc() if "DVC_STAGE" in os.environ else []
     if parent and not owners and (above := psutil.Process().parent()) is not None:
         owners = [above]
-    lock = os.environ.get(OWNER_LOCK)
-    if not owners and lock is None:
+    if not owners:
         return
 
     def watch() -> None:
-        while all(map(_lives, owners)) and (lock is None or is_held(Path(lock))):
+        while all(map(_lives, owners)):
             time.sleep(seconds)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=watch, name="end-with-owner", daemon=True).start()
+    threading.Thread(target=watch, name="end-with-dvc", daemon=True).start()
 
 
 def _ancestors_up_to_dvc() -> list[psutil.Process]:
@@ -281,9 +282,13 @@ GRACE = 20.0
 _guards: list[subprocess.Popen[bytes]] = []
 
 
-def guard() -> None:
-    """From now on, end what this process starts when it ends. Once is enough."""
-    if MARK in os.environ:  # whoever started us has a guard, which is ours too
+def guard(anew: bool = False) -> None:
+    """From now on, end what this process starts when it ends. Once is enough.
+
+    Args:
+        anew: also where whoever started this process has a guard, which waits for their end alone.
+    """
+    if MARK in os.environ and not anew:
         return
     mark = uuid.uuid4().hex
     code, known = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")

@@ -17,6 +17,15 @@ import pytest
 # makes small operations many times slower. Before torch is imported, and inherited by stages.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the slow tier out where it is not asked for."""
+    if "HMER_SLOW" not in os.environ:
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow: set HMER_SLOW=1"))
+
+
 PHASES = ("pretrain", "attend", "finetune")
 Train = Callable[..., dict[str, float]]
 

@@ -15,6 +15,9 @@ from hmer.ink.images import encode_png
 from hmer.ink.render import render
 from hmer.synthesis.render_latex import write_latex
 
+pytestmark = pytest.mark.medium
+
+
 ROOT = Path(__file__).parents[1]
 LARGEST = 250_000_000
 """Bytes that everything may have once it is installed."""

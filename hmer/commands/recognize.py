@@ -140,12 +140,12 @@ def recognize(
             _write(sys.stdout, f"{name}: not read")
         for number, found in enumerate(read, 1):
             place = f"{name}#{number}" if len(read) > 1 else name
-            named = shown is not Format.JSON and (len(sources) > 1 or len(read) > 1)
+            prefixed = shown is not Format.JSON and (len(sources) > 1 or len(read) > 1)
             if shown is Format.JSON:
                 lines = [json.dumps(_answer(name, number, found))]
             elif in_files:
                 text = found.to_inkml().decode() if shown is Format.INKML else found.graph().to_lg()
-                lines, named = text.splitlines(), False
+                lines, prefixed = text.splitlines(), False
                 if out is not None:
                     number_of = f"-{number}" if len(read) > 1 else ""
                     target = out / f"{PurePath(name).stem}{number_of}.{shown}"
@@ -154,7 +154,7 @@ def recognize(
             else:
                 lines = [_shown(one, shown, n_best) for one in found.n_best[:n_best]]
             for line in lines:
-                _write(sys.stdout, f"{place}: {line}" if named else line)
+                _write(sys.stdout, f"{place}: {line}" if prefixed else line)
             said += lines
         if attention is not None and read:
             from hmer.recognition_picture import attention_sheet

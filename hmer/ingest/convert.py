@@ -18,7 +18,7 @@ from hmer.ink.scale import normalise as normalise_ink
 from hmer.latex.alignment import place_symbols
 from hmer.latex.dialect import normalise as normalise_latex
 from hmer.latex.tree import parse
-from hmer.latex.vocabulary import UnknownTokens, vocabulary
+from hmer.latex.vocabulary import UnknownTokens, Vocabulary, vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class Converter:
     dialect: str
     val_share: float
     render: RenderConfig
+    vocabulary: Vocabulary | None = None
+    """Whose tokens captions may have; by default the dialect's."""
 
     def __call__(self, found: SourceItem | Rejected | Task) -> Converted:
         """Make the row. Whatever is wrong with the expression becomes a quarantine entry."""
@@ -62,6 +64,10 @@ class Converter:
             unknown = error.tokens if isinstance(error, UnknownTokens) else ()
             return _refused(item, str(error), unknown)
 
+    @property
+    def _words(self) -> Vocabulary:
+        return self.vocabulary or vocabulary(self.dialect)
+
     def _tokens(self, item: SourceItem) -> tuple[str, ...]:
         tokens = (
             normalise_latex(item.latex, self.dialect)
@@ -70,12 +76,12 @@ class Converter:
         )
         if not tokens:
             raise LatexError(f"the truth {item.latex!r} has no tokens")
-        vocabulary(self.dialect).encode(tokens)
+        self._words.encode(tokens)
         return tuple(tokens)
 
     def _given(self, tokens: tuple[str, ...]) -> list[str]:
         """Tokens of a caption as they are, or as the reader has them where people wrote them."""
-        if not vocabulary(self.dialect).unknown(tokens):
+        if not self._words.unknown(tokens):
             with suppress(LatexError):
                 parse(tokens)
                 return list(tokens)
@@ -108,6 +114,24 @@ class Converter:
             ink=packed,
             symbol_boxes=boxes,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionTokens:
+    """The tokens of the caption of an expression, none where it cannot be read; picklable."""
+
+    dialect: str
+
+    def __call__(self, found: SourceItem | Rejected | Task) -> tuple[str, ...]:
+        """Read the caption, and nothing else."""
+        item = resolve(found)
+        if isinstance(item, Rejected):
+            return ()
+        latex = item.latex if item.tokens is None else " ".join(item.tokens)
+        try:
+            return tuple(normalise_latex(latex, self.dialect))
+        except LatexError:
+            return ()
 
 
 def _placed(item: SourceItem, tokens: tuple[str, ...]) -> tuple[SourceItem, str | None]:

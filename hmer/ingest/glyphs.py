@@ -21,12 +21,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
 from hmer.ingest.archive import read_lines, read_members
+from hmer.latex.spellings import SYNONYMS
 from hmer.latex.vocabulary import Vocabulary
 from hmer.synthesis.glyphs.bank import FOREIGN, Cutting, GlyphBank
 from hmer.synthesis.glyphs.font import BUILT, Glyph
 
 _STRUCTURE = frozenset((*BUILT, "{", "}", "^", "_"))
 _SIGNS = {sign: f"\\{sign}" for sign in "{}%#$&_"}
+_OF_ALPHABET = re.compile(r"(\\math[a-z]+)\{(\w)\}")
 _KEYWORD = re.compile(r"^[ \t]*\.([A-Z_]+)", re.MULTILINE)
 _PART = re.compile(r"(\d+)(?::(\d+))?(?:-(\d+)(?::(\d+))?)?\Z")
 _LABEL = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -79,7 +81,7 @@ def gather(
         left_out: Counter[str] = Counter()
         wanted: dict[str, list[Isolated]] = {}
         for symbol in reader(Path(path), left_out):
-            if symbol.token in vocabulary and symbol.token not in _STRUCTURE:
+            if _writable(symbol.token, vocabulary):
                 wanted.setdefault(symbol.token, []).append(symbol)
             else:
                 left_out["not in the vocabulary"] += 1
@@ -98,6 +100,14 @@ def gather(
                 "collection as it is published, or leave it empty"
             )
     return GlyphBank.pack(cuttings, groups), counts
+
+
+def _writable(token: str, vocabulary: Vocabulary) -> bool:
+    r"""Whether captions can have the symbol; one of an alphabet (`\mathbb{R}`) is two tokens."""
+    letter = _OF_ALPHABET.fullmatch(token)
+    if letter is not None:
+        return letter[1] in vocabulary and letter[2] in vocabulary
+    return token in vocabulary and token not in _STRUCTURE
 
 
 def _spread(symbols: list[Isolated], most: int, rng: np.random.Generator) -> list[Isolated]:
@@ -135,7 +145,9 @@ def read_detexify(path: Path, left_out: Counter[str]) -> Iterator[Isolated]:
     for line in read_lines(path, "ingest.glyphs.detexify"):
         try:
             sample = json.loads(line)
-            token = str(sample["command"])
+            token = str(sample["command"]).replace("mathds", "mathbb")
+            same = SYNONYMS.get(token, ())
+            token = same[0] if len(same) == 1 else token
             strokes = _strokes(np.array(stroke, np.float64) for stroke in sample["strokes"])
         except (ValueError, KeyError, TypeError, RecursionError):
             left_out["not readable"] += 1
@@ -186,7 +198,8 @@ def read_unipen(path: Path, left_out: Counter[str]) -> Iterator[Isolated]:
     for name, text in segments:
         fields = list(_fields(text))
         included = [rest.strip() for word, rest in fields if word == "INCLUDE"]
-        columns, ink = ("X", "Y"), list[NDArray[np.float64]]()
+        columns: tuple[str, ...] = ("X", "Y")
+        ink: list[NDArray[np.float64]] = []
         for include in included:
             key = include, columns
             if key not in inks:

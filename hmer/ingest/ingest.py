@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -28,7 +29,7 @@ from hmer.data.schema import (
 from hmer.errors import HmerError
 from hmer.files import atomic_folder
 from hmer.ingest.captions import outer_captions
-from hmer.ingest.convert import Converted, Converter
+from hmer.ingest.convert import CaptionTokens, Converted, Converter
 from hmer.ingest.glyphs import GlyphsConfig, gather
 from hmer.ingest.pool import dask_map, ordered_map
 from hmer.ingest.sources.base import LEFT_OUT, TRAIN, VALIDATION, Setting, Source, SourceConfig
@@ -41,12 +42,14 @@ from hmer.ingest.sources.synthesised import WrittenConfig
 from hmer.ingest.sources.synthetic import SyntheticConfig
 from hmer.ingest.summary import SUMMARY, IngestSummary, Tally
 from hmer.ink.render import RenderConfig
-from hmer.latex.vocabulary import Vocabulary, vocabulary
+from hmer.latex.vocabulary import STRUCTURE, Vocabulary, chosen_vocabulary
 from hmer.synthesis.base import CAPTIONS, HELD_OUT, ISOLATED, OUTER, Leakage
 
 VOCABULARY = "vocabulary.json"
 QUARANTINE = "quarantine.parquet"
 LABEL_NOISE = "label_noise.parquet"
+
+Result = TypeVar("Result")
 
 Progress = Callable[[int, int | None], None]
 """Called with how many expressions are done, and of how many, if that is known."""
@@ -61,7 +64,18 @@ class IngestConfig(BaseModel):
         default="synthetic", description="a source's name, as its section is called, or mixed"
     )
     seed: int = Field(default=0, ge=0, description="of synthetic data")
-    dialect: str = Field(default="wap", description="of the captions: wap, comer or can")
+    dialect: str = Field(
+        default="wap",
+        description="of the captions: wap, comer, can or plain; plain is the default with another "
+        "vocabulary than crohme",
+    )
+    vocabulary: str = Field(
+        default="crohme",
+        description="crohme, mathwriting, wide, captions (what they use), or a file of tokens",
+    )
+    least: int = Field(
+        default=5, ge=1, description="captions that a token must be in to join `captions`"
+    )
     val_share: float = Field(
         default=0.1, ge=0, le=0.5, description="share of writers kept from training"
     )
@@ -92,6 +106,13 @@ class IngestConfig(BaseModel):
         default_factory=dict,
         description="the sources of `mixed`, each with the share of its training data to take",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dialect_of(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("vocabulary", "crohme") != "crohme":
+            return {"dialect": "plain", **given}
+        return given
 
     @field_validator("source")
     @classmethod
@@ -174,18 +195,13 @@ def ingest_source(
     refused: Path | None = None,
 ) -> IngestSummary:
     """As `ingest`, from any source; `config.source` is not looked at."""
-    words = vocabulary(config.dialect)
-    converter = Converter(config.dialect, config.val_share, config.render)
+    words = _vocabulary(source, config)
+    converter = Converter(config.dialect, config.val_share, config.render, words)
     total = source.total
     tally = Tally()
     refused = refused or out.with_name(f"{out.name}-{QUARANTINE}")
     with replaced_folder(out) as folder:
-        items = source.items(config.seed)
-        if config.scheduler == "dask":
-            results = dask_map(converter, items, config.workers, config.address, _size)
-        else:
-            results = ordered_map(converter, items, config.workers, _size)
-        results = _reported(results, total, progress)
+        results = _reported(_mapped(converter, source, config), total, progress)
         held_out = _write(folder, results, tally, config.longest)
         _add_outer(config, words, folder)
         summary = IngestSummary(
@@ -212,6 +228,31 @@ def ingest_source(
         (folder / VOCABULARY).write_text(words.to_json(), encoding="utf-8")
         (folder / SUMMARY).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return summary
+
+
+def _mapped(
+    function: Callable[[Any], Result], source: Source, config: IngestConfig
+) -> Iterator[Result]:
+    """The function of every item of a source, in order."""
+    items = source.items(config.seed)
+    if config.scheduler == "dask":
+        return dask_map(function, items, config.workers, config.address, _size)
+    return ordered_map(function, items, config.workers, _size)
+
+
+def _vocabulary(source: Source, config: IngestConfig) -> Vocabulary:
+    """The vocabulary that is asked for; `captions` takes a walk over all of them.
+
+    Raises:
+        LatexError: there is no such vocabulary.
+    """
+    if config.vocabulary != "captions":
+        return chosen_vocabulary(config.vocabulary, config.dialect)
+    counts: Counter[str] = Counter()
+    for tokens in _mapped(CaptionTokens(config.dialect), source, config):
+        counts.update(set(tokens))
+    used = (token for token, count in counts.items() if count >= config.least)
+    return Vocabulary(config.dialect, sorted({*STRUCTURE, *used}))
 
 
 def _add_outer(config: IngestConfig, words: Vocabulary, folder: Path) -> None:

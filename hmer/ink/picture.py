@@ -83,7 +83,7 @@ def written_pages(
     for number, page in enumerate(pages, 1):
         found = _ink(page.image, name)
         if found is not None:
-            yield Writing(*found, page.scale, number, page.count, page.document)
+            yield Writing(*found, page.scale, number, page.pages, page.document)
 
 
 def load_picture(

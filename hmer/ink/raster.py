@@ -77,7 +77,7 @@ class Page(NamedTuple):
     """Upright, in mode L or RGB, no side longer than 2560."""
     scale: float
     """Pixels of the picture as it was, or points of a PDF's page, per pixel of the image."""
-    count: int = 1
+    pages: int = 1
     """Pages or frames in the file."""
     document: bool = False
     """Whether these are pages to be read one after the other, not frames or copies."""
@@ -108,7 +108,7 @@ def frames(data: bytes, name: str) -> Iterator[Page]:
             single = picture.format in ("MPO", "HEIF")
             count = 1 if single else int(getattr(picture, "n_frames", 1))
             for index in range(min(count, MAX_FRAMES)):
-                yield _frame(picture, index, name)._replace(count=count)
+                yield _frame(picture, index, name)._replace(pages=count)
     except (InkError, GeneratorExit):
         raise
     except Image.DecompressionBombError:

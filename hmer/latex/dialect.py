@@ -31,6 +31,7 @@ _DIALECTS = {
     "wap": Dialect("wap", spellings={"\\Pi": "\\pi"}),
     "comer": Dialect("comer", spellings={"'": "\\prime"}),
     "can": Dialect("can", limits=False, spellings={"\\Pi": "\\pi"}),
+    "plain": Dialect("plain", limits=False, spellings={"'": "\\prime"}),
 }
 
 

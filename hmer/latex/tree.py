@@ -145,13 +145,16 @@ _OVER = (Group(Relation.ABOVE), Group(Relation.BELOW))
 _INSIDE = (Group(Relation.INSIDE),)
 _OF_ONE = r"""
     \bar \overline \underline \vec \hat \widehat \tilde \widetilde \dot \ddot \check \overrightarrow
-    \overleftarrow \overbrace \underbrace \boxed \xrightarrow \mathbb \mathcal \mathscr \mathfrak
+    \overleftarrow \overbrace \underbrace \acute \grave \breve \boxed \xrightarrow
+    \mathbb \mathcal \mathscr \mathfrak
 """
 
 COMMANDS: dict[str, tuple[Group, ...]] = {
     "\\frac": _OVER,
     "\\binom": _OVER,
     ROOT: (Group(Relation.INDEX, "[", "]", optional=True), *_INSIDE),
+    "\\overset": (Group(Relation.ABOVE), *_INSIDE),
+    "\\underset": (Group(Relation.BELOW), *_INSIDE),
     **dict.fromkeys(_OF_ONE.split(), _INSIDE),
 }
 """Commands with their groups, in the order in which they are written; one of a kind at most."""

@@ -85,11 +85,24 @@ _SIGNS = {
     r"\{": "{", r"\}": "}", "-": "−", "'": "′", r"\partial": "∂", r"\nabla": "∇", r"\prod": "∏",
     r"\subset": "⊂", r"\cup": "∪", r"\cap": "∩", r"\mp": "∓", r"\approx": "≈", r"\equiv": "≡",
 }  # fmt: skip
+_MORE = r"""
+    \ll ≪ \gg ≫ \cong ≅ \propto ∝ \sim ∼ \simeq ≃ \ni ∋ \notin ∉ \subseteq ⊆ \subsetneq ⊊
+    \supset ⊃ \supseteq ⊇ \emptyset ∅ \varnothing ∅ \perp ⊥ \bot ⊥ \top ⊤ \models ⊨ \vdash ⊢
+    \dashv ⊣ \triangleq ≜ \bullet • \circ ∘ \ast ∗ \star ⋆ \vee ∨ \wedge ∧ \oplus ⊕ \ominus ⊖
+    \otimes ⊗ \odot ⊙ \leftarrow ← \leftrightarrow ↔ \Rightarrow ⇒ \Leftarrow ⇐ \Leftrightarrow ⇔
+    \uparrow ↑ \downarrow ↓ \mapsto ↦ \hookrightarrow ↪ \rightleftharpoons ⇌ \vdots ⋮ \ddots ⋱
+    \aleph ℵ \angle ∠ \dagger † \hbar ℏ \ell ℓ \neg ¬ \triangle △ \square □ \langle ⟨ \rangle ⟩
+    \lfloor ⌊ \rfloor ⌋ \lceil ⌈ \rceil ⌉ \backslash \ \iint ∬ \iiint ∭ \oint ∮ \coprod ∐
+    \bigcap ⋂ \bigcup ⋃ \bigoplus ⨁ \bigotimes ⨂ \bigvee ⋁ \bigwedge ⋀ \setminus ∖ \prec ≺ \succ ≻
+    \therefore ∴ \because ∵ \Re ℜ \Im ℑ \degree ° \% % \# # \& & \$ $
+""".split()
+_SIGNS |= dict(zip(_MORE[::2], _MORE[1::2], strict=True))
+_ALPHABETS = {r"\mathbb": "double-struck", r"\mathcal": "script", r"\mathfrak": "fraktur"}
 _ACCENTS = {
     r"\bar": "¯", r"\overline": "¯", r"\underline": "_", r"\vec": "→", r"\hat": "^",
     r"\widehat": "^", r"\tilde": "~", r"\widetilde": "~", r"\dot": "˙", r"\ddot": "¨",
     r"\check": "ˇ", r"\overrightarrow": "→", r"\overleftarrow": "←", r"\overbrace": "⏞",
-    r"\underbrace": "⏟",
+    r"\underbrace": "⏟", r"\acute": "´", r"\grave": "`", r"\breve": "˘",
 }  # fmt: skip
 SCRIPTED = {
     "msub": (Relation.SUB,),
@@ -211,7 +224,15 @@ class _Writer:
             element.append(self.row(rows[0]))
             SubElement(element, "mo").text = _ACCENTS[token]
             return element
-        if rows:  # an alphabet, a box
+        if token in (r"\overset", r"\underset"):
+            element = self.element("mover" if token == r"\overset" else "munder")
+            element.extend((self.row(rows[1]), self.row(rows[0])))
+            return element
+        if token in _ALPHABETS:
+            element = Element("mstyle", {"mathvariant": _ALPHABETS[token]})
+            element.append(self.row(rows[0]))
+            return element
+        if rows:  # a box
             return self.row(rows[0])
         return self.leaf(node)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 
 from hmer.errors import LatexError
 
@@ -26,7 +28,52 @@ _DIALECTS: dict[str, tuple[str, ...]] = {
     "wap": (*_COMMON, "'", "\\limits"),
     "comer": (*_COMMON, "\\Pi", "\\limits"),
     "can": (*_COMMON, "'"),
+    "plain": (*_COMMON, "\\Pi"),
 }
+
+_TOKEN = re.compile(r"\\[A-Za-z]+|\\[^\sA-Za-z]|[^\s\\]")
+STRUCTURE = ("{", "}", "^", "_")
+"""Tokens without ink, which every vocabulary has."""
+
+_MATHWRITING = r"""
+    0 1 2 3 4 5 6 7 8 9 ! \# \% \& ( ) * + , - . / : ; < = > ? [ ] | \{ \}
+    a b c d e f g h i j k l m n o p q r s t u v w x y z A B C D E F G H I J K L M N O P Q R S T U V
+    W X Y Z \mathbb
+    \alpha \beta \gamma \delta \epsilon \zeta \eta \theta \iota \kappa \lambda \mu \nu \xi \pi \rho
+    \sigma \tau \upsilon \phi \chi \psi \omega \varepsilon \varphi \varpi \varrho \varsigma
+    \vartheta \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Upsilon \Phi \Psi \Omega
+    \frac \binom \sqrt \sum \prod \int \iint \oint \bigcap \bigcup \bigoplus \bigvee \bigwedge
+    \bigcirc \hat \tilde \vec \overline \underline \bar \dot \widehat \widetilde \prime \not
+    \langle \rangle \lfloor \rfloor \lceil \rceil \backslash
+    \leq \geq \neq \ll \gg \approx \cong \equiv \propto \sim \simeq \in \ni \notin \sqsubseteq
+    \subset \subseteq \subsetneq \supset \supseteq \emptyset \perp \models \vdash \Vdash \triangleq
+    \times \div \pm \mp \cdot \bullet \circ \ast \cap \cup \vee \wedge \oplus \ominus \otimes \odot
+    \rightarrow \leftarrow \leftrightarrow \Rightarrow \Leftrightarrow \mapsto \hookrightarrow
+    \rightleftharpoons \ldots \cdots \vdots \aleph \angle \dagger \exists \forall \hbar \infty
+    \nabla \neg \partial \top \triangle \triangleleft
+"""
+
+_LATEX = r"""
+    \$ @ ' \limits \lim \log \sin \cos \tan \cot \sec \csc \arcsin \arccos \arctan \sinh \cosh
+    \tanh \ln \exp \max \min \sup \inf \det \dim \ker \gcd \arg \deg \mod
+    \mathcal \mathfrak \ddot \check \breve \acute \grave \overbrace \underbrace \overrightarrow
+    \overset \underset \ell \Re \Im \wp \imath \jmath \S \ddagger \star \diamond \Diamond \Box
+    \square \bigstar \clubsuit \diamondsuit \heartsuit \spadesuit \flat \natural \sharp \checkmark
+    \degree \therefore \because \mho \varnothing \complement \nexists \bot \surd \copyright \pounds
+    \iiint \coprod \biguplus \bigsqcup \bigotimes \bigodot \amalg \setminus \wr \uplus \sqcap \sqcup
+    \oslash \ltimes \rtimes \bowtie \boxplus \boxtimes \triangleright \bigtriangleup
+    \bigtriangledown \lhd \rhd \prec \succ \preceq \succeq \asymp \doteq \lesssim \gtrsim \sqsubset
+    \sqsupset \sqsupseteq \supsetneq \nsubseteq \nmid \nparallel \vDash \dashv \frown \smile
+    \uparrow \downarrow \updownarrow \Uparrow \Downarrow \Leftarrow \nearrow \searrow \swarrow
+    \nwarrow \hookleftarrow \leftharpoonup \rightharpoonup \rightharpoondown \rightsquigarrow
+    \leadsto \twoheadrightarrow \circlearrowleft \circlearrowright \curvearrowright \rightleftarrows
+    \ddots
+"""
+
+_CHOICES: dict[str, str] = {"mathwriting": _MATHWRITING, "wide": _MATHWRITING + _LATEX}
+
+CHOICES = ("crohme", *_CHOICES)
+"""Names of vocabularies that `chosen_vocabulary` has of its own."""
 
 _SPECIALS = ("<pad>", "<sos>", "<eos>")
 
@@ -46,10 +93,13 @@ class UnknownTokens(LatexError):
 def remedy_for(unknown: Iterable[str]) -> str:
     """What can be done about tokens that a vocabulary lacks."""
     wanted = set(unknown)
-    others = [name for name, tokens in sorted(_DIALECTS.items()) if wanted <= {*tokens}]
-    if others:
-        return f"the dialect {' or '.join(map(repr, others))} has them"
-    return "no dialect has them all: write them otherwise, or leave these expressions out"
+    for name in _CHOICES:
+        if wanted <= {*chosen_vocabulary(name, "wap").tokens}:
+            return f"ingest.vocabulary {name!r} has them"
+    return (
+        "for a vocabulary with them, set ingest.vocabulary to a file with the lines `@crohme` and "
+        f"`{' '.join(sorted(wanted))}`"
+    )
 
 
 class Vocabulary:
@@ -163,7 +213,8 @@ def vocabulary(dialect: str) -> Vocabulary:
 
     Args:
         dialect: `wap` (WAP, BTTR: 110 tokens with `'` and `\limits`), `comer` (CoMER and its
-            descendants: 110, `\Pi` for `'`) or `can` (CAN: 109, no `\limits`).
+            descendants: 110, `\Pi` for `'`), `can` (CAN: 109, no `\limits`) or `plain` (neither
+            `'` nor `\limits`, but `\Pi`: for wider vocabularies).
 
     Raises:
         LatexError: there is no such dialect.
@@ -173,3 +224,56 @@ def vocabulary(dialect: str) -> Vocabulary:
     except KeyError:
         known = ", ".join(sorted(_DIALECTS))
         raise LatexError(f"dialect {dialect!r} is unknown; choose one of {known}") from None
+
+
+def chosen_vocabulary(choice: str, dialect: str) -> Vocabulary:
+    r"""The vocabulary of a name, or of a file of one's own.
+
+    A file lists tokens, separated by blanks; a line that begins with `%` is a comment, one with `@`
+    names a vocabulary that is taken in whole, as `@crohme`. Structure (`{ } ^ _`) need not be
+    listed.
+
+    Args:
+        choice: `crohme` (the tokens of the dialect), `mathwriting` (those of the MathWriting data
+            set: Gervais, Fadeeva and Maksai, 2024, appendix, spelled as this library spells them),
+            `wide` (these, and LaTeX's usual symbols), or a file's path.
+        dialect: in which captions are spelled.
+
+    Raises:
+        LatexError: there is no such vocabulary or file, or the file lists something that is no
+            token; file and line are named.
+    """
+    plain = vocabulary(dialect).tokens
+    if choice == "crohme":
+        return vocabulary(dialect)
+    if choice in _CHOICES:
+        return Vocabulary(dialect, sorted({*STRUCTURE, *_CHOICES[choice].split(), *plain}))
+    path = Path(choice)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LatexError(
+            f"vocabulary {choice!r}: neither one of {', '.join(CHOICES)} nor a file of tokens "
+            f"({error})"
+        ) from error
+    tokens: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        where = f"{path}, line {number}"
+        if line.startswith("@"):
+            name = line[1:].strip()
+            if name not in CHOICES:
+                raise LatexError(f"{where}: {name!r} is none of {', '.join(CHOICES)}")
+            tokens |= dict.fromkeys(chosen_vocabulary(name, dialect).tokens, 0)
+        elif not line.startswith("%"):
+            for token in line.split():
+                if tokens.get(token):
+                    raise LatexError(f"{where}: {token!r} is in line {tokens[token]} already")
+                if not _TOKEN.fullmatch(token):
+                    raise LatexError(
+                        f"{where}: {token!r} is no token: write a command (\\alpha), an escaped "
+                        "sign (\\%) or one character, and blanks between them"
+                    )
+                tokens[token] = number
+    if not tokens:
+        raise LatexError(f"{path}: lists no token")
+    return Vocabulary(dialect, sorted({*STRUCTURE, *tokens}))

@@ -67,6 +67,9 @@ class FinetuneConfig(BaseModel):
     rescaled: bool = Field(
         False, description="train at base.render.unit although `start` has another scale"
     )
+    drop_symbols: bool = Field(
+        False, description="leave out symbols of `start` that the captions' vocabulary lacks"
+    )
     reading_unit: float | None = Field(
         None, ge=4, le=64, description="pixels per symbol at which it reads; as in training if None"
     )
@@ -170,7 +173,9 @@ def finetune(
     torch.manual_seed(seed)
     known = None
     if start:
-        known = further(choice, start, vocabulary, render, rescaled=config.rescaled)
+        known = further(
+            choice, start, vocabulary, render, rescaled=config.rescaled, drop=config.drop_symbols
+        )
     model = known.model if known else initial(choice, config.init, vocabulary, encoder, attention)
     module = Finetune(config, model, max(2, round(config.block * render.unit)), seed)
     module.about = {

@@ -111,6 +111,7 @@ def further(
     render: RenderConfig,
     *,
     rescaled: bool = False,
+    drop: bool = False,
 ) -> Start:
     """What is in the folder `start`, if it is of the kind that is to be trained.
 
@@ -121,7 +122,9 @@ def further(
     Args:
         choice: which recogniser; what it says of sizes must be at least what is there.
         start: folder of a trained recogniser, or of a training state.
-        vocabulary: of the captions; token for token that of the recogniser.
+        vocabulary: of the captions; it may have more tokens than the recogniser's, whose rows are
+            kept, while those of new tokens are fresh. A training state takes no other.
+        drop: leave out what the recogniser knows of tokens that the vocabulary lacks.
         render: scale of the images, which must be that of the recogniser unless `rescaled`.
 
     Raises:
@@ -144,11 +147,15 @@ def further(
             f"finetune.start: {start} holds a {name}, but model.name is {choice.name}; "
             "set one to the other"
         )
-    if words.tokens != vocabulary.tokens:
+    if words.tokens != vocabulary.tokens and state is None:
         raise HmerError(
-            f"finetune.start: {start} writes {len(words)} classes of dialect "
-            f"{words.name}, the captions have {len(vocabulary)} of {vocabulary.name}; "
-            "ingest the captions in its dialect (ingest.dialect), or train from the beginning"
+            f"finetune.start: {checkpoint} is the state of a training with another vocabulary; "
+            "start from its finished recogniser, which can take further symbols"
+        )
+    if (lost := vocabulary.unknown(words.tokens)) and not drop:
+        raise HmerError(
+            f"finetune.start: {start} writes symbols that the vocabulary of the captions lacks: "
+            f"{' '.join(lost)}; add them to ingest.vocabulary, or set finetune.drop_symbols to true"
         )
     for key, value in drawn.items():
         if getattr(render, key) != value and not (rescaled and key == "unit"):
@@ -164,6 +171,8 @@ def further(
         raise HmerError(f"finetune.start: {start}: {error.errors()[0]['msg']}") from None
     model = entry.build(settings, vocabulary)
     if state is not None:
+        if words.tokens != vocabulary.tokens:
+            state = respelled(state, model.state_dict(), words, vocabulary)
         transplant(state, model, start)
     elif other := _other(config, settings.model_dump(mode="json")):
         raise HmerError(
@@ -171,6 +180,27 @@ def further(
             f"model.{other} says; leave that out, or start from its finished recogniser"
         )
     return Start(model, digest, checkpoint if state is None else None)
+
+
+def respelled(
+    state: Mapping[str, Tensor], fresh: Mapping[str, Tensor], old: Vocabulary, new: Vocabulary
+) -> dict[str, Tensor]:
+    """Weights of a recogniser of one vocabulary as those of another: rows go by their token.
+
+    What has a row for every class (embeddings, output layers, their biases) gets the rows of the
+    new vocabulary: the old ones where both have the token, those of `fresh` elsewhere.
+    """
+    common = [token for token in old.tokens if token in new]
+    specials = [*range(len(old) - len(old.tokens))]
+    numbers, places = [*specials, *new.encode(common)], [*specials, *old.encode(common)]
+    found = dict(state)
+    for name, before in state.items():
+        target = fresh.get(name, before)
+        if before.shape[:1] == (len(old),) and target.shape[:1] == (len(new),):
+            rows = target.clone() if before.dim() == 1 else target.clone()[:, : before.shape[1]]
+            rows[numbers] = before[places].to(rows.dtype)
+            found[name] = rows
+    return found
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:

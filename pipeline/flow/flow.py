@@ -39,7 +39,7 @@ from pipeline.configure import prepare
 from pipeline.dvcfile import DVC, look, running_order
 from pipeline.env import FLOW_LOCK, apply_environment, project_root
 from pipeline.flow.config import FlowConfig, flow_config, is_training, notifying
-from pipeline.process import OWNER_LOCK, hold, run_group
+from pipeline.process import guard, hold, run_group
 from pipeline.stage import TRANSIENT
 
 PATIENCE = 15.0
@@ -219,7 +219,14 @@ def reproduce(stage: str, root: Path, changed: bool = True) -> State[None]:
     return Completed(name=name, message=f"{stage}: {name.lower()}")
 
 
-@flow(name="hmer", validate_parameters=False)
+def run_name() -> str:
+    """Of a flow run: the configuration and the settings that were asked for."""
+    asked = flow_run.parameters or {}
+    config = asked.get("config") or "parameters as they are"
+    return ", ".join([str(config), *map(str, asked.get("settings") or ())])[:200]
+
+
+@flow(name="hmer", flow_run_name=run_name, validate_parameters=False)
 def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> State[Any]:
     """Walk the graph of `dvc.yaml` from its first stage to its last.
 
@@ -234,11 +241,10 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
         # Served. Ctrl-C in a terminal comes to its whole process group; it is for who serves us,
         # and answers it with a SIGTERM for us.
         os.setpgrp()
+        guard(anew=True)  # it may be killed alone
     root = project_root()
     apply_environment(root)
-    lock = root / FLOW_LOCK
-    with hold(lock, "the pipeline"), notifying(root) as told:
-        os.environ[OWNER_LOCK] = str(lock)
+    with hold(root / FLOW_LOCK, "the pipeline"), notifying(root) as told:
         close_dead_runs(root)
         prepare(root, config, settings)
         around = flow_config(root)

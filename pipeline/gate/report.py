@@ -6,21 +6,18 @@ The bytes depend on the dataset and the thresholds only: no time, no path, no ru
 from __future__ import annotations
 
 import io
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from hmer.ingest.statistics import Profile, split_order
 from hmer.plots import MONO, SERIES, TEXT, new_figure, style, to_png
@@ -29,18 +26,10 @@ from pipeline.gate.judge import Evidence
 from pipeline.gate.verdict import Failure, Finding, Verdict
 from pipeline.rendering import rendered
 
-SHEET_WIDTH = 1160
-"""Pixels; the sheet is shown at this width."""
-
 SHEET_ROWS = 24
 """Expressions on a sheet, evenly spread over the collection."""
-
-_ROOM = (280, 120)  # pixels for one picture, at most
-_GAP = 10
-_TEXT = 22  # pixels for the line under a picture
-_PAPER, _INK, _QUIET = 255, 31, 130
-_AS_INK = [_PAPER - level * (_PAPER - _INK) // 255 for level in range(256)]
-
+ROOM = (280, 120)
+"""Pixels, width and height, for a picture on a sheet."""
 
 _CONTRADICTIONS = (
     ("the caption has", "caption and MathML have other symbols"),
@@ -56,6 +45,16 @@ _CONTRADICTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture beside the page: its path relative to it, its size in pixels, and its caption."""
+
+    path: str
+    width: int
+    height: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """One collection: how much there is of it, and how high its symbols are.
 
@@ -68,7 +67,7 @@ class Collection:
     splits: str
     noise: int
     height: tuple[float, float, float]
-    sheet: str = ""
+    sheet: tuple[Picture, ...] = ()
 
 
 def collections(samples: pd.DataFrame) -> list[Collection]:
@@ -126,89 +125,22 @@ def sheet_places(samples: pd.DataFrame, collection: str) -> list[tuple[str, int]
     return [(str(f), int(r)) for f, r in zip(picked["file"], picked["row"], strict=True)]
 
 
-def write_sheet(path: Path, rows: list[dict[str, Any]]) -> None:
-    """A PNG of the pictures at one common scale, each with its label under it.
+def contact_sheet(pictures: list[Picture]) -> tuple[Picture, ...]:
+    """The pictures at one common scale: `width` becomes that on the page, in CSS pixels.
 
-    All are reduced alike until the largest but a tenth fit, so that sizes can be compared; what is
-    still too large is reduced further.
+    All are reduced alike until the largest but a tenth fit, so that sizes can be compared; the page
+    reduces further what is still too large.
     """
-    pictures = [(row, image) for row in rows if (image := _open(row["image"])) is not None]
     if not pictures:
-        return
-    needed = [max(i.width / _ROOM[0], i.height / _ROOM[1]) for _, i in pictures]
-    common = min(1.0, 1 / float(np.quantile(needed, 0.9)))
-    cells = [(row, _reduced(image, common)) for row, image in pictures]
-    lines = _lines([cell.width for _, cell in cells])
-    heights = [max(cells[i][1].height for i in line) + _TEXT + _GAP for line in lines]
-    sheet = Image.new("L", (SHEET_WIDTH, sum(heights) + _GAP), _PAPER)
-    draw = ImageDraw.Draw(sheet)
-    top = _GAP
-    for line, height in zip(lines, heights, strict=True):
-        left = _GAP
-        for index in line:
-            row, cell = cells[index]
-            room = max(cell.width, _ROOM[0] // 2)
-            sheet.paste(cell, (left, top + height - _TEXT - _GAP - cell.height))
-            label = "".join(token or "" for token in row["tokens"] or ())
-            place = (left, top + height - _TEXT - _GAP + 4)
-            draw.text(place, _cut(label, room), fill=_QUIET, font=_font())
-            left += room + _GAP
-        top += height
-        draw.line((_GAP, top - 4, SHEET_WIDTH - _GAP, top - 4), fill=225)
-    sheet.save(path, "PNG")
-
-
-def sheet_name(collection: str) -> str:
-    """The file of a collection's sheet; collections may be called anything."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", collection).strip("-") or "collection"
-
-
-def _open(data: bytes | None) -> Image.Image | None:
-    """A picture as ink on paper; None where it does not decode."""
-    try:
-        with Image.open(io.BytesIO(data or b""), formats=("PNG",)) as image:
-            return image.convert("L").point(
-                [_PAPER - level * (_PAPER - _INK) // 255 for level in range(256)]
-            )
-    except Exception:  # whatever a damaged file does to the decoder, the sheet goes without it
-        return None
-
-
-def _reduced(image: Image.Image, scale: float) -> Image.Image:
-    scale = min(scale, _ROOM[0] / image.width, _ROOM[1] / image.height)
-    if scale >= 1:
-        return image
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.BOX if scale < 0.5 else Image.Resampling.BILINEAR)
-
-
-def _lines(widths: list[int]) -> list[list[int]]:
-    """Which pictures stand side by side."""
-    lines: list[list[int]] = [[]]
-    left = _GAP
-    for index, width in enumerate(widths):
-        room = max(width, _ROOM[0] // 2) + _GAP
-        if lines[-1] and left + room > SHEET_WIDTH:
-            lines.append([])
-            left = _GAP
-        lines[-1].append(index)
-        left += room
-    return lines
-
-
-def _cut(label: str, room: int) -> str:
-    font = _font()
-    if font.getlength(label) <= room:
-        return label
-    while label and font.getlength(label + "…") > room:
-        label = label[: len(label) * 9 // 10]
-    return label + "…"
-
-
-@cache
-def _font() -> ImageFont.FreeTypeFont:
-    # The one that comes with matplotlib: the same everywhere.
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSansMono.ttf", 11)
+        return ()
+    needed = [max(one.width / ROOM[0], one.height / ROOM[1]) for one in pictures]
+    scale = min(1.0, 1 / float(np.quantile(needed, 0.9)))
+    return tuple(
+        replace(
+            one, width=max(1, round(one.width * scale)), height=max(1, round(one.height * scale))
+        )
+        for one in pictures
+    )
 
 
 MAX_SYMBOLS = 48
@@ -379,12 +311,28 @@ def write_report(
     that was kept anyway has moved.
     """
     out.mkdir(parents=True, exist_ok=True)
-    shown = _show(out, dataset, evidence, verdict, config)
+    samples = evidence.frames["samples"]
+    pairs = _pairs(verdict, samples, config)
+    found = collections(samples)
+    sheets = {one.name: sheet_places(samples, one.name) for one in found}
+    wanted = {place for chosen in sheets.values() for place in chosen}
+    wanted |= {_place(failure) for chosen in pairs.values() for failure, _ in chosen}
+    wanted |= {other for chosen in pairs.values() for _, other in chosen if other is not None}
+    rows = read_rows(dataset, wanted)
+    (out / "pictures").mkdir(exist_ok=True)
+    pictures = {place: _picture(out, place, row) for place, row in rows.items()}
+    shown = {
+        name: [_shown(failure, other, rows, pictures) for failure, other in chosen]
+        for name, chosen in pairs.items()
+    }
+    found = [
+        replace(one, sheet=contact_sheet([p for q in sheets[one.name] if (p := pictures[q])]))
+        for one in found
+    ]
     images = plots(evidence.profile)
     (out / "plots").mkdir(exist_ok=True)
     for name, data in images.items():
         (out / "plots" / name).write_bytes(data)
-    found = _sheets(out, dataset, evidence)
     page = _page(evidence, verdict, config, shown, list(images), found)
     (out / "index.html").write_text(page, encoding="utf-8")
     (out / "verdict.json").write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -392,51 +340,19 @@ def write_report(
     (out / "gate.json").write_text(gate + "\n", encoding="utf-8")
 
 
-def _show(
-    out: Path, dataset: Path, evidence: Evidence, verdict: Verdict, config: ValidateConfig
-) -> dict[str, list[Shown]]:
-    """The failing rows to picture, by expectation; writes their pictures."""
-    samples = evidence.frames["samples"]
-    pairs: dict[str, list[tuple[Failure, Place | None]]] = {}
-    for finding in verdict.findings:
-        chosen = [failure for failure in finding.failures if failure.row is not None]
-        pairs[finding.name] = [
-            (failure, _other(finding, failure, samples)) for failure in chosen[: config.pictured]
-        ]
-    wanted = {_place(failure) for found in pairs.values() for failure, _ in found}
-    wanted |= {other for found in pairs.values() for _, other in found if other is not None}
-    rows = read_rows(dataset, wanted)
-    (out / "pictures").mkdir(exist_ok=True)
-    pictures = {place: _picture(out, place, row["image"]) for place, row in rows.items()}
+def _pairs(
+    verdict: Verdict, samples: pd.DataFrame, config: ValidateConfig
+) -> dict[str, list[tuple[Failure, Place | None]]]:
+    """The failing rows to picture and their counterparts, by expectation."""
     return {
-        name: [
-            _shown(
-                rows[_place(failure)],
-                pictures[_place(failure)],
-                failure,
-                other
-                and _shown(rows[other], pictures[other], Failure(id=rows[other]["id"], value="")),
-            )
-            for failure, other in found
+        finding.name: [
+            (failure, _other(finding, failure, samples))
+            for failure in [one for one in finding.failures if one.row is not None][
+                : config.pictured
+            ]
         ]
-        for name, found in pairs.items()
+        for finding in verdict.findings
     }
-
-
-def _sheets(out: Path, dataset: Path, evidence: Evidence) -> list[Collection]:
-    """The collections, with the contact sheet of each."""
-    samples = evidence.frames["samples"]
-    found = collections(samples)
-    places = {c.name: sheet_places(samples, c.name) for c in found}
-    rows = read_rows(dataset, {place for chosen in places.values() for place in chosen})
-    (out / "sheets").mkdir(exist_ok=True)
-    with_sheets = []
-    for number, collection in enumerate(found):
-        name = f"sheets/{number:02d}-{sheet_name(collection.name)}.png"
-        write_sheet(out / name, [rows[place] for place in places[collection.name]])
-        sheet = name if (out / name).is_file() else ""
-        with_sheets.append(replace(collection, sheet=sheet))
-    return with_sheets
 
 
 def _place(failure: Failure) -> Place:
@@ -474,30 +390,46 @@ def read_rows(dataset: Path, places: set[Place]) -> dict[Place, dict[str, Any]]:
     return found
 
 
-def _picture(out: Path, place: Place, data: bytes | None) -> str:
-    """Write one picture beside the page; its relative path, "" where it does not decode."""
+def _picture(out: Path, place: Place, row: dict[str, Any]) -> Picture | None:
+    """Write the picture of one row beside the page; None where it does not decode."""
     try:
-        with Image.open(io.BytesIO(data or b""), formats=("PNG",)) as image:
+        with Image.open(io.BytesIO(row["image"] or b""), formats=("PNG",)) as image:
             grey = image.convert("L")
     except Exception:  # whatever a damaged file does to the decoder, the page has no picture
-        return ""
+        return None
     name = f"pictures/{place[0]}-{place[1]}.png"
     # Ink on paper, as people know it; and never the bytes found, which may hold more than pixels.
     grey.point([255 - level for level in range(256)]).save(out / name, "PNG")
-    return name
+    return Picture(name, grey.width, grey.height, _label(row))
+
+
+def _label(row: dict[str, Any]) -> str:
+    return " ".join(token or "" for token in row["tokens"] or ())
 
 
 def _shown(
-    row: dict[str, Any], picture: str, failure: Failure, other: Shown | None = None
+    failure: Failure,
+    other: Place | None,
+    rows: dict[Place, dict[str, Any]],
+    pictures: dict[Place, Picture | None],
 ) -> Shown:
+    place = _place(failure)
+    row, picture = rows[place], pictures[place]
     return Shown(
         id=failure.id,
         value=failure.value,
         split=row["split"] or "",
         writer=row["writer"] or "",
-        label=" ".join(token or "" for token in row["tokens"] or ()),
-        picture=picture,
-        other=other,
+        label=_label(row),
+        picture=picture.path if picture else "",
+        other=None
+        if other is None
+        else _shown(
+            Failure(id=rows[other]["id"], value="", file=other[0], row=other[1]),
+            None,
+            rows,
+            pictures,
+        ),
     )
 
 

@@ -44,9 +44,8 @@ def log_model(candidate: Candidate, tracker: Tracker, root: Path) -> ModelInfo:
             signature=signature(),
             input_example=input_example(candidate),
         )
-        numbers = {k: float(v) for k, v in candidate.metrics.items() if isinstance(v, int | float)}
         mlflow.log_metrics(
-            {f"{candidate.split}.{key}": value for key, value in numbers.items()},
+            {f"{candidate.split}.{key}": value for key, value in candidate.shown.items()},
             model_id=info.model_id,
         )
     return info

@@ -62,6 +62,8 @@ FOLDER = "data/models/finetune"
 """Where the pipeline leaves the recogniser."""
 STAGE = "finetune"
 """The stage that does."""
+SHOWN = ("exprate", "exprate_low", "exprate_high", "le1", "structure_rate", "cer", "ece", "n")
+"""Metrics on the page of a version, and on its run."""
 AUTO = {
     "dev": "the development set",
     "val": "the validation split, for there is no development set",
@@ -97,6 +99,11 @@ class Candidate:
     metrics: dict[str, Any]
     report: Path
     evidence: Evidence
+
+    @property
+    def shown(self) -> dict[str, float]:
+        """The metrics that people are shown; all of them are in the report."""
+        return {key: float(self.metrics[key]) for key in SHOWN if key in self.metrics}
 
 
 def candidate(model: Path, dataset: Path, evaluation: Path, split: str) -> Candidate:
@@ -250,8 +257,6 @@ def _kept_evidence(client: MlflowClient, version: ModelVersion, to: Path) -> Evi
 
 RUN = "run."
 """Prefix of the tags that name the run of a stage."""
-SHOWN = ("exprate", "exprate_low", "exprate_high", "le1", "structure_rate", "cer", "ece", "n")
-"""Metrics on the page of a version."""
 
 
 def version_tags(candidate: Candidate, tracker: Tracker, root: Path) -> dict[str, str]:
@@ -282,11 +287,7 @@ def described(
         "",
         "| metric | value |",
         "|---|---|",
-        *(
-            f"| {METRICS[key].heading} | {candidate.metrics[key]:g} |"
-            for key in SHOWN
-            if key in candidate.metrics
-        ),
+        *(f"| {METRICS[key].heading} | {value:g} |" for key, value in candidate.shown.items()),
         "",
         "| made by | run |",
         "|---|---|",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hmer.errors import HmerError
+from hmer.evaluation.metrics import METRICS
 from hmer.export.folder import add_graphs
 from hmer.export.runtime import SECTION
 from hmer.files import atomic_folder
@@ -64,6 +65,7 @@ def card(recognizer: Recognizer, metrics: dict[str, dict[str, Any]], size: int, 
         classes=len(recognizer.vocabulary),
         dialect=recognizer.vocabulary.name,
         unit=recognizer.render.unit,
+        columns=[metric for metric in METRICS.values() if metric.headline],
         metrics=metrics,
         notes=notes.strip(),
     )

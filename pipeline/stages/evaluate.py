@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -37,13 +38,28 @@ def main(stage: Stage) -> None:
     with stage.tracked(config) as tracker:
         with stage.outputs("reports/evaluation") as out:
             with Steps("evaluate", None, stage.progress, " images") as steps:
-                evaluate(config, model, dataset, out, steps.update, earlier)
-            tracker.outputs(out)
+                found = evaluate(config, model, dataset, out, steps.update, earlier)
+            scores = headlines(found)
+            tracker.outputs(out, scores)
             for table in sorted(out.glob("*/predictions.parquet")):
                 tracker.table(_readable(table), f"{table.parent.name}/predictions.json")
         # Once more outside the cached folder: small, readable, and kept in git.
         with stage.output_file("reports/evaluation.json") as copy:
             shutil.copyfile(stage.root / "reports/evaluation/metrics.json", copy)
+        with stage.output_file("reports/scores.json") as short:
+            short.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+
+
+def headlines(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """The main numbers of each set, of hundreds: for `dvc metrics show` and MLflow's charts."""
+    from hmer.evaluation.metrics import METRICS
+
+    names = [metric.name for metric in METRICS.values() if metric.headline]
+    return {
+        split: {name: round(values[name], 3) for name in names if name in values}
+        for split, values in metrics.items()
+        if isinstance(values, dict) and "exprate" in values
+    }
 
 
 def _readable(table: Path) -> pd.DataFrame:

@@ -46,7 +46,7 @@ def main(stage: Stage) -> None:
             out.write_bytes(registration_plot(report))
         with stage.output_file(REPORT) as out:
             out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        tracker.metrics({"gate": report["comparison"] or {}, found.split: found.metrics})
+        tracker.metrics({"gate": report["comparison"] or {}, found.split: found.shown})
         tracker.outputs(stage.root / PICTURE)
         tracker.outputs(stage.root / REPORT)
 

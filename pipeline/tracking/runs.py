@@ -6,6 +6,7 @@ run id ever enters an output: equal inputs must give equal bytes.
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import sys
@@ -93,6 +94,7 @@ __all__ = ["EXPERIMENT", "PARENT", "Tracker", "TrackingError", "connect", "paren
 
 PARENT = "HMER_PARENT_RUN"
 """Environment variable with the id of the run that the stage runs belong to."""
+REGISTRATION = "reports/registration.json"
 CONTINUED = "continued"
 """Tag: how often the run was killed and went on."""
 INCOMPLETE = "cost.incomplete"
@@ -186,12 +188,12 @@ def parent_run(root: Path, tags: Mapping[str, str]) -> Iterator[str]:
         raise
     finally:
         del os.environ[PARENT]
-        _tell(tracker, root, cost)
+        _tell(tracker, root, cost, status == "FINISHED")
         tracker.end(status)
         record.unlink(missing_ok=True)
 
 
-def _tell(tracker: Tracker, root: Path, cost: Cost) -> None:
+def _tell(tracker: Tracker, root: Path, cost: Cost, finished: bool) -> None:
     """What a parent run knows when its stages have ended."""
     try:
         if (root / PARAMS).is_file():
@@ -202,9 +204,31 @@ def _tell(tracker: Tracker, root: Path, cost: Cost) -> None:
         told = stories(tracker.client, tracker.experiment, root, tracker.run_id)
         tracker.tags({**links(told, tracker.experiment), **origin(root), "device": device()})
         tracker.metrics({"cost.seconds": cost.so_far()["cost.seconds"]})
+        if finished:
+            _name(tracker, root)
     except Exception as error:  # a witness, as ever: what happened must not be hidden by this
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         sys.stderr.write(f"warning: {tracker.name}: not tracked: {first}\n")
+
+
+def _name(tracker: Tracker, root: Path) -> None:
+    """Name, description and score of a parent run: what a list of runs is read for."""
+    done = _read(root / REGISTRATION)
+    if not done:
+        return
+    params = read_yaml(root / PARAMS)
+    chosen = (params.get("model") or {}).get("name", "mask-match")
+    source = (params.get("ingest") or {}).get("source", "synthetic")
+    told = f"{done['decision']} {done['version']}, ExpRate {done['exprate']:.1f} %"
+    tracker.client.update_run(tracker.run_id, name=f"{chosen} on {source}: {told}")
+    comparison = done["comparison"] or {}
+    tracker.metrics({"exprate": done["exprate"], "gain": comparison.get("gain")})
+    note = (
+        f"**{done['model']} version {done['version']}: {done['decision']}.** {done['reason']}.\n\n"
+        f"Scored on `{done['split']}`. Report: `reports/index.html` in {root.name}; data: sha256 "
+        f"`{done['evaluation_data'][:12]}`."
+    )
+    tracker.tags({"mlflow.note.content": note, "decision": done["decision"]})
 
 
 def _open(stage: Tracked, params: Mapping[str, Any], record: Path) -> Tracker:
@@ -245,6 +269,18 @@ def _continued(stage: Tracked, tracker: Tracker) -> Tracker:
 
 
 def _create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:
-    short = {key: value[:TAG_LENGTH] for key, value in tags.items()}
+    short = {key: value[:TAG_LENGTH] for key, value in {**_source(name, tags), **tags}.items()}
     with answered():
         return str(client.create_run(experiment, tags=short, run_name=name).info.run_id)
+
+
+def _source(name: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags that fill MLflow's own columns: who, what program, which commit."""
+    found = {"mlflow.source.name": f"pipeline: {name}", "mlflow.source.type": "LOCAL"}
+    if commit := tags.get("git.commit"):
+        found["mlflow.source.git.commit"] = commit
+    try:
+        found["mlflow.user"] = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return found
+    return found

@@ -142,10 +142,17 @@ class Tracker:
             part = entities[start : start + 100]
             self._witness(self.client.log_batch, self.run_id, (), part)
 
-    def outputs(self, out: Path) -> None:
-        """Log what a stage has written: numbers of `metrics.json`, tables, pages and pictures."""
+    def outputs(self, out: Path, main: Mapping[str, Any] | None = None) -> None:
+        """Log what a stage has written: numbers of `metrics.json`, tables, pages and pictures.
+
+        Args:
+            out: the folder, or a file.
+            main: the numbers to log in place of all that `metrics.json` has.
+        """
         metrics, curves = out / "metrics.json", self._curves(out / "curves.csv")
-        if metrics.is_file():
+        if main is not None:
+            self.metrics(main)
+        elif metrics.is_file():
             values = json.loads(metrics.read_text(encoding="utf-8"))
             # The last value of a curve is on record with its step.
             self.metrics({name: value for name, value in values.items() if name not in curves})

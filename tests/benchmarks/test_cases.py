@@ -14,6 +14,8 @@ from benchmarks.cases import main
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.synthesis.render_latex import write_latex
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture
 def cases(tmp_path: Path) -> Path:

@@ -191,7 +191,9 @@ def test_each_expression_on_a_page_is_read(
     aside, below = wide[0].bounds()[2] + 10, max(part.bounds()[3] for part in wide[:2]) + 3
     parts: list[Ink] = []
     for part, place in zip(wide, ((0, 0), (aside, 0), (0, below)), strict=False):
-        parts.append(part.mapped(lambda points, place=place: 30 * (points + np.float32(place))))
+        parts.append(
+            Ink(tuple(30 * (stroke + np.array(place, np.float32)) for stroke in part.strokes))
+        )
     page = Ink(tuple(stroke for part in parts for stroke in part.strokes))
     (tmp_path / "page.inkml").write_bytes(write_inkml(InkDocument(page, "x")))
     for source in (page, tmp_path / "page.inkml"):

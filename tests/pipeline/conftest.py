@@ -111,7 +111,7 @@ class Toy:
     def environment(self) -> dict[str, str]:
         """As a person's shell would have it, with the code under test first on the path."""
         mine = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
-        for name in ("HMER_OWNER_LOCK", "HMER_PARENT_RUN", "DVC_STAGE", "DVC_SITE_CACHE_DIR"):
+        for name in ("HMER_PARENT_RUN", "DVC_STAGE", "DVC_SITE_CACHE_DIR"):
             mine.pop(name, None)
         mine["PYTHONPATH"] = str(ROOT)
         mine["XDG_CACHE_HOME"] = str(self.root.parent / "cache")
@@ -148,6 +148,16 @@ class Toy:
         little_patience = {"delays": [0.1, 0.1]}
         values = {"base": {"seed": 1}, "flow": little_patience, **stages, **sections}
         (self.root / "params.yaml").write_text(yaml.safe_dump(values))
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking store without an experiment of ours, to be copied: its tables take seconds."""
+    from pipeline.tracking.store import make_store
+
+    store = tmp_path_factory.mktemp("store") / "mlflow.db"
+    make_store(store)
+    return store
 
 
 @pytest.fixture

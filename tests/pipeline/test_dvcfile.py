@@ -42,12 +42,14 @@ def test_the_pipeline_of_this_project() -> None:
     assert "validate" in graph["pretrain"] & graph["attend"] & graph["finetune"]
 
 
+@pytest.mark.medium
 def test_nonsense_is_told_in_the_words_of_dvc(toy: Toy) -> None:
     (toy.root / "dvc.yaml").write_text("stages: {a: {cmd: x, outs: [o], dips: [p]}}")
     with pytest.raises(HmerError, match=r"dvc cannot read the pipeline: .*extra keys not allowed"):
         look(toy.root)
 
 
+@pytest.mark.medium
 def test_what_there_is_to_do(toy: Toy) -> None:
     assert look(toy.root).to_do == {"first", "second", "third"}
     assert toy.run("-m", "dvc", "repro").returncode == 0
@@ -62,6 +64,7 @@ def test_what_there_is_to_do(toy: Toy) -> None:
     assert look(toy.root).to_do == {"third"}
 
 
+@pytest.mark.medium
 def test_a_busy_dvc_means_that_anything_may_have_changed(toy: Toy) -> None:
     assert toy.run("-m", "dvc", "repro").returncode == 0
     toy.params(second={"seconds": 60})
@@ -147,7 +150,7 @@ def undeclared(stage: Declaration) -> set[str]:
 def test_every_imported_package_is_a_dependency(stage: Declaration) -> None:
     # These ask recognisers for names and sizes, or write weights: no other code of theirs runs.
     by_name = stage.name in {"plan", "pretrain", "attend"}
-    allowed = {"hmer/ink", "hmer/latex", "hmer/models"} if by_name else set()
+    allowed = {f"hmer/{name}" for name in ("data", "ink", "latex", "models") if by_name}
     assert undeclared(stage) <= allowed
     assert f"pipeline/stages/{stage.name}.py" in stage.deps
     assert not [dep for dep in stage.deps if is_code(dep) and not (ROOT / dep).exists()]

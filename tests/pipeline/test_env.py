@@ -72,6 +72,7 @@ def test_a_site_cache_of_somebody_else_is_refused(tmp_path: Path) -> None:
         apply_environment(tmp_path)
 
 
+@pytest.mark.medium
 def test_dvc_called_by_hand_uses_it_too(toy: Toy) -> None:
     """Also where it was called before we were: git makes the folder, not DVC."""
     environment = toy.environment
@@ -87,6 +88,7 @@ def test_dvc_called_by_hand_uses_it_too(toy: Toy) -> None:
     assert (toy.root / ".dvc/config.local").read_bytes() == before
 
 
+@pytest.mark.medium
 def test_a_clone_is_safe_before_set_up(toy: Toy) -> None:
     """`git clone` makes the folders as its user's umask says; DVC alone would for everyone."""
     listed = subprocess.run(
@@ -144,7 +146,7 @@ def test_no_proxy_before_our_own_servers(tmp_path: Path, proxy: str, excepted: s
     "queued",
     [
         False,
-        pytest.param(True, marks=pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow")),
+        pytest.param(True, marks=pytest.mark.slow),
     ],
 )
 def test_an_experiment_in_a_copy_is_tracked_by_the_project(toy: Toy, queued: bool) -> None:

@@ -16,6 +16,9 @@ from hmer.training.finetune import finetune
 from hmer.training.fit import RunContext
 from pipeline.configure import Params, configure, load_params
 
+pytestmark = pytest.mark.medium
+
+
 ROOT = Path(__file__).parents[2]
 SEED = 3
 
@@ -92,6 +95,7 @@ def test_a_recipe_goes_on_from_the_shipped_recogniser(
     name: str, small_dataset: Path, tmp_path: Path
 ) -> None:
     params = recipe(name, tmp_path)
+    assert params.finetune.start is not None
     start = ROOT / params.finetune.start
     config = cut_short(params.finetune)
     weights = []

@@ -32,6 +32,8 @@ from pipeline.stage import (
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
 
+pytestmark = pytest.mark.medium
+
 
 def wait_for(path: Path, child: subprocess.Popen[bytes]) -> str:
     """What a child process writes into a file: however long it takes, but not beyond its end."""

@@ -171,7 +171,12 @@ Glyph = tuple[Curve, ...]
 
 STEP = 0.06
 """Distance between neighbouring points, symbol units."""
-WORDS = (r"\sin", r"\cos", r"\tan", r"\log", r"\lim")
+WORDS = (
+    *(r"\sin", r"\cos", r"\tan", r"\log", r"\lim"),
+    *(r"\cot", r"\sec", r"\csc", r"\arcsin", r"\arccos", r"\arctan", r"\sinh", r"\cosh", r"\tanh"),
+    *(r"\ln", r"\exp", r"\max", r"\min", r"\sup", r"\inf", r"\det", r"\dim", r"\ker", r"\gcd"),
+    *(r"\arg", r"\deg", r"\mod"),
+)
 """Functions that are written letter by letter and count as one symbol."""
 BUILT = (r"\frac", r"\sqrt")
 """Signs whose shape depends on their content (`hmer.synthesis.layout.layout`)."""

@@ -11,6 +11,48 @@ from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import font_extents
 from hmer.synthesis.glyphs.font import Glyph, recognisable
 
+_LIKE = {
+    r"\leq": r"""
+        \ll \gg \approx \cong \equiv \sim \simeq \subset \subseteq \subsetneq \supset \supseteq
+        \sqsubseteq \sqsubset \sqsupset \sqsupseteq \supsetneq \ni \propto \asymp \doteq \prec
+        \succ \preceq \succeq \lesssim \gtrsim \bowtie \frown \smile
+    """,
+    r"\neq": r"""
+        \notin \nsubseteq \triangleq \models \vdash \Vdash \vDash \dashv \nmid \nparallel
+    """,
+    r"+": r"""
+        \mp \oplus \ominus \otimes \odot \oslash \cap \cup \vee \wedge \uplus \sqcap \sqcup \ltimes
+        \rtimes \boxplus \boxtimes \triangleleft \triangleright \lhd \rhd \diamond \star \bigcirc
+        \wr \amalg * \ast
+    """,
+    r"\cdot": r"\bullet \circ",
+    r"\rightarrow": r"""
+        \leftarrow \leftrightarrow \Rightarrow \Leftarrow \Leftrightarrow \mapsto \hookrightarrow
+        \hookleftarrow \rightleftharpoons \rightleftarrows \leftharpoonup \rightharpoonup
+        \rightharpoondown \rightsquigarrow \leadsto \twoheadrightarrow
+    """,
+    r"\sum": r"""
+        \prod \coprod \bigcap \bigcup \bigoplus \bigotimes \bigodot \bigvee \bigwedge \biguplus
+        \bigsqcup
+    """,
+    r"\int": r"\iint \iiint \oint",
+    r"(": r"""
+        \langle \rangle \lfloor \rfloor \lceil \rceil \backslash \setminus
+    """,
+    r"\beta": r"\zeta \xi \psi \varphi \ell",
+    r"p": r"\rho \varrho \eta \chi \jmath",
+    r"d": r"\delta \partial \vartheta \hbar \flat \natural \sharp",
+    r"=": r":",
+    r",": r";",
+    r"A": r"""
+        % # & $ @ ? \% \# \& \$ \nabla \forall \exists \nexists \aleph \angle \triangle \square
+        \emptyset \varnothing \perp \bot \top \dagger \ddagger \surd \wp \mho \therefore \because
+        \vdots \ddots \uparrow \downarrow \updownarrow \checkmark \copyright \pounds \bigstar
+        \clubsuit \diamondsuit \heartsuit \spadesuit \complement \bigtriangleup \bigtriangledown
+        \nearrow \searrow \swarrow \nwarrow \circlearrowleft \circlearrowright \curvearrowright
+    """,
+}
+_ALIKE = {token: like for like, tokens in _LIKE.items() for token in tokens.split()}
 _ENOUGH = 8  # samples in lines before the sizes of a class are those of the lines
 _FLAT = 0.6  # height over width below which the width tells the size
 _WIDEST, _NARROW = 1.4, 0.15  # times the model's width, and symbol units more, at most
@@ -21,7 +63,7 @@ def extended(bank: GlyphBank, isolated: GlyphBank) -> GlyphBank:
     """The bank with the isolated symbols, each in the size of one that stands in a line.
 
     A symbol alone says nothing of its size and height in a line: each takes those of a sample of
-    its class drawn from the bank, or the vector font's where the bank has hardly any. Symbols
+    its class drawn from the bank, of a class like it, or the vector font's. Symbols
     that look like no other of their class are left out, as they are when a bank is cut.
 
     Args:
@@ -33,12 +75,11 @@ def extended(bank: GlyphBank, isolated: GlyphBank) -> GlyphBank:
     inside = {
         token: [bank.glyph(int(sample)) for sample in np.flatnonzero(bank.token_of == number)]
         for number, token in enumerate(bank.tokens)
-        if token in isolated
     }
     cuttings = []
     for sample in range(len(isolated)):
         token = isolated.tokens[int(isolated.token_of[sample])]
-        models = inside.get(token, [])
+        models = inside.get(token) or inside.get(alike(token), [])
         if len(models) >= _ENOUGH:
             model = models[int(rng.integers(len(models)))]
         elif token in extents:
@@ -54,6 +95,13 @@ def extended(bank: GlyphBank, isolated: GlyphBank) -> GlyphBank:
     groups = dict(zip(isolated.writers, isolated.groups, strict=True))
     added = GlyphBank.pack(kept, groups)
     return replace(joined(bank, added), about=bank.about)
+
+
+def alike(token: str) -> str:
+    """A class of CROHME that stands in a line as tall and as high as this one."""
+    if len(token) == 1 or token.startswith((r"\math", r"\not")):
+        return "A"
+    return _ALIKE.get(token, "A" if token[1:2].isupper() else "x")
 
 
 def sized_like(glyph: Glyph, model: Glyph) -> Glyph:

@@ -171,12 +171,19 @@ class Kind(Enum):
     PUNCTUATION = "punctuation"
 
 
+_RELATIONS = r"""
+    \ll \gg \approx \cong \equiv \sim \simeq \propto \ni \notin \subset \subseteq \supset \supseteq
+    \Rightarrow \Leftarrow \Leftrightarrow \leftarrow \leftrightarrow \mapsto \models \vdash \perp
+    """
+_BINARY = r"\mp \cap \cup \vee \wedge \oplus \ominus \otimes \odot \setminus \circ \ast *"
+
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys("0123456789", Kind.DIGIT),
     **dict.fromkeys((*WORDS, r"\sum", r"\int"), Kind.OPERATOR),
     **dict.fromkeys(("+", "-", r"\times", r"\div", r"\pm", r"\cdot"), Kind.BINARY),
+    **dict.fromkeys(_BINARY.split(), Kind.BINARY),
     **dict.fromkeys(("=", "<", ">", r"\leq", r"\geq", r"\neq"), Kind.RELATION),
-    **dict.fromkeys((r"\in", r"\rightarrow"), Kind.RELATION),
+    **dict.fromkeys((r"\in", r"\rightarrow", *_RELATIONS.split()), Kind.RELATION),
     **dict.fromkeys(BRACKETS, Kind.OPEN),
     **dict.fromkeys(BRACKETS.values(), Kind.CLOSE),
     **dict.fromkeys((",", ".", r"\ldots", r"\cdots"), Kind.PUNCTUATION),

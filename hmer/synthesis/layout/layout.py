@@ -13,15 +13,21 @@ import numpy as np
 
 from hmer.errors import LatexError
 from hmer.ink.strokes import Ink
-from hmer.latex.tree import Node, Relation, Row, parse, serialise
+from hmer.latex.tree import Node, Relation, Row, parse, serialise, split_children
 from hmer.synthesis.hands.placement_style import Manner, PlainManner
 from hmer.synthesis.hands.writer import Writer
-from hmer.synthesis.layout.box import Box, bracket_pairs, clearance, to_ink
+from hmer.synthesis.layout.accents import ACCENTS
+from hmer.synthesis.layout.box import Box, Mark, bracket_pairs, clearance, to_ink
 
 AXIS = -0.42
 """Height of fraction bars and operators above the baseline (y downwards)."""
 
-_STACKING = (r"\sum", r"\lim", r"\int")
+_STACKING = frozenset(
+    r"""
+    \sum \lim \int \prod \coprod \bigcap \bigcup \bigoplus \bigotimes \bigodot \bigvee \bigwedge
+    \biguplus \bigsqcup \max \min \sup \inf
+    """.split()
+)
 _TOUCHING = 0.1  # blank, in symbol units, from which on neighbours cannot touch
 _CLEAR = 0.05  # symbol units between the ink of neighbours: they may touch, but do not cross
 _LEAST_BRACKET = (1.05, 0.85)  # height of a bracket: symbol units, and share of what it encloses
@@ -63,6 +69,10 @@ class _Layout:
             "": lambda node: self.row(node.child(Relation.INSIDE) or ()),
             r"\frac": self.fraction,
             r"\sqrt": self.radical,
+            r"\binom": self.binomial,
+            **dict.fromkeys(ACCENTS, self.accent),
+            **dict.fromkeys((r"\overset", r"\underset"), self.stacked),
+            **dict.fromkeys((r"\mathbb", r"\mathcal", r"\mathfrak"), self.letter),
         }
 
     def row(self, row: Row) -> Box | None:
@@ -108,8 +118,8 @@ class _Layout:
         }
         over_under: dict[Relation, Box | None] = {
             relation: self.row(child)
-            for relation, child in node.children
-            if relation in (Relation.ABOVE, Relation.BELOW) and node.token != r"\frac"
+            for relation, child in split_children(node)[1]
+            if relation in (Relation.ABOVE, Relation.BELOW)
         }
         self.level -= 1
         stacked = node.token in _STACKING and not self.manner.limits_beside(node.token, self.rng)
@@ -171,6 +181,73 @@ class _Layout:
             index.move(sign.foot + 0.02 - index.right, sign.shoulder - 0.08 - index.bottom)
             whole.add(index)
         return whole.add(inside)
+
+    def accent(self, node: Node) -> Box | None:
+        """A mark over or under what it belongs to; long ones are as wide as that."""
+        inside = self.row(node.child(Relation.INSIDE) or ())
+        if inside is None:
+            inside = _phantom()
+        rng = self.rng
+        accent = ACCENTS[node.token]
+        width = float(rng.uniform(0.85, 1.15)) * (max(inside.width, 0.35) if accent.long else 0.4)
+        high = accent.height * float(rng.uniform(0.8, 1.25))
+        lines = [[(x * width, y * high) for x, y in line] for line in accent.lines]
+        mark = Box.of(node.token, tuple(self.writer.line(line, rng) for line in lines), node.place)
+        blank = float(rng.uniform(0.06, 0.2))
+        middle = (inside.left + inside.right) / 2 + float(rng.normal(0.0, 0.04))
+        dy = inside.bottom + blank - mark.top if accent.under else inside.top - blank - mark.bottom
+        return inside.add(mark.move(middle - (mark.left + mark.right) / 2, dy))
+
+    def stacked(self, node: Node) -> Box | None:
+        """What stands over or under a symbol, small."""
+        inside = self.row(node.child(Relation.INSIDE) or ())
+        over = {
+            relation: self.row(node.child(relation) or ())
+            for relation in (Relation.ABOVE, Relation.BELOW)
+        }
+        if inside is None:
+            return None
+        return self.manner.limits(inside, node.token, over, self.level + 1, self.rng)
+
+    def binomial(self, node: Node) -> Box | None:
+        """Two rows, one over the other, in parentheses that belong to the command."""
+        upper, lower = (
+            self.row(node.child(relation) or ()) or _phantom()
+            for relation in (Relation.ABOVE, Relation.BELOW)
+        )
+        blank = float(self.rng.uniform(0.15, 0.4))
+        for box, above in ((upper, True), (lower, False)):
+            box.stretch(0.8, 0.8)
+            dy = AXIS - blank / 2 - box.bottom if above else AXIS + blank / 2 - box.top
+            box.move(-(box.left + box.right) / 2, dy)
+        stack = upper.add(lower)
+        pair = [Box.of("", self.writer.sign(bracket, self.rng)) for bracket in "()"]
+        for bracket in pair:
+            self._cover(bracket, [stack])
+        opening, closing = pair
+        opening.move(stack.left - 0.12 - opening.right, 0.0)
+        closing.move(stack.right + 0.12 - closing.left, 0.0)
+        (left,), (right,) = opening.marks, closing.marks
+        both = Mark(
+            node.token,
+            np.concatenate([left.points, right.points]),
+            (*left.lengths, *right.lengths),
+            node.place,
+        )
+        signs = opening.add(closing)
+        signs.marks = [both]
+        return signs.add(stack)
+
+    def letter(self, node: Node) -> Box | None:
+        """A letter of another alphabet, a class of its own in the bank (`\\mathbb{R}`)."""
+        inside = node.child(Relation.INSIDE) or ()
+        if len(inside) != 1 or inside[0].children:
+            raise LatexError(f"{node.token} is written around a single letter only")
+        name = f"{node.token}{{{inside[0].token}}}"
+        try:
+            return Box.of(name, self.writer.sign(name, self.rng), node.place)
+        except KeyError:
+            raise LatexError(f"there is no glyph for {name!r}; add one to the bank") from None
 
     def _grow_brackets(self, row: Row, boxes: list[Box | None]) -> None:
         """Stretch each matched pair of brackets over what stands between them, inner pairs first.

@@ -14,6 +14,9 @@ from hmer.cli import main
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink
 
+pytestmark = pytest.mark.medium
+
+
 Run = Callable[..., tuple[int, str, str]]
 
 

@@ -16,6 +16,9 @@ from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink
 from hmer.recognizer import Recognizer
 
+pytestmark = pytest.mark.medium
+
+
 Run = Callable[..., tuple[int, str, str]]
 
 

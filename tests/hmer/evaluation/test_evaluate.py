@@ -35,6 +35,9 @@ from hmer.ink.codec import pack, unpack
 from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer
 
+pytestmark = pytest.mark.medium
+
+
 TEST = "test-synthetic"
 DECODING = DecodingConfig(beam=2, max_length=8)
 GREEDY = DecodingConfig(beam=1, both_directions=False, max_length=8)

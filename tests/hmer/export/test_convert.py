@@ -9,6 +9,8 @@ import pytest
 
 from hmer.export.convert import OPSET, quantise
 
+pytestmark = pytest.mark.medium
+
 
 def sides(tensor: Any) -> list[int | str]:
     return [d.dim_param or d.dim_value for d in tensor.type.tensor_type.shape.dim]

@@ -19,6 +19,8 @@ from hmer.models.common.ink_cells import Cells
 from hmer.models.mask_match import MaskMatch
 from hmer.recognizer import Recognizer
 
+pytestmark = pytest.mark.medium
+
 
 @settings(deadline=None, max_examples=50)
 @given(

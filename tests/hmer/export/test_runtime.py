@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -27,6 +26,9 @@ from hmer.latex.vocabulary import vocabulary
 from hmer.models.registry import build_recogniser
 from hmer.recognizer import Recognizer
 from tests.hmer.conftest import save_recogniser
+
+pytestmark = pytest.mark.medium
+
 
 QUICK = DecodingConfig(beam=4, max_length=12)
 LEFT = DecodingConfig(beam=1, max_length=12, both_directions=False)
@@ -70,7 +72,7 @@ def test_the_same_n_best(
     assert len(seen) > 3
 
 
-@pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
+@pytest.mark.slow
 def test_with_the_dense_encoder(exported: Path, tmp_path: Path, inks: tuple[Ink, ...]) -> None:
     assert exported.is_dir()  # the extra is installed
     words = vocabulary("wap")

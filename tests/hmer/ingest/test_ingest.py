@@ -211,7 +211,7 @@ def test_what_was_refused_is_kept_where_nothing_is_left(tmp_path: Path) -> None:
     assert "no training data is left. 12 expressions were refused: 9 as: the vocabulary" in told
     assert "2 as: gone.png: a line of c.csv names it, but there is no such picture" in told
     assert "1 as: p/9.png: c.csv: no line names this picture" in told
-    assert "\\Omega (9), D (6), K (3); no dialect has them all" in told
+    assert "\\Omega (9), D (6), K (3); ingest.vocabulary 'mathwriting' has them" in told
     assert "check the source's path" not in told and "another dialect" not in told
     assert told.endswith(f"All of them are in {kept}")
     assert len(list(read_quarantine(kept))) == 12
@@ -455,3 +455,22 @@ def test_other_collections_lend_symbols_and_captions(tmp_path: Path) -> None:
     counts = json.loads((out / OUTER / "summary.json").read_text())
     assert counts["glyphs"]["detexify"]["taken"] == counts["captions"]["captions.txt"]["taken"] == 1
     assert config.paths()[-2:] == [str(symbols), str(captions)]
+
+
+def test_a_wider_vocabulary_takes_what_crohme_lacks(tmp_path: Path) -> None:
+    narrow = ingest_source(Drawings(40), CONFIG, tmp_path / "narrow")
+    assert narrow.unknown_tokens == {"\\aleph": 10}
+    config = IngestConfig(val_share=0.3, workers=1, vocabulary="wide")
+    assert config.dialect == "plain"
+    wide = ingest_source(Drawings(40), config, tmp_path / "wide")
+    assert not wide.unknown_tokens
+    words = Vocabulary.from_json((tmp_path / "wide" / "vocabulary.json").read_text())
+    assert (words.name, "\\aleph" in words) == ("plain", True)
+
+
+def test_a_vocabulary_of_what_the_captions_use(tmp_path: Path) -> None:
+    config = IngestConfig(val_share=0.3, workers=1, vocabulary="captions", least=11)
+    summary = ingest_source(Drawings(40), config, tmp_path / "used")
+    words = Vocabulary.from_json((tmp_path / "used" / "vocabulary.json").read_text())
+    assert words.tokens == ("2", "^", "_", "x", "{", "}")
+    assert summary.unknown_tokens == {"\\aleph": 10}

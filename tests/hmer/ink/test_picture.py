@@ -250,7 +250,7 @@ def test_formats_of_extras_are_named_with_their_extra(
 ) -> None:
     (tmp_path / "a.png").write_bytes(data)
     with monkeypatch.context() as without:
-        without.setitem(sys.modules, package, None)  # type: ignore[arg-type]
+        without.setitem(sys.modules, package, None)
         with pytest.raises(InkError, match=rf"a\.png: .*pip install 'hmer\[{extra}\]'"):
             load_picture(tmp_path / "a.png")
     pytest.importorskip(package)

@@ -2,11 +2,18 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hmer.errors import LatexError
-from hmer.latex.vocabulary import UnknownTokens, Vocabulary, vocabulary
+from hmer.latex.dialect import normalise
+from hmer.latex.tree import COMMANDS, parse, serialise
+from hmer.latex.typed import compact, mathml
+from hmer.latex.vocabulary import UnknownTokens, Vocabulary, chosen_vocabulary, vocabulary
 
 
 @pytest.mark.parametrize(("dialect", "size"), [("wap", 113), ("comer", 113), ("can", 112)])
@@ -53,13 +60,71 @@ def test_unknown_tokens_are_named() -> None:
 
 
 def test_the_remedy_for_an_unknown_token_is_one_that_can_work() -> None:
-    with pytest.raises(UnknownTokens, match="the dialect 'comer' has them") as caught:
+    with pytest.raises(UnknownTokens, match=r"ingest\.vocabulary 'mathwriting' has them") as caught:
         vocabulary("wap").encode(["x", "\\Pi"])
     assert caught.value.tokens == ("\\Pi",)
-    with pytest.raises(UnknownTokens, match="no dialect has them all") as caught:
-        vocabulary("wap").encode(["\\Pi", "\\vec"])
+    with pytest.raises(UnknownTokens, match=r"a file with the lines `@crohme` and `\\Pi \\zzz`"):
+        vocabulary("wap").encode(["\\Pi", "\\zzz"])
     again = pickle.loads(pickle.dumps(caught.value))  # as from a worker process
-    assert (str(again), again.tokens) == (str(caught.value), ("\\Pi", "\\vec"))
+    assert (str(again), again.tokens) == (str(caught.value), ("\\Pi",))
+
+
+def test_the_line_of_the_remedy_is_a_vocabulary_that_has_them(tmp_path: Path) -> None:
+    file = tmp_path / "own.txt"
+    file.write_text("% my own\n@crohme\n\\Pi \\zzz\n")
+    words = chosen_vocabulary(str(file), "wap")
+    assert {*words.tokens} == {*vocabulary("wap").tokens, "\\Pi", "\\zzz"}
+    words.encode(["\\Pi", "x", "\\zzz"])
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a b\n\\alpha a", r"line 2: 'a' is in line 1 already"),
+        ("<pad>", r"line 1: '<pad>' is no token"),
+        ("\\alphaβ", r"is no token"),
+        ("alpha", r"line 1: 'alpha' is no token: write a command"),
+        ("\\", r"is no token"),
+        ("@none", r"'none' is none of crohme, mathwriting, wide"),
+        ("% nothing", "lists no token"),
+    ],
+)
+def test_a_file_that_is_no_vocabulary(tmp_path: Path, text: str, wanted: str) -> None:
+    file = tmp_path / "own.txt"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(LatexError, match=wanted):
+        chosen_vocabulary(str(file), "wap")
+
+
+def test_no_such_vocabulary(tmp_path: Path) -> None:
+    with pytest.raises(LatexError, match="neither one of crohme, mathwriting, wide nor a file"):
+        chosen_vocabulary("broad", "wap")
+
+
+@given(st.text(alphabet="ab\\{}%@ \n<>&", max_size=40))
+def test_any_file_is_a_vocabulary_or_refused(text: str) -> None:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "own.txt"
+        file.write_text(text, encoding="utf-8", newline="\n")
+        try:
+            words = chosen_vocabulary(str(file), "wap")
+        except LatexError:
+            return
+        assert {"{", "}", "^", "_"} <= {*words.tokens}
+        assert all(token in text or token in "{}^_" for token in words.tokens)
+
+
+@pytest.mark.parametrize("choice", ["mathwriting", "wide"])
+def test_every_symbol_of_a_wide_vocabulary_is_read_as_it_is_written(choice: str) -> None:
+    words = chosen_vocabulary(choice, "plain")
+    structure = {"{", "}", "^", "_", "\\limits", "'", "[", "]"}
+    for token in sorted({*words.tokens} - structure):
+        groups = "".join("{a}" for group in COMMANDS.get(token, ()) if not group.optional)
+        caption = normalise(f"b {token}{groups} c", "plain")
+        assert caption[1] == token and not words.unknown(caption), token
+        assert serialise(parse(caption)) == caption
+        assert mathml(caption) is not None
+        assert normalise(compact(caption), "plain") == caption
 
 
 @pytest.mark.parametrize("number", [-1, 113])
@@ -69,7 +134,7 @@ def test_numbers_outside_are_refused(number: int) -> None:
 
 
 def test_unknown_dialect() -> None:
-    with pytest.raises(LatexError, match="choose one of can, comer, wap"):
+    with pytest.raises(LatexError, match="choose one of can, comer, plain, wap"):
         vocabulary("latin")
 
 

@@ -28,6 +28,9 @@ from hmer.selfsup.attend import AttendConfig, Match, load_encoder, mismatch, poo
 from hmer.training.fit import fit
 from hmer.training.optimisation import OptimisationConfig
 
+pytestmark = pytest.mark.medium
+
+
 Train = Callable[..., dict[str, float]]
 PICTURES = ("curriculum.png", "masks.png")
 OUTPUTS = ("attention.safetensors", "attention.json", "curves.csv", "metrics.json", *PICTURES)

@@ -27,6 +27,9 @@ from hmer.training.curves import Curves
 from hmer.training.fit import CHECKPOINT
 from hmer.training.optimisation import OptimisationConfig
 
+pytestmark = pytest.mark.medium
+
+
 Train = Callable[..., dict[str, float]]
 OUTPUTS = ("encoder.safetensors", "encoder.json", "curves.csv", "metrics.json")
 

@@ -70,7 +70,7 @@ def trained(dataset: Path, folder: Path, devices: int) -> Path:
     return folder
 
 
-@pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains(small_dataset: Path, tmp_path: Path) -> None:
     one = trained(small_dataset, tmp_path / "one", 1)
     two = trained(small_dataset, tmp_path / "two", 2)
@@ -118,7 +118,7 @@ Contrast.losses = spoilt
 )
 
 
-@pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_in_one_process_ends_all(
     small_dataset: Path, tmp_path: Path
 ) -> None:

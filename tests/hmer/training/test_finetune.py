@@ -27,6 +27,9 @@ from hmer.training.finetune import Finetune, FinetuneConfig
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.synthesis import SynthesisConfig
 
+pytestmark = pytest.mark.medium
+
+
 Train = Callable[..., dict[str, float]]
 OUTPUTS = ("model.safetensors", "model.json", "curves.csv", "metrics.json")
 FOUR_STEPS = OptimisationConfig(

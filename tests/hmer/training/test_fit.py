@@ -23,6 +23,9 @@ from hmer.training.fit import CHECKPOINT, RunContext, fit
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
 
+pytestmark = pytest.mark.medium
+
+
 Train = Callable[..., dict[str, float]]
 WEIGHTS = {"pretrain": "encoder", "attend": "attention", "finetune": "model"}
 SIZES = np.full((7, 2), 8, dtype=np.int64)

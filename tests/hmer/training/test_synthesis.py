@@ -20,6 +20,9 @@ from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.base import HELD_OUT, Leakage
 from hmer.training.synthesis import SynthesisConfig, mixed, synthesiser
 
+pytestmark = pytest.mark.medium
+
+
 WORDS = vocabulary("wap")
 HALF = MixingConfig(share=0.5, settles=0.0, falls=0.8, ends=1.0, shortest=60, chunk=3)
 ALL = SynthesisConfig(mixing=HALF, decompose=1, recombine=1, compose=1)

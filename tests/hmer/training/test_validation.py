@@ -26,6 +26,9 @@ from hmer.models.mask_match.decoder import DecoderConfig
 from hmer.models.step import MemoryStep
 from hmer.training.validation import teacher_forced
 
+pytestmark = pytest.mark.medium
+
+
 WORDS = vocabulary("wap")
 RENDER = RenderConfig(unit=10)
 BATCH = BatchConfig(max_count=4, buckets=3)

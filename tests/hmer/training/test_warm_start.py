@@ -16,7 +16,8 @@ from torch import nn
 
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
-from hmer.latex.vocabulary import Vocabulary, vocabulary
+from hmer.latex.vocabulary import Vocabulary, chosen_vocabulary, vocabulary
+from hmer.models.base import Recogniser
 from hmer.models.checkpoint import load_recogniser, save_module
 from hmer.models.common.attention import AttentionConfig, AttentionNetwork
 from hmer.models.common.comer import CoMER
@@ -25,6 +26,9 @@ from hmer.models.mask_match import MaskMatch
 from hmer.models.registry import ModelConfig
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.warm_start import further, initial
+
+pytestmark = pytest.mark.medium
+
 
 WORDS = vocabulary("wap")
 DECODER = {"layers": 1, "width": 16, "heads": 2, "feedforward": 32}
@@ -141,8 +145,8 @@ def test_has_the_weights_and_the_sizes_of_the_other(finished: Path, given: Any) 
         ({"name": "comer"}, WORDS, RENDER, "holds a mask-match, but model.name is comer"),
         ({"decoder": {"feedforward": 16}}, WORDS, RENDER, "larger than the parameters of `model`"),
         ({"encoder": {"width": 8}}, WORDS, RENDER, r"encoder\.stem\S+ is 16x1x5x5, not 8x1x5x5"),
-        ({}, vocabulary("comer"), RENDER, r"dialect wap, the captions have .* of comer"),
-        ({}, Vocabulary("wap", ["x", "y"]), RENDER, "the captions have 5 of wap"),
+        ({}, vocabulary("comer"), RENDER, r"lacks: '; add them to .* finetune\.drop_symbols"),
+        ({}, Vocabulary("wap", ["x", "y"]), RENDER, r"lacks: ! ' \( \) "),
         ({}, WORDS, RenderConfig(unit=12), r"unit 10; set base\.render\.unit .*\(it is 12\)"),
     ],
 )
@@ -180,6 +184,31 @@ def test_a_grown_recogniser_computes_the_same(finished: Path, given: Any) -> Non
     torch.testing.assert_close(second, first)
 
 
+def test_a_wider_vocabulary_keeps_what_is_known(finished: Path) -> None:
+    folder, wide = finished / "finetune", chosen_vocabulary("wide", "plain")
+    small = load_recogniser(folder).model.eval()
+    grown = further(choice(), folder, wide, RENDER).model.eval()
+    image = torch.zeros(1, 1, 64, 96)
+    image[0, 0, 20:24, 10:80] = 1.0
+
+    def scores(model: Recogniser, words: Vocabulary) -> torch.Tensor:
+        with torch.no_grad():
+            token = torch.tensor([words.encode(["x"])])
+            logits = model.step(token, model.encode(image), ())[0]
+        return logits[..., [0, 1, 2, *words.encode(WORDS.tokens)]]
+
+    torch.testing.assert_close(scores(grown, wide), scores(small, WORDS))
+
+
+def test_symbols_are_dropped_where_that_is_wanted(finished: Path) -> None:
+    few = Vocabulary("wap", [token for token in WORDS.tokens if token != "!"])
+    model = further(choice(), finished / "finetune", few, RENDER, drop=True).model
+    stored = load_file(finished / "finetune" / "model.safetensors")
+    rows = model.state_dict()["decoder.embed.weight"]
+    assert torch.equal(rows[:3], stored["decoder.embed.weight"][:3])
+    assert torch.equal(rows[3:], stored["decoder.embed.weight"][4:])
+
+
 def test_growing_wider_leaves_old_channels_as_they_are(finished: Path) -> None:
     small = load_recogniser(finished / "finetune").model.eval()
     grown = further(
@@ -208,7 +237,7 @@ def test_another_scale_has_to_be_wanted(finished: Path) -> None:
     [
         ({"attention": {"layers": 1}}, WORDS, r"another attention\.layers than model\.attention"),
         ({"decoder": {"width": 32}}, WORDS, r"another decoder\.width than"),
-        ({}, vocabulary("comer"), "dialect wap"),
+        ({}, vocabulary("comer"), "a training with another vocabulary"),
     ],
 )
 def test_a_state_of_another_recipe(

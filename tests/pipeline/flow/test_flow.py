@@ -28,21 +28,6 @@ if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
 
 
-SLOW = pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tracking store, which takes seconds to make."""
-    from pipeline.tracking.runs import connect
-
-    root = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
-        connect(root)
-    return root / "mlflow.db"
-
-
 @pytest.fixture
 def tracked(toy: Toy, empty_store: Path) -> Toy:
     """A toy project with its tracking store."""
@@ -93,6 +78,7 @@ def runs(toy: Toy) -> list[tuple[str, str]]:
         return [(str(name), str(status)) for name, status in rows]
 
 
+@pytest.mark.slow
 def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) -> None:
     """One story in three flows: starting one takes seconds."""
     tracked.params(second={"fail": "user"})
@@ -129,7 +115,7 @@ def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) ->
     assert len(runs(tracked)) == 2, "a run in which nothing is done is no news"
 
 
-@SLOW
+@pytest.mark.slow
 def test_a_stage_that_takes_too_long_is_ended(tracked: Toy, prefect_server: str) -> None:
     """And told to the webhook, which is not there: one warning."""
     tracked.params(
@@ -146,7 +132,7 @@ def test_a_stage_that_takes_too_long_is_ended(tracked: Toy, prefect_server: str)
     assert not (started.exists() and Path(f"/proc/{started.read_text()}").exists())
 
 
-@SLOW
+@pytest.mark.slow
 def test_one_training_at_a_time(prefect_server: str) -> None:
     import threading
 
@@ -173,6 +159,7 @@ def test_one_training_at_a_time(prefect_server: str) -> None:
     other.join()
 
 
+@pytest.mark.slow
 def test_everything_listens_on_this_machine_only(prefect_server: str) -> None:
     family = [psutil.Process(), *psutil.Process().children(recursive=True)]
     listening = [
@@ -184,7 +171,7 @@ def test_everything_listens_on_this_machine_only(prefect_server: str) -> None:
     assert listening and set(listening) <= {"127.0.0.1", "::1"}
 
 
-@SLOW
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_flow(tracked: Toy, prefect_server: str, number: int) -> None:
     tracked.params(second={"seconds": 100000})
@@ -217,6 +204,7 @@ def test_no_process_outlives_the_flow(tracked: Toy, prefect_server: str, number:
     assert {run["state_type"] for run in found} == {"CRASHED", "COMPLETED"}
 
 
+@pytest.mark.slow
 def test_two_flows_at_once_are_refused(toy: Toy, prefect_server: str) -> None:
     from pipeline.process import hold
 
@@ -226,6 +214,7 @@ def test_two_flows_at_once_are_refused(toy: Toy, prefect_server: str) -> None:
     assert f"the pipeline is being run by process {os.getpid()}" in done.stderr
 
 
+@pytest.mark.medium
 def test_without_prefect_it_is_dvc_repro(toy: Toy) -> None:
     done = toy.run("go.py", "run", "--no-prefect")
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,6 @@ is asked for: `HMER_SLOW=1`.
 from __future__ import annotations
 
 import json
-import os
 import runpy
 import shutil
 import signal
@@ -32,7 +31,7 @@ from pipeline.monitor.monitor import DRIFTED, REPORT
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
 
-pytestmark = pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
+pytestmark = pytest.mark.slow
 
 PATIENCE = 900.0
 LOG = "serve.log"

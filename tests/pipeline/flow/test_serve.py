@@ -109,6 +109,7 @@ def test_a_missing_folder_is_told_once_and_survived() -> None:
     assert len(said) == 2, "it is gone again"
 
 
+@pytest.mark.medium
 def test_dvc_is_asked(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in toy.environment.items():
         monkeypatch.setenv(name, value)
@@ -145,6 +146,7 @@ def test_the_watch_triggers_again_where_the_trigger_failed(
     assert out.count("the server is away; looking again later") == 1
 
 
+@pytest.mark.medium
 def test_a_first_look_that_fails_is_no_news(
     toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
-from hmer.ink.images import encode_png
 from pipeline.gate.report import (
     SHEET_ROWS,
-    SHEET_WIDTH,
+    Picture,
     by_contradiction,
     by_explanation,
     collections,
-    sheet_name,
+    contact_sheet,
     sheet_places,
-    write_sheet,
 )
 
 
@@ -73,32 +67,10 @@ def test_reasons_are_grouped_the_commonest_first() -> None:
     ]
 
 
-def cell(height: int, width: int, label: str = "x") -> dict[str, Any]:
-    image = np.zeros((height, width), np.uint8)
-    image[height // 4 : height // 2] = 255
-    return {"image": encode_png(image), "tokens": [label]}
-
-
-def test_a_sheet_holds_all_pictures_at_one_scale(tmp_path: Path) -> None:
-    rows = [cell(40, 100) for _ in range(30)] + [
-        cell(900, 3000, "\\frac" * 50),
-        {"image": b"", "tokens": None},
-    ]
-    write_sheet(tmp_path / "a.png", rows)
-    with Image.open(tmp_path / "a.png") as sheet:
-        assert sheet.width == SHEET_WIDTH
-        pixels = np.asarray(sheet)
-    # 30 bars of 100 x 10 pixels, at their own size although one picture is huge.
-    assert (pixels == 31).sum() == pytest.approx(30 * 1000, rel=0.2)
-    assert pixels.max() == 255
-    write_sheet(tmp_path / "b.png", rows)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    write_sheet(tmp_path / "none.png", [{"image": b"", "tokens": []}])
-    assert not (tmp_path / "none.png").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "file"), [("HAMEX", "HAMEX"), ("../a/b c", "a-b-c"), ("\u03b1", "collection")]
-)
-def test_collections_may_be_called_anything(name: str, file: str) -> None:
-    assert sheet_name(name) == file
+def test_a_sheet_has_one_scale() -> None:
+    small = [Picture(f"{n}.png", 140, 60, "x") for n in range(30)]
+    kept = contact_sheet([*small, Picture("huge.png", 2800, 600, "y")])
+    assert kept[0] == small[0], "one that is huge does not shrink the others"
+    half = contact_sheet([Picture(f"{n}.png", 560 - n, 100, "x") for n in range(20)])
+    assert [half[2].width, half[19].width] == [280, 271]
+    assert contact_sheet([]) == ()

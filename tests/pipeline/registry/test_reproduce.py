@@ -62,7 +62,7 @@ def made(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Toy, dict[
         "raw.path": raw[0],
         "raw.digest": raw[1],
     }
-    for name in ("HMER_OWNER_LOCK", "HMER_PARENT_RUN", "DVC_STAGE"):
+    for name in ("HMER_PARENT_RUN", "DVC_STAGE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", toy.environment["PYTHONPATH"])
     yield toy, tags
@@ -74,6 +74,7 @@ def asked(toy: Toy, tags: dict[str, str], **other: str) -> Recipe:
     return recipe(client, toy.root, version, "register")
 
 
+@pytest.mark.medium
 def test_byte_identical_and_not(made: tuple[Toy, dict[str, str]], tmp_path: Path) -> None:
     toy, tags = made
     assert (toy.root / WEIGHTS).read_text() == "ink!"
@@ -93,6 +94,7 @@ def test_byte_identical_and_not(made: tuple[Toy, dict[str, str]], tmp_path: Path
         reproduce(asked(toy, tags), toy.root, into)
 
 
+@pytest.mark.medium
 def test_what_cannot_be_reproduced_is_said_before_anything_runs(
     made: tuple[Toy, dict[str, str]],
 ) -> None:

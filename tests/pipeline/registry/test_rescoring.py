@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from pipeline.registry.register import Candidate, Registration, candidate, regis
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
 
+pytestmark = pytest.mark.medium
+
+
 ROOT = Path(__file__).parents[3]
 GREEDY = DecodingConfig(beam=1, both_directions=False, max_length=6)
 SCORING = EvaluateConfig(
@@ -32,9 +36,12 @@ SCORING = EvaluateConfig(
 
 
 @pytest.fixture(scope="module")
-def project(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def project(
+    small_dataset: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """Two models and a data set whose development set can be changed."""
     root = tmp_path_factory.mktemp("project")
+    shutil.copyfile(empty_store, root / "mlflow.db")
     tiny_model = runpy.run_path(str(Path(__file__).with_name("test_versions.py")))["tiny_model"]
     for seed in (1, 2):
         tiny_model(root / f"model-{seed}", seed)

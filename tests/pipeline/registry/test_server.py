@@ -27,7 +27,7 @@ from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
 from pipeline.tracking.store import connect
 
-pytestmark = pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
+pytestmark = pytest.mark.slow
 
 PATIENCE = 600
 

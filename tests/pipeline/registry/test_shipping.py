@@ -21,6 +21,9 @@ from hmer.models.mask_match.decoder import DecoderConfig
 from hmer.recognizer import Recognizer
 from pipeline.registry.shipping import ship
 
+pytestmark = pytest.mark.medium
+
+
 METRICS = {
     "test-2014": {
         "n": 986, "exprate": 45.6, "le1": 60.0, "le2": 66.0, "le3": 70.0, "cer": 15.0,
@@ -88,11 +91,13 @@ def test_half_the_size_and_the_same_reading(trained: Path, shipped: Path) -> Non
 
 def test_the_card_has_the_numbers(shipped: Path) -> None:
     text = (shipped / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert (
-        "| test-2014 | 986 | 45.60 | 60.00 | 66.00 | 70.00 | 15.00 | 62.00 | 46.00 | – | – |"
-        in text
+    head, rule, *rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert head.startswith("| set | expressions | ExpRate, % | ≤ 1 edit, % |")
+    assert rule.count("|") == head.count("|") and len(rows) == 2
+    assert rows[0].startswith(
+        "| test-2014 | 986 | 45.60 | 60.00 | 66.00 | 70.00 | 15.00 | 62.00 | – |"
     )
-    assert "| 75.00 | 242 | 64.05 |" in text
+    assert rows[1].endswith("| 64.05 |")
     assert text.count("## Licence") == 1
     assert "Trained in no time." in text
     assert "12 pixels" in text

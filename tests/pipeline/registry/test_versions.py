@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,6 +47,9 @@ from pipeline.registry.versions import (
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
 from pipeline.tracking.store import connect
+
+pytestmark = pytest.mark.medium
+
 
 ROOT = Path(__file__).parents[3]
 
@@ -106,12 +110,13 @@ def tiny_model(folder: Path, seed: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def project(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project with three models, two test sets, and a registry of its own."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     root = tmp_path_factory.mktemp("project")
+    shutil.copyfile(empty_store, root / "mlflow.db")
     for seed in (1, 2, 3):
         tiny_model(root / f"model-{seed}", seed)
     for name in ("test-a", "test-b"):

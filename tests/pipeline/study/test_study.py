@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -14,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.pipeline.study.conftest import Toy
 
-pytestmark = pytest.mark.skipif("HMER_SLOW" not in os.environ, reason="slow: set HMER_SLOW=1")
+pytestmark = pytest.mark.slow
 
 
 def kept(toy: Toy) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from pipeline.tracking.provenance import (
 )
 from pipeline.tracking.runs import PARENT, Tracker, connect, parent_run, stage_run
 
+pytestmark = pytest.mark.medium
+
+
 DVC_YAML = """
 stages:
   early: {cmd: x, deps: [raw, code.py], outs: [out/early]}
@@ -32,8 +36,10 @@ stages:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
+def store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    shutil.copyfile(empty_store, folder / "mlflow.db")
+    return folder
 
 
 @pytest.fixture

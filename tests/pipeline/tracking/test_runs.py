@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
     from tests.pipeline.conftest import Toy
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
+def store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    shutil.copyfile(empty_store, folder / "mlflow.db")
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +209,28 @@ def test_one_parent_over_all_stages(stage: Stage, store: Path) -> None:
     assert PARENT not in os.environ
     assert tracker.client.get_run(tracker.run_id).data.tags["mlflow.parentRunId"] == parent
     assert newest(tracker.client, store, "pipeline").info.status == "FINISHED"
+
+
+def test_a_list_of_runs_says_what_came_out(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "dvc.yaml").write_text("stages: {}")
+    (tmp_path / "params.yaml").write_text("ingest: {source: crohme}\nmodel: {name: comer}\n")
+    done = {
+        "model": "hmer", "version": 3, "decision": "champion", "reason": "better beyond noise",
+        "split": "dev-2013", "exprate": 57.142, "evaluation_data": "ab" * 32,
+        "comparison": {"gain": 1.5},
+    }  # fmt: skip
+    with parent_run(tmp_path, {}) as parent:
+        (tmp_path / "reports/registration.json").write_text(json.dumps(done))
+    client, _ = connect(tmp_path)
+    run = client.get_run(parent)
+    assert run.info.run_name == "comer on crohme: champion 3, ExpRate 57.1 %"
+    assert run.data.metrics.items() >= {"exprate": 57.142, "gain": 1.5}.items()
+    assert "better beyond noise" in run.data.tags["mlflow.note.content"]
+    assert run.data.tags["mlflow.source.name"] == "pipeline: pipeline"
+    with pytest.raises(RuntimeError), parent_run(tmp_path, {}) as failed:
+        raise RuntimeError
+    assert client.get_run(failed).info.run_name == "pipeline", "the report is not this run's"
 
 
 def test_a_parent_that_a_kill_left_open_is_closed_by_the_next(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 
 from hmer.synthesis.glyphs.bank import FOREIGN, Cutting, GlyphBank
 from hmer.synthesis.glyphs.font import variants
-from hmer.synthesis.glyphs.foreign import extended, joined, sized_like
+from hmer.synthesis.glyphs.foreign import alike, extended, joined, sized_like
 
 
 def box(glyph: tuple[np.ndarray, ...]) -> list[float]:
@@ -68,3 +68,21 @@ def test_isolated_symbols_join_in_the_size_of_lines_or_of_the_font() -> None:
     chances = bank.hands(np.ones(len(bank.writers)), 0.3)
     assert chances.sum() == pytest.approx(1.0)
     assert chances[bank.writers.index("ann")] == pytest.approx(0.7)
+
+
+def test_symbols_that_crohme_lacks_take_the_size_of_one_like_them() -> None:
+    assert [alike(t) for t in (r"\subset", r"\prod", r"\leftarrow", r"\Omega", r"\nu", "D")] == [
+        r"\leq",
+        r"\sum",
+        r"\rightarrow",
+        "A",
+        "x",
+        "A",
+    ]
+    model = [Cutting("x", "ann", variants("x")[0]) for _ in range(8)]
+    tall = Cutting(r"\nu", "d", (np.array([[0.0, 0.0], [0.0, 9.0]]),))
+    bank = extended(
+        GlyphBank.pack(model, {"ann": "lines"}), GlyphBank.pack([tall], {"d": f"{FOREIGN}d"})
+    )
+    found = box(bank.sample(r"\nu", np.random.default_rng(0)))
+    assert found[1::2] == pytest.approx(box(variants("x")[0])[1::2], abs=0.01)

@@ -1,3 +1,4 @@
+from collections import Counter
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -7,7 +8,10 @@ import pytest
 from hmer.errors import LatexError
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import Node, parse
-from hmer.synthesis.hands.writer import Writer
+from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
+from hmer.synthesis.glyphs.font import variants
+from hmer.synthesis.hands.writer import BankWriter, Writer
+from hmer.synthesis.layout.accents import ACCENTS
 from hmer.synthesis.layout.layout import write
 
 SEEDS = range(12)
@@ -154,3 +158,57 @@ def test_what_cannot_be_written_is_said() -> None:
         write((Node(r"\nosuch"),), writer, rng)
     with pytest.raises(LatexError, match="without symbols"):
         write((), writer, rng)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("command", sorted(ACCENTS))
+def test_accents_stand_over_or_under_what_they_belong_to(command: str, seed: int) -> None:
+    letter, accent = extents(f"{command} {{ x }}", seed)
+    assert (letter.token, accent.token) == ("x", command)
+    if ACCENTS[command].under:
+        assert accent.top > letter.bottom
+    else:
+        assert accent.bottom < letter.top
+    assert accent.left < (letter.left + letter.right) / 2 + 0.2
+    assert accent.right > (letter.left + letter.right) / 2 - 0.2
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_long_accents_are_as_wide_as_what_they_cover(seed: int) -> None:
+    *letters, line = extents(r"\overline { a + b c }", seed)
+    covered = letters[-1].right - letters[0].left
+    assert line.right - line.left > 0.7 * covered
+    assert extents(r"\bar { a + b c }", seed)[-1].right - line.left < covered
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_over_and_under_a_symbol(seed: int) -> None:
+    equals, a = extents(r"\overset { a } { = }", seed)
+    assert (equals.token, a.token) == ("=", "a") and a.bottom < equals.top
+    equals, a = extents(r"\underset { a } { = }", seed)
+    assert a.top > equals.bottom
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_binomials_stand_in_parentheses_of_their_own(seed: int) -> None:
+    ink = ink_of(r"\binom { n } { k }", seed)
+    signs, n, k = extents(r"\binom { n } { k }", seed)
+    assert [symbol.place for symbol in ink.symbols] == [0, 2, 5]
+    assert n.bottom < k.top
+    assert signs.left < min(n.left, k.left) and signs.right > max(n.right, k.right)
+
+
+def test_letters_of_other_alphabets_come_from_the_bank() -> None:
+    tokens = r"\mathbb { R } + x".split()
+    with pytest.raises(LatexError, match=r"no glyph for '.*mathbb\{R\}'"):
+        write(parse(tokens), Writer.draw(0), np.random.default_rng(0))
+    bank = GlyphBank.pack([Cutting(r"\mathbb{R}", "ann", variants("R")[0])], {"ann": "alone"})
+    hand = BankWriter.follow(bank, "ann", 0, 1.0, Counter())
+    ink = write(parse(tokens), hand, np.random.default_rng(0))
+    assert [(symbol.token, symbol.place) for symbol in ink.symbols] == [
+        (r"\mathbb{R}", 0),
+        ("+", 4),
+        ("x", 5),
+    ]
+    with pytest.raises(LatexError, match="around a single letter only"):
+        write(parse(r"\mathbb { R S }".split()), hand, np.random.default_rng(0))

@@ -1,0 +1,24 @@
+"""What the stage `evaluate` tells beside its report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pipeline.stages.evaluate import headlines
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_few_numbers_of_each_set() -> None:
+    whole = {"exprate": 61.23456, "cer": 9.5, "occlusion.exprate_30": 3.0, "ece": 0.24991}
+    found = headlines({"val": whole, "note": {"text": 1}, "n": 3})
+    assert found == {"val": {"exprate": 61.235, "cer": 9.5, "ece": 0.25}}
+
+
+def test_the_committed_scores_are_those_of_the_committed_evaluation() -> None:
+    scores, whole = (
+        json.loads((ROOT / f"reports/{name}.json").read_text()) for name in ("scores", "evaluation")
+    )
+    assert scores == headlines(whole)
+    assert max(map(len, scores.values())) <= 12
