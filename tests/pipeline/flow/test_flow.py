@@ -100,6 +100,8 @@ def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) ->
     assert (tracked.root / "out/second/starts.txt").read_text() == "2", "it did not resume"
     assert (tracked.root / "out/third/value.txt").read_text() == "ink"
 
+    flows = {run["name"] for run in asked(prefect_server, "flow_runs/filter")}
+    assert flows == {"parameters as they are"}
     names = {run["name"] for run in asked(prefect_server, "task_runs/filter")}
     assert names == {"first", "second", "third"}
     states = {run["state_name"] for run in asked(prefect_server, "task_runs/filter")}
