@@ -150,7 +150,7 @@ def check(program: str, arguments: list[str]) -> None:
     elif program.startswith(("benchmarks", "pipeline.")):
         assert importlib.util.find_spec(program) is not None
     else:
-        assert program in {"pip", "git", "source", "export", "pre-commit", "docker"}, program
+        assert program in {"curl", "export", "git", "pip", "pre-commit", "source"}, program
 
 
 COMMANDS = list({(page, *words): (page, words) for page, words in commands()}.values())
@@ -179,7 +179,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "FOLDER_OR_PACKAGE").mkdir()
     ink = write_latex("a + b", 3, None, True).ink
     picture = encode_png(255 - render(ink, 30).image)
-    for path in ("picture.png", "homework/1.png", "homework/2.png"):
+    for path in ("picture.png", "page.jpg", "homework/1.png", "homework/2.png"):
         (folder / path).write_bytes(picture)
     for path in ("formula.inkml", "FOLDER_OR_PACKAGE/1.inkml"):
         (folder / path).write_bytes(write_inkml(InkDocument(ink, "a + b")))
@@ -208,7 +208,7 @@ def test_reading_commands_run(
     monkeypatch.chdir(desk)
     done = CliRunner().invoke(app, words[1:])
     assert done.exit_code == 0, done.output
-    if words[1] == "recognize":
+    if words[1] == "recognize" and "lg" not in words:
         assert done.output.count("a") >= (2 if "homework/" in words else 1)
 
 

@@ -10,12 +10,13 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, features
+from PIL import Image, ImageOps
 
 from hmer.errors import HmerError, InkError
 from hmer.extra import require
@@ -32,7 +33,7 @@ MAX_FRAMES = 32
 
 FORMATS = (
     "PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM",
-    *(("AVIF",) if features.check("avif") else ()),
+    *(("AVIF",) if find_spec("PIL._avif") else ()),
 )  # fmt: skip
 """File formats that Pillow reads for us. Others that it knows run external programs, or are
 obscure."""
