@@ -54,8 +54,10 @@ def cold_start() -> tuple[float, float]:
         image.save(picture)
         for _ in range(RUNS):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            command = [sys.executable, "-m", "hmer.cli", "recognize", str(picture)]
-            subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+            code = "from hmer.cli import main; main()"
+            command = [sys.executable, "-c", code, "recognize", str(picture)]
+            done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+            assert done.stdout.strip(), "nothing was read"
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
             peaks.append(after.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))

@@ -49,7 +49,7 @@ WIPED_TOO = (
     "reports/validation",
     "reports/evaluation",
     "reports/evaluation.json",
-    "reports/scores.json",
+    "reports/scores",
 )
 WIPED_AS_WELL = ("reports/registration.json", "mlflow.db", "mlruns", ".prefect")
 

@@ -30,8 +30,7 @@ from hmer.ink.augment import AugmentConfig
 from hmer.ink.codec import pack
 from hmer.ink.render import RenderConfig
 from hmer.ink.scale import normalise
-from hmer.masking.blocks import hide_ink
-from hmer.masking.curriculum import Curriculum
+from hmer.masking import Curriculum, hide_ink
 from hmer.models.common.encoders import CompactEncoder
 from hmer.models.common.ink_cells import ink_cells
 from hmer.selfsup.attend import AttendConfig, Match

@@ -115,7 +115,7 @@ def run_phase(
     from hmer.selfsup.attend import attend
     from hmer.selfsup.pretrain import pretrain
     from hmer.training.finetune import finetune
-    from hmer.training.run import RunContext
+    from hmer.training.fit import RunContext
 
     config, render = tiny_config(phase).model_copy(update=changes), RenderConfig(unit=10)
     folder.mkdir(parents=True, exist_ok=True)

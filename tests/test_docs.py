@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -139,18 +140,19 @@ def check(program: str, arguments: list[str]) -> None:
 
         get_main_parser().parse_args(arguments)
     elif program in {"mlflow", "prefect"}:
+        command = list(takewhile(lambda word: not word.startswith("-"), arguments))
         done = subprocess.run(
-            [sys.executable, "-m", program, *arguments[:2], "--help"],
+            [sys.executable, "-m", program, *command, "--help"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        for option in (word for word in arguments[2:] if word.startswith("--")):
+        for option in (word for word in arguments if word.startswith("--")):
             assert option in done.stdout, option
     elif program == "pytest":
         assert all((ROOT / word).exists() for word in arguments if not word.startswith("-"))
     elif program.startswith(("benchmarks", "pipeline.")):
         assert importlib.util.find_spec(program) is not None
     else:
-        assert program in {"pip", "git", "source", "export", "pre-commit", "docker"}, program
+        assert program in {"curl", "export", "git", "pip", "pre-commit", "source"}, program
 
 
 COMMANDS = list({(page, *words): (page, words) for page, words in commands()}.values())
@@ -179,7 +181,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "FOLDER_OR_PACKAGE").mkdir()
     ink = write_latex("a + b", 3, None, True).ink
     picture = encode_png(255 - render(ink, 30).image)
-    for path in ("picture.png", "homework/1.png", "homework/2.png"):
+    for path in ("picture.png", "page.jpg", "homework/1.png", "homework/2.png"):
         (folder / path).write_bytes(picture)
     for path in ("formula.inkml", "FOLDER_OR_PACKAGE/1.inkml"):
         (folder / path).write_bytes(write_inkml(InkDocument(ink, "a + b")))
@@ -208,7 +210,7 @@ def test_reading_commands_run(
     monkeypatch.chdir(desk)
     done = CliRunner().invoke(app, words[1:])
     assert done.exit_code == 0, done.output
-    if words[1] == "recognize":
+    if words[1] == "recognize" and "lg" not in words:
         assert done.output.count("a") >= (2 if "homework/" in words else 1)
 
 
@@ -235,9 +237,7 @@ def environment() -> dict[str, str]:
 def test_the_site_is_whole_and_needs_no_network(tmp_path: Path) -> None:
     """Every page is in its menu, every link leads to a page, nothing is loaded from elsewhere."""
     pytest.importorskip("mkdocs", reason="mkdocs is not installed: make setup")
-    done = subprocess.run(
-        ["make", "docs", f"PYTHON={sys.executable}"], cwd=ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run(["make", "docs"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for page in (ROOT / "build/site").rglob("*.html"):
         loaded = re.findall(

@@ -169,7 +169,7 @@ def hide_blocks(image: Image, share: float, block: int, rng: np.random.Generator
     Blocks are centred on ink still visible, so blank paper is never spent, and at most the last
     block goes beyond the share. With the same generator state, the blocks of a small share are the
     first of those of a larger one: the levels of a curve are nested. On purpose not
-    `hmer.masking.blocks.hide_ink`, which hides blocks of a grid: a recogniser is not tested with
+    `hmer.masking.hide_ink`, which hides blocks of a grid: a recogniser is not tested with
     the very masks that it may have been trained with.
 
     Args:

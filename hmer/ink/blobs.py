@@ -9,6 +9,8 @@ from hmer.errors import InkError
 from hmer.ink.components import component_boxes
 from hmer.ink.scale import typical_size
 
+_ROUND = 2.8  # of `pen_width`, half of a disc's width, up to which a blob is a dot
+_PEN = 0.1  # symbol units across a usual pen
 _BLOB_TO_STROKE = 1.05  # blobs are whole symbols: median on CROHME, after the pen is taken off
 
 
@@ -24,8 +26,11 @@ def picture_unit(image: NDArray[np.uint8]) -> float:
     if not len(boxes):
         raise InkError("a picture without ink has no size")
     sizes = (boxes[:, 2:4] - boxes[:, :2]).astype(np.float64)
+    pen = pen_width(image)
+    if sizes.max() <= _ROUND * pen:  # dots alone: their pen is all that tells the size
+        return max(pen / _PEN, 1.0)
     # A stroke is as long as its blob without the pen; a blob that is all pen is a dot.
-    path = np.maximum(sizes - pen_width(image), 0.25 * sizes)
+    path = np.maximum(sizes - pen, 0.25 * sizes)
     return max(typical_size(path) / _BLOB_TO_STROKE, 1.0)
 
 

@@ -23,8 +23,7 @@ from hmer.data.dataset import load_expressions
 from hmer.data.drawing import split_scale
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
-from hmer.masking.blocks import hidden_share, hide_ink
-from hmer.masking.curriculum import Curriculum
+from hmer.masking import Curriculum, hidden_share, hide_ink
 from hmer.models.checkpoint import load_weights, read_config, save_module
 from hmer.models.common.attention import Attended, AttentionConfig, AttentionNetwork
 from hmer.models.common.encoders import CompactConfig, CompactEncoder
@@ -33,10 +32,9 @@ from hmer.selfsup.losses import evenness, evenness_penalty, projector
 from hmer.selfsup.mask_snapshots import curriculum_plot, mask_snapshots
 from hmer.selfsup.pretrain import write_outcome
 from hmer.selfsup.views import ImageMaker
-from hmer.training.fit import fit
+from hmer.training.fit import RunContext, fit
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
-from hmer.training.run import RunContext
 
 METRICS = ("loss", "loss_global", "loss_local", "evenness_of_map", "hidden")
 

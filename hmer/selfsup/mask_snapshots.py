@@ -17,8 +17,7 @@ from torch import Tensor
 from hmer.data.batches import PlannedBatch, Sizes
 from hmer.data.dataset import load_expressions
 from hmer.ink.render import RenderConfig
-from hmer.masking.blocks import hidden_share, hide_ink
-from hmer.masking.curriculum import Curriculum
+from hmer.masking import Curriculum, hidden_share, hide_ink
 from hmer.models.common.attention import AttentionNetwork
 from hmer.models.common.encoders import CompactEncoder
 from hmer.models.common.ink_cells import Cells, ink_cells

@@ -29,10 +29,9 @@ from hmer.selfsup.embedding_metrics import embedding_metrics
 from hmer.selfsup.losses import cells_at, ink_mean, local_info_nce, nt_xent, projector
 from hmer.selfsup.views import ViewBatch, ViewMaker
 from hmer.training.curves import Curves
-from hmer.training.fit import fit
+from hmer.training.fit import RunContext, fit
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
-from hmer.training.run import RunContext
 
 METRICS = (
     "loss", "loss_global", "loss_local",

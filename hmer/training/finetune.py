@@ -28,15 +28,13 @@ from hmer.data.supervised import SupervisedMaker
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
-from hmer.masking.blocks import hide_ink
-from hmer.masking.curriculum import Curriculum
+from hmer.masking import Curriculum, hide_ink
 from hmer.models.base import Recogniser
 from hmer.models.checkpoint import save_module
 from hmer.models.registry import ModelConfig
-from hmer.training.fit import fit
+from hmer.training.fit import RunContext, fit
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
-from hmer.training.run import RunContext
 from hmer.training.synthesis import SynthesisConfig, mixed
 from hmer.training.validation import teacher_forced
 from hmer.training.warm_start import Init, further, initial

@@ -6,21 +6,32 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 
 from hmer.data.batches import Maker, OrderedLoader, Stream
+from hmer.progress import Steps
 from hmer.training.distributed import from_first, gathered
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
-from hmer.training.progress import StepProgress
-from hmer.training.run import RunContext
 
 CHECKPOINT = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Surroundings of one training; nothing in here may change its result."""
+
+    resume: Path
+    """Directory for the checkpoint; belongs to exactly this training (params, data and code)."""
+    logger: Logger | None = None
+    progress: bool = True
 
 
 class LegData(L.LightningDataModule):
@@ -78,6 +89,38 @@ class EndOfLeg(Callback):
         progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
         progress["current"] = dict.fromkeys(progress["current"], 0)
         progress["is_last_batch"] = False
+
+
+class StepProgress(Callback):
+    """Shows the steps of a training."""
+
+    def __init__(self, title: str, wanted: bool) -> None:
+        self.title = title
+        self.wanted = wanted
+        self._steps: Steps | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Open the bar."""
+        self._steps = Steps(self.title, int(trainer.max_steps), self.wanted, " steps")
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        """Move the bar."""
+        if self._steps is not None:
+            loss = float(outputs["loss"]) if isinstance(outputs, dict) else float("nan")
+            self._steps.update(trainer.global_step, note=f"loss {loss:.3f}")
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Close the bar."""
+        if self._steps is not None:
+            self._steps.close()
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the bar."""
+        self.on_train_end(trainer, pl_module)
 
 
 def fit(

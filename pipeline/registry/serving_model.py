@@ -6,6 +6,8 @@ Output: `latex`, `confidence` (0 to 1), and `error`, which is empty where recogn
 
 from __future__ import annotations
 
+import base64
+import binascii
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +35,23 @@ class ServedRecognizer(PythonModel):
         answers = [self._answer(data) for data in model_input["image"]]
         return pd.DataFrame(answers, columns=["latex", "confidence", "error"])
 
-    def _answer(self, data: bytes) -> tuple[str, float, str]:
+    def _answer(self, data: bytes | str) -> tuple[str, float, str]:
         from hmer.errors import HmerError
 
         try:
-            found = self.recognizer.recognize(data)
+            found = self.recognizer.recognize(decoded(data))
         except HmerError as error:
             return "", 0.0, str(error)
         return found.latex, float(found.confidence), ""
+
+
+def decoded(data: bytes | str) -> bytes:
+    """A file, also where it comes as base64: MLflow decodes `dataframe_*`, but not `inputs`."""
+    text = data.encode() if isinstance(data, str) else data
+    try:
+        return base64.b64decode(text, validate=True)  # no file of a format that is read is base64
+    except binascii.Error:
+        return text
 
 
 set_model(ServedRecognizer())

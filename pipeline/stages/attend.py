@@ -14,7 +14,7 @@ def main(stage: Stage) -> None:
     if skipped(stage, stage.section()):
         return
     from hmer.selfsup.attend import AttendConfig, attend
-    from hmer.training.run import RunContext
+    from hmer.training.fit import RunContext
     from pipeline.gate.verdict import require_passed
     from pipeline.params import BaseConfig
 

@@ -46,8 +46,10 @@ def main(stage: Stage) -> None:
         # Once more outside the cached folder: small, readable, and kept in git.
         with stage.output_file("reports/evaluation.json") as copy:
             shutil.copyfile(stage.root / "reports/evaluation/metrics.json", copy)
-        with stage.output_file("reports/scores.json") as short:
-            short.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+        with stage.outputs("reports/scores") as folder:
+            for split, values in scores.items():
+                text = json.dumps(values, indent=2) + "\n"
+                (folder / f"{split}.json").write_text(text, encoding="utf-8")
 
 
 def headlines(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -9,7 +9,7 @@ def main(stage: Stage) -> None:
     """Dataset, encoder and attention network in, recogniser and curves out."""
     from hmer.models.registry import ModelConfig
     from hmer.training.finetune import FinetuneConfig, finetune
-    from hmer.training.run import RunContext
+    from hmer.training.fit import RunContext
     from pipeline.gate.verdict import require_passed
     from pipeline.params import BaseConfig
     from pipeline.stages.plan import StartConfig

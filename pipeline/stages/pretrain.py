@@ -11,7 +11,7 @@ def main(stage: Stage) -> None:
     if skipped(stage, stage.section()):
         return
     from hmer.selfsup.pretrain import PretrainConfig, pretrain
-    from hmer.training.run import RunContext
+    from hmer.training.fit import RunContext
     from pipeline.gate.verdict import require_passed
     from pipeline.params import BaseConfig
 

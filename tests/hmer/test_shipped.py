@@ -210,7 +210,7 @@ def test_reads_pictures_that_lie_on_their_side(shipped: Recognizer, turns: int) 
 
 def test_several_expressions_are_told(shipped: Recognizer) -> None:
     page = at(HAND_MADE["1 + 2"], 0) + at(HAND_MADE["3 - 1 = 2"], 0, 3.5)
-    with pytest.warns(UserWarning, match="picture: 2 expressions"):
+    with pytest.warns(UserWarning, match="picture: there seem to be 2 expressions"):
         shipped.prepare(photograph(ink(page).strokes))
 
 

@@ -35,10 +35,9 @@ def test_order_of_a_diamond() -> None:
 def test_the_pipeline_of_this_project() -> None:
     graph = look(ROOT).graph
     assert set(graph) == set(declarations(ROOT))
-    order = running_order(graph)
-    assert order == [
-        "ingest", "plan", "validate", "pretrain", "attend", "finetune", "evaluate", "register",
-    ]  # fmt: skip
+    chain = ["ingest", "validate", "pretrain", "attend", "finetune", "evaluate", "register"]
+    assert [name for name in running_order(graph) if name in chain] == chain
+    assert "plan" in graph["pretrain"] & graph["attend"] & graph["finetune"]
     assert "validate" in graph["pretrain"] & graph["attend"] & graph["finetune"]
 
 
@@ -151,6 +150,8 @@ def test_every_imported_package_is_a_dependency(stage: Declaration) -> None:
     # These ask recognisers for names and sizes, or write weights: no other code of theirs runs.
     by_name = stage.name in {"plan", "pretrain", "attend"}
     allowed = {f"hmer/{name}" for name in ("data", "ink", "latex", "models") if by_name}
+    if not any(dep.startswith("hmer/") for dep in stage.deps):
+        allowed.add("hmer/ink")  # of pipeline/params.py, for the class of the section `base`
     assert undeclared(stage) <= allowed
     assert f"pipeline/stages/{stage.name}.py" in stage.deps
     assert not [dep for dep in stage.deps if is_code(dep) and not (ROOT / dep).exists()]

@@ -13,7 +13,7 @@ from hmer.data.batches import BatchConfig
 from hmer.selfsup.attend import attend
 from hmer.selfsup.pretrain import pretrain
 from hmer.training.finetune import finetune
-from hmer.training.run import RunContext
+from hmer.training.fit import RunContext
 from pipeline.configure import Params, configure, load_params
 
 pytestmark = pytest.mark.medium

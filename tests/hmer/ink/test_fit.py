@@ -70,3 +70,13 @@ def test_microscopic_writing_cannot_be_blown_up() -> None:
     dust[::100, ::100] = 255
     with pytest.raises(InkError, match="one expression"):
         fit_picture(dust, RenderConfig())
+
+
+@pytest.mark.parametrize("radius", [1.0, 3.0, 8.0, 20.0])
+def test_a_dot_alone_stays_a_dot(radius: float) -> None:
+    side = round(2 * radius) + 4
+    y, x = np.mgrid[:side, :side]
+    disc = np.clip(radius + 0.5 - np.hypot(x - side / 2, y - side / 2), 0, 1)
+    found = fit_picture(np.uint8(255 * disc), RenderConfig(unit=20))
+    inked = np.argwhere(found > 50)
+    assert 0 < np.ptp(inked, axis=0).max() <= 7 and max(found.shape) < 30

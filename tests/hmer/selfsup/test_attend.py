@@ -18,8 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from hmer.errors import HmerError
-from hmer.masking.blocks import hide_ink
-from hmer.masking.curriculum import Curriculum
+from hmer.masking import Curriculum, hide_ink
 from hmer.models.checkpoint import save_module
 from hmer.models.common.attention import AttentionConfig
 from hmer.models.common.encoders import CompactConfig, CompactEncoder

@@ -16,7 +16,7 @@ from PIL import Image
 from hmer import plots
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.ink.render import RenderConfig
-from hmer.masking.curriculum import Curriculum
+from hmer.masking import Curriculum
 from hmer.models.common.attention import AttentionConfig, AttentionNetwork
 from hmer.models.common.encoders import CompactConfig, CompactEncoder
 from hmer.selfsup import mask_snapshots as module

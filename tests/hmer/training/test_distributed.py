@@ -26,7 +26,7 @@ from hmer.ink.render import RenderConfig
 from hmer.models.common.encoders import CompactConfig
 from hmer.selfsup.pretrain import PretrainConfig, pretrain
 from hmer.training.optimisation import OptimisationConfig
-from hmer.training.run import RunContext
+from hmer.training.fit import RunContext
 
 if __name__ == "__main__":
     train, folder, devices = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

@@ -20,8 +20,7 @@ from hmer.data.schema import read_samples, write_samples
 from hmer.data.synthetic_batches import MixingConfig
 from hmer.errors import HmerError
 from hmer.latex.vocabulary import vocabulary
-from hmer.masking.blocks import hide_ink
-from hmer.masking.curriculum import Curriculum
+from hmer.masking import Curriculum, hide_ink
 from hmer.models.common.comer import CoMER
 from hmer.recognizer import Recognizer
 from hmer.training.finetune import Finetune, FinetuneConfig

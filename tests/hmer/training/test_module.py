@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from hmer.data.batches import BatchConfig, BatchStream, PlannedBatch
 from hmer.errors import HmerError
-from hmer.training.fit import CHECKPOINT, fit
+from hmer.training.fit import CHECKPOINT, RunContext, fit
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
-from hmer.training.run import RunContext
 
 SIZES = np.full((5, 2), 8, dtype=np.int64)
 
