@@ -27,6 +27,7 @@ from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.export.folder import convert, header, write
 from hmer.export.graphs import exportable
+from hmer.models.checkpoint import load_recogniser
 from hmer.recognizer import Recognizer
 
 WARM = 3
@@ -58,11 +59,11 @@ def measure(model: Path, dataset: Path, limit: int, beam: int) -> list[Measured]
             "onnxruntime": Path(temporary) / "plain",
             "onnxruntime, int8": Path(temporary) / "int8",
         }
-        own = Recognizer.load(model, backend="torch")
+        own = load_recogniser(model)
         chosen = exportable(own.model)
         graphs = convert(chosen)
         for name, folder in list(folders.items())[1:]:
-            about = header(own.vocabulary, own.render, int8="int8" in name)
+            about = header(own.reads, int8="int8" in name)
             write(graphs, chosen, about, folder, int8="int8" in name)
         ways = {name: Recognizer.load(folder) for name, folder in folders.items()}
         sizes = {name: megabytes(folder) for name, folder in folders.items()}

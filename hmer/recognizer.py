@@ -209,7 +209,9 @@ class Recognizer:
         return found
 
     @classmethod
-    def _of(cls, reader: Reader, about: About, symbols: Iterable[str] | None) -> Recognizer:
+    def _of(
+        cls, reader: OnnxReader | TorchReader, about: About, symbols: Iterable[str] | None
+    ) -> Recognizer:
         return cls(
             reader, about.vocabulary, about.render, about.calibration, symbols, about.unwritten
         )

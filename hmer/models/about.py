@@ -30,7 +30,8 @@ class Calibration(NamedTuple):
         """How often readings of this probability are right."""
         if not 0 < probability < 1:
             return float(probability)
-        return 1 / (1 + (-log(probability) / self.scale) ** self.slope)
+        odds: float = (-log(probability) / self.scale) ** self.slope
+        return 1 / (1 + odds)
 
     def probability(self, confidence: float) -> float:
         """The inverse of `confidence`."""

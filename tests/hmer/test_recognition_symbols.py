@@ -73,7 +73,7 @@ def test_touching_symbols_have_the_ink_that_they_look_at() -> None:
     found = symbols_of_picture(
         ["a", "b", "c"], [0, 1, 2], attention((1, 0), (1, 5), (3, 0)), STRIDE, image, moved(100, 7)
     )
-    boxes = {one.token: one.box for one in found}
+    boxes: dict[str, object] = {one.token: one.box for one in found}
     assert boxes["c"] == (102, 35, 106, 37)
     whole, left, right = (102, 17, 146, 21), (102, 17, 108, 21), (140, 17, 146, 21)
     assert {boxes["a"], boxes["b"]} in ({left, whole}, {whole, right})

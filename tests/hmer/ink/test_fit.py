@@ -77,6 +77,6 @@ def test_a_dot_alone_stays_a_dot(radius: float) -> None:
     side = round(2 * radius) + 4
     y, x = np.mgrid[:side, :side]
     disc = np.clip(radius + 0.5 - np.hypot(x - side / 2, y - side / 2), 0, 1)
-    found = fit_picture(np.uint8(255 * disc), RenderConfig(unit=20))
+    found = fit_picture(np.asarray(255 * disc, np.uint8), RenderConfig(unit=20))
     inked = np.argwhere(found > 50)
     assert 0 < np.ptp(inked, axis=0).max() <= 7 and max(found.shape) < 30
