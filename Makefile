@@ -49,7 +49,7 @@ test: $(STAMP) ## all that CI runs: ruff, mypy, pytest; HMER_SLOW=1 adds servers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(PYTEST)
+	$(PYTEST) --durations=20 --durations-min=5
 
 bench: $(STAMP) ## measure ratios on this machine
 	$(BIN)/python -m benchmarks
@@ -76,7 +76,7 @@ study: $(STAMP) ## an ablation as DVC experiments: make study NAME=mask-match
 summary: $(STAMP) ## what came out of the last run
 	@$(BIN)/python -m pipeline summary
 
-docs: $(STAMP) ## the pages as a site, in build/site; nothing in it is loaded from the web
+docs: ## the pages as a site, in build/site, after make setup; nothing in it is loaded from the web
 	rm -rf build/docs build/site
 	mkdir -p build/docs
 	git ls-files '*.md' '*.png' '*.svg' 'LICENSE*' configs | tar -c -T - | tar -x -C build/docs

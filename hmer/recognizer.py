@@ -48,7 +48,7 @@ from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink, Points
 from hmer.latex.tree import COMMANDS, LIMITS, SCRIPTS, parse, symbols
 from hmer.latex.vocabulary import Vocabulary
-from hmer.models.about import About
+from hmer.models.about import About, Calibration
 from hmer.recognition import Box, ReadSymbol, Recognition
 from hmer.recognition_symbols import symbols_of_ink, symbols_of_picture
 
@@ -132,7 +132,8 @@ class Recognizer:
     Attributes:
         vocabulary: what it writes.
         render: the scale at which it reads.
-        confidence_power: what is reported as confidence is the probability to this power.
+        calibration: what is reported as confidence; None: the probability itself.
+        unwritten: tokens that it never writes.
 
     Of `symbols` see `load`.
     """
@@ -142,8 +143,9 @@ class Recognizer:
         model: Recogniser | OnnxReader | TorchReader,
         vocabulary: Vocabulary,
         render: RenderConfig,
-        confidence_power: float = 1.0,
+        calibration: Calibration | None = None,
         symbols: Iterable[str] | None = None,
+        unwritten: Iterable[str] = (),
     ) -> None:
         self.reader: Reader
         self._by_torch: TorchReader | None = None
@@ -157,8 +159,10 @@ class Recognizer:
             self.reader = self._by_torch = found
         self.vocabulary = vocabulary
         self.render = render
-        self.confidence_power = confidence_power
-        self._banned = () if symbols is None else _others(symbols, vocabulary)
+        self.calibration = calibration
+        self.unwritten = tuple(unwritten)
+        others = () if symbols is None else _others(symbols, vocabulary)
+        self._banned = tuple(sorted({*others, *vocabulary.encode(self.unwritten)}))
 
     @classmethod
     def load(
@@ -198,13 +202,17 @@ class Recognizer:
             ready = find_spec("onnxruntime") is not None
             if backend == "torch" or (backend == "auto" and (gpu or not (kind and ready))):
                 by_torch, about = _torch_reader(folder, device)
-                return cls(
-                    by_torch, about.vocabulary, about.render, about.confidence_power, symbols
-                )
+                return cls._of(by_torch, about, symbols)
         reader, about = load_graphs(folder)
-        found = cls(reader, about.vocabulary, about.render, about.confidence_power, symbols)
+        found = cls._of(reader, about, symbols)
         found._weights = folder if kind == "beside" else None
         return found
+
+    @classmethod
+    def _of(cls, reader: Reader, about: About, symbols: Iterable[str] | None) -> Recognizer:
+        return cls(
+            reader, about.vocabulary, about.render, about.calibration, symbols, about.unwritten
+        )
 
     @property
     def model(self) -> Recogniser:
@@ -325,9 +333,9 @@ class Recognizer:
     ) -> Recognition:
         """Read an expression; a picture also on its sides if it cannot be read as it is."""
         found = self._read_as_it_is(ready, decoding, attention)
-        unsure, surer = UNSURE**self.confidence_power, SURER**self.confidence_power
+        sure = self._probability(found)
         height, width = ready.image.shape
-        if ready.ink or found.confidence > unsure or height < width:
+        if ready.ink or sure > UNSURE or height < width:
             return found
         # A tall picture that cannot be read may lie on its side.
         best = max(
@@ -337,7 +345,7 @@ class Recognizer:
             ),
             key=lambda reading: reading.confidence,
         )
-        return best if best.confidence > surer * found.confidence else found
+        return best if self._probability(best) > SURER * sure else found
 
     def _read_as_it_is(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
@@ -481,7 +489,12 @@ class Recognizer:
         )
 
     def _confidence(self, reading: Reading) -> float:
-        return float(reading.confidence**self.confidence_power)
+        found = reading.confidence
+        return self.calibration.confidence(found) if self.calibration else float(found)
+
+    def _probability(self, found: Recognition) -> float:
+        sure = found.confidence
+        return self.calibration.probability(sure) if self.calibration else sure
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))
@@ -564,7 +577,7 @@ def _torch_reader(path: Path, device: str) -> tuple[TorchReader, About]:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     reader = TorchReader(saved.model.for_reading().to(device))
-    return reader, About(saved.vocabulary, saved.trained, saved.render, saved.confidence_power)
+    return reader, saved.reads
 
 
 def _others(symbols: Iterable[str], words: Vocabulary) -> tuple[int, ...]:

@@ -24,12 +24,10 @@ def export(
     `pip install 'hmer[export]'`.
     """
     from hmer.export.folder import export as write
-    from hmer.recognizer import Recognizer
+    from hmer.models.checkpoint import load_recogniser
+    from hmer.recognizer import SHIPPED
 
-    read = Recognizer.load(chosen_model(model), backend="torch")
-    write(
-        read.model, read.vocabulary, read.render, out,
-        int8=int8, confidence_power=read.confidence_power,
-    )  # fmt: skip
+    saved = load_recogniser(chosen_model(model) or SHIPPED)
+    write(saved.model, saved.reads, out, int8=int8)
     sizes = ", ".join(f"{p.name} {p.stat().st_size / 1e6:.2f} MB" for p in sorted(out.iterdir()))
     sys.stdout.write(f"{out}: {sizes}\n")

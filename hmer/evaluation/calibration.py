@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hmer.evaluation.bootstrap import BoolArray, FloatArray
+from hmer.models.about import Calibration
 
 TRUSTED_RISK = 0.05
 """Share that may be wrong where reports give the coverage."""
@@ -137,18 +138,18 @@ def _check(confidence: FloatArray, correct: BoolArray) -> None:
         raise ValueError("confidences must lie in [0, 1]")
 
 
-POWERS = (0.01, 100.0)
-"""Powers between which one is fitted."""
+_LEAST = 1e-6
+"""Of -log p: readings that the recogniser is sure of are as sure as this."""
 
 
-def fit_confidence_power(log_probabilities: FloatArray, right: BoolArray) -> float:
-    """The power of the probability that says best how often a reading is right.
+def fit_calibration(log_probabilities: FloatArray, right: BoolArray) -> Calibration:
+    """The calibration that says best how often a reading is right.
 
-    Minimises the negative log-likelihood of being right where p ** power is the chance of it,
-    which is convex in the power. Goes into model.json as `confidence_power`.
+    Minimises the negative log-likelihood by Newton's method, with Platt's smoothed targets (1999),
+    so that all right or all wrong has an answer, too. Goes into model.json as `calibration`.
 
     Args:
-        log_probabilities: (n,), at most 0: of the best reading of each expression, to the power 1.
+        log_probabilities: (n,), at most 0: of the best reading of each expression.
         right: (n,), whether it is.
 
     Raises:
@@ -157,14 +158,19 @@ def fit_confidence_power(log_probabilities: FloatArray, right: BoolArray) -> flo
     logs = np.asarray(log_probabilities, np.float64)
     if not len(logs) or logs.shape != right.shape or not (logs <= 0).all():
         raise ValueError("log-probabilities are at most 0, one for each answer, and at least one")
-    logs = np.minimum(logs, -1e-9)  # sure and wrong has no likelihood at all
-
-    def slope(power: float) -> float:
-        chance = np.exp(power * logs[~right])
-        return float(-logs[right].sum() + (logs[~right] * chance / (1 - chance)).sum())
-
-    low, high = POWERS
-    for _ in range(60):
-        middle = (low * high) ** 0.5
-        low, high = (low, middle) if slope(middle) > 0 else (middle, high)
-    return low
+    x = np.log(np.maximum(-logs, _LEAST))
+    sides = np.column_stack([np.ones_like(x), x])
+    yes, no = int(right.sum()), int((~right).sum())
+    target = np.where(right, (yes + 1) / (yes + 2), 1 / (no + 2))
+    weights = np.zeros(2)
+    ridge = 1e-3 * np.eye(2)  # keeps the slope finite where it does not matter
+    for _ in range(100):
+        chance = 1 / (1 + np.exp(-np.clip(sides @ weights, -30, 30)))
+        gradient = sides.T @ (chance - target) + ridge @ weights
+        curvature = (sides * (chance * (1 - chance))[:, None]).T @ sides + ridge
+        step = np.linalg.solve(curvature, gradient)
+        weights -= step * min(1.0, 5.0 / max(float(np.abs(step).max()), 1e-12))
+        if np.abs(step).max() < 1e-9:
+            break
+    slope = max(-float(weights[1]), 0.05)
+    return Calibration(float(np.exp(np.clip(weights[0] / slope, -30, 30))), slope)

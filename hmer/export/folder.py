@@ -22,9 +22,7 @@ from hmer.export.graphs import exportable
 from hmer.export.runtime import ABOUT, ENCODER, KIND, SECTION, STEP
 from hmer.extra import require
 from hmer.files import atomic_folder
-from hmer.ink.render import RenderConfig
-from hmer.latex.vocabulary import Vocabulary
-from hmer.models.about import read_about
+from hmer.models.about import About, read_about
 from hmer.models.base import Recogniser
 from hmer.models.checkpoint import load_recogniser
 from hmer.models.mask_match import MaskMatch
@@ -34,22 +32,18 @@ RECOGNISER = "mask-match"
 
 def export(
     model: Recogniser,
-    vocabulary: Vocabulary,
-    render: RenderConfig,
+    reads: About,
     out: Path,
     *,
     int8: bool,
-    confidence_power: float = 1.0,
 ) -> None:
     """Write a recogniser as ONNX: all files, or none.
 
     Args:
         model: the recogniser.
-        vocabulary: its tokens.
-        render: the scale of what it reads.
+        reads: how it reads.
         out: folder; it is created, and replaced if an earlier export is all that is in it.
         int8: quantise the matrices.
-        confidence_power: see `hmer.models.about.About`.
 
     Raises:
         HmerError: a package is missing, the recogniser has no graphs, or `out` is in use.
@@ -57,20 +51,18 @@ def export(
     chosen = exportable(model)
     require("torch", "onnx", "onnxscript", "onnxruntime", extra="export")
     _check_free(out)
-    about = header(vocabulary, render, int8=int8, confidence_power=confidence_power)
+    about = header(reads, int8=int8)
     write(convert(chosen), chosen, about, out, int8=int8)
 
 
-def header(
-    vocabulary: Vocabulary, render: RenderConfig, *, int8: bool, confidence_power: float = 1.0
-) -> dict[str, Any]:
+def header(reads: About, *, int8: bool) -> dict[str, Any]:
     """What the JSON file of an export says besides its graphs; see `export`."""
     return {
         "kind": KIND,
         "name": RECOGNISER,
-        "vocabulary": json.loads(vocabulary.to_json()),
-        "render": render.model_dump(mode="json"),
-        "confidence_power": confidence_power,
+        "vocabulary": json.loads(reads.vocabulary.to_json()),
+        "render": reads.render.model_dump(mode="json"),
+        **reads.settings(),
         "int8": int8,
     }
 

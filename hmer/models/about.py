@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import exp, inf, log
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,29 @@ from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
 
 
+class Calibration(NamedTuple):
+    """Confidence from the probability p of a reading: 1 / (1 + (-log p / scale) ^ slope).
+
+    A logistic regression (Platt, 1999) on the logarithm of -log p, which keeps 1 at 1 and 0 at 0.
+    """
+
+    scale: float
+    """-log p at which half of the readings are right."""
+    slope: float
+
+    def confidence(self, probability: float) -> float:
+        """How often readings of this probability are right."""
+        if not 0 < probability < 1:
+            return float(probability)
+        return 1 / (1 + (-log(probability) / self.scale) ** self.slope)
+
+    def probability(self, confidence: float) -> float:
+        """The inverse of `confidence`."""
+        if not 0 < confidence < 1:
+            return float(confidence)
+        return exp(-self.scale * (1 / confidence - 1) ** (1 / self.slope))
+
+
 class About(NamedTuple):
     """How a recogniser reads, whatever computes it."""
 
@@ -23,8 +47,10 @@ class About(NamedTuple):
     """How ink was drawn in its training."""
     render: RenderConfig
     """How it reads: the same, but for the scale if it reads better at another."""
-    confidence_power: float
-    """Power of the probability that is reported as confidence; 1: the probability itself."""
+    calibration: Calibration | None = None
+    """What is reported as confidence; None: the probability itself."""
+    unwritten: tuple[str, ...] = ()
+    """Tokens that it knows from its training data, and never writes."""
 
     @classmethod
     def of(cls, about: Mapping[str, Any]) -> About:
@@ -35,15 +61,37 @@ class About(NamedTuple):
         """
         trained = RenderConfig.model_validate(about["render"])
         unit = about.get("reading_unit", trained.unit)
-        power = about.get("confidence_power", 1.0)
-        if isinstance(power, bool) or not isinstance(power, int | float) or not 0 < power <= 100:
-            raise HmerError(f"confidence_power is a number above 0 and at most 100, not {power!r}")
+        words = Vocabulary.from_json(json.dumps(about["vocabulary"]))
+        unwritten = about.get("unwritten", [])
+        if not isinstance(unwritten, list) or words.unknown(map(str, unwritten)):
+            raise HmerError(f"unwritten lists tokens of the vocabulary, not {unwritten!r}")
         return cls(
-            Vocabulary.from_json(json.dumps(about["vocabulary"])),
+            words,
             trained,
             RenderConfig.model_validate({**trained.model_dump(), "unit": unit}),
-            float(power),
+            _calibration(about.get("calibration")),
+            tuple(unwritten),
         )
+
+    def settings(self) -> dict[str, Any]:
+        """What a JSON file says of how it reads, apart from vocabulary and drawing."""
+        return {
+            **({"calibration": self.calibration._asdict()} if self.calibration else {}),
+            **({"unwritten": list(self.unwritten)} if self.unwritten else {}),
+        }
+
+
+def _calibration(found: Any) -> Calibration | None:
+    """Raises HmerError where it is none."""
+    if found is None:
+        return None
+    try:
+        scale, slope = float(found["scale"]), float(found["slope"])
+    except (KeyError, TypeError, ValueError):
+        scale = slope = 0.0
+    if not (0 < scale < inf and 0 < slope <= 100):
+        raise HmerError(f"calibration has a scale and a slope, both above 0, not {found!r}")
+    return Calibration(scale, slope)
 
 
 def weights_file(path: Path) -> Path:

@@ -18,8 +18,6 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hmer.errors import HmerError
-from hmer.ink.render import RenderConfig
-from hmer.latex.vocabulary import Vocabulary
 from hmer.models.about import About, read_about, reason_of, told_of, weights_file
 from hmer.models.base import Recogniser
 from hmer.models.registry import build_recogniser
@@ -150,13 +148,8 @@ class Saved(NamedTuple):
     """Of the kind of recogniser: `mask-match`, `comer`, ..."""
     model: Recogniser
     """With its weights; without what only training needs, if that was left out."""
-    vocabulary: Vocabulary
-    trained: RenderConfig
-    """How ink was drawn in its training."""
-    render: RenderConfig
-    """How it reads: the same, but for the scale if it reads better at another."""
-    confidence_power: float
-    """See `About`."""
+    reads: About
+    """How it reads."""
     digest: str
     """SHA-256 of the weights."""
 
@@ -189,9 +182,6 @@ def load_recogniser(path: Path) -> Saved:
     return Saved(
         name,
         model,
-        described.vocabulary,
-        described.trained,
-        described.render,
-        described.confidence_power,
+        described,
         str(about["sha256"]),
     )

@@ -141,7 +141,11 @@ def further(
         except HmerError as error:
             raise HmerError(f"finetune.start: {error}") from None
         name, config, state = found.name, found.model.config.model_dump(), found.model.state_dict()
-        words, drawn, digest = found.vocabulary, found.trained.model_dump(), found.digest
+        words, drawn, digest = (
+            found.reads.vocabulary,
+            found.reads.trained.model_dump(),
+            found.digest,
+        )
     if name != choice.name:
         raise HmerError(
             f"finetune.start: {start} holds a {name}, but model.name is {choice.name}; "

@@ -393,7 +393,7 @@ def test_a_scale_for_reading_of_its_own(own_model: Path, inks: tuple[Ink, ...]) 
     describe(own_model, reading_unit=30.0)
     made = Recognizer.load(own_model)
     assert made.render == RenderConfig(unit=30.0)
-    trained = load_recogniser(own_model).trained
+    trained = load_recogniser(own_model).reads.trained
     assert trained == RenderConfig()
     assert made.prepare(inks[0]).shape[0] > render(normalise(inks[0]), 20.0).image.shape[0]
     describe(own_model, reading_unit="large")

@@ -6,13 +6,15 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hmer.evaluation.calibration import (
-    POWERS,
-    fit_confidence_power,
+    fit_calibration,
     reliability,
     risk_coverage,
 )
+from hmer.models.about import Calibration
 
 
 def test_ece_by_hand() -> None:
@@ -112,31 +114,44 @@ def test_refuses(confidence: np.ndarray, correct: np.ndarray) -> None:
             function(confidence, correct)
 
 
-def test_the_power_of_one_probability_by_hand() -> None:
-    # Three of four are right where p = 1/16: (1/16) ** power = 3/4.
-    found = fit_confidence_power(np.full(4, np.log(1 / 16)), np.array([True, True, False, True]))
-    assert found == pytest.approx(np.log(3 / 4) / np.log(1 / 16), rel=1e-6)
+def test_calibration_by_hand() -> None:
+    found = Calibration(scale=2.0, slope=3.0)
+    assert found.confidence(float(np.exp(-2.0))) == pytest.approx(0.5)
+    assert found.confidence(float(np.exp(-4.0))) == pytest.approx(1 / 9)
+    for probability in (1e-12, 0.01, 0.5, 0.999):
+        assert found.probability(found.confidence(probability)) == pytest.approx(probability)
+    assert (found.confidence(0.0), found.confidence(1.0)) == (0.0, 1.0)
 
 
-def test_the_power_is_where_the_likelihood_is_largest() -> None:
+def test_the_fit_is_where_the_likelihood_is_largest() -> None:
     rng = np.random.default_rng(0)
-    logs = -rng.exponential(2.0, 500)
-    right = rng.random(500) < np.exp(0.3 * logs)
+    logs = -rng.exponential(2.0, 4000)
+    chance = np.array([Calibration(1.5, 1.2).confidence(p) for p in np.exp(logs)])
+    right = rng.random(4000) < chance
+    found = fit_calibration(logs, right)
+    assert found == pytest.approx((1.5, 1.2), rel=0.15)
 
-    def likelihood(power: float) -> float:
-        chance = np.exp(power * logs)
+    def likelihood(scale: float, slope: float) -> float:
+        chance = 1 / (1 + (-logs / scale) ** slope)
         return float(np.log(np.where(right, chance, 1 - chance)).sum())
 
-    found = fit_confidence_power(logs, right)
-    assert found == pytest.approx(0.3, rel=0.15)
-    assert likelihood(found) > max(likelihood(0.99 * found), likelihood(1.01 * found))
-    assert reliability(np.exp(found * logs), right).ece < reliability(np.exp(logs), right).ece
+    best = likelihood(*found)
+    for scale, slope in ((0.97, 1), (1.03, 1), (1, 0.97), (1, 1.03)):
+        assert best > likelihood(scale * found.scale, slope * found.slope)
 
 
-def test_powers_have_limits() -> None:
-    logs = np.array([-1.0, -2.0])
-    low, high = (fit_confidence_power(logs, np.array([way, way])) for way in (True, False))
-    assert (low, high) == pytest.approx(POWERS, rel=1e-6)
+@given(
+    st.lists(st.tuples(st.floats(-1e6, 0), st.booleans()), min_size=1, max_size=40),
+)
+def test_any_answers_have_a_calibration(answers: list[tuple[float, bool]]) -> None:
+    logs, right = (np.array(column) for column in zip(*answers, strict=True))
+    found = fit_calibration(logs, right)
+    assert found.scale > 0 and found.slope > 0
+    confident = [found.confidence(p) for p in (1e-9, 0.1, 0.5, 0.9)]
+    assert confident == sorted(confident)
+
+
+def test_what_is_no_probability() -> None:
     for wrong in (np.array([]), np.array([0.5, -1.0])):
         with pytest.raises(ValueError, match="at most 0"):
-            fit_confidence_power(wrong, np.ones(len(wrong), np.bool_))
+            fit_calibration(wrong, np.ones(len(wrong), np.bool_))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hmer.export.folder import export
+from hmer.models.about import About
 from hmer.recognizer import Recognizer
 
 
@@ -17,5 +18,5 @@ def exported(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         pytest.importorskip(name, reason="the extra 'export' is not installed")
     out = tmp_path_factory.mktemp("onnx") / "exported"
     read = Recognizer.load(model_folder)
-    export(read.model, read.vocabulary, read.render, out, int8=False)
+    export(read.model, About(read.vocabulary, read.render, read.render), out, int8=False)
     return out

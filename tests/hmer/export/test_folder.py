@@ -11,7 +11,7 @@ import pytest
 from hmer.errors import HmerError
 from hmer.export import folder
 from hmer.export.folder import digest, export
-from hmer.recognizer import Recognizer
+from hmer.models.checkpoint import load_recogniser
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(model_folder: Path, out: Path, **changes: Any) -> None:
-    read = Recognizer.load(model_folder)
-    export(read.model, read.vocabulary, read.render, out, **({"int8": False} | changes))
+    read = load_recogniser(model_folder)
+    export(read.model, read.reads, out, **({"int8": False} | changes))
 
 
 def listing(place: Path) -> list[str]:
@@ -76,8 +76,8 @@ def test_other_files_stay(stand_ins: None, own_model: Path, tmp_path: Path) -> N
     (own_model / "model.safetensors").rename(tmp_path / "model.safetensors")
     (own_model / "notes").unlink()
     with pytest.raises(HmerError, match=r"holds other files \(model.json\)"):
-        write_to = Recognizer.load(tmp_path_model(own_model, tmp_path))
-        export(write_to.model, write_to.vocabulary, write_to.render, own_model, int8=False)
+        read = load_recogniser(tmp_path_model(own_model, tmp_path))
+        export(read.model, read.reads, own_model, int8=False)
 
 
 def tmp_path_model(own_model: Path, tmp_path: Path) -> Path:

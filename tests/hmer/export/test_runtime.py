@@ -23,6 +23,7 @@ from hmer.ink.canvas import on_canvas
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
+from hmer.models.about import About, Calibration
 from hmer.models.registry import build_recogniser
 from hmer.recognizer import Recognizer
 from tests.hmer.conftest import save_recogniser
@@ -82,7 +83,8 @@ def test_with_the_dense_encoder(exported: Path, tmp_path: Path, inks: tuple[Ink,
     }
     torch.manual_seed(1)
     model = build_recogniser("mask-match", settings, words).eval()
-    export(model, words, RenderConfig(unit=10), tmp_path / "dense", int8=False)
+    render = RenderConfig(unit=10)
+    export(model, About(words, render, render), tmp_path / "dense", int8=False)
     plain = Recognizer(model, words, RenderConfig(unit=10))
     fast = Recognizer.load(tmp_path / "dense")
     images = [plain.prepare(ink) for ink in inks[:3]]
@@ -121,13 +123,16 @@ def test_an_exported_one_has_no_module(fast: Recognizer) -> None:
         _ = fast.model
 
 
+HOW = {"calibration": {"scale": 0.5, "slope": 1.5}, "unwritten": ["x", "\\limits"]}
+
+
 @pytest.fixture(scope="module")
 def beside(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder in half precision, with graphs that take their weights from it."""
     assert exported.is_dir()  # the extra is installed
     folder = save_recogniser(tmp_path_factory.mktemp("beside"), half=True)
     about = json.loads((folder / "model.json").read_text())
-    (folder / "model.json").write_text(json.dumps({**about, "confidence_power": 0.5}))
+    (folder / "model.json").write_text(json.dumps({**about, **HOW}))
     add_graphs(folder)
     return folder
 
@@ -141,6 +146,8 @@ def test_graphs_take_the_weights_that_training_has(beside: Path, inks: tuple[Ink
         assert mine.tokens == theirs.tokens
         assert [tokens for tokens, _ in mine.alternatives] == [t for t, _ in theirs.alternatives]
         assert mine.confidence == pytest.approx(theirs.confidence, rel=1e-3)
+        assert "x" not in mine.tokens
+    assert fast.calibration == slow.calibration == Calibration(0.5, 1.5)
     weights = slow.model.state_dict()
     for name, value in fast.model.state_dict().items():  # PyTorch, when it is asked for
         assert torch.equal(weights[name], value)
@@ -149,7 +156,7 @@ def test_graphs_take_the_weights_that_training_has(beside: Path, inks: tuple[Ink
         slow, on_canvas([image], *(-(-(s + 32) // 8) * 8 for s in image.shape)), QUICK
     )
     assert slow.recognize(inks[0], QUICK).confidence == pytest.approx(
-        reading[0][0].confidence ** 0.5, rel=1e-3
+        Calibration(0.5, 1.5).confidence(reading[0][0].confidence), rel=1e-3
     )
 
 

@@ -221,8 +221,8 @@ def test_a_folder_and_its_file_are_the_same(model_folder: Path) -> None:
     for path in (model_folder, file):
         found = load_recogniser(path)
         assert (found.name, found.digest) == (about["name"], about["sha256"])
-        assert list(found.vocabulary.tokens) == about["vocabulary"]["tokens"]
-        assert found.render.model_dump() == about["render"]
+        assert list(found.reads.vocabulary.tokens) == about["vocabulary"]["tokens"]
+        assert found.reads.render.model_dump() == about["render"]
         state = found.model.state_dict()
         assert all(torch.equal(state[name], value) for name, value in stored.items())
 
@@ -237,6 +237,8 @@ def test_what_is_no_recogniser(own_model: Path, tmp_path: Path) -> None:
         ({"name": "wap"}, "no recogniser named 'wap'"),
         ({"render": {"unit": 1}}, r"unit.*greater than"),
         ({"vocabulary": None}, "train the model again|not"),
+        ({"calibration": {"scale": 0}}, "a scale and a slope, both above 0"),
+        ({"unwritten": ["\\zzz"]}, "unwritten lists tokens of the vocabulary"),
     ):
         file.write_text(json.dumps({**about, **changed}))
         with pytest.raises(HmerError, match=wanted):
