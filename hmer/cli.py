@@ -13,6 +13,7 @@ from hmer.commands.evaluate import evaluate
 from hmer.commands.export import export
 from hmer.commands.models import models
 from hmer.commands.recognize import recognize
+from hmer.commands.serve import serve
 from hmer.commands.write import write
 from hmer.errors import HmerError
 
@@ -20,6 +21,7 @@ _EXTRAS = {
     "torch": "train", "torchvision": "train", "lightning": "train", "pandas": "train",
     "pyarrow": "train", "rapidfuzz": "train", "HersheyFonts": "train", "matplotlib": "train",
     "jinja2": "train", "onnx": "export", "onnxscript": "export",
+    "fastapi": "serve", "uvicorn": "serve", "prometheus_client": "serve",
 }  # fmt: skip
 """Packages that the base lacks, and the extra that brings each."""
 
@@ -57,6 +59,7 @@ for command in (
     export,
     models,
     recognize,
+    serve,
     write,
 ):
     app.command()(command)

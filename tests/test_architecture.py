@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     "cli",
     "commands",
-    "evaluation",
+    "evaluation web",
     "recognition_picture recognizer selfsup",
     "export recognition_symbols training",
     "ingest models recognition",

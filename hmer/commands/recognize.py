@@ -124,6 +124,9 @@ def recognize(
     if out is not None:
         if not in_files:
             raise HmerError("--out goes with --format inkml and lg")
+        stems = [PurePath(name).stem for name, _ in sources]
+        if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
+            raise HmerError(f"--out: several files are called {twice}; read them one by one")
         out.mkdir(parents=True, exist_ok=True)
     chosen = None if symbols is None else _symbols(symbols)
     recognizer = Recognizer.load(chosen_model(model), "cpu", symbols=chosen)

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hmer.ink.inkml import InkDocument, read_inkml, write_inkml
+from hmer.ink.strokes import Ink
+
 
 def picture() -> bytes:
     image = np.full((80, 160), 255, np.uint8)
@@ -137,3 +140,59 @@ def test_the_clipboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_to_read() -> None:
     done = recognize(None)
     assert done.returncode == 2 and done.stderr.startswith(b"error: nothing to read")
+
+
+def plus(path: Path) -> Path:
+    """`1 + 2`, four strokes."""
+    strokes = [
+        [(10, 30), (40, 0), (40, 150)],
+        [(100, 80), (190, 80)],
+        [(145, 35), (145, 125)],
+        [(240, 30), (270, 0), (310, 5), (320, 45), (240, 150), (330, 145)],
+    ]
+    ink = Ink(tuple(np.array(stroke, np.float32) for stroke in strokes))
+    path.write_bytes(write_inkml(InkDocument(ink, "")))
+    return path
+
+
+def test_ink_is_written_back_with_its_symbols(tmp_path: Path) -> None:
+    file = plus(tmp_path / "a.inkml")
+    (latex,) = lines(file)
+    assert latex == "1 + 2"
+    graph = lines(file, "--format", "lg")
+    assert graph[1:4] == ["O, 1_1, 1, 1.0, 0", "O, +_1, +, 1.0, 1, 2", "O, 2_1, 2, 1.0, 3"]
+    assert graph[5:] == ["R, 1_1, +_1, Right, 1.0", "R, +_1, 2_1, Right, 1.0"]
+    back = read_inkml("\n".join(lines(file, "--format", "inkml")).encode(), "back")
+    assert [(s.token, s.strokes) for s in back.ink.symbols] == [
+        ("1", (0,)), ("+", (1, 2)), ("2", (3,)),
+    ]  # fmt: skip
+
+    other, out = plus(tmp_path / "b.inkml"), tmp_path / "out"
+    refused = recognize(None, "--format", "lg", str(file), str(other))
+    assert refused.returncode == 2 and b"--out" in refused.stderr
+    assert lines("--format", "lg", "--out", out, file, other) == []
+    assert (out / "a.lg").read_text() == (out / "b.lg").read_text() == "\n".join(graph) + "\n"
+
+    image = tmp_path / "c.png"
+    image.write_bytes(picture())
+    refused = recognize(None, "--format", "lg", str(image))
+    assert refused.returncode == 1 and b"c.png: has no strokes" in refused.stderr
+    assert refused.stdout == b""
+
+
+def test_only_some_symbols_are_written(tmp_path: Path) -> None:
+    file, names = plus(tmp_path / "a.inkml"), tmp_path / "names"
+    names.write_text("1\n-\n")
+    for given in ("1 -", str(names)):
+        (latex,) = lines(file, "--symbols", given)
+        assert latex and {*latex.split()} <= {"1", "-"}
+    refused = recognize(None, str(file), "--symbols", "1 sausage")
+    assert refused.returncode == 2 and b"not know: sausage" in refused.stderr
+
+
+def test_attention_is_a_picture(tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    lines(plus(tmp_path / "a.inkml"), "--attention", out)
+    with Image.open(out) as sheet:
+        tints = np.asarray(sheet.convert("RGB"), np.int64)
+    assert (tints[..., 0] - tints[..., 2]).max() > 150  # orange somewhere

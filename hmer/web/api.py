@@ -1,0 +1,299 @@
+"""The HTTP API of a recogniser: pictures and ink in, LaTeX out (FastAPI).
+
+It keeps nothing and opens no file. What a request may ask for is bounded: bytes, expressions,
+waiting requests and seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import time
+import warnings
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
+
+from hmer import __version__
+from hmer.decoding.bidirectional import DecodingConfig
+from hmer.errors import HmerError
+from hmer.ink.inkml import MAX_COORDINATE, MAX_POINTS
+from hmer.ink.strokes import Ink
+from hmer.recognition import Recognition
+from hmer.recognizer import Recognizer
+
+LOCAL = ("localhost", "127.0.0.1", "[::1]")
+"""Names of this machine. Pages of elsewhere, whose name has been pointed at it, are refused."""
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+_RAW = ("image/", "application/pdf", "application/inkml+xml", "application/octet-stream")
+
+_Point = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+
+
+class Limits(BaseModel):
+    """What requests may ask for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    body: int = Field(16 * 2**20, ge=1, description="bytes of a request")
+    batch: int = Field(32, ge=1, description="expressions of a request")
+    waiting: int = Field(16, ge=1, description="requests that are read or wait; more get 429")
+    seconds: float = Field(30.0, gt=0, description="until a request is answered with 504")
+    workers: int = Field(1, ge=1, description="expressions that are read at once")
+
+
+class Item(BaseModel):
+    """One expression: a picture, strokes or InkML."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: str | None = Field(None, description="a picture file, base64")
+    strokes: list[list[_Point]] | None = Field(None, description="strokes of points [x, y]")
+    inkml: str | None = None
+
+    def source(self) -> bytes | Ink:
+        """What is to be read.
+
+        Raises:
+            HmerError: there is not exactly one of the three, or it cannot be decoded.
+        """
+        given = [one for one in (self.image, self.strokes, self.inkml) if one is not None]
+        if len(given) != 1:
+            raise HmerError("give one of image, strokes and inkml for each expression")
+        if self.image is not None:
+            try:
+                return base64.b64decode(self.image, validate=True)
+            except (binascii.Error, ValueError):
+                raise HmerError("image is not base64; encode the bytes of a PNG or JPEG") from None
+        if self.inkml is not None:
+            return self.inkml.encode()
+        return _ink(self.strokes or [])
+
+
+class Call(Item):
+    """A request: one expression, or `batch` of them."""
+
+    batch: list[Item] | None = None
+    n_best: int = Field(1, ge=1, le=100, description="readings of each expression")
+    symbols: bool = Field(False, description="also where each token is written")
+    beam: int = Field(10, ge=1, le=30, description="hypotheses per direction")
+
+
+def _ink(strokes: list[list[list[float]]]) -> Ink:
+    found = [np.array(stroke, np.float64) for stroke in strokes if stroke]
+    if not found:
+        raise HmerError("strokes: there are no points")
+    if sum(map(len, found)) > MAX_POINTS:
+        raise HmerError(f"strokes: more than {MAX_POINTS} points")
+    if max(float(np.abs(stroke).max()) for stroke in found) > MAX_COORDINATE:
+        raise HmerError(f"strokes: coordinates beyond {MAX_COORDINATE:g}; give smaller ones")
+    return Ink(tuple(stroke.astype(np.float32) for stroke in found))
+
+
+def answer(found: Recognition, *, n_best: int, symbols: bool) -> dict[str, Any]:
+    """A reading as JSON."""
+    shown: dict[str, Any] = {
+        "latex": found.latex,
+        "compact": found.compact,
+        "mathml": found.mathml,
+        "confidence": round(found.confidence, 4),
+        "n_best": [
+            {"latex": one.latex, "compact": one.compact, "confidence": round(one.confidence, 4)}
+            for one in found.n_best[:n_best]
+        ],
+    }
+    if symbols:
+        shown["symbols"] = [
+            {"token": s.token, "place": s.place, "box": s.box, "strokes": s.strokes}
+            for s in found.symbols
+        ]
+    return shown
+
+
+class _Queue:
+    """Reads in threads; refuses what would wait too long."""
+
+    def __init__(self, recognizer: Recognizer, limits: Limits, registry: CollectorRegistry) -> None:
+        self.recognizer = recognizer
+        self.limits = limits
+        self.pool = ThreadPoolExecutor(limits.workers, "recognise")
+        self.waiting = Gauge("hmer_requests", "Requests read or waiting", registry=registry)
+        self.seconds = Histogram("hmer_seconds", "Seconds until read", registry=registry)
+        self.count = 0
+
+    async def read(self, call: Call, items: list[bytes | Ink]) -> list[dict[str, Any]]:
+        """Answers, one an expression.
+
+        Raises:
+            HTTPException: too many requests (429), or too long a wait (504).
+        """
+        if self.count >= self.limits.waiting:
+            raise HTTPException(429, "too many requests; try again later", {"Retry-After": "1"})
+        self.count += 1
+        self.waiting.set(self.count)
+        began, loop = time.perf_counter(), asyncio.get_running_loop()
+        future = self.pool.submit(self._read, call, items)
+        # A thread cannot be stopped: its place is free when it has ended, not before.
+        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._left, done))
+        try:
+            found = await asyncio.wait_for(asyncio.wrap_future(future), self.limits.seconds)
+        except TimeoutError:
+            raise HTTPException(504, "not read in time; send less at once") from None
+        self.seconds.observe(time.perf_counter() - began)
+        return found
+
+    def _left(self, done: Future[Any]) -> None:
+        self.count -= 1
+        self.waiting.set(self.count)
+
+    def _read(self, call: Call, items: list[bytes | Ink]) -> list[dict[str, Any]]:
+        decoding = DecodingConfig(beam=call.beam)
+        found: list[dict[str, Any]] = []
+        for item in items:
+            try:
+                read = self.recognizer.recognize(item, decoding)
+                found.append(answer(read, n_best=call.n_best, symbols=call.symbols))
+            except HmerError as error:
+                found.append({"error": str(error)})
+        return found
+
+
+def create_app(
+    recognizer: Recognizer, limits: Limits | None = None, hosts: tuple[str, ...] = LOCAL
+) -> FastAPI:
+    """The application, around a loaded recogniser.
+
+    Args:
+        recognizer: reads.
+        limits: of requests.
+        hosts: names under which it may be called; ("*",) for any.
+    """
+    bounds = limits or Limits()
+    registry = CollectorRegistry()
+    answers = Counter("hmer_answers", "Answers by status", ["status"], registry=registry)
+    queue = _Queue(recognizer, bounds, registry)
+    # Pages of documentation would fetch scripts of elsewhere.
+    app = FastAPI(title="hmer", version=__version__, docs_url=None, redoc_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+
+    @app.middleware("http")
+    async def headers(
+        request: Request, proceed: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        response = await proceed(request)
+        response.headers.update(_HEADERS)
+        answers.labels(str(response.status_code)).inc()
+        return response
+
+    @app.get("/healthz")
+    async def health() -> dict[str, str]:
+        """Whether the process answers."""
+        return {"status": "ok", "version": __version__}
+
+    @app.get("/readyz")
+    async def ready() -> Response:
+        """Whether another request would be taken."""
+        free = queue.count < bounds.waiting
+        return JSONResponse({"waiting": queue.count}, 200 if free else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """For Prometheus."""
+        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
+
+    @app.post("/v1/recognize", openapi_extra=_BODY)
+    async def recognize(
+        request: Request, n_best: int = 1, symbols: bool = False, beam: int = 10
+    ) -> Response:
+        """Read a picture or ink; the queries are those of the JSON object, for bodies of bytes."""
+        try:
+            async with asyncio.timeout(bounds.seconds):
+                body = await _body(request, bounds.body)
+        except TimeoutError:
+            raise HTTPException(408, "the request did not arrive in time") from None
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        try:
+            if kind == "application/json":
+                call = Call.model_validate_json(body)
+            elif kind.startswith(_RAW):
+                call = Call(n_best=n_best, symbols=symbols, beam=beam)
+            else:
+                raise HTTPException(415, "send application/json, image/png or the like, or InkML")
+        except ValidationError as error:
+            raise RequestValidationError(error.errors(include_input=False)) from None
+        try:
+            if kind != "application/json":
+                items: list[bytes | Ink] = [body]
+            elif call.batch is None:
+                items = [call.source()]
+            elif not 1 <= len(call.batch) <= bounds.batch:
+                raise HmerError(f"batch has 1 to {bounds.batch} expressions")
+            else:
+                items = [item.source() for item in call.batch]
+        except HmerError as error:
+            raise HTTPException(422, str(error)) from None
+        found = await queue.read(call, items)
+        if call.batch is not None:
+            return JSONResponse({"results": found})
+        if "error" in found[0]:
+            raise HTTPException(422, found[0]["error"])
+        return JSONResponse(found[0])
+
+    return app
+
+
+async def _body(request: Request, largest: int) -> bytes:
+    """The body, as far as it may go.
+
+    Raises:
+        HTTPException: it is larger (413).
+    """
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > largest:
+            raise HTTPException(413, f"more than {largest} bytes; send a smaller picture")
+        parts.append(part)
+    return b"".join(parts)
+
+
+_SCHEMA = "#/paths/~1v1~1recognize/post/requestBody/content/application~1json/schema/$defs/{model}"
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": Call.model_json_schema(ref_template=_SCHEMA)},
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/inkml+xml": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+def serve(app: FastAPI, host: str, port: int, connections: int) -> None:
+    """Answer until interrupted, so many connections at a time; further ones get 503."""
+    import uvicorn
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # several expressions on a picture
+        uvicorn.run(
+            app, host=host, port=port, log_level="warning", timeout_keep_alive=5,
+            limit_concurrency=connections,
+        )  # fmt: skip

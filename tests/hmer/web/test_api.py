@@ -1,0 +1,154 @@
+"""The API through a real server process, and its bounds."""
+
+from __future__ import annotations
+
+import base64
+import io
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from hmer.decoding.bidirectional import DecodingConfig
+from hmer.ink.inkml import InkDocument, write_inkml
+from hmer.ink.strokes import Ink
+from hmer.recognizer import Recognizer
+
+STROKES: list[list[list[float]]] = [
+    [[10, 30], [40, 0], [40, 150]],
+    [[100, 80], [190, 80]],
+    [[145, 35], [145, 125]],
+    [[240, 30], [270, 0], [310, 5], [320, 45], [240, 150], [330, 145]],
+]
+INK = Ink(tuple(np.array(stroke, np.float32) for stroke in STROKES))
+PATH = "/v1/recognize"
+
+
+def picture() -> bytes:
+    image = Image.new("L", (420, 240), 255)
+    for stroke in STROKES:
+        points = [(x + 40, y + 40) for x, y in stroke]
+        ImageDraw.Draw(image).line(points, fill=0, width=8)
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = "import sys; from hmer.cli import main; sys.argv[0] = 'hmer'; main()"
+    words = ["serve", "--port", str(port), "--waiting", "3"]
+    process = subprocess.Popen([sys.executable, "-c", code, *words])
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            assert process.poll() is None
+            try:
+                httpx.get(f"{address}/readyz", timeout=10).raise_for_status()
+                break
+            except httpx.TransportError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def post(server: str, answer: int = 200, **request: Any) -> Any:
+    found = httpx.post(server + PATH, timeout=120, **request)
+    assert found.status_code == answer, found.text
+    assert "default-src 'none'" in found.headers["content-security-policy"]
+    return found.json()
+
+
+def test_it_reads_what_the_library_reads(server: str) -> None:
+    expected = Recognizer.load()(INK, DecodingConfig())
+    found = post(server, json={"strokes": STROKES, "n_best": 3, "symbols": True})
+    assert (found["latex"], found["compact"]) == (expected.latex, expected.compact)
+    assert found["latex"] == "1 + 2" and found["mathml"] == expected.mathml
+    assert found["confidence"] == pytest.approx(expected.confidence, abs=1e-4)
+    assert [one["latex"] for one in found["n_best"]] == [o.latex for o in expected.n_best[:3]]
+    assert [(s["token"], s["strokes"]) for s in found["symbols"]] == [
+        ("1", [0]),
+        ("+", [1, 2]),
+        ("2", [3]),
+    ]
+    inkml = write_inkml(InkDocument(INK, ""))
+    kind = {"content-type": "application/inkml+xml"}
+    assert post(server, content=inkml, headers=kind)["latex"] == expected.latex
+    assert post(server, json={"inkml": inkml.decode()})["latex"] == expected.latex
+
+
+def test_pictures_and_batches(server: str) -> None:
+    kind = {"content-type": "image/png"}
+    alone = post(server, content=picture(), headers=kind, params={"symbols": "true"})
+    assert alone["latex"] == "1 + 2" and len(alone["symbols"]) == 3
+    image = base64.b64encode(picture()).decode()
+    items = [{"image": image}, {"strokes": STROKES}, {"inkml": "<ink/>"}]
+    results = post(server, json={"batch": items})["results"]
+    assert [one.get("latex") for one in results] == ["1 + 2", "1 + 2", None]
+    assert "no trace" in results[2]["error"]
+
+
+@pytest.mark.parametrize(
+    ("status", "request_"),
+    [
+        (422, {"json": {}}),
+        (422, {"json": {"image": "not base64!"}}),
+        (422, {"json": {"strokes": []}}),
+        (422, {"json": {"strokes": [[[1e30, 0]]]}}),
+        (422, {"json": {"strokes": [[["a", 0]]]}}),
+        (422, {"json": {"strokes": STROKES, "inkml": "<ink/>"}}),
+        (422, {"json": {"batch": []}}),
+        (422, {"json": {"batch": [{"strokes": STROKES}] * 33}}),
+        (422, {"json": {"strokes": STROKES, "beam": 1000}}),
+        (422, {"content": b"{", "headers": {"content-type": "application/json"}}),
+        (422, {"content": b"no picture", "headers": {"content-type": "image/png"}}),
+        (422, {"content": b"", "params": {"beam": 0}, "headers": {"content-type": "image/png"}}),
+        (415, {"content": b"x", "headers": {"content-type": "text/plain"}}),
+        (413, {"content": bytes(2**24 + 1), "headers": {"content-type": "image/png"}}),
+    ],
+)
+def test_bad_requests_are_refused(server: str, status: int, request_: dict[str, Any]) -> None:
+    assert post(server, status, **request_)["detail"]
+
+
+def test_pages_of_elsewhere_are_refused(server: str) -> None:
+    assert httpx.get(f"{server}/healthz", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_too_many_requests_are_refused_and_the_server_lives(server: str) -> None:
+    batch = {"batch": [{"strokes": STROKES}] * 4}
+
+    def ask(_: int) -> int:
+        return httpx.post(server + PATH, json=batch, timeout=300).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ask, range(8)))
+    assert {*found} == {200, 429} and found.count(200) >= 3
+    assert httpx.get(f"{server}/readyz").json() == {"waiting": 0}
+    metrics = httpx.get(f"{server}/metrics").text
+    assert f'hmer_answers_total{{status="429"}} {float(found.count(429))}' in metrics
+    assert "hmer_requests 0.0" in metrics
+
+
+def test_the_description_is_whole(server: str) -> None:
+    described = httpx.get(f"{server}/openapi.json").json()
+    body = described["paths"][PATH]["post"]["requestBody"]["content"]["application/json"]
+    reference = body["schema"]["properties"]["batch"]["anyOf"][0]["items"]["$ref"]
+    at = described
+    for key in reference.removeprefix("#/").split("/"):
+        at = at[key.replace("~1", "/")]
+    assert at["title"] == "Item"
+    assert httpx.get(f"{server}/docs").status_code == 404
