@@ -75,10 +75,10 @@ FEWEST, PER_UNIT = 8, 1.0
 expression of CROHME has more than 4 and 1.0 per unit (of 3099 looked at); without a bound, repeated
 strokes end in hundreds of tokens."""
 
-UNSURE, SURER = 0.3, 4.0
-"""A tall picture is read turned by 90 and 270 degrees, too, if the probability of its reading is
-below the first, and so read if that gives so many times the probability. Upside down cannot be told
-so: of nine expressions read rightly, two were more probable turned by 180 degrees."""
+UPSIDE_DOWN, ON_SIDE = (0.2, 2.0), (0.3, 4.0)
+"""A picture whose reading has less than the first probability is read upside down, too, and a tall
+one on its sides; what gives so many times the probability is taken. Of 130 drawn expressions of
+dev-2013 62 are read rightly: 45 of them also when upside down, and none is turned when upright."""
 
 MAX_PIXELS = 2_000_000
 """Images larger than this after rescaling are refused."""
@@ -333,21 +333,18 @@ class Recognizer:
     def _read_one(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
     ) -> Recognition:
-        """Read an expression; a picture also on its sides if it cannot be read as it is."""
+        """Read an expression; a picture also turned if it cannot be read as it is."""
         found = self._read_as_it_is(ready, decoding, attention)
-        sure = self._probability(found)
-        height, width = ready.image.shape
-        if ready.ink or sure > UNSURE or height < width:
+        if ready.ink:
             return found
-        # A tall picture that cannot be read may lie on its side.
-        best = max(
-            (
-                self._read_as_it_is(self._on_side(ready, turns), decoding, attention)
-                for turns in (1, 3)
-            ),
-            key=lambda reading: reading.confidence,
-        )
-        return best if self._probability(best) > SURER * sure else found
+        best, sure = found, self._probability(found)
+        height, width = ready.image.shape
+        for turns, (unsure, surer) in ((2, UPSIDE_DOWN), (1, ON_SIDE), (3, ON_SIDE)):
+            if sure < unsure and (turns == 2 or height >= width):
+                other = self._read_as_it_is(self._turned(ready, turns), decoding, attention)
+                if self._probability(other) > surer * sure and other.confidence > best.confidence:
+                    best = other
+        return best
 
     def _read_as_it_is(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
@@ -356,7 +353,7 @@ class Recognizer:
         locate = partial(self._located, ready, found.tokens, decoding or DecodingConfig())
         return replace(found, ink=ready.ink, locate=locate)
 
-    def _on_side(self, ready: Prepared, turns: int) -> Prepared:
+    def _turned(self, ready: Prepared, turns: int) -> Prepared:
         """A picture turned by so many right angles, counterclockwise."""
         side = np.rot90(ready.image, turns)
         cut, inner = trimmed(side)

@@ -228,3 +228,20 @@ def test_reads_most_of_what_the_font_writes(shipped: Recognizer) -> None:
         for caption in captions
     ]
     assert sum(a == b for a, b in zip(read, captions, strict=True)) >= 4, read
+
+
+def test_pictures_that_lie_upside_down_are_read(shipped: Recognizer) -> None:
+    right = 0
+    for caption, strokes in HAND_MADE.items():
+        picture = Image.open(io.BytesIO(photograph(ink(strokes).strokes)))
+        upright, turned = (
+            shipped(page, FAST) for page in (picture, picture.transpose(Image.Transpose.ROTATE_180))
+        )
+        assert upright.latex == caption
+        right += turned.latex == caption
+        if turned.latex == caption:  # boxes are those of the picture as it was given
+            boxes = [np.array(one.box) for found in (upright, turned) for one in found.symbols[:1]]
+            width, height = picture.size
+            middles = [(box[:2] + box[2:]) / 2 for box in boxes]
+            assert np.abs(middles[0] + middles[1] - (width, height)).max() < 12
+    assert right >= 3
