@@ -13,7 +13,7 @@ from hmer.commands.evaluate import evaluate
 from hmer.commands.export import export
 from hmer.commands.models import models
 from hmer.commands.recognize import recognize
-from hmer.commands.serve import serve
+from hmer.commands.serve import demo, serve
 from hmer.commands.write import write
 from hmer.errors import HmerError
 
@@ -55,6 +55,7 @@ def _about(
 
 for command in (
     compare,
+    demo,
     evaluate,
     export,
     models,

@@ -1,15 +1,22 @@
-"""`hmer serve`: read over HTTP."""
+"""`hmer serve`: read over HTTP; `hmer demo`: with a page to write on."""
 
 from __future__ import annotations
 
 import sys
+import webbrowser
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from threading import Timer
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hmer.commands.recognize import MODEL_HELP, chosen_model
+from hmer.errors import HmerError
 from hmer.extra import require
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -35,6 +42,43 @@ def serve(
     /readyz and /metrics are for those who watch it. Nothing is kept. There is no password: before
     it listens to others, put it behind what has one. Needs `pip install 'hmer[serve]'`.
     """
+    app, run = _app(host, model, workers=workers, waiting=waiting, seconds=seconds)
+    sys.stderr.write(f"listening at http://{host}:{port}\n")
+    run(app, host, port, connections=4 * waiting + 16)
+
+
+def demo(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    model: Annotated[Path | None, typer.Option(help=MODEL_HELP)] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Folder in which ink can be kept with its LaTeX, as InkML to train on."),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
+) -> None:
+    """Open a page to write on with pen, finger or mouse, or to drop pictures on.
+
+    It is for this machine alone, keeps nothing unless --save names a folder, and needs no network.
+    Needs `pip install 'hmer[serve]'`.
+    """
+    app, run = _app("127.0.0.1", model)
+    from hmer.web.page import add_page
+
+    if save is not None:
+        try:
+            save.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HmerError(f"--save {save}: cannot be made a folder ({error.strerror})") from None
+    add_page(app, save)
+    address = f"http://127.0.0.1:{port}/"
+    sys.stderr.write(f"write at {address} (Ctrl-C ends it)\n")
+    if browser:
+        Timer(1.0, webbrowser.open, [address]).start()
+    run(app, "127.0.0.1", port, connections=80)
+
+
+def _app(host: str, model: Path | None, **limits: float) -> tuple[FastAPI, Callable[..., None]]:
+    """The application around a loaded recogniser, and what runs it."""
     require("fastapi", "uvicorn", "prometheus_client", extra="serve")
     from hmer.recognizer import Recognizer
     from hmer.web.api import LOCAL, Limits, create_app
@@ -42,6 +86,4 @@ def serve(
 
     recognizer = Recognizer.load(chosen_model(model), "cpu")
     hosts = LOCAL if host in _LOOPBACK else ("*",)
-    app = create_app(recognizer, Limits(workers=workers, waiting=waiting, seconds=seconds), hosts)
-    sys.stderr.write(f"listening at http://{host}:{port}\n")
-    run(app, host, port, connections=4 * waiting + 16)
+    return create_app(recognizer, Limits.model_validate(limits), hosts), run

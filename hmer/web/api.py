@@ -43,6 +43,7 @@ _HEADERS = {
 _RAW = ("image/", "application/pdf", "application/inkml+xml", "application/octet-stream")
 
 _Point = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+Strokes = list[list[_Point]]
 
 
 class Limits(BaseModel):
@@ -63,7 +64,7 @@ class Item(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     image: str | None = Field(None, description="a picture file, base64")
-    strokes: list[list[_Point]] | None = Field(None, description="strokes of points [x, y]")
+    strokes: Strokes | None = Field(None, description="strokes of points [x, y]")
     inkml: str | None = None
 
     def source(self) -> bytes | Ink:
@@ -82,7 +83,7 @@ class Item(BaseModel):
                 raise HmerError("image is not base64; encode the bytes of a PNG or JPEG") from None
         if self.inkml is not None:
             return self.inkml.encode()
-        return _ink(self.strokes or [])
+        return ink_of(self.strokes or [])
 
 
 class Call(Item):
@@ -94,7 +95,12 @@ class Call(Item):
     beam: int = Field(10, ge=1, le=30, description="hypotheses per direction")
 
 
-def _ink(strokes: list[list[list[float]]]) -> Ink:
+def ink_of(strokes: Strokes) -> Ink:
+    """Ink of lists of points.
+
+    Raises:
+        HmerError: there are no points, too many, or one is too far away.
+    """
     found = [np.array(stroke, np.float64) for stroke in strokes if stroke]
     if not found:
         raise HmerError("strokes: there are no points")
@@ -196,7 +202,8 @@ def create_app(
         request: Request, proceed: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         response = await proceed(request)
-        response.headers.update(_HEADERS)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
         answers.labels(str(response.status_code)).inc()
         return response
 
@@ -223,7 +230,7 @@ def create_app(
         """Read a picture or ink; the queries are those of the JSON object, for bodies of bytes."""
         try:
             async with asyncio.timeout(bounds.seconds):
-                body = await _body(request, bounds.body)
+                body = await body_of(request, bounds.body)
         except TimeoutError:
             raise HTTPException(408, "the request did not arrive in time") from None
         except ClientDisconnect:
@@ -259,7 +266,7 @@ def create_app(
     return app
 
 
-async def _body(request: Request, largest: int) -> bytes:
+async def body_of(request: Request, largest: int) -> bytes:
     """The body, as far as it may go.
 
     Raises:

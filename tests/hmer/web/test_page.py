@@ -1,0 +1,265 @@
+"""The page of `hmer demo`: its files, and driven in headless Chromium where that is installed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from itertools import count, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from websockets.sync.client import ClientConnection, connect
+
+from hmer.ink.inkml import read_inkml
+from hmer.recognizer import Recognizer
+from hmer.web.api import create_app
+from hmer.web.page import LARGEST, STATIC, add_page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+LINE = [[[10, 10], [60, 90]]]
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer.load()
+
+
+@pytest.fixture
+def client(recognizer: Recognizer, tmp_path: Path) -> TestClient:
+    app = create_app(recognizer, hosts=("*",))
+    add_page(app, tmp_path / "kept")
+    (tmp_path / "kept").mkdir()
+    return TestClient(app)
+
+
+def test_all_that_the_page_names_is_served_and_comes_from_here(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert "script-src 'self'" in policy and "unsafe" not in policy and "http" not in policy
+    assert not re.search(r"<script(?![^>]*src=)|\sstyle=|\son\w+=", page.text)
+    for name in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert name == "data:," or client.get(f"/{name}").status_code == 200, name
+    assert "http" not in (STATIC / "app.js").read_text()
+    style = (STATIC / "katex/katex.min.css").read_text()
+    fonts = {name.split("/")[-1] for name in re.findall(r"url\(([^)]+)\)", style)}
+    assert fonts == {path.name for path in (STATIC / "katex/fonts").iterdir()}
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../api.py", "/static/%2e%2e/api.py", "/static//etc/passwd", "/static/none"]
+)
+def test_nothing_else_is_served(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code in (404, 405)
+
+
+def test_ink_is_kept_with_its_latex(client: TestClient, tmp_path: Path) -> None:
+    answer = client.post("/v1/keep", json={"strokes": LINE, "latex": r"\frac{1}{2}"})
+    assert answer.status_code == 200
+    (file,) = (tmp_path / "kept").iterdir()
+    assert answer.json() == {"file": file.name}
+    found = read_inkml(file.read_bytes(), file.name)
+    assert found.latex == r"\frac{1}{2}"
+    assert [stroke.tolist() for stroke in found.ink.strokes] == LINE
+    again = client.post("/v1/keep", json={"strokes": LINE, "latex": r"\frac{1}{2}"})
+    assert again.json() == answer.json() and len(list((tmp_path / "kept").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("pair", "status"),
+    [
+        ({"strokes": LINE, "latex": r"\frac{1"}, 422),
+        ({"strokes": LINE, "latex": " "}, 422),
+        ({"strokes": [], "latex": "x"}, 422),
+        ({"strokes": [[[1, 1e30]]], "latex": "x"}, 422),
+        ({"latex": "x"}, 422),
+        ({"strokes": LINE, "latex": "x" * LARGEST}, 413),
+    ],
+)
+def test_what_is_not_kept(
+    client: TestClient, tmp_path: Path, pair: dict[str, Any], status: int
+) -> None:
+    assert client.post("/v1/keep", json=pair).status_code == status
+    assert not list((tmp_path / "kept").iterdir())
+
+
+def test_nothing_is_kept_unless_asked_for(recognizer: Recognizer) -> None:
+    app = create_app(recognizer, hosts=("*",))
+    add_page(app)
+    client = TestClient(app)
+    assert client.get("/v1/page").json() == {"keeps": False}
+    assert client.post("/v1/keep", json={"strokes": LINE, "latex": "x"}).status_code == 404
+
+
+class Browser:
+    """A tab of headless Chromium by the DevTools protocol."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.numbers = count(1)
+        self.problems: list[str] = []
+        for domain in ("Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        number = next(self.numbers)
+        self.connection.send(json.dumps({"id": number, "method": method, "params": params}))
+        while True:
+            message = json.loads(self.connection.recv(timeout=60))
+            if message.get("id") == number:
+                assert "error" not in message, message
+                found: dict[str, Any] = message["result"]
+                return found
+            if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.problems.append(json.dumps(message["params"])[:500])
+
+    def run(self, script: str) -> Any:
+        found = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def until(self, script: str, seconds: float = 60) -> Any:
+        end = time.monotonic() + seconds
+        while not (found := self.run(script)):
+            assert time.monotonic() < end, script
+            time.sleep(0.1)
+        return found
+
+    def mouse(self, kind: str, x: float, y: float) -> None:
+        held = {"button": "left", "buttons": 1, "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
+
+    def picture(self, path: Path) -> None:
+        data = self.call("Page.captureScreenshot", format="png")["data"]
+        path.write_bytes(base64.b64decode(data))
+
+
+def started(process: subprocess.Popen[str], wanted: str) -> str:
+    """What a process says on standard error, up to the line that has `wanted`."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if wanted in line:
+            return line
+    raise AssertionError(f"it ended without {wanted!r}")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    command = "from hmer.cli import main; main()"
+    port = "8917"
+    with subprocess.Popen(
+        [sys.executable, "-c", command, "demo", "--port", port, "--no-browser",
+         "--save", str(tmp_path_factory.mktemp("kept"))],
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        started(process, "write at")
+        address = f"http://127.0.0.1:{port}/"
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(f"{address}healthz", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+        process.terminate()
+
+
+@pytest.fixture
+def browser(address: str) -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0")
+        with subprocess.Popen(
+            [CHROMIUM, *options, f"--user-data-dir={profile}", "--window-size=900,1000", address],
+            stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            place = started(process, "DevTools listening on").split()[-1]
+            port = place.split(":")[2].split("/")[0]
+            tabs: list[dict[str, str]] = []
+            while not any(tab["url"] == address for tab in tabs):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
+                    tabs = json.load(answer)
+                time.sleep(0.1)
+            (tab,) = (tab for tab in tabs if tab["url"] == address)
+            with connect(tab["webSocketDebuggerUrl"], max_size=None) as connection:
+                found = Browser(connection)
+                found.until("typeof katex === 'object' && !document.querySelector('#keep').hidden")
+                yield found
+            process.kill()
+
+
+PLUS = [
+    [(60, 60), (90, 40), (90, 150)],  # 1
+    *([(120, 95), (180, 95)], [(150, 65), (150, 125)]),  # +
+    [(210, 70), (225, 45), (255, 50), (260, 80), (210, 148), (270, 145)],  # 2
+]
+
+
+def write(browser: Browser, strokes: list[list[tuple[int, int]]]) -> None:
+    left, top = browser.run(
+        "(() => { const b = document.querySelector('#paper').getBoundingClientRect();"
+        " return [b.left, b.top]; })()"
+    )
+    for stroke in strokes:
+        points = [(left + x, top + y) for x, y in stroke]
+        browser.mouse("mousePressed", *points[0])
+        for (x0, y0), (x1, y1) in pairwise(points):
+            for step in range(1, 9):
+                browser.mouse("mouseMoved", x0 + (x1 - x0) * step / 8, y0 + (y1 - y0) * step / 8)
+        browser.mouse("mouseReleased", *points[-1])
+
+
+LATEX = "document.querySelector('#latex').value"
+
+
+@pytest.mark.medium
+def test_what_is_written_is_read_and_each_symbol_finds_its_strokes(browser: Browser) -> None:
+    write(browser, PLUS)
+    assert browser.until(LATEX) == "1 + 2"
+    assert browser.run("document.querySelectorAll('#typeset .katex').length") == 1
+    tokens = "[...document.querySelectorAll('#tokens button')]"
+    assert browser.run(f"{tokens}.map((one) => one.textContent)") == ["1", "+", "2"]
+    browser.run(f"{tokens}[1].focus()")
+    assert browser.run(f"{tokens}.map((one) => one.className)") == ["", "lit", ""]
+    browser.run("document.querySelector('#undo').click()")
+    browser.until(f"{LATEX} && {LATEX} !== '1 + 2'")
+    browser.run("document.querySelector('#redo').click()")
+    assert browser.until(f"{LATEX} === '1 + 2'")
+    browser.run("document.querySelector('#keep').click()")
+    assert browser.until("document.querySelector('#status').textContent.startsWith('Kept as ')")
+    browser.run("document.querySelector('#clear').click()")
+    assert browser.run(LATEX) == ""
+    assert not browser.problems
+
+
+@pytest.mark.medium
+def test_a_dropped_picture_is_read(browser: Browser) -> None:
+    browser.run(
+        """(async () => {
+          const paper = new OffscreenCanvas(400, 200), pen = paper.getContext("2d");
+          pen.fillStyle = "white"; pen.fillRect(0, 0, 400, 200); pen.lineWidth = 5;
+          for (const stroke of STROKES) {
+            pen.beginPath(); pen.moveTo(...stroke[0]);
+            for (const point of stroke) pen.lineTo(...point);
+            pen.stroke();
+          }
+          const data = new DataTransfer();
+          data.items.add(new File([await paper.convertToBlob()], "a.png", { type: "image/png" }));
+          document.dispatchEvent(new DragEvent("drop", { dataTransfer: data, cancelable: true }));
+        })()""".replace("STROKES", json.dumps(PLUS))
+    )
+    assert browser.until(LATEX) == "1 + 2"
+    assert not browser.problems
