@@ -237,7 +237,7 @@ async function read() {
   }
   at("reading").setAttribute("aria-busy", "false");
   at("status").textContent = reading.latex
-    ? `Read as ${reading.compact}, right with a chance of ${Math.round(100 * reading.confidence)} %.`
+    ? `${reading.compact}: right with a chance of ${Math.round(100 * reading.confidence)}\u00a0%.`
     : "There is nothing to read.";
   choose(reading.compact);
   list();
