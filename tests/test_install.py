@@ -39,9 +39,15 @@ def test_the_wheel_holds_the_library_alone(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert tops == {"hmer", f"hmer-{__version__}.dist-info"}
     inside = {name.removeprefix("hmer/") for name in names}
-    shipped = {f"shipped/{path.name}" for path in (ROOT / "hmer" / "shipped").iterdir()}
-    assert {"py.typed", *shipped} <= inside
-    assert sum(name.endswith(("LICENSE", "LICENSE-weights")) for name in names) == 2
+    data = {
+        path.relative_to(ROOT / "hmer").as_posix()
+        for folder in ("shipped", "web/static")
+        for path in (ROOT / "hmer" / folder).rglob("*")
+        if path.is_file()
+    }
+    assert {"py.typed", *data} <= inside
+    licences = [name for name in names if "/licenses/" in name]
+    assert {name.split("/")[-1] for name in licences} == {"LICENSE", "LICENSE-weights"}
 
 
 def test_it_reads_a_picture(programs: Path, tmp_path: Path) -> None:

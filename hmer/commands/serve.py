@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import webbrowser
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from threading import Timer
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_PORT_HELP = "Port to listen at; 0: one that is free."
 
 
 def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0: all, for others to call.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help=_PORT_HELP)] = 8000,
     model: Annotated[Path | None, typer.Option(help=MODEL_HELP)] = None,
     workers: Annotated[int, typer.Option(min=1, help="Expressions that are read at once.")] = 1,
     waiting: Annotated[
@@ -42,13 +44,16 @@ def serve(
     /readyz and /metrics are for those who watch it. Nothing is kept. There is no password: before
     it listens to others, put it behind what has one. Needs `pip install 'hmer[serve]'`.
     """
-    app, run = _app(host, model, workers=workers, waiting=waiting, seconds=seconds)
-    sys.stderr.write(f"listening at http://{host}:{port}\n")
-    run(app, host, port, connections=4 * waiting + 16)
+    _, address, run = _app(host, port, model, workers=workers, waiting=waiting, seconds=seconds)
+    sys.stderr.write(f"listening at {address}\n")
+    run(connections=4 * waiting + 16)
 
 
 def demo(
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0: all, to write on a tablet.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help=_PORT_HELP)] = 8000,
     model: Annotated[Path | None, typer.Option(help=MODEL_HELP)] = None,
     save: Annotated[
         Path | None,
@@ -58,32 +63,35 @@ def demo(
 ) -> None:
     """Open a page to write on with pen, finger or mouse, or to drop pictures on.
 
-    It is for this machine alone, keeps nothing unless --save names a folder, and needs no network.
-    Needs `pip install 'hmer[serve]'`.
+    It is for this machine alone unless --host says otherwise, keeps nothing unless --save names a
+    folder, and needs no network. Needs `pip install 'hmer[serve]'`.
     """
-    app, run = _app("127.0.0.1", model)
-    from hmer.web.page import add_page
-
     if save is not None:
         try:
             save.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HmerError(f"--save {save}: cannot be made a folder ({error.strerror})") from None
+    app, address, run = _app(host, port, model)
+    from hmer.web.page import add_page
+
     add_page(app, save)
-    address = f"http://127.0.0.1:{port}/"
     sys.stderr.write(f"write at {address} (Ctrl-C ends it)\n")
-    if browser:
-        Timer(1.0, webbrowser.open, [address]).start()
-    run(app, "127.0.0.1", port, connections=80)
+    if browser:  # its request waits until this runs; some browsers return when they are closed
+        Thread(target=webbrowser.open, args=[address], daemon=True).start()
+    run(connections=80)
 
 
-def _app(host: str, model: Path | None, **limits: float) -> tuple[FastAPI, Callable[..., None]]:
-    """The application around a loaded recogniser, and what runs it."""
+def _app(
+    host: str, port: int, model: Path | None, **limits: float
+) -> tuple[FastAPI, str, Callable[..., None]]:
+    """The application around a loaded recogniser, its address, and what runs it there."""
     require("fastapi", "uvicorn", "prometheus_client", extra="serve")
     from hmer.recognizer import Recognizer
-    from hmer.web.api import LOCAL, Limits, create_app
+    from hmer.web.api import LOCAL, Limits, create_app, listen
     from hmer.web.api import serve as run
 
+    listening, address = listen(host, port)
     recognizer = Recognizer.load(chosen_model(model), "cpu")
     hosts = LOCAL if host in _LOOPBACK else ("*",)
-    return create_app(recognizer, Limits.model_validate(limits), hosts), run
+    app = create_app(recognizer, Limits.model_validate(limits), hosts)
+    return app, address, partial(run, app, listening)

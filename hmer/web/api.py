@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import os
+import socket
 import time
 import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Annotated, Any
 
 import numpy as np
@@ -228,13 +231,7 @@ def create_app(
         request: Request, n_best: int = 1, symbols: bool = False, beam: int = 10
     ) -> Response:
         """Read a picture or ink; the queries are those of the JSON object, for bodies of bytes."""
-        try:
-            async with asyncio.timeout(bounds.seconds):
-                body = await body_of(request, bounds.body)
-        except TimeoutError:
-            raise HTTPException(408, "the request did not arrive in time") from None
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
+        body = await body_of(request, bounds.body, bounds.seconds)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
             if kind == "application/json":
@@ -266,18 +263,24 @@ def create_app(
     return app
 
 
-async def body_of(request: Request, largest: int) -> bytes:
-    """The body, as far as it may go.
+async def body_of(request: Request, largest: int, seconds: float) -> bytes:
+    """The body of a request, of so many bytes and seconds at most.
 
     Raises:
-        HTTPException: it is larger (413).
+        HTTPException: it is larger (413), does not arrive in time (408) or ends early (400).
     """
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > largest:
-            raise HTTPException(413, f"more than {largest} bytes; send a smaller picture")
-        parts.append(part)
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > largest:
+                    raise HTTPException(413, f"more than {largest} bytes; send a smaller request")
+                parts.append(part)
+    except TimeoutError:
+        raise HTTPException(408, "the request did not arrive in time") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the request ended early") from None
     return b"".join(parts)
 
 
@@ -294,13 +297,31 @@ _BODY = {
 }
 
 
-def serve(app: FastAPI, host: str, port: int, connections: int) -> None:
+def listen(host: str, port: int) -> tuple[socket.socket, str]:
+    """A socket that listens, and its address; port 0: one that is free.
+
+    Raises:
+        HmerError: there is no such address here, or another program listens at it.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
+        raise HmerError(
+            f"cannot listen at {host}, port {port} ({reason}); choose another --host or --port"
+        ) from None
+    name = f"[{host}]" if ":" in host else host
+    return listening, f"http://{name}:{listening.getsockname()[1]}/"
+
+
+def serve(app: FastAPI, listening: socket.socket, connections: int) -> None:
     """Answer until interrupted, so many connections at a time; further ones get 503."""
     import uvicorn
 
-    with warnings.catch_warnings():
+    config = uvicorn.Config(
+        app, log_level="warning", timeout_keep_alive=5, limit_concurrency=connections
+    )
+    with warnings.catch_warnings(), suppress(KeyboardInterrupt):
         warnings.simplefilter("ignore", UserWarning)  # several expressions on a picture
-        uvicorn.run(
-            app, host=host, port=port, log_level="warning", timeout_keep_alive=5,
-            limit_concurrency=connections,
-        )  # fmt: skip
+        uvicorn.Server(config).run(sockets=[listening])

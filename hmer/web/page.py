@@ -18,8 +18,8 @@ from hmer.latex.dialect import normalise
 from hmer.web.api import Strokes, body_of, ink_of
 
 STATIC = Path(__file__).parent / "static"
-LARGEST = 2**20
-"""Bytes of ink and LaTeX that are kept at once."""
+LARGEST, SECONDS = 2**20, 30.0
+"""Of a request with ink and LaTeX to keep: its bytes, and how long it may take to arrive."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; "
@@ -58,8 +58,11 @@ def add_page(app: FastAPI, keep: Path | None = None) -> None:
     async def kept(request: Request) -> dict[str, str]:
         if keep is None:
             raise HTTPException(404, "nothing is kept; start hmer demo with --save FOLDER")
+        # Browsers let pages of elsewhere send plain text, but no JSON, without asking.
+        if request.headers.get("content-type") != "application/json":
+            raise HTTPException(415, "send application/json")
         try:
-            pair = Kept.model_validate_json(await body_of(request, LARGEST))
+            pair = Kept.model_validate_json(await body_of(request, LARGEST, SECONDS))
         except ValidationError as error:
             raise RequestValidationError(error.errors(include_input=False)) from None
         try:

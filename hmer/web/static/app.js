@@ -2,23 +2,26 @@
 
 const PAUSE = 300; // milliseconds without a stroke until it is read
 const NEAR = 12; // pixels from a stroke that touch it
+const MARGIN = 20; // pixels around the ink in a copied picture
 
 const at = (id) => document.getElementById(id);
 const canvas = at("paper");
 const context = canvas.getContext("2d");
+const HINT = at("hint").textContent;
 
 let strokes = []; // of [x, y], CSS pixels of the canvas
-let picture = null; // {bitmap, body, type} in place of strokes
+let picture = null; // {body, bitmap or null} in place of strokes
 let past = [], future = []; // earlier and undone states of the paper
 let reading = null; // the API's answer
 let lit = new Set(); // numbers of symbols that are shown
-let current = null; // the stroke that is being written
+let current = null; // {pointer, stroke} that is being written; no stroke: erasing
 let timer = 0, request = null;
 
 // --- the paper ---
 
 function draw() {
   const style = getComputedStyle(document.documentElement);
+  const color = (name) => style.getPropertyValue(name);
   const ratio = window.devicePixelRatio || 1;
   const { width, height } = canvas.getBoundingClientRect();
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
@@ -26,14 +29,14 @@ function draw() {
     canvas.height = Math.round(height * ratio);
   }
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.fillStyle = style.getPropertyValue("--paper");
+  context.fillStyle = color("--paper");
   context.fillRect(0, 0, width, height);
   const symbols = reading?.symbols ?? [];
-  if (picture) {
+  if (picture?.bitmap) {
     const fit = pictureFit();
     context.drawImage(picture.bitmap, fit.left, fit.top, fit.scale * picture.bitmap.width,
       fit.scale * picture.bitmap.height);
-    context.strokeStyle = style.getPropertyValue("--lit");
+    context.strokeStyle = color("--lit");
     context.lineWidth = 2;
     for (const number of lit) {
       const [left, top, right, bottom] = symbols[number].box;
@@ -42,20 +45,26 @@ function draw() {
     }
   }
   const shown = new Set([...lit].flatMap((number) => symbols[number]?.strokes ?? []));
-  context.lineWidth = 3;
-  context.lineCap = context.lineJoin = "round";
-  [...strokes, ...(current ? [current] : [])].forEach((stroke, number) => {
-    context.strokeStyle = style.getPropertyValue(shown.has(number) ? "--lit" : "--ink");
-    context.beginPath();
-    context.moveTo(...stroke[0]);
-    for (const point of stroke) context.lineTo(...point);
-    context.stroke();
+  const written = current?.stroke ? [...strokes, current.stroke] : strokes;
+  written.forEach((stroke, number) => {
+    drawStroke(context, stroke, color(shown.has(number) ? "--lit" : "--ink"));
   });
-  at("hint").hidden = Boolean(picture || strokes.length || current);
+  at("hint").textContent = picture && !picture.bitmap ? picture.body.name : HINT;
+  at("hint").hidden = Boolean(picture?.bitmap || written.length);
   at("undo").disabled = !past.length;
   at("redo").disabled = !future.length;
-  at("copy-picture").disabled = !picture && !strokes.length;
-  at("keep").disabled = !strokes.length;
+  at("copy-picture").disabled = !picture?.bitmap && !strokes.length;
+  at("keep").disabled = !strokes.length || !reading;
+}
+
+function drawStroke(context, stroke, color) {
+  context.lineWidth = 3;
+  context.lineCap = context.lineJoin = "round";
+  context.strokeStyle = color;
+  context.beginPath();
+  context.moveTo(...stroke[0]);
+  for (const point of stroke) context.lineTo(...point);
+  context.stroke();
 }
 
 function pictureFit() {
@@ -69,6 +78,7 @@ function pictureFit() {
 }
 
 function change(next, image = null) {
+  if (!next.length && !image && !strokes.length && !picture) return;
   past.push({ strokes, picture });
   future = [];
   show({ strokes: next, picture: image });
@@ -76,9 +86,9 @@ function change(next, image = null) {
 
 function show(state) {
   ({ strokes, picture } = state);
-  forget();
   clearTimeout(timer);
   request?.abort();
+  stale(Boolean(picture || strokes.length));
   if (picture || strokes.length) timer = setTimeout(read, picture ? 0 : PAUSE);
   draw();
 }
@@ -97,34 +107,50 @@ function place(event) {
 function touched([x, y]) {
   let best = -1, least = NEAR;
   strokes.forEach((stroke, number) => {
-    for (const [px, py] of stroke) {
-      const away = Math.hypot(px - x, py - y);
+    stroke.forEach(([x1, y1], place) => {
+      const [x0, y0] = stroke[Math.max(place - 1, 0)];
+      const length = (x1 - x0) ** 2 + (y1 - y0) ** 2;
+      const along = length ? ((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length : 0;
+      const part = Math.min(Math.max(along, 0), 1);
+      const away = Math.hypot(x0 + part * (x1 - x0) - x, y0 + part * (y1 - y0) - y);
       if (away < least) [best, least] = [number, away];
-    }
+    });
   });
   return best;
+}
+
+function erase(numbers) {
+  if (numbers.some((number) => number >= 0)) {
+    change(strokes.filter((_, number) => !numbers.includes(number)));
+  }
 }
 
 const erasing = () => at("erase").getAttribute("aria-pressed") === "true";
 
 canvas.addEventListener("pointerdown", (event) => {
-  if (event.button) return;
+  const eraser = event.button === 5; // the other end of a pen
+  // A second finger or the hand that rests beside a pen writes nothing.
+  if ((current && event.pointerType !== "pen") || (event.button && !eraser)) return;
   canvas.setPointerCapture(event.pointerId);
-  if (erasing()) {
-    const number = touched(place(event));
-    if (number >= 0) change(strokes.filter((_, other) => other !== number));
+  if (eraser || erasing()) {
+    current = { pointer: event.pointerId };
+    erase([touched(place(event))]);
     return;
   }
   if (picture) change([]);
   clearTimeout(timer);
-  current = [place(event)];
+  current = { pointer: event.pointerId, stroke: [place(event)] };
   draw();
 });
 
 canvas.addEventListener("pointermove", (event) => {
   if (current) {
+    if (event.pointerId !== current.pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
-    for (const one of events.length ? events : [event]) current.push(place(one));
+    for (const one of events.length ? events : [event]) {
+      if (current.stroke) current.stroke.push(place(one));
+      else erase([touched(place(one))]);
+    }
     draw();
   } else if (event.pointerType === "mouse" && reading?.symbols) {
     const number = touched(place(event));
@@ -132,11 +158,11 @@ canvas.addEventListener("pointermove", (event) => {
   }
 });
 
-function finish() {
-  if (!current) return;
-  const stroke = current;
+function finish(event) {
+  if (event.pointerId !== current?.pointer) return;
+  const { stroke } = current;
   current = null;
-  change([...strokes, stroke]);
+  if (stroke) change([...strokes, stroke]);
 }
 canvas.addEventListener("pointerup", finish);
 canvas.addEventListener("pointercancel", finish);
@@ -162,14 +188,9 @@ document.addEventListener("keydown", (event) => {
 
 async function take(file) {
   if (!file) return;
-  try {
-    const bitmap = await createImageBitmap(file);
-    change([], { bitmap, body: file, type: file.type || "image/png" });
-  } catch {
-    // No picture that the browser can show (InkML, PDF, HEIC): read all the same.
-    const bitmap = await createImageBitmap(new ImageData(1, 1));
-    change([], { bitmap, body: file, type: "application/octet-stream" });
-  }
+  // What the browser cannot show (InkML, PDF, HEIC) is read all the same.
+  const bitmap = await createImageBitmap(file).catch(() => null);
+  change([], { bitmap, body: file });
 }
 at("file").addEventListener("change", (event) => {
   take(event.target.files[0]);
@@ -184,11 +205,11 @@ document.addEventListener("drop", (event) => {
 
 // --- the reading ---
 
-async function ask(path, body, type = "application/json") {
-  request?.abort();
-  request = new AbortController();
+async function ask(path, asked, signal = null) {
+  const [body, type] = asked instanceof Blob
+    ? [asked, "application/octet-stream"] : [JSON.stringify(asked), "application/json"];
   const answer = await fetch(path, {
-    method: "POST", body, headers: { "Content-Type": type }, signal: request.signal,
+    method: "POST", body, headers: { "Content-Type": type }, signal,
   });
   const found = await answer.json().catch(() => ({}));
   if (!answer.ok) {
@@ -199,31 +220,45 @@ async function ask(path, body, type = "application/json") {
 
 async function read() {
   at("status").textContent = "Reading …";
+  request = new AbortController();
+  const { signal } = request;
   try {
-    reading = picture
-      ? await ask("v1/recognize?n_best=5&symbols=true", picture.body, picture.type)
-      : await ask("v1/recognize", JSON.stringify({ strokes, n_best: 5, symbols: true }));
+    const found = picture
+      ? await ask("v1/recognize?n_best=5&symbols=true", picture.body, signal)
+      : await ask("v1/recognize", { strokes, n_best: 5, symbols: true }, signal);
+    if (signal.aborted) return;
+    reading = found;
   } catch (error) {
-    if (error.name !== "AbortError") at("status").textContent = error.message;
+    if (signal.aborted) return;
+    stale(false);
+    at("status").textContent = error instanceof TypeError
+      ? "The server does not answer; is hmer demo still running?" : error.message;
     return;
   }
+  at("reading").setAttribute("aria-busy", "false");
   at("status").textContent = reading.latex
-    ? `Right with a chance of ${Math.round(100 * reading.confidence)} %.` : "There is nothing to read.";
+    ? `${reading.compact}: right with a chance of ${Math.round(100 * reading.confidence)}\u00a0%.`
+    : "There is nothing to read.";
   choose(reading.compact);
   list();
   draw();
 }
 
-function forget() {
+// The reading of an earlier paper: shown, but pale, while another is awaited.
+function stale(awaited) {
   reading = null;
   lit.clear();
-  for (const id of ["typeset", "tokens", "status"]) at(id).replaceChildren();
-  at("latex").value = "";
+  at("reading").setAttribute("aria-busy", awaited);
+  at("tokens").replaceChildren();
   at("others").hidden = true;
+  at("status").textContent = "";
+  if (!awaited) choose("");
 }
 
 function choose(latex) {
   at("latex").value = latex;
+  at("tokens").hidden = latex !== reading?.compact; // of other readings the strokes are not known
+  light(-1);
   typeset();
 }
 
@@ -236,6 +271,10 @@ function list() {
   at("tokens").replaceChildren(...(reading.symbols ?? []).map((symbol, number) => {
     const button = document.createElement("button");
     button.textContent = symbol.token;
+    if (symbol.strokes.length) button.title = "Delete: erase its strokes";
+    button.addEventListener("keydown", (event) => {
+      if (event.key === "Delete" || event.key === "Backspace") erase(symbol.strokes);
+    });
     for (const name of ["pointerenter", "focus"]) button.addEventListener(name, () => light(number));
     for (const name of ["pointerleave", "blur"]) button.addEventListener(name, () => light(-1));
     return button;
@@ -264,6 +303,7 @@ function light(number) {
 
 async function copied(what, written) {
   try {
+    if (!navigator.clipboard) throw new Error("browsers allow it only to pages of this machine");
     await written();
     at("status").textContent = `${what} copied.`;
   } catch (error) {
@@ -277,14 +317,31 @@ at("copy-mathml").addEventListener("click", () => {
   const math = at("typeset").querySelector("math");
   copied("MathML", () => navigator.clipboard.writeText(math ? math.outerHTML : reading?.mathml ?? ""));
 });
-at("copy-picture").addEventListener("click", () => copied("Picture", async () => {
-  light(-1);
-  const blob = await new Promise((done) => canvas.toBlob(done));
-  await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
-}));
+at("copy-picture").addEventListener("click", () => copied("Picture", () =>
+  navigator.clipboard.write([new ClipboardItem({ "image/png": inkPicture() })])));
+
+// Dark ink on white, whatever the colours of the page, cut to the ink; or the picture itself.
+function inkPicture() {
+  const paper = document.createElement("canvas");
+  const pen = paper.getContext("2d");
+  if (picture) {
+    [paper.width, paper.height] = [picture.bitmap.width, picture.bitmap.height];
+    pen.drawImage(picture.bitmap, 0, 0);
+  } else {
+    const [xs, ys] = [0, 1].map((axis) => strokes.flat().map((point) => point[axis]));
+    const least = (values) => values.reduce((a, b) => Math.min(a, b)) - MARGIN;
+    const most = (values) => values.reduce((a, b) => Math.max(a, b)) + MARGIN;
+    [paper.width, paper.height] = [2 * (most(xs) - least(xs)), 2 * (most(ys) - least(ys))];
+    pen.fillStyle = "white";
+    pen.fillRect(0, 0, paper.width, paper.height);
+    pen.setTransform(2, 0, 0, 2, -2 * least(xs), -2 * least(ys));
+    for (const stroke of strokes) drawStroke(pen, stroke, "black");
+  }
+  return new Promise((done) => paper.toBlob(done));
+}
 at("keep").addEventListener("click", async () => {
   try {
-    const kept = await ask("v1/keep", JSON.stringify({ strokes, latex: at("latex").value }));
+    const kept = await ask("v1/keep", { strokes, latex: at("latex").value });
     at("status").textContent = `Kept as ${kept.file}.`;
   } catch (error) {
     at("status").textContent = error.message;

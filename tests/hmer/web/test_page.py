@@ -18,11 +18,13 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
+from hmer.errors import HmerError
 from hmer.ink.inkml import read_inkml
 from hmer.recognizer import Recognizer
-from hmer.web.api import create_app
+from hmer.web.api import create_app, listen
 from hmer.web.page import LARGEST, STATIC, add_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
@@ -93,6 +95,20 @@ def test_what_is_not_kept(
     assert not list((tmp_path / "kept").iterdir())
 
 
+def test_a_page_of_elsewhere_keeps_nothing(client: TestClient, tmp_path: Path) -> None:
+    pair = json.dumps({"strokes": LINE, "latex": "x"})
+    answer = client.post("/v1/keep", content=pair, headers={"content-type": "text/plain"})
+    assert answer.status_code == 415 and not list((tmp_path / "kept").iterdir())
+
+
+def test_a_port_in_use_is_named() -> None:
+    taken, address = listen("127.0.0.1", 0)
+    port = taken.getsockname()[1]
+    with taken, pytest.raises(HmerError, match=f"port {port} .*choose another"):
+        listen("127.0.0.1", port)
+    assert address == f"http://127.0.0.1:{port}/"
+
+
 def test_nothing_is_kept_unless_asked_for(recognizer: Recognizer) -> None:
     app = create_app(recognizer, hosts=("*",))
     add_page(app)
@@ -104,7 +120,7 @@ def test_nothing_is_kept_unless_asked_for(recognizer: Recognizer) -> None:
 class Browser:
     """A tab of headless Chromium by the DevTools protocol."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.numbers = count(1)
         self.problems: list[str] = []
@@ -158,21 +174,12 @@ def started(process: subprocess.Popen[str], wanted: str) -> str:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = "from hmer.cli import main; main()"
-    port = "8917"
     with subprocess.Popen(
-        [sys.executable, "-c", command, "demo", "--port", port, "--no-browser",
+        [sys.executable, "-c", command, "demo", "--port", "0", "--no-browser",
          "--save", str(tmp_path_factory.mktemp("kept"))],
         stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        started(process, "write at")
-        address = f"http://127.0.0.1:{port}/"
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(f"{address}healthz", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
+        yield started(process, "write at").split()[2]
         process.terminate()
 
 
@@ -223,6 +230,7 @@ def write(browser: Browser, strokes: list[list[tuple[int, int]]]) -> None:
 
 
 LATEX = "document.querySelector('#latex').value"
+TOKENS = "[...document.querySelectorAll('#tokens button')]"
 
 
 @pytest.mark.medium
@@ -230,10 +238,9 @@ def test_what_is_written_is_read_and_each_symbol_finds_its_strokes(browser: Brow
     write(browser, PLUS)
     assert browser.until(LATEX) == "1 + 2"
     assert browser.run("document.querySelectorAll('#typeset .katex').length") == 1
-    tokens = "[...document.querySelectorAll('#tokens button')]"
-    assert browser.run(f"{tokens}.map((one) => one.textContent)") == ["1", "+", "2"]
-    browser.run(f"{tokens}[1].focus()")
-    assert browser.run(f"{tokens}.map((one) => one.className)") == ["", "lit", ""]
+    assert browser.run(f"{TOKENS}.map((one) => one.textContent)") == ["1", "+", "2"]
+    browser.run(f"{TOKENS}[1].focus()")
+    assert browser.run(f"{TOKENS}.map((one) => one.className)") == ["", "lit", ""]
     browser.run("document.querySelector('#undo').click()")
     browser.until(f"{LATEX} && {LATEX} !== '1 + 2'")
     browser.run("document.querySelector('#redo').click()")
@@ -242,6 +249,50 @@ def test_what_is_written_is_read_and_each_symbol_finds_its_strokes(browser: Brow
     assert browser.until("document.querySelector('#status').textContent.startsWith('Kept as ')")
     browser.run("document.querySelector('#clear').click()")
     assert browser.run(LATEX) == ""
+    assert not browser.problems
+
+
+@pytest.mark.medium
+def test_strokes_are_erased_by_hand_and_by_key(browser: Browser) -> None:
+    write(browser, PLUS)
+    assert browser.until(LATEX) == "1 + 2"
+    browser.run("document.querySelector('#erase').click()")
+    write(browser, [[(165, 70), (165, 120)]])  # across the bar of the plus, between its points
+    browser.run("document.querySelector('#erase').click()")
+    write(browser, [[(120, 95), (180, 95)]])
+    browser.until(f"{TOKENS}.length === 3")
+    # The bar was written last and is the second symbol's still.
+    browser.run(f"{TOKENS}[1].focus()")
+    for kind in ("rawKeyDown", "keyUp"):
+        browser.call("Input.dispatchKeyEvent", type=kind, key="Delete", code="Delete")
+    browser.until(f"{TOKENS}.length === 2")
+    assert browser.run(LATEX) in ("12", "1 2")
+    assert not browser.problems
+
+
+@pytest.mark.medium
+def test_the_copied_picture_is_the_ink(browser: Browser) -> None:
+    """As the recogniser reads it; dark on white on a dark page, too."""
+    browser.call(
+        "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}]
+    )
+    write(browser, PLUS)
+    assert browser.until(LATEX) == "1 + 2"
+    browser.run(
+        "navigator.clipboard.write = async ([one]) => { window.copied = await"
+        " one.getType('image/png'); }; document.querySelector('#copy-picture').click()"
+    )
+    browser.until("Boolean(window.copied)")
+    read = """fetch("v1/recognize", {
+      method: "POST", body: window.copied, headers: { "Content-Type": "image/png" },
+    }).then((one) => one.json()).then((one) => one.compact)"""
+    assert browser.run(read) == "1 + 2"
+    corner = """createImageBitmap(window.copied).then((one) => {
+      const pen = new OffscreenCanvas(1, 1).getContext('2d');
+      pen.drawImage(one, 0, 0);
+      return [...pen.getImageData(0, 0, 1, 1).data];
+    })"""
+    assert browser.run(corner) == [255] * 4
     assert not browser.problems
 
 
