@@ -64,7 +64,10 @@ def test_json(run: Run, terse_model: Path, files: tuple[Path, Path]) -> None:
     for file, line in zip(files, out, strict=True):
         found = recognizer.recognize(file, DecodingConfig(beam=2))
         answer = json.loads(line)
-        assert set(answer) == {"file", "latex", "compact", "confidence", "alternatives"}
+        assert set(answer) == {
+            *("file", "number", "page", "box"),
+            *("latex", "compact", "confidence", "alternatives"),
+        }
         assert (answer["file"], answer["latex"]) == (str(file), found.latex)
         assert answer["confidence"] == pytest.approx(found.confidence, abs=1e-4)
         assert found.confidence > 0.01

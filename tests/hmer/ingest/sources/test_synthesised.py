@@ -137,8 +137,9 @@ def test_through_ingest_with_the_real_sets_held_out(small_dataset: Path, tmp_pat
         assert [box.token for box in sample.symbol_boxes] == [s.token for s in ink.symbols]
         assert stroke_places(ink, sample.tokens) is not None
     ingest_source(source(small_dataset, real="held-out"), config, tmp_path / "two")
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+    for path in filter(Path.is_file, (tmp_path / "one").rglob("*")):
+        other = tmp_path / "two" / path.relative_to(tmp_path / "one")
+        assert path.read_bytes() == other.read_bytes()
 
 
 def short(path: Path) -> int:
