@@ -214,7 +214,7 @@ def test_reading_commands_run(
         assert done.output.count("a") >= (2 if "homework/" in words else 1)
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_own_pictures_are_configured_as_the_page_says(tmp_path: Path) -> None:
     (wanted,) = {tuple(words) for _, words in COMMANDS if words[3:5] == ["configure", "adapt"]}
     shutil.copytree(ROOT / "configs", tmp_path / "configs")

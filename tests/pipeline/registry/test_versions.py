@@ -301,6 +301,7 @@ print(json.dumps(done.report()))
 """
 
 
+@pytest.mark.slow
 def test_two_at_once_meet_each_other(project: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     connect(project)
