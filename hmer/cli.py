@@ -29,6 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Handwritten mathematics to LaTeX.",
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # `hmer[serve]` is no markup
 )
 
 

@@ -125,3 +125,13 @@ def test_help_needs_no_model_and_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "False")
     assert "--json" in done.stdout and "InkML" in done.stdout
+
+
+@pytest.mark.parametrize(("command", "extra"), [("serve", "serve"), ("export", "export")])
+def test_the_help_names_the_extra_in_its_brackets(command: str, extra: str) -> None:
+    """Brackets are markup to some help formatters, which swallow them."""
+    found = subprocess.run(
+        [sys.executable, "-c", "from hmer.cli import main; main()", command, "--help"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"hmer[{extra}]" in found.stdout
