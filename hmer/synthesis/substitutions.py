@@ -17,8 +17,8 @@ _GREEK = (
     *(r"\alpha", r"\beta", r"\gamma", r"\lambda", r"\mu", r"\phi", r"\pi", r"\sigma"),
     *(r"\theta", r"\Delta"),
 )
-_DIGITS = tuple("0123456789")
-_VARIABLES = frozenset((*_LOWER, *_UPPER, *_GREEK))
+DIGITS = tuple("0123456789")
+VARIABLES = frozenset((*_LOWER, *_UPPER, *_GREEK))
 
 _FREE = (
     ("+", "-", r"\pm"),
@@ -60,13 +60,13 @@ class Renamer:
         self._brackets = known or [("(", ")")]
         every = (*_LOWER, *_UPPER, *_GREEK)
         self._any = _weighted(every, counts, weight)
-        for category in (_LOWER, _UPPER, _GREEK, _DIGITS, *_FREE):
+        for category in (_LOWER, _UPPER, _GREEK, DIGITS, *_FREE):
             choice = _weighted(category, counts, weight)
             self._choices |= dict.fromkeys(category, choice)
 
     def rename(self, row: Row, rng: np.random.Generator) -> Row:
         """The same tree with other symbols."""
-        variables = dict.fromkeys(n.token for n in walk(row) if n.token in _VARIABLES)
+        variables = dict.fromkeys(n.token for n in walk(row) if n.token in VARIABLES)
         integral = any(node.token == r"\int" for node in walk(row))
         names: dict[str, str] = {}
         for token in variables:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hmer.latex.alignment import stroke_places
 from hmer.latex.tree import parse, serialise
 from hmer.synthesis.base import Leakage
 from hmer.synthesis.decompose import DecomposeConfig, Decomposer, pieces, rare_boost
+from hmer.synthesis.substitutions import DIGITS, VARIABLES
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,9 @@ def test_numerators_scripts_and_radicands_come_out() -> None:
     assert r"\frac { a ^ { n } } { \sqrt { b c } }" in found
 
 
-def test_single_symbols_come_alike_often_and_at_their_own_scale(expressions: Expressions) -> None:
+def test_lone_signs_come_more_often_than_letters_and_at_their_own_scale(
+    expressions: Expressions,
+) -> None:
     alone = Decomposer(expressions, DecomposeConfig(single=1.0))
     rng = np.random.default_rng(0)
     written = [alone(rng) for _ in range(3000)]
@@ -59,8 +63,13 @@ def test_single_symbols_come_alike_often_and_at_their_own_scale(expressions: Exp
     seen = {token for caption in alone.material.tokens for token in caption}
     assert {"+", "-", "=", "("} & seen <= tokens
     assert not tokens & {"\\frac", "\\sqrt", "^", "_", "{", "}"}
-    often = [sum(w.tokens[0] == token for w in written) for token in tokens]
-    assert min(often) > 0.5 * 3000 / len(tokens)
+    times = Counter(w.tokens[0] for w in written)
+    letters = [times[token] for token in tokens if token in VARIABLES or token in DIGITS]
+    signs = [times[token] for token in tokens if token not in VARIABLES and token not in DIGITS]
+    usual = 3000 / (len(letters) + 3 * len(signs))
+    assert 0.5 * usual < min(letters)
+    assert max(letters) < 2 * usual
+    assert 2 * usual < min(signs)
     for w in written[:50]:
         if w.ink.bounds()[2:] != (0.0, 0.0):
             assert symbol_unit(w.ink) == pytest.approx(1.0, abs=0.02)
