@@ -1,0 +1,142 @@
+"""What other collections lend: isolated symbols and captions to write with, and tests of the rest.
+
+Real expressions have the symbols of their data set alone. Whatever else a vocabulary has is written
+by the synthesiser in isolated symbols of other collections; how well it is read then is measured on
+symbols of hands and on captions that no training ever had.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hmer.data.schema import SCHEMA, Sample, read_samples, row_writer, sample_row
+from hmer.errors import HmerError
+from hmer.ingest.captions import outer_captions
+from hmer.ingest.convert import Converter
+from hmer.ingest.glyphs import GlyphsConfig, gather, is_held_out
+from hmer.ingest.sources.base import VALIDATION, SourceItem
+from hmer.ingest.summary import SUMMARY
+from hmer.ink.codec import unpack
+from hmer.ink.strokes import Ink
+from hmer.latex.tree import parse
+from hmer.latex.vocabulary import Vocabulary
+from hmer.synthesis.base import CAPTIONS, ISOLATED, OUTER, Allowed, Leakage, Numbered
+from hmer.synthesis.compose import ComposeConfig, Composer
+from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.glyphs.cutting import Sourced, cut_bank
+from hmer.synthesis.glyphs.foreign import extended, tokens_of
+from hmer.synthesis.grammar.listed import Listed
+
+TESTS = ("test-isolated", "test-composed")
+"""Sets of symbols, and of captions written in symbols, that were held out."""
+
+_COMPOSED = 500  # expressions of the latter
+
+
+def add_outer(
+    glyphs: GlyphsConfig,
+    captions: Iterable[str],
+    words: Vocabulary,
+    converter: Converter,
+    seed: int,
+    folder: Path,
+    held_out: set[tuple[str, ...]],
+) -> None:
+    """Write the folder `outer`, always with an account of it, and the tests, if any are wanted.
+
+    Args:
+        glyphs: the collections, and which share of their hands is held out (of captions, too).
+        captions: files of LaTeX, one expression a line.
+        words: vocabulary; what has other tokens is left out.
+        converter: makes rows of ink.
+        seed: decides which symbols and captions are taken where there are more.
+        folder: of a data set whose splits are written.
+        held_out: captions that no training may write; those of the tests are added.
+
+    Raises:
+        HmerError: a collection cannot be read, or has nothing of the vocabulary.
+    """
+    (folder / OUTER).mkdir()
+    symbols: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
+    lines: list[str] = []
+    unseen: GlyphBank | None = None
+    if glyphs.paths():
+        bank, unseen, symbols = gather(glyphs, words, seed)
+        bank.save(folder / ISOLATED)
+    if captions := list(captions):
+        lines, counts = outer_captions(captions, words)
+        kept = [line for line in lines if not is_held_out(line, glyphs.held_out)]
+        (folder / CAPTIONS).write_text("\n".join(kept) + "\n", encoding="utf-8")
+    if unseen is not None:
+        isolated, composed = TESTS
+        _write(folder, isolated, _alone(unseen, isolated), converter)
+        test = [line.split() for line in lines if is_held_out(line, glyphs.held_out)]
+        if test:
+            rows = _in_hands(folder, unseen, test, Leakage.of(held_out), seed, composed)
+            _write(folder, composed, rows, converter)
+            held_out |= {tuple(tokens) for tokens in test}
+    about = json.dumps({"glyphs": symbols, "captions": counts}, indent=2) + "\n"
+    (folder / OUTER / SUMMARY).write_text(about, encoding="utf-8")
+
+
+def _alone(bank: GlyphBank, split: str) -> Iterator[SourceItem]:
+    """Every symbol of a bank as an expression of its own."""
+    for sample in range(len(bank)):
+        token = bank.tokens[int(bank.token_of[sample])]
+        hand = int(bank.writer_of[sample])
+        strokes = tuple(stroke.astype(np.float32) for stroke in bank.glyph(sample))
+        yield SourceItem(
+            id=f"{split}-{sample:05d}",
+            source=bank.groups[hand],
+            writer=bank.writers[hand],
+            latex=token,
+            tokens=tuple(tokens_of(token)),
+            split=split,
+            ink=Ink(strokes),
+        )
+
+
+def _in_hands(
+    folder: Path,
+    isolated: GlyphBank,
+    captions: list[list[str]],
+    leakage: Leakage,
+    seed: int,
+    split: str,
+) -> Iterator[SourceItem]:
+    """Captions in the symbols of hands that are not trained on: isolated ones, and validation's."""
+    inks = [
+        Sourced(unpack(sample.ink), list(sample.tokens), sample.writer, sample.source)
+        for sample in read_samples(folder / f"{VALIDATION}.parquet")
+        if sample.ink is not None
+    ]
+    bank = extended(cut_bank(inks)[0], isolated)
+    composer = Composer(bank, Listed([parse(tokens) for tokens in captions]), ComposeConfig())
+    written = Numbered(Allowed(composer, replace(leakage, excluded=0)), seed)
+    for number in range(_COMPOSED):
+        found = written[number]
+        yield SourceItem(
+            id=f"{split}-{number:05d}",
+            source="composed",
+            writer=found.hand,
+            latex=" ".join(found.tokens),
+            tokens=tuple(found.tokens),
+            split=split,
+            ink=found.ink,
+            normalised=True,
+        )
+
+
+def _write(folder: Path, name: str, items: Iterable[SourceItem], converter: Converter) -> None:
+    with row_writer(folder / f"{name}.parquet", SCHEMA) as file:
+        for item in items:
+            result = converter(item).result
+            if not isinstance(result, Sample):
+                raise HmerError(f"{name}: {result.id}: {result.reason}")
+            file.add(sample_row(result))
