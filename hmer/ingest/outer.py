@@ -8,14 +8,14 @@ symbols of hands and on captions that no training ever had.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from hmer.data.schema import SCHEMA, Sample, read_samples, row_writer, sample_row
-from hmer.errors import HmerError
+from hmer.errors import LatexError
 from hmer.ingest.captions import outer_captions
 from hmer.ingest.convert import Converter
 from hmer.ingest.glyphs import GlyphsConfig, gather, is_held_out
@@ -23,14 +23,15 @@ from hmer.ingest.sources.base import VALIDATION, SourceItem
 from hmer.ingest.summary import SUMMARY
 from hmer.ink.codec import unpack
 from hmer.ink.strokes import Ink
-from hmer.latex.tree import parse
+from hmer.latex.tree import Row, parse
 from hmer.latex.vocabulary import Vocabulary
-from hmer.synthesis.base import CAPTIONS, ISOLATED, OUTER, Allowed, Leakage, Numbered
+from hmer.synthesis.base import CAPTIONS, ISOLATED, OUTER, Numbered
 from hmer.synthesis.compose import ComposeConfig, Composer
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.cutting import Sourced, cut_bank
 from hmer.synthesis.glyphs.foreign import extended, tokens_of
 from hmer.synthesis.grammar.listed import Listed
+from hmer.synthesis.render_latex import WritingLimits, check_writable
 
 TESTS = ("test-isolated", "test-composed")
 """Sets of symbols, and of captions written in symbols, that were held out."""
@@ -64,6 +65,7 @@ def add_outer(
     (folder / OUTER).mkdir()
     symbols: dict[str, dict[str, int]] = {}
     counts: dict[str, dict[str, int]] = {}
+    tests: dict[str, dict[str, int]] = {}
     lines: list[str] = []
     unseen: GlyphBank | None = None
     if glyphs.paths():
@@ -75,13 +77,18 @@ def add_outer(
         (folder / CAPTIONS).write_text("\n".join(kept) + "\n", encoding="utf-8")
     if unseen is not None:
         isolated, composed = TESTS
-        _write(folder, isolated, _alone(unseen, isolated), converter)
+        tests[isolated] = _write(folder, isolated, _alone(unseen, isolated), converter)
         test = [line.split() for line in lines if is_held_out(line, glyphs.held_out)]
-        if test:
-            rows = _in_hands(folder, unseen, test, Leakage.of(held_out), seed, composed)
-            _write(folder, composed, rows, converter)
-            held_out |= {tuple(tokens) for tokens in test}
-    about = json.dumps({"glyphs": symbols, "captions": counts}, indent=2) + "\n"
+        held_out |= {tuple(tokens) for tokens in test}
+        hands = _hands(folder, unseen)
+        writable = [row for row in map(parse, test) if _can_be_written(row, hands)]
+        if writable:
+            items = _composed(hands, writable, seed, composed)
+            tests[composed] = _write(folder, composed, items, converter) | {
+                "captions": len(writable),
+                "captions without glyphs": len(test) - len(writable),
+            }
+    about = json.dumps({"glyphs": symbols, "captions": counts, "tests": tests}, indent=2) + "\n"
     (folder / OUTER / SUMMARY).write_text(about, encoding="utf-8")
 
 
@@ -102,23 +109,27 @@ def _alone(bank: GlyphBank, split: str) -> Iterator[SourceItem]:
         )
 
 
-def _in_hands(
-    folder: Path,
-    isolated: GlyphBank,
-    captions: list[list[str]],
-    leakage: Leakage,
-    seed: int,
-    split: str,
-) -> Iterator[SourceItem]:
-    """Captions in the symbols of hands that are not trained on: isolated ones, and validation's."""
+def _hands(folder: Path, isolated: GlyphBank) -> GlyphBank:
+    """The hands that are not trained on: of validation, and those of isolated symbols."""
     inks = [
         Sourced(unpack(sample.ink), list(sample.tokens), sample.writer, sample.source)
         for sample in read_samples(folder / f"{VALIDATION}.parquet")
         if sample.ink is not None
     ]
-    bank = extended(cut_bank(inks)[0], isolated)
-    composer = Composer(bank, Listed([parse(tokens) for tokens in captions]), ComposeConfig())
-    written = Numbered(Allowed(composer, replace(leakage, excluded=0)), seed)
+    return extended(cut_bank(inks)[0], isolated)
+
+
+def _can_be_written(row: Row, bank: GlyphBank) -> bool:
+    try:
+        check_writable(row, bank, WritingLimits())
+    except LatexError:
+        return False
+    return True
+
+
+def _composed(bank: GlyphBank, rows: list[Row], seed: int, split: str) -> Iterator[SourceItem]:
+    """Expressions of these captions in hands of the bank."""
+    written = Numbered(Composer(bank, Listed(rows), ComposeConfig()), seed)
     for number in range(_COMPOSED):
         found = written[number]
         yield SourceItem(
@@ -133,10 +144,21 @@ def _in_hands(
         )
 
 
-def _write(folder: Path, name: str, items: Iterable[SourceItem], converter: Converter) -> None:
+def _write(
+    folder: Path, name: str, items: Iterable[SourceItem], converter: Converter
+) -> dict[str, int]:
+    """Write a test set; ink that cannot be drawn (specks without a size) is left out.
+
+    Returns:
+        How many were written and left out.
+    """
+    counts: Counter[str] = Counter()
     with row_writer(folder / f"{name}.parquet", SCHEMA) as file:
         for item in items:
             result = converter(item).result
-            if not isinstance(result, Sample):
-                raise HmerError(f"{name}: {result.id}: {result.reason}")
-            file.add(sample_row(result))
+            if isinstance(result, Sample):
+                file.add(sample_row(result))
+                counts["taken"] += 1
+            else:
+                counts["cannot be drawn"] += 1
+    return dict(sorted(counts.items()))
