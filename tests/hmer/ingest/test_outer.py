@@ -24,7 +24,7 @@ def lent(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {
                 "command": command,
                 "row": row,
-                "strokes": [[[row + 400 * large, 0], [0, 900], [900, 900 - row]]],
+                "strokes": [[[row, 0], [9 * row, 900]]],
             }
         )
         for row in range(20)
