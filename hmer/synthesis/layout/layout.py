@@ -22,6 +22,13 @@ from hmer.synthesis.layout.box import Box, Mark, bracket_pairs, clearance, to_in
 AXIS = -0.42
 """Height of fraction bars and operators above the baseline (y downwards)."""
 
+ALPHABETS = (r"\mathbb", r"\mathcal", r"\mathfrak")
+"""Commands around a letter, which has a glyph of its own."""
+
+_STACKED = (r"\overset", r"\underset")
+DRAWN = frozenset((r"\frac", r"\sqrt", r"\binom", *ACCENTS, *_STACKED))
+"""Commands whose ink depends on their content, and needs no glyph."""
+
 _STACKING = frozenset(
     r"""
     \sum \lim \int \prod \coprod \bigcap \bigcup \bigoplus \bigotimes \bigodot \bigvee \bigwedge
@@ -71,8 +78,8 @@ class _Layout:
             r"\sqrt": self.radical,
             r"\binom": self.binomial,
             **dict.fromkeys(ACCENTS, self.accent),
-            **dict.fromkeys((r"\overset", r"\underset"), self.stacked),
-            **dict.fromkeys((r"\mathbb", r"\mathcal", r"\mathfrak"), self.letter),
+            **dict.fromkeys(_STACKED, self.stacked),
+            **dict.fromkeys(ALPHABETS, self.letter),
         }
 
     def row(self, row: Row) -> Box | None:
