@@ -477,9 +477,11 @@ class Recognizer:
         ready = Prepared(image, moved(0, 0))
         return Recognition(
             tokens=tokens,
-            confidence=self._confidence(best),
+            confidence=self._confidence(best, len(tokens)),
             alternatives=tuple(
-                (words, self._confidence(o)) for o in others if _parses(words := self._words(o))
+                (words, self._confidence(o, len(tokens)))
+                for o in others
+                if _parses(words := self._words(o))
             ),
             image=image,
             spatial_attention=None if spatial is None else spatial[:height, :width],
@@ -487,13 +489,15 @@ class Recognizer:
             locate=partial(self._located, ready, tokens, config),
         )
 
-    def _confidence(self, reading: Reading) -> float:
+    def _confidence(self, reading: Reading, tokens: int) -> float:
+        """Of a reading; `tokens` of the best one, so that their order is that of the search."""
         found = reading.confidence
-        return self.calibration.confidence(found) if self.calibration else float(found)
+        return self.calibration.confidence(found, tokens) if self.calibration else float(found)
 
     def _probability(self, found: Recognition) -> float:
         sure = found.confidence
-        return self.calibration.probability(sure) if self.calibration else sure
+        tokens = len(found.tokens)
+        return self.calibration.probability(sure, tokens) if self.calibration else sure
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))
