@@ -330,6 +330,11 @@ class Recognizer:
                     found.append(replace(reading, box=_placed(box, page), page=page.page))
         return found
 
+    def probability(self, found: Recognition) -> float:
+        """What the search gave a reading, before calibration."""
+        sure, tokens = found.confidence, len(found.tokens)
+        return self.calibration.probability(sure, tokens) if self.calibration else sure
+
     def _read_one(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
     ) -> Recognition:
@@ -337,12 +342,12 @@ class Recognizer:
         found = self._read_as_it_is(ready, decoding, attention)
         if ready.ink:
             return found
-        best, sure = found, self._probability(found)
+        best, sure = found, self.probability(found)
         height, width = ready.image.shape
         for turns, (unsure, surer) in ((2, UPSIDE_DOWN), (1, ON_SIDE), (3, ON_SIDE)):
             if sure < unsure and (turns == 2 or height >= width):
                 other = self._read_as_it_is(self._turned(ready, turns), decoding, attention)
-                if self._probability(other) > surer * sure and other.confidence > best.confidence:
+                if self.probability(other) > surer * sure and other.confidence > best.confidence:
                     best = other
         return best
 
@@ -493,11 +498,6 @@ class Recognizer:
         """Of a reading; `tokens` of the best one, so that their order is that of the search."""
         found = reading.confidence
         return self.calibration.confidence(found, tokens) if self.calibration else float(found)
-
-    def _probability(self, found: Recognition) -> float:
-        sure = found.confidence
-        tokens = len(found.tokens)
-        return self.calibration.probability(sure, tokens) if self.calibration else sure
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))
