@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,30 @@ class Step(Protocol):
 
     def keep(self, rows: Numbers) -> Step:
         """The step for the inputs `rows` (B',) only."""
+        ...
+
+
+@runtime_checkable
+class TreeStep(Step, Protocol):
+    """A step that continues hypotheses by several tokens, and in several ways, at once."""
+
+    @property
+    def rows(self) -> int:
+        """So many new tokens of an input are best taken at once."""
+        ...
+
+    def grow(self, tokens: Numbers, parents: Numbers, past: Any) -> tuple[Floats, Any]:
+        """Continue by trees of tokens.
+
+        Args:
+            tokens: (B, M), each after those before it in its tree.
+            parents: (B, M), number of the new token that each follows; -1 for the first M' of
+                each input, which continue the hypotheses of `past`, each its own.
+            past: caches of M' or more hypotheses, None at the start.
+
+        Returns:
+            Logits (B, M, V), and caches of M hypotheses.
+        """
         ...
 
 
