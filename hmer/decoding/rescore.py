@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hmer.decoding.step import Numbers, Step, TreeStep, log_softmax
+from hmer.decoding.step import Numbers, Step, TreeStep
 
 
 def score_sequences(step: Step, sequences: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
@@ -40,10 +40,9 @@ def score_sequences(step: Step, sequences: Sequence[Sequence[Sequence[int]]]) ->
         parts = [_Part.of(trees[row].levels[depth : depth + count]) for row in rows]
         tokens = _padded([part.tokens for part in parts])
         if isinstance(step, TreeStep):
-            logits, past = step.grow(tokens, _padded([p.parents for p in parts], -1), past)
+            said, past = step.grow(tokens, _padded([p.parents for p in parts], -1), past)
         else:
-            logits, past = step(tokens, past)
-        said = log_softmax(logits)
+            said, past = step(tokens, past)
         where = [(i, *asked) for i, part in enumerate(parts) for asked in part.asked]
         index = np.array(where)
         values = said[index[:, 0], index[:, 1], index[:, 2]].tolist()

@@ -19,7 +19,15 @@ class Step(Protocol):
     """
 
     def __call__(self, tokens: Numbers, past: Any) -> tuple[Floats, Any]:
-        """Tokens (B, K) and caches (None at the start) to logits (B, K, V) and grown caches."""
+        """One token further.
+
+        Args:
+            tokens: (B, K).
+            past: caches; None at the start.
+
+        Returns:
+            Log-probabilities of what follows (B, K, V), and grown caches.
+        """
         ...
 
     def reorder(self, past: Any, inputs: Numbers, origin: Numbers) -> Any:
@@ -56,7 +64,7 @@ class TreeStep(Step, Protocol):
             past: caches of M' or more hypotheses, None at the start.
 
         Returns:
-            Logits (B, M, V), and caches of M hypotheses.
+            Log-probabilities (B, M, V), and caches of M hypotheses.
         """
         ...
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hmer.decoding.step import Floats, Numbers, in_place
+from hmer.decoding.step import Floats, Numbers, in_place, log_softmax
 from hmer.errors import HmerError
 from hmer.extra import require
 from hmer.models.about import About, read_about, reason_of, told_of
@@ -190,8 +191,7 @@ class OnnxStep(OnnxImages):
 
     def __call__(self, tokens: Numbers, past: Written | None) -> tuple[Floats, Written]:
         """See `Step`."""
-        batch, new = tokens.shape
-        return self._grown(tokens, np.zeros((batch, 1, new, new), np.float32), past)
+        return self._grown(tokens, None, past)
 
     def grow(
         self, tokens: Numbers, parents: Numbers, past: Written | None
@@ -214,33 +214,36 @@ class OnnxStep(OnnxImages):
         return self._grown(tokens, above, past)
 
     def _grown(
-        self, tokens: Numbers, above: Floats, past: Written | None
+        self, tokens: Numbers, above: Floats | None, past: Written | None
     ) -> tuple[Floats, Written]:
-        """Logits, and what is written then.
+        """Log-probabilities, and what is written then.
 
         Args:
             tokens: (B, M), new ones.
-            above: (B, 1, M, M), 1 where one comes before another.
+            above: (B, 1, M, M), 1 where one comes before another; None: none does.
             past: of as many hypotheses, those that the new tokens continue.
         """
         past = past or self._nothing(*tokens.shape)
         feeds, seen = self._feeds(tokens, above, past)
-        logits, *grown = self.reader.step(feeds, looked=False)
+        said, *grown = self.reader.step(feeds, looked=False)
         count = len(past.caches)
         written = Written(tuple(grown[:count]), tuple(grown[count:]), seen, feeds["depth"] + 1)
-        return logits, written
+        return said, written
 
     def _feeds(
-        self, tokens: Numbers, above: Floats, past: Written
+        self, tokens: Numbers, above: Floats | None, past: Written
     ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
         """What goes into the graph, and which places the new tokens see (B, M, places + M)."""
-        own = above[:, 0]
-        seen = np.concatenate([past.seen, (own > 0) | np.eye(own.shape[1], dtype=bool)], axis=2)
+        depth, (own, none) = past.length, _alone(*tokens.shape)
+        if above is not None:
+            own = own | (above[:, 0] > 0)
+            depth = depth + above[:, 0].sum(axis=2).astype(np.int64)
+        seen = np.concatenate([past.seen, own], axis=2)
         feeds = {
             "tokens": tokens,
-            "depth": past.length + own.sum(axis=2).astype(np.int64),
+            "depth": depth,
             "seen": np.where(seen, np.float32(0), _HIDDEN)[:, None],
-            "above": above,
+            "above": none if above is None else above,
             **self.memory,
         }
         feeds.update((f"past_{i}", x) for i, x in enumerate((*past.caches, *past.covered)))
@@ -290,6 +293,13 @@ _DEAD = 64
 _HIDDEN = np.float32(-np.inf)
 
 
+@lru_cache(maxsize=64)
+def _alone(batch: int, new: int) -> tuple[NDArray[np.bool_], Floats]:
+    """Which new tokens each sees, and which come before it, where none follows another."""
+    own = np.eye(new, dtype=np.bool_)[None].repeat(batch, axis=0)
+    return own, np.zeros((batch, 1, new, new), np.float32)
+
+
 def _chosen(past: Written, origin: Numbers) -> Written:
     """Of as many inputs, the hypotheses `origin` (B, K)."""
     rows = np.arange(len(origin))[:, None]
@@ -305,6 +315,8 @@ def _chosen(past: Written, origin: Numbers) -> Written:
 
 def _tidy(past: Written) -> Written:
     """Without most places that no hypothesis sees, if there are many."""
+    if past.seen.shape[2] < past.seen.shape[1] + _DEAD:
+        return past
     live = past.seen.any(axis=1)
     most = int(live.sum(axis=1).max())
     if live.shape[1] - most < _DEAD:
@@ -327,7 +339,8 @@ class EarlierStep(OnnxImages):
         self, tokens: Numbers, past: tuple[Array, ...] | None
     ) -> tuple[Floats, tuple[Array, ...]]:
         """See `Step`."""
-        return self._further(tokens, past)[:2]
+        logits, past, _ = self._further(tokens, past)
+        return log_softmax(logits), past
 
     def _further(
         self, tokens: Numbers, past: tuple[Array, ...] | None

@@ -48,7 +48,7 @@ def step_names(model: MaskMatch, memory: Sequence[str]) -> tuple[list[str], list
     """Inputs and outputs of a step in order, given those that come from the encoder."""
     caches = range(len(cache_shapes(model)))
     inputs = ["tokens", "depth", "seen", "above", *memory, *(f"past_{i}" for i in caches)]
-    return inputs, ["logits", *(f"grown_{i}" for i in caches), "looked"]
+    return inputs, ["said", *(f"grown_{i}" for i in caches), "looked"]
 
 
 class _Graph:
@@ -98,9 +98,9 @@ def convert_step(model: MaskMatch) -> Any:
             layer with coverage, the attention that the cells have had from what is before the new
             tokens, (batch, heads, new, cells).
 
-    And its outputs: logits (batch, new, vocabulary); the caches with the new tokens (grown_i), the
-    coverage with each of them; and the cross-attention of the last layer (batch, heads, new,
-    cells).
+    And its outputs: log-probabilities of what follows (said: batch, new, vocabulary); the caches
+    with the new tokens, the coverage with each of them (grown_i); and the cross-attention of the
+    last layer (looked: batch, heads, new, cells).
     """
     decoder = model.decoder
     layers = layers_of(model)
@@ -157,7 +157,8 @@ def convert_step(model: MaskMatch) -> Any:
         x = graph("Add", x, answer)
     said = graph.linear(graph.norm(x, decoder.norm, "decoder.norm"), decoder.head, "decoder.head")
     classes = graph.constant("classes", np.array([decoder.head.out_features]))
-    graph("Reshape", said, graph("Concat", shape, classes, axis=0), out="logits")
+    logarithms = graph("LogSoftmax", said, axis=-1)
+    graph("Reshape", logarithms, graph("Concat", shape, classes, axis=0), out="said")
     return _model(graph, model)
 
 
@@ -228,7 +229,7 @@ def _model(graph: _Graph, model: MaskMatch) -> Any:
         "above": ["batch", 1, "new", "new"],
         **dict.fromkeys(memory, cells),
         "bias": ["batch", 1, 1, "cells"],
-        "logits": ["batch", "new", model.decoder.head.out_features],
+        "said": ["batch", "new", model.decoder.head.out_features],
         "looked": ["batch", heads, "new", "cells"],
     }
     for i, shape in enumerate(cache_shapes(model)):

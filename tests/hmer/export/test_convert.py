@@ -43,7 +43,7 @@ def test_sides_that_vary_have_names(exported: Path) -> None:
         "past_0": ["batch", 2, "places", 8],
         "past_1": ["batch", 2, "places", 8],
         "past_2": ["batch", 2, "new", "cells"],
-        "logits": ["batch", "new", 113],
+        "said": ["batch", "new", 113],
         "grown_0": ["batch", 2, "places + new", 8],
         "grown_1": ["batch", 2, "places + new", 8],
         "grown_2": ["batch", 2, "new", "cells"],

@@ -48,7 +48,7 @@ def test_what_is_written(stand_ins: None, model_folder: Path, tmp_path: Path) ->
         assert about[name] == source[name]
     given = ["tokens", "depth", "seen", "above", "keys_0", "values_0", "bias"]
     assert about["step"]["inputs"] == [*given, "past_0", "past_1", "past_2"]
-    assert about["step"]["outputs"] == ["logits", "grown_0", "grown_1", "grown_2", "looked"]
+    assert about["step"]["outputs"] == ["said", "grown_0", "grown_1", "grown_2", "looked"]
     assert about["encoder"]["outputs"] == ["keys_0", "values_0", "bias", "attention", "cells"]
     keys, values, covered = about["past"]
     assert keys == values == ["batch", 2, "places", 8]
