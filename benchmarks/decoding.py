@@ -67,10 +67,10 @@ class Biased(NamedTuple):
 
     def __call__(self, tokens: Numbers, past: Any) -> tuple[Floats, Any]:
         """See `Step`."""
-        logits, past = self.step(tokens, past)
-        logits = logits.copy()
-        logits[..., list(self.tokens)] += self.bias
-        return logits, past
+        said, past = self.step(tokens, past)
+        said = said.copy()
+        said[..., list(self.tokens)] += self.bias
+        return said, past
 
     def reorder(self, past: Any, inputs: Numbers, origin: Numbers) -> Any:
         """See `Step`."""
