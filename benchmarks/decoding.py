@@ -44,7 +44,7 @@ Reader = Callable[[Tensor, DecodingConfig], object]
 PAIR = ("comer", "mask-match")
 """Those that are compared with the reference."""
 CONFIGS = {
-    f"beam {BEAM}, both directions": DecodingConfig(beam=BEAM, max_length=LENGTH),
+    f"beam {BEAM}, both directions": DecodingConfig(beam=BEAM, max_length=LENGTH, alpha=1.0),
     "greedy, left to right": DecodingConfig(beam=1, max_length=LENGTH, both_directions=False),
 }
 
