@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hmer import __version__
+from hmer.commands.calibrate import calibrate
 from hmer.commands.compare import compare
 from hmer.commands.evaluate import evaluate
 from hmer.commands.export import export
@@ -55,6 +56,7 @@ def _about(
 
 
 for command in (
+    calibrate,
     compare,
     demo,
     evaluate,

@@ -334,6 +334,11 @@ class Recognizer:
                     found.append(replace(reading, box=_placed(box, page), page=page.page))
         return found
 
+    def probability(self, found: Recognition) -> float:
+        """What the search gave a reading, before calibration."""
+        sure, tokens = found.confidence, len(found.tokens)
+        return self.calibration.probability(sure, tokens) if self.calibration else sure
+
     def _read_one(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
     ) -> Recognition:
@@ -341,12 +346,12 @@ class Recognizer:
         found = self._read_as_it_is(ready, decoding, attention)
         if ready.ink:
             return found
-        best, sure = found, self._probability(found)
+        best, sure = found, self.probability(found)
         height, width = ready.image.shape
         for turns, (unsure, surer) in ((2, UPSIDE_DOWN), (1, ON_SIDE), (3, ON_SIDE)):
             if sure < unsure and (turns == 2 or height >= width):
                 other = self._read_as_it_is(self._turned(ready, turns), decoding, attention)
-                if self._probability(other) > surer * sure and other.confidence > best.confidence:
+                if self.probability(other) > surer * sure and other.confidence > best.confidence:
                     best = other
         return best
 
@@ -481,26 +486,23 @@ class Recognizer:
         ready = Prepared(image, moved(0, 0))
         return Recognition(
             tokens=tokens,
-            confidence=self._confidence(best),
+            confidence=self._confidence(best, len(tokens)),
             image=image,
             spatial_attention=None if spatial is None else spatial[:height, :width],
             attention=None if maps is None else maps[: len(best.tokens) + 1, :height, :width],
             locate=partial(self._located, ready, tokens, config),
-            others=partial(self._alternatives, others),
+            others=partial(self._alternatives, others, len(tokens)),
         )
 
-    def _alternatives(self, readings: Sequence[Reading]) -> Alternatives:
+    def _alternatives(self, readings: Sequence[Reading], tokens: int) -> Alternatives:
         """Those of the readings that are LaTeX."""
-        found = ((self._words(one), self._confidence(one)) for one in readings)
+        found = ((self._words(one), self._confidence(one, tokens)) for one in readings)
         return tuple(one for one in found if _parses(one[0]))
 
-    def _confidence(self, reading: Reading) -> float:
+    def _confidence(self, reading: Reading, tokens: int) -> float:
+        """Of a reading; `tokens` of the best one, so that their order is that of the search."""
         found = reading.confidence
-        return self.calibration.confidence(found) if self.calibration else float(found)
-
-    def _probability(self, found: Recognition) -> float:
-        sure = found.confidence
-        return self.calibration.probability(sure) if self.calibration else sure
+        return self.calibration.confidence(found, tokens) if self.calibration else float(found)
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hmer.evaluation.bootstrap import BoolArray, FloatArray
 from hmer.models.about import Calibration
@@ -142,7 +143,9 @@ _LEAST = 1e-6
 """Of -log p: readings that the recogniser is sure of are as sure as this."""
 
 
-def fit_calibration(log_probabilities: FloatArray, right: BoolArray) -> Calibration:
+def fit_calibration(
+    log_probabilities: FloatArray, tokens: NDArray[np.int64], right: BoolArray
+) -> Calibration:
     """The calibration that says best how often a reading is right.
 
     Minimises the negative log-likelihood by Newton's method, with Platt's smoothed targets (1999),
@@ -150,20 +153,21 @@ def fit_calibration(log_probabilities: FloatArray, right: BoolArray) -> Calibrat
 
     Args:
         log_probabilities: (n,), at most 0: of the best reading of each expression.
+        tokens: (n,), how many it has.
         right: (n,), whether it is.
 
     Raises:
         ValueError: there are none, or a probability is above 1.
     """
     logs = np.asarray(log_probabilities, np.float64)
-    if not len(logs) or logs.shape != right.shape or not (logs <= 0).all():
+    if not len(logs) or not logs.shape == right.shape == tokens.shape or not (logs <= 0).all():
         raise ValueError("log-probabilities are at most 0, one for each answer, and at least one")
     x = np.log(np.maximum(-logs, _LEAST))
-    sides = np.column_stack([np.ones_like(x), x])
+    sides = np.column_stack([np.ones_like(x), x, np.log(np.maximum(tokens, 1))])
     yes, no = int(right.sum()), int((~right).sum())
     target = np.where(right, (yes + 1) / (yes + 2), 1 / (no + 2))
-    weights = np.zeros(2)
-    ridge = 1e-3 * np.eye(2)  # keeps the slope finite where it does not matter
+    weights = np.zeros(3)
+    ridge = 1e-3 * np.eye(3)  # keeps the slope finite where it does not matter
     for _ in range(100):
         chance = 1 / (1 + np.exp(-np.clip(sides @ weights, -30, 30)))
         gradient = sides.T @ (chance - target) + ridge @ weights
@@ -173,4 +177,5 @@ def fit_calibration(log_probabilities: FloatArray, right: BoolArray) -> Calibrat
         if np.abs(step).max() < 1e-9:
             break
     slope = max(-float(weights[1]), 0.05)
-    return Calibration(float(np.exp(np.clip(weights[0] / slope, -30, 30))), slope)
+    length = float(np.clip(weights[2] / slope, -10, 10))
+    return Calibration(float(np.exp(np.clip(weights[0] / slope, -30, 30))), slope, length)

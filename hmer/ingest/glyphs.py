@@ -8,6 +8,7 @@ large a symbol is in a line of mathematics: `hmer.synthesis.glyphs.foreign` deci
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -31,6 +32,7 @@ _SIGNS = {sign: f"\\{sign}" for sign in "{}%#$&_"}
 _OF_ALPHABET = re.compile(r"(\\math[a-z]+)\{(\w)\}")
 _KEYWORD = re.compile(r"^[ \t]*\.([A-Z_]+)", re.MULTILINE)
 _PART = re.compile(r"(\d+)(?::(\d+))?(?:-(\d+)(?::(\d+))?)?\Z")
+_TESTED = 10  # held-out samples of a symbol from each collection, at most
 _LABEL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -44,6 +46,13 @@ class GlyphsConfig(BaseModel):
     per_class: int = Field(
         300, ge=1, description="samples of a symbol from each collection, spread over its hands"
     )
+    held_out: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="share of their hands, and of `ingest.captions`, that is not written with but "
+        "makes the tests `isolated` and `composed`",
+    )
 
     def paths(self) -> list[str]:
         """The files and folders that are read."""
@@ -51,25 +60,30 @@ class GlyphsConfig(BaseModel):
 
 
 class Isolated(NamedTuple):
-    """One symbol: its token, who wrote it, its strokes (y downwards, any unit)."""
+    """One symbol: its token, who wrote it, its strokes (y downwards, any unit).
+
+    `unit` names what is held out as one: all of a hand, or the sample where no hand is told.
+    """
 
     token: str
     hand: str
     strokes: Glyph
+    unit: str
 
 
 def gather(
     config: GlyphsConfig, vocabulary: Vocabulary, seed: int
-) -> tuple[GlyphBank, dict[str, dict[str, int]]]:
+) -> tuple[GlyphBank, GlyphBank | None, dict[str, dict[str, int]]]:
     """The symbols of both collections that the vocabulary has, each as large as one unit.
 
     Returns:
-        The bank, and by collection how many were taken, and left out for what reason.
+        The bank; that of the hands that are held out, None if there are none; and by collection how
+        many were taken, and left out for what reason.
 
     Raises:
         HmerError: a collection cannot be read, or nothing is left.
     """
-    cuttings: list[Cutting] = []
+    cuttings: tuple[list[Cutting], list[Cutting]] = ([], [])
     groups: dict[str, str] = {}
     counts: dict[str, dict[str, int]] = {}
     for name, path, reader in (
@@ -79,27 +93,45 @@ def gather(
         if not path:
             continue
         left_out: Counter[str] = Counter()
-        wanted: dict[str, list[Isolated]] = {}
+        taken: dict[str, list[Isolated]] = {}
+        tested: dict[str, list[Isolated]] = {}
         for symbol in reader(Path(path), left_out):
             if _writable(symbol.token, vocabulary):
-                wanted.setdefault(symbol.token, []).append(symbol)
+                chosen = tested if is_held_out(symbol.unit, config.held_out) else taken
+                chosen.setdefault(symbol.token, []).append(symbol)
             else:
                 left_out["not in the vocabulary"] += 1
         rng = np.random.default_rng([seed, 11])
-        before = len(cuttings)
-        for token in sorted(wanted):
-            for symbol in _spread(wanted[token], config.per_class, rng):
-                hand = f"{name}/{symbol.hand}"
-                groups[hand] = f"{FOREIGN}{name}"
-                cuttings.append(Cutting(token, hand, _unit(symbol.strokes)))
-        left_out["beyond per_class"] += sum(map(len, wanted.values())) - len(cuttings) + before
-        counts[name] = {"taken": len(cuttings) - before, **dict(sorted(left_out.items()))}
-        if len(cuttings) == before:
+        for symbols, most, into in (
+            (taken, config.per_class, cuttings[0]),
+            (tested, _TESTED, cuttings[1]),
+        ):
+            for token in sorted(symbols):
+                for symbol in _spread(symbols[token], most, rng):
+                    hand = f"{name}/{symbol.hand}"
+                    groups[hand] = f"{FOREIGN}{name}"
+                    into.append(Cutting(token, hand, _unit(symbol.strokes)))
+        left_out["held out"] = sum(map(len, tested.values()))
+        left_out["beyond per_class"] = sum(
+            max(0, len(symbols) - config.per_class) for symbols in taken.values()
+        )
+        counts[name] = {
+            "taken": sum(min(len(symbols), config.per_class) for symbols in taken.values()),
+            **dict(sorted(left_out.items())),
+        }
+        if not taken:
             raise HmerError(
                 f"ingest.glyphs.{name}: {path} has no symbol of the vocabulary; set it to the "
                 "collection as it is published, or leave it empty"
             )
-    return GlyphBank.pack(cuttings, groups), counts
+    unseen = GlyphBank.pack(cuttings[1], groups) if cuttings[1] else None
+    return GlyphBank.pack(cuttings[0], groups), unseen, counts
+
+
+def is_held_out(name: str, share: float) -> bool:
+    """Whether a caption, or a hand, is of the share that is held out: decided by its name alone."""
+    number = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big")
+    return number < share * 2**32
 
 
 def _writable(token: str, vocabulary: Vocabulary) -> bool:
@@ -153,7 +185,7 @@ def read_detexify(path: Path, left_out: Counter[str]) -> Iterator[Isolated]:
             left_out["not readable"] += 1
             continue
         if strokes:
-            yield Isolated(token, "detexify", strokes)
+            yield Isolated(token, "detexify", strokes, str(sample.get("row") or line))
         else:
             left_out["without strokes"] += 1
 
@@ -215,7 +247,7 @@ def read_unipen(path: Path, left_out: Counter[str]) -> Iterator[Isolated]:
             if isinstance(symbol, str):
                 left_out[symbol] += 1
             else:
-                yield Isolated(symbol[0], hand, symbol[1])
+                yield Isolated(symbol[0], hand, symbol[1], hand)
 
 
 def _hand(name: str) -> str:

@@ -6,7 +6,6 @@ the same bytes, whatever the number of workers.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,9 +27,9 @@ from hmer.data.schema import (
 )
 from hmer.errors import HmerError
 from hmer.files import atomic_folder
-from hmer.ingest.captions import outer_captions
 from hmer.ingest.convert import CaptionTokens, Converted, Converter
-from hmer.ingest.glyphs import GlyphsConfig, gather
+from hmer.ingest.glyphs import GlyphsConfig
+from hmer.ingest.outer import add_outer
 from hmer.ingest.pool import dask_map, ordered_map
 from hmer.ingest.sources.base import LEFT_OUT, TRAIN, VALIDATION, Setting, Source, SourceConfig
 from hmer.ingest.sources.comer import ComerConfig
@@ -43,7 +42,7 @@ from hmer.ingest.sources.synthetic import SyntheticConfig
 from hmer.ingest.summary import SUMMARY, IngestSummary, Tally
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import STRUCTURE, Vocabulary, chosen_vocabulary
-from hmer.synthesis.base import CAPTIONS, HELD_OUT, ISOLATED, OUTER, Leakage
+from hmer.synthesis.base import HELD_OUT, Leakage
 
 VOCABULARY = "vocabulary.json"
 QUARANTINE = "quarantine.parquet"
@@ -203,7 +202,7 @@ def ingest_source(
     with replaced_folder(out) as folder:
         results = _reported(_mapped(converter, source, config), total, progress)
         held_out = _write(folder, results, tally, config.longest)
-        _add_outer(config, words, folder)
+        add_outer(config.glyphs, config.captions, words, converter, config.seed, folder, held_out)
         summary = IngestSummary(
             source=source.name,
             dialect=config.dialect,
@@ -253,21 +252,6 @@ def _vocabulary(source: Source, config: IngestConfig) -> Vocabulary:
         counts.update(set(tokens))
     used = (token for token, count in counts.items() if count >= config.least)
     return Vocabulary(config.dialect, sorted({*STRUCTURE, *used}))
-
-
-def _add_outer(config: IngestConfig, words: Vocabulary, folder: Path) -> None:
-    """What other collections lend to the synthesiser; always a folder with an account of it."""
-    (folder / OUTER).mkdir()
-    glyphs: dict[str, dict[str, int]] = {}
-    captions: dict[str, dict[str, int]] = {}
-    if config.glyphs.paths():
-        bank, glyphs = gather(config.glyphs, words, config.seed)
-        bank.save(folder / ISOLATED)
-    if config.captions:
-        lines, captions = outer_captions(config.captions, words)
-        (folder / CAPTIONS).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    about = json.dumps({"glyphs": glyphs, "captions": captions}, indent=2) + "\n"
-    (folder / OUTER / SUMMARY).write_text(about, encoding="utf-8")
 
 
 def _size(item: Any) -> int:

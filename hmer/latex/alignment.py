@@ -20,7 +20,7 @@ from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.dialect import CANONICAL, dialect_named
 from hmer.latex.mathml import read_leaf, read_mathml
 from hmer.latex.spellings import FUNCTIONS
-from hmer.latex.tree import ROOT, Relation, Row, parse, split_children, symbols
+from hmer.latex.tree import INKLESS, ROOT, Relation, Row, parse, split_children, symbols
 
 _ALIKE = {
     **dialect_named("wap").spellings,
@@ -153,7 +153,7 @@ def _row_leaves(
 ) -> Iterator[_Leaf]:
     for at, node in enumerate(row):
         here = (*branch, at)
-        if node.token:
+        if node.token not in INKLESS:
             token = _ALIKE.get(node.token, node.token)
             yield _Leaf(token, path, here, next(numbers))
         # All are visited in the order of the tree, which is that of the numbers, and then sorted.

@@ -17,8 +17,11 @@ from defusedxml.ElementTree import fromstring
 from hmer.errors import LatexError
 from hmer.latex.reader import read, shorten
 from hmer.latex.tree import (
+    CELL,
     COMMANDS,
     LIMITS,
+    LINE,
+    MATRIX,
     MAX_DEPTH,
     ROOT,
     Node,
@@ -115,7 +118,27 @@ class _Reader:
         if kind == "mroot":
             inside, index = self.exactly(element, children, 2, depth)
             return _built(element, ROOT, [(Relation.INDEX, index), (Relation.INSIDE, inside)])
+        if kind == "mtable":
+            return self.table(children, depth)
         raise self.fail(f"<{shorten(kind)}> is not supported")
+
+    def table(self, lines: list[ElementTree.Element], depth: int) -> MathTree:
+        """A matrix."""
+        nodes: list[Node] = []
+        ids: list[str] = []
+        if not lines:
+            raise self.fail("<mtable> has no lines")
+        for number, line in enumerate(lines):
+            if _local(line) != "mtr":
+                raise self.fail(f"<mtable> has <{shorten(_local(line))}> in place of <mtr>")
+            nodes += [Node(LINE)] if number else []
+            for at, cell in enumerate(child for child in line if _local(child)):
+                nodes += [Node(CELL)] if at else []
+                found = self.row(list(cell) if _local(cell) == "mtd" else [cell], depth + 1)
+                nodes.extend(map(grounded, found.row) if nodes else found.row)
+                ids.extend(found.ids)
+        row = (Node(MATRIX, ((Relation.INSIDE, tuple(nodes)),)),)
+        return MathTree(row, tuple(ids))
 
     def row(self, children: list[ElementTree.Element], depth: int) -> MathTree:
         """Elements side by side; a script without base stays a symbol of its own."""

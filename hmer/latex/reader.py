@@ -7,9 +7,12 @@ import re
 from hmer.errors import LatexError
 from hmer.latex.spellings import DEFAULT_LIMITS, FUNCTIONS, INDEX_AFTER, OVER, STACK, plain_tokens
 from hmer.latex.tree import (
+    CELL,
     COMMANDS,
     LIMIT_SCRIPTS,
     LIMITS,
+    LINE,
+    MATRIX,
     MAX_DEPTH,
     ROOT,
     SCRIPTS,
@@ -20,18 +23,24 @@ from hmer.latex.tree import (
     grounded,
 )
 
-_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\S", re.DOTALL)
+_TOKEN = re.compile(r"\\(?:begin|end)\s*\{\s*[A-Za-z]+\s*\*?\s*\}|\\[A-Za-z]+|\\.|\S", re.DOTALL)
+_BORDER = re.compile(r"\\(begin|end)\{([A-Za-z]+)\}")
 
 
 def tokenize(latex: str) -> list[str]:
     r"""Tokens of `latex`: `x^2` and `x ^ 2` both give `x`, `^`, `2`; `\alpha b` gives two.
 
-    A backslash before a blank (a control space) is the token `\ `; other blanks only separate.
+    A backslash before a blank (a control space) is the token `\ `; other blanks only separate. The
+    borders of an environment are tokens (`\begin{matrix}`).
 
     Raises:
         LatexError: the text ends in a backslash.
     """
-    tokens = [token if token.strip() == token else "\\ " for token in _TOKEN.findall(latex)]
+    found = [
+        re.sub(r"[\s*]", "", token) if token[-1:] == "}" and len(token) > 2 else token
+        for token in _TOKEN.findall(latex)
+    ]
+    tokens = [token if token.strip() == token else "\\ " for token in found]
     if "\\" in tokens:
         raise LatexError(f"LaTeX {shorten(latex)!r} ends in a backslash; remove it")
     return tokens
@@ -45,7 +54,20 @@ def shorten(text: str, width: int = 60) -> str:
 MAX_CHARACTERS = 20_000
 """Longest text that is read."""
 
-_REFUSED = ("\\begin", "\\end", "\\\\", "&")
+_PLAIN = frozenset(("equation", "displaymath", "math"))
+_LINES = "matrix smallmatrix array aligned align gathered gather split"
+_MATRICES = {
+    **dict.fromkeys(_LINES.split(), ("", "")),
+    **{f"{kind}matrix": pair for kind, pair in (("p", "()"), ("b", "[]"), ("v", "||"))},
+    "Bmatrix": ("\\{", "\\}"),
+    "Vmatrix": ("||", "||"),
+    "cases": ("\\{", ""),
+    "rcases": ("", "\\}"),
+}
+"""Environments of lines and cells, and the brackets around them."""
+
+_RULES = frozenset(r"\hline \toprule \midrule \bottomrule \nonumber \notag".split())
+_LENGTH = re.compile(r"-?[\d.]+(pt|em|ex|cm|mm|in)")
 _PRIME = "'"
 _NO_SYMBOL = frozenset((*SCRIPTS, "}", LIMITS, OVER, INDEX_AFTER))
 _EMPTY = (Node(""), grounded(Node("")))
@@ -56,7 +78,7 @@ def read(latex: str) -> Row:
 
     Raises:
         LatexError: it has no single reading (a command without its argument, two superscripts on
-            one symbol), uses environments, or is absurdly long or deep.
+            one symbol), an environment that is no matrix, or is absurdly long or deep.
     """
     if len(latex) > MAX_CHARACTERS:
         raise LatexError(f"LaTeX of {len(latex)} characters; at most {MAX_CHARACTERS} are read")
@@ -76,6 +98,7 @@ class _Reader:
         self.tokens = tokens
         self.latex = latex
         self.at = 0
+        self.tables = 0  # matrices around the place
 
     def peek(self) -> str | None:
         return self.tokens[self.at] if self.at < len(self.tokens) else None
@@ -129,6 +152,9 @@ class _Reader:
         elif token == INDEX_AFTER:
             self.at += 1
             self.index_after(nodes, depth)
+        elif token is not None and (border := _BORDER.fullmatch(token)) and border[1] == "begin":
+            self.at += 1
+            nodes.extend(self.environment(border[2], depth))
         elif token not in SCRIPTS and token != LIMITS and not self.at_script_prime(nodes):
             nodes.append(self.symbol(depth))
         self.scripts(nodes, group, depth)
@@ -138,13 +164,17 @@ class _Reader:
     def symbol(self, depth: int) -> Node:
         """A symbol with the arguments of its command, without scripts."""
         token = self.peek()
-        if token in _REFUSED:
-            raise self.fail("environments and several lines are not supported")
-        if token is None or token in _NO_SYMBOL:
+        if token in (CELL, LINE) and not self.tables:
+            raise self.fail(f"{token} stands between the cells and lines of a matrix only")
+        if token is None or token in _NO_SYMBOL or _BORDER.fullmatch(token):
             raise self.fail("a symbol or a group is expected")
         self.at += 1
         if token == STACK:
             return self.stack(depth)
+        if token == MATRIX:
+            return self.matrix("}" if self.opened() else None, depth)
+        if token == LINE:
+            self.skip_length()
         parts: list[tuple[Relation, Row]] = []
         for group in COMMANDS.get(token, ()):
             if not group.optional:
@@ -162,6 +192,54 @@ class _Reader:
         if depth >= MAX_DEPTH:
             raise self.fail(f"nested deeper than {MAX_DEPTH} levels")
         return (self.symbol(depth + 1),)
+
+    def opened(self) -> bool:
+        """Move past an opening brace, if one stands next."""
+        found = self.peek() == "{"
+        self.at += found
+        return found
+
+    def environment(self, name: str, depth: int) -> list[Node]:
+        """An environment of lines and cells, in its brackets, up to its end."""
+        end = f"\\end{{{name}}}"
+        if name in _PLAIN:
+            return list(self.row(end, depth + 1))
+        if name not in _MATRICES:
+            known = ", ".join(_MATRICES)
+            raise self.fail(f"the environment {name!r} is none of {known}")
+        if self.peek() == "[":  # where it stands
+            self.skip_until("]")
+        if name == "array" and self.peek() == "{":  # how its columns are aligned
+            self.skip_until("}")
+        opening, closing = ([Node(sign) for sign in tokenize(side)] for side in _MATRICES[name])
+        return [*opening, self.matrix(end, depth), *closing]
+
+    def matrix(self, closing: str | None, depth: int) -> Node:
+        """Lines and cells up to `closing`; an empty last line is none, as after a last `\\\\`."""
+        if closing is None:
+            raise self.fail("'{' is missing")
+        self.tables += 1
+        found = [node for node in self.row(closing, depth + 1) if node.token not in _RULES]
+        self.tables -= 1
+        if self.tokens[self.at - 1 : self.at] != [closing]:
+            raise self.fail(f"{closing!r} is missing")
+        while found and found[-1] == Node(LINE):
+            found.pop()
+        return Node(MATRIX, ((Relation.INSIDE, tuple(map(grounded, found))),))
+
+    def skip_until(self, closing: str) -> None:
+        """Move past the next `closing`."""
+        while (token := self.peek()) != closing:
+            if token is None:
+                raise self.fail(f"{closing!r} is missing")
+            self.at += 1
+        self.at += 1
+
+    def skip_length(self) -> None:
+        """Move past what a line break says of the distance to the next line (`\\\\[2pt]`)."""
+        after = "".join(self.tokens[self.at : self.at + 12])
+        if after.startswith("[") and _LENGTH.match(after, 1):
+            self.skip_until("]")
 
     def stack(self, depth: int) -> Node:
         """An empty root over what stands under it, as CROHME's truths from RIT have some roots."""
@@ -191,8 +269,8 @@ class _Reader:
         limits, scripts = self.marked(nodes, depth)
         if not scripts:
             return
-        if not nodes:
-            nodes.append(Node(""))
+        if not nodes or nodes[-1].token in (CELL, LINE):
+            nodes.append(grounded(Node("")) if nodes else Node(""))
         marks = [mark for mark, _ in scripts]
         if group is not None and _relations(nodes[-1], marks, limits) & _taken(nodes[-1]):
             nodes[group:] = [_group(tuple(nodes[group:]))]

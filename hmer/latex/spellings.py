@@ -67,6 +67,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "\\cdotp": ("\\cdot",),
     "\\ldotp": (".",),
     "\\colon": (":",),
+    "\\cr": ("\\\\",),
     "\\dfrac": ("\\frac",),
     "\\tfrac": ("\\frac",),
     "\\cfrac": ("\\frac",),

@@ -11,6 +11,9 @@ spelled strictly, as in the literature:
     scripts = at most one "^" group and one "_" group, in either order
     group  = "{" row "}"
 
+A matrix, or several lines, is the command `\matrix` with one group: its row has `&` between cells
+and `\\` between lines, symbols without ink (`cells` takes it apart).
+
 What `parse` accepts, `serialise` writes back token for token. For LaTeX as people write it (missing
 braces, `$`, fonts) use `hmer.latex.dialect.normalise` first.
 """
@@ -80,9 +83,30 @@ def walk(row: Row) -> Iterator[Node]:
             yield from walk(child)
 
 
+MATRIX = "\\matrix"
+CELL, LINE = "&", "\\\\"
+"""What stands between the cells of a line, and between the lines, of a matrix."""
+
+INKLESS = frozenset(("", MATRIX, CELL, LINE))
+"""Tokens of nodes that leave no ink of their own."""
+
+
 def symbols(row: Row) -> list[Node]:
-    """What is written: all nodes, fraction bars and radicals included, but bare groups."""
-    return [node for node in walk(row) if node.token]
+    """What is written: all nodes with ink, fraction bars and radicals included."""
+    return [node for node in walk(row) if node.token not in INKLESS]
+
+
+def cells(row: Row) -> list[list[Row]]:
+    """The lines of a matrix, each with the rows in its cells."""
+    lines: list[list[list[Node]]] = [[[]]]
+    for node in row:
+        if node.token == LINE and not node.children:
+            lines.append([[]])
+        elif node.token == CELL and not node.children:
+            lines[-1].append([])
+        else:
+            lines[-1][-1].append(node)
+    return [[tuple(cell) for cell in line] for line in lines]
 
 
 class HangingRow(NamedTuple):
@@ -146,7 +170,7 @@ _INSIDE = (Group(Relation.INSIDE),)
 _OF_ONE = r"""
     \bar \overline \underline \vec \hat \widehat \tilde \widetilde \dot \ddot \check \overrightarrow
     \overleftarrow \overbrace \underbrace \acute \grave \breve \boxed \xrightarrow
-    \mathbb \mathcal \mathscr \mathfrak
+    \mathbb \mathcal \mathscr \mathfrak \matrix
 """
 
 COMMANDS: dict[str, tuple[Group, ...]] = {

@@ -12,18 +12,22 @@ from hmer.errors import LatexError
 from hmer.latex.spellings import FUNCTIONS
 from hmer.latex.tree import (
     COMMANDS,
+    INKLESS,
     LIMITS,
+    MATRIX,
     ROOT,
     SCRIPTS,
     Node,
     Relation,
     Row,
+    cells,
     parse,
     split_children,
     symbols,
+    walk,
 )
 
-_SPACED = frozenset("= < > + -".split()) | frozenset(
+_SPACED = frozenset(("= < > + - & " + "\\\\").split()) | frozenset(
     r"\leq \geq \neq \in \pm \times \div \cdot \rightarrow \subset".split()
 )
 
@@ -34,7 +38,7 @@ def compact(tokens: Sequence[str]) -> str:
     Blanks stand where a command would run into a letter, and around relations and between terms.
     """
     found: list[str] = []
-    tokens = _unbraced(list(tokens))
+    tokens = _unbraced(environments(tokens))
     for number, token in enumerate(tokens):
         before = tokens[number - 1] if number else ""
         space = token in _SPACED and before not in ("", "{", "[", "(", "^", "_", ",", *_SPACED)
@@ -48,6 +52,21 @@ def compact(tokens: Sequence[str]) -> str:
             found.append(" ")
         found.append(token)
     return "".join(found)
+
+
+def environments(tokens: Sequence[str]) -> list[str]:
+    r"""A caption with every `\matrix { ... }` as the environment that LaTeX has for it."""
+    found: list[str] = []
+    closes: list[str] = []  # what ends each open group
+    for token in tokens:
+        if token == "{":
+            matrix = found[-1:] == [MATRIX]
+            closes.append(r"\end{matrix}" if matrix else "}")
+            if matrix:
+                found[-1] = r"\begin{matrix}"
+                continue
+        found.append(closes.pop() if token == "}" and closes else token)
+    return found
 
 
 def _binary(tokens: Sequence[str], number: int) -> bool:
@@ -70,7 +89,7 @@ def _unbraced(tokens: list[str]) -> list[str]:
         group = tokens[at + 1 : at + 4]
         if tokens[at] in SCRIPTS and len(group) == 3 and (group[0], group[2]) == ("{", "}"):
             inner = group[1]
-            if inner not in ("{", "}", LIMITS, *SCRIPTS) and inner not in COMMANDS:
+            if inner not in ("{", "}", LIMITS, *SCRIPTS, *INKLESS) and inner not in COMMANDS:
                 found.append(inner)
                 at += 4
                 continue
@@ -148,14 +167,14 @@ def named_mathml(tokens: Sequence[str]) -> NamedMath | None:
     r"""As truths of CROHME: LaTeX in the leaves, and an identifier for every symbol.
 
     None where there is an accent or `\binom`: accents have no sign of their own in a caption, and
-    MathML has no bar for `\binom` to name.
+    MathML has no bar for `\binom` to name; or a matrix.
 
     Raises:
         LatexError: the caption cannot be parsed.
     """
     row = parse(tokens)
     written = symbols(row)
-    if any(node.token in COMMANDS and node.token not in (_FRACTION, ROOT) for node in written):
+    if any(node.token in COMMANDS and node.token not in (_FRACTION, ROOT) for node in walk(row)):
         return None
     math = Element(f"{{{_NAMESPACE}}}math")
     math.append(_NamedWriter().row(row))
@@ -214,6 +233,13 @@ class _Writer:
             SubElement(holder, "mfrac", {"linethickness": "0"}).extend(map(self.row, rows))
             SubElement(holder, "mo").text = ")"
             return holder
+        if token == MATRIX:
+            table = self.element("mtable")
+            for line in cells(rows[0]):
+                holder = SubElement(table, self.element("mtr").tag)
+                for cell in line:
+                    SubElement(holder, self.element("mtd").tag).append(self.row(cell))
+            return table
         if token == ROOT:
             element = self.element("mroot" if len(rows) > 1 else "msqrt", node)
             element.extend(map(self.row, reversed(rows)))  # MathML has the index last

@@ -50,7 +50,7 @@ _MATHWRITING = r"""
     \times \div \pm \mp \cdot \bullet \circ \ast \cap \cup \vee \wedge \oplus \ominus \otimes \odot
     \rightarrow \leftarrow \leftrightarrow \Rightarrow \Leftrightarrow \mapsto \hookrightarrow
     \rightleftharpoons \ldots \cdots \vdots \aleph \angle \dagger \exists \forall \hbar \infty
-    \nabla \neg \partial \top \triangle \triangleleft
+    \nabla \neg \partial \top \triangle \triangleleft \matrix & \\
 """
 
 _LATEX = r"""

@@ -17,27 +17,33 @@ from hmer.latex.vocabulary import Vocabulary
 
 
 class Calibration(NamedTuple):
-    """Confidence from the probability p of a reading: 1 / (1 + (-log p / scale) ^ slope).
+    """Confidence from the probability p of n tokens: 1 / (1 + (-log p / scale / n^length)^slope).
 
-    A logistic regression (Platt, 1999) on the logarithm of -log p, which keeps 1 at 1 and 0 at 0.
+    A logistic regression (Platt, 1999) on the logarithms of -log p and of n, which keeps 1 at 1 and
+    0 at 0. Long readings of the same probability are more often right than short ones.
     """
 
     scale: float
-    """-log p at which half of the readings are right."""
+    """-log p at which half of the readings of one token are right."""
     slope: float
+    length: float = 0.0
 
-    def confidence(self, probability: float) -> float:
-        """How often readings of this probability are right."""
+    def confidence(self, probability: float, tokens: int) -> float:
+        """How often readings of this probability and length are right."""
         if not 0 < probability < 1:
             return float(probability)
-        odds: float = (-log(probability) / self.scale) ** self.slope
+        odds: float = (-log(probability) / self._half(tokens)) ** self.slope
         return 1 / (1 + odds)
 
-    def probability(self, confidence: float) -> float:
+    def probability(self, confidence: float, tokens: int) -> float:
         """The inverse of `confidence`."""
         if not 0 < confidence < 1:
             return float(confidence)
-        return exp(-self.scale * (1 / confidence - 1) ** (1 / self.slope))
+        return exp(-self._half(tokens) * (1 / confidence - 1) ** (1 / self.slope))
+
+    def _half(self, tokens: int) -> float:
+        """-log p at which half of the readings are right."""
+        return float(self.scale * max(tokens, 1) ** self.length)
 
 
 class About(NamedTuple):
@@ -88,11 +94,12 @@ def _calibration(found: Any) -> Calibration | None:
         return None
     try:
         scale, slope = float(found["scale"]), float(found["slope"])
-    except (KeyError, TypeError, ValueError):
-        scale = slope = 0.0
-    if not (0 < scale < inf and 0 < slope <= 100):
+        length = float(found.get("length", 0.0))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        scale = slope = length = 0.0
+    if not (0 < scale < inf and 0 < slope <= 100 and -10 <= length <= 10):
         raise HmerError(f"calibration has a scale and a slope, both above 0, not {found!r}")
-    return Calibration(scale, slope)
+    return Calibration(scale, slope, length)
 
 
 def weights_file(path: Path) -> Path:

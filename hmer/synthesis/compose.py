@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.ink.scale import normalise
-from hmer.latex.tree import Row, serialise
+from hmer.latex.tree import Row, parse, serialise
 from hmer.synthesis.base import Written
 from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.glyphs.foreign import tokens_of
 from hmer.synthesis.grammar.listed import Sampler
 from hmer.synthesis.hands.placement_style import FittedManner
 from hmer.synthesis.hands.style_distribution import MEASURED
@@ -37,6 +38,12 @@ class ComposeConfig(BaseModel):
     )
     foreign: float = Field(
         default=0.3, ge=0, le=1, description="how often a hand of isolated symbols is followed"
+    )
+    single: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of single symbols, every token of the bank as often",
     )
     font_hands: int = Field(
         default=500, ge=1, description="hands drawn from the vector font where there is no bank"
@@ -74,14 +81,25 @@ class Composer:
         self.missing: Counter[str] = Counter()
         self._shares = None if bank is None else _shares(bank, self.config.foreign)
         self._hands: dict[int, Writer] = {}
+        alone: dict[str, list[list[str]]] = {}  # letters of an alphabet share its command's part
+        for tokens in () if bank is None else map(tokens_of, bank.tokens):
+            alone.setdefault(tokens[0], []).append(tokens)
+        self._alone = list(alone.values())
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """One expression; None where the grammar made something that cannot be written."""
-        row = self.grammar.sample(rng)
         try:
-            return self.write(row, rng)
+            return self.write(self._drawn(rng), rng)
         except (LatexError, InkError):
             return None
+
+    def _drawn(self, rng: np.random.Generator) -> Row:
+        """What is written next."""
+        bank = self.bank
+        if bank is not None and self.config.single and rng.random() < self.config.single:
+            classes = self._alone[int(rng.integers(len(self._alone)))]
+            return parse(classes[int(rng.integers(len(classes)))])
+        return self.grammar.sample(rng)
 
     def write(self, row: Row, rng: np.random.Generator) -> Written:
         """This expression in a hand drawn from `rng`.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hmer.ink.strokes import Ink, Points
 from hmer.latex.alignment import stroke_places
+from hmer.latex.tree import MATRIX
 
 
 class InkedCaptions(Protocol):
@@ -66,7 +67,7 @@ class Material:
         for index in range(len(expressions)):
             caption, ink = expressions.tokens[index], expressions.ink(index)
             found = None if ink is None else stroke_places(ink, caption)
-            if ink is None or found is None:
+            if ink is None or found is None or MATRIX in caption:  # runs of its row are no captions
                 continue
             tokens.append(list(caption))
             numbers.append(index)

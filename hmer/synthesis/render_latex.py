@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from hmer.errors import HmerError, LatexError
 from hmer.ink.scale import normalise
 from hmer.latex.dialect import normalise as normalise_latex
-from hmer.latex.tree import Row, expression_depth, parse, serialise, symbols
+from hmer.latex.tree import Node, Relation, Row, expression_depth, parse, serialise, symbols
 from hmer.synthesis.base import Written
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.glyphs.font import BUILT, WORDS, variants
+from hmer.synthesis.glyphs.font import WORDS, variants
 from hmer.synthesis.hands.placement_style import FittedManner
 from hmer.synthesis.hands.style_distribution import MEASURED
 from hmer.synthesis.hands.writer import BankWriter, Writer
-from hmer.synthesis.layout.layout import write
+from hmer.synthesis.layout.layout import ALPHABETS, DRAWN, write
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
@@ -48,13 +48,21 @@ def check_writable(row: Row, bank: GlyphBank | None, limits: WritingLimits) -> N
             f"the expression is nested {depth} levels deep, more than {limits.max_depth}: "
             "flatten it"
         )
-    tokens_used = dict.fromkeys(node.token for node in symbols(row))
-    unknown = [token for token in tokens_used if not has_glyph(token, bank)]
+    names = dict.fromkeys(map(_glyph_name, symbols(row)))
+    unknown = [name for name in names if not has_glyph(name, bank)]
     if unknown:
         raise LatexError(
             f"there is no glyph for {' '.join(map(repr, unknown))}: leave it out, or write with a "
             "glyph bank that has it"
         )
+
+
+def _glyph_name(node: Node) -> str:
+    r"""The class that a symbol is written with; of alphabets one for each letter."""
+    inside = node.child(Relation.INSIDE) or ()
+    if node.token in ALPHABETS and len(inside) == 1:
+        return f"{node.token}{{{inside[0].token}}}"
+    return node.token
 
 
 def check_balanced(latex: str) -> None:
@@ -77,7 +85,7 @@ def check_balanced(latex: str) -> None:
 
 def has_glyph(token: str, bank: GlyphBank | None) -> bool:
     """Whether a symbol can be written, from the bank or in the vector font."""
-    if token in BUILT or token in WORDS or (bank is not None and token in bank):
+    if token in DRAWN or token in WORDS or (bank is not None and token in bank):
         return True
     try:
         variants(token)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 
 from hmer.errors import HmerError
+from hmer.files import content_digest
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Recogniser
@@ -94,12 +95,15 @@ def _sized(
     return wanted
 
 
+_AVERAGE = "average.module."
+
+
 class Start(NamedTuple):
     """What a training goes on from."""
 
     model: Recogniser
     digest: str
-    """SHA-256 of the weights of a finished recogniser; "" for a training state."""
+    """SHA-256 of the file whose weights were taken; "" for a training state that goes on."""
     state: Path | None
     """Checkpoint with weights, optimiser, average and step; None for a finished recogniser."""
 
@@ -117,13 +121,14 @@ def further(
 
     A finished recogniser takes the sizes that `choice` gives, if they are larger than its own: what
     it has learnt is kept (`transplant`). Parts that only training needs are not in the folder; they
-    have fresh weights. A training state (`last.ckpt`) goes on as if it had never stopped.
+    have fresh weights. A training state (`last.ckpt`) goes on as if it had never stopped; with
+    another vocabulary it is taken for the recogniser of its averaged weights.
 
     Args:
         choice: which recogniser; what it says of sizes must be at least what is there.
         start: folder of a trained recogniser, or of a training state.
         vocabulary: of the captions; it may have more tokens than the recogniser's, whose rows are
-            kept, while those of new tokens are fresh. A training state takes no other.
+            kept, while those of new tokens are fresh.
         drop: leave out what the recogniser knows of tokens that the vocabulary lacks.
         render: scale of the images, which must be that of the recogniser unless `rescaled`.
 
@@ -152,10 +157,7 @@ def further(
             "set one to the other"
         )
     if words.tokens != vocabulary.tokens and state is None:
-        raise HmerError(
-            f"finetune.start: {checkpoint} is the state of a training with another vocabulary; "
-            "start from its finished recogniser, which can take further symbols"
-        )
+        state, digest = averaged(checkpoint), content_digest(checkpoint)
     if (lost := vocabulary.unknown(words.tokens)) and not drop:
         raise HmerError(
             f"finetune.start: {start} writes symbols that the vocabulary of the captions lacks: "
@@ -221,6 +223,16 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
             f"finetune.start: {checkpoint} is no training state of this version "
             f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'damaged'})"
         ) from None
+
+
+def averaged(checkpoint: Path) -> dict[str, Tensor]:
+    """The averaged weights in a training state that `read_state` has accepted."""
+    found = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+    return {
+        name.removeprefix(_AVERAGE): weight
+        for name, weight in found.items()
+        if name.startswith(_AVERAGE)
+    }
 
 
 def transplant(state: Mapping[str, Tensor], model: nn.Module, origin: Path) -> None:

@@ -104,6 +104,12 @@ def alike(token: str) -> str:
     return _ALIKE.get(token, "A" if token[1:2].isupper() else "x")
 
 
+def tokens_of(name: str) -> list[str]:
+    r"""The caption of a class: one token, but for letters of an alphabet (`\mathbb{R}`)."""
+    alphabet, brace, letter = name.partition("{") if len(name) > 2 else (name, "", "")
+    return [alphabet, brace, letter[:-1], "}"] if brace else [name]
+
+
 def sized_like(glyph: Glyph, model: Glyph) -> Glyph:
     """A symbol as large as another and at its height over the baseline; its left at 0."""
     (left, top), (width, height) = _box(glyph)

@@ -8,12 +8,22 @@ their content as hands do, with the writer's habits and a little chance. The str
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
 from hmer.errors import LatexError
 from hmer.ink.strokes import Ink
-from hmer.latex.tree import Node, Relation, Row, parse, serialise, split_children
+from hmer.latex.tree import (
+    MATRIX,
+    Node,
+    Relation,
+    Row,
+    cells,
+    parse,
+    serialise,
+    split_children,
+)
 from hmer.synthesis.hands.placement_style import Manner, PlainManner
 from hmer.synthesis.hands.writer import Writer
 from hmer.synthesis.layout.accents import ACCENTS
@@ -21,6 +31,13 @@ from hmer.synthesis.layout.box import Box, Mark, bracket_pairs, clearance, to_in
 
 AXIS = -0.42
 """Height of fraction bars and operators above the baseline (y downwards)."""
+
+ALPHABETS = (r"\mathbb", r"\mathcal", r"\mathfrak")
+"""Commands around a letter, which has a glyph of its own."""
+
+_STACKED = (r"\overset", r"\underset")
+DRAWN = frozenset((r"\frac", r"\sqrt", r"\binom", *ACCENTS, *_STACKED))
+"""Commands whose ink depends on their content, and needs no glyph."""
 
 _STACKING = frozenset(
     r"""
@@ -71,8 +88,9 @@ class _Layout:
             r"\sqrt": self.radical,
             r"\binom": self.binomial,
             **dict.fromkeys(ACCENTS, self.accent),
-            **dict.fromkeys((r"\overset", r"\underset"), self.stacked),
-            **dict.fromkeys((r"\mathbb", r"\mathcal", r"\mathfrak"), self.letter),
+            **dict.fromkeys(_STACKED, self.stacked),
+            **dict.fromkeys(ALPHABETS, self.letter),
+            MATRIX: self.matrix,
         }
 
     def row(self, row: Row) -> Box | None:
@@ -238,6 +256,36 @@ class _Layout:
         signs.marks = [both]
         return signs.add(stack)
 
+    def matrix(self, node: Node) -> Box | None:
+        """Lines of cells, each in the middle of its column (of one column: at its left)."""
+        rng = self.rng
+        lines = [
+            [self.row(cell) for cell in line] for line in cells(node.child(Relation.INSIDE) or ())
+        ]
+        columns = max(map(len, lines))
+        widths = [
+            max((box.width for line in lines for box in line[at : at + 1] if box), default=0.4)
+            for at in range(columns)
+        ]
+        gap, blank = float(rng.uniform(0.4, 1.2)), float(rng.uniform(0.2, 0.7))
+        whole: Box | None = None
+        level = 0.0
+        for line in lines:
+            written = [box for box in line if box is not None]
+            top = min([-0.8, *(box.top for box in written)])
+            x = 0.0
+            for at, box in enumerate(line):
+                if box is not None:
+                    slack = (widths[at] - box.width) * (0.5 if columns > 1 else 0.0)
+                    box.move(x + slack - box.left, level - top + float(rng.normal(0.0, 0.04)))
+                x += widths[at] + gap
+            level = max([level - top, *(box.bottom for box in written)]) + blank
+            for box in written:
+                whole = box if whole is None else whole.add(box)
+        if whole is None:
+            return None
+        return whole.move(0.0, AXIS - (whole.top + whole.bottom) / 2)
+
     def letter(self, node: Node) -> Box | None:
         """A letter of another alphabet, a class of its own in the bank (`\\mathbb{R}`)."""
         inside = node.child(Relation.INSIDE) or ()
@@ -260,6 +308,10 @@ class _Layout:
             for bracket in (boxes[start], boxes[end]):
                 if between and bracket is not None:
                     self._cover(bracket, between)
+        for at, (node, after) in enumerate(pairwise(row)):  # the brace of cases has no partner
+            alone, lines = boxes[at : at + 2]
+            if (node.token, after.token) == (r"\{", MATRIX) and alone and lines:
+                self._cover(alone, [lines])
 
     def _cover(self, bracket: Box, content: list[Box]) -> None:
         above, below = self.manner.cover(self.rng)

@@ -115,43 +115,52 @@ def test_refuses(confidence: np.ndarray, correct: np.ndarray) -> None:
 
 
 def test_calibration_by_hand() -> None:
-    found = Calibration(scale=2.0, slope=3.0)
-    assert found.confidence(float(np.exp(-2.0))) == pytest.approx(0.5)
-    assert found.confidence(float(np.exp(-4.0))) == pytest.approx(1 / 9)
+    found = Calibration(scale=2.0, slope=3.0, length=0.5)
+    assert found.confidence(float(np.exp(-2.0)), 1) == pytest.approx(0.5)
+    assert found.confidence(float(np.exp(-4.0)), 4) == pytest.approx(0.5)
+    assert found.confidence(float(np.exp(-4.0)), 1) == pytest.approx(1 / 9)
     for probability in (1e-12, 0.01, 0.5, 0.999):
-        assert found.probability(found.confidence(probability)) == pytest.approx(probability)
-    assert (found.confidence(0.0), found.confidence(1.0)) == (0.0, 1.0)
+        sure = found.confidence(probability, 7)
+        assert found.probability(sure, 7) == pytest.approx(probability)
+    assert (found.confidence(0.0, 3), found.confidence(1.0, 3)) == (0.0, 1.0)
 
 
 def test_the_fit_is_where_the_likelihood_is_largest() -> None:
     rng = np.random.default_rng(0)
-    logs = -rng.exponential(2.0, 4000)
-    chance = np.array([Calibration(1.5, 1.2).confidence(p) for p in np.exp(logs)])
-    right = rng.random(4000) < chance
-    found = fit_calibration(logs, right)
-    assert found == pytest.approx((1.5, 1.2), rel=0.15)
+    tokens = rng.integers(1, 40, 6000)
+    logs = -rng.exponential(1.0, 6000) * tokens**0.4
+    true = Calibration(1.5, 1.2, 0.4)
+    chance = np.array([true.confidence(p, n) for p, n in zip(np.exp(logs), tokens, strict=True)])
+    right = rng.random(6000) < chance
+    found = fit_calibration(logs, tokens, right)
+    assert found == pytest.approx(true, rel=0.2)
 
-    def likelihood(scale: float, slope: float) -> float:
-        chance = 1 / (1 + (-logs / scale) ** slope)
+    def likelihood(scale: float, slope: float, length: float) -> float:
+        chance = 1 / (1 + (-logs / (scale * tokens**length)) ** slope)
         return float(np.log(np.where(right, chance, 1 - chance)).sum())
 
     best = likelihood(*found)
-    for scale, slope in ((0.97, 1), (1.03, 1), (1, 0.97), (1, 1.03)):
-        assert best > likelihood(scale * found.scale, slope * found.slope)
+    for place in range(3):
+        for factor in (0.97, 1.03):
+            other = [*found]
+            other[place] *= factor
+            assert best > likelihood(*other)
 
 
 @given(
-    st.lists(st.tuples(st.floats(-1e6, 0), st.booleans()), min_size=1, max_size=40),
+    st.lists(
+        st.tuples(st.floats(-1e6, 0), st.integers(0, 200), st.booleans()), min_size=1, max_size=40
+    ),
 )
-def test_any_answers_have_a_calibration(answers: list[tuple[float, bool]]) -> None:
-    logs, right = (np.array(column) for column in zip(*answers, strict=True))
-    found = fit_calibration(logs, right)
+def test_any_answers_have_a_calibration(answers: list[tuple[float, int, bool]]) -> None:
+    logs, tokens, right = (np.array(column) for column in zip(*answers, strict=True))
+    found = fit_calibration(logs, tokens, right)
     assert found.scale > 0 and found.slope > 0
-    confident = [found.confidence(p) for p in (1e-9, 0.1, 0.5, 0.9)]
+    confident = [found.confidence(p, 9) for p in (1e-9, 0.1, 0.5, 0.9)]
     assert confident == sorted(confident)
 
 
 def test_what_is_no_probability() -> None:
     for wrong in (np.array([]), np.array([0.5, -1.0])):
         with pytest.raises(ValueError, match="at most 0"):
-            fit_calibration(wrong, np.ones(len(wrong), np.bool_))
+            fit_calibration(wrong, np.ones(len(wrong), np.int64), np.ones(len(wrong), np.bool_))

@@ -158,7 +158,7 @@ def test_an_exported_one_has_no_module(fast: Recognizer) -> None:
         _ = fast.model
 
 
-HOW = {"calibration": {"scale": 0.5, "slope": 1.5}, "unwritten": ["x", "\\limits"]}
+HOW = {"calibration": {"scale": 0.5, "slope": 1.5, "length": 0.3}, "unwritten": ["x", "\\limits"]}
 
 
 @pytest.fixture(scope="module")
@@ -182,16 +182,15 @@ def test_graphs_take_the_weights_that_training_has(beside: Path, inks: tuple[Ink
         assert [tokens for tokens, _ in mine.alternatives] == [t for t, _ in theirs.alternatives]
         assert mine.confidence == pytest.approx(theirs.confidence, rel=1e-3)
         assert "x" not in mine.tokens
-    assert fast.calibration == slow.calibration == Calibration(0.5, 1.5)
+    assert fast.calibration == slow.calibration == Calibration(0.5, 1.5, 0.3)
     weights = slow.model.state_dict()
     for name, value in fast.model.state_dict().items():  # PyTorch, when it is asked for
         assert torch.equal(weights[name], value)
     image = slow.prepare(inks[0])
-    reading = readings(
-        slow, on_canvas([image], *(-(-(s + 32) // 8) * 8 for s in image.shape)), QUICK
-    )
+    canvas = on_canvas([image], *(-(-(s + 32) // 8) * 8 for s in image.shape))
+    best = readings(slow, canvas, QUICK)[0][0]
     assert slow.recognize(inks[0], QUICK).confidence == pytest.approx(
-        Calibration(0.5, 1.5).confidence(reading[0][0].confidence), rel=1e-3
+        Calibration(0.5, 1.5, 0.3).confidence(best.confidence, len(best.tokens)), rel=1e-3
     )
 
 

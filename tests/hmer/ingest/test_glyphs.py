@@ -132,10 +132,13 @@ def test_gathered_symbols_are_of_the_vocabulary_and_of_many_hands(tmp_path: Path
     samples = [{"command": command, "strokes": [line]} for command in ["\\pi", "\\Omega", "^"]]
     path = detexify(tmp_path / "samples.jsonl.xz", *samples, *samples)
     config = GlyphsConfig(detexify=str(path), per_class=1)
-    bank, counts = gather(config, vocabulary("wap"), 0)
+    bank, unseen, counts = gather(config, vocabulary("wap"), 0)
+    assert unseen is None
     assert bank.count() == {"\\pi": 1}
     assert np.ptp(bank.glyph(0)[0], axis=0).tolist() == [0, 1]
-    assert counts == {"detexify": {"taken": 1, "beyond per_class": 1, "not in the vocabulary": 4}}
+    assert counts == {
+        "detexify": {"taken": 1, "beyond per_class": 1, "held out": 0, "not in the vocabulary": 4}
+    }
 
 
 def test_a_collection_without_symbols_is_named(tmp_path: Path, unipen: Path) -> None:

@@ -30,15 +30,19 @@ def _join(draw: st.DrawFn, rows: st.SearchStrategy[Row], relations: Sequence[Rel
 @st.composite
 def _nodes(draw: st.DrawFn, rows: st.SearchStrategy[Row]) -> Node:
     """A node of any kind the grammar knows, with rows from `rows`."""
-    kind = draw(st.sampled_from(["symbol", "limits", "frac", "sqrt", "root", "group", "accent"]))
+    kind = draw(
+        st.sampled_from(["symbol", "limits", "frac", "sqrt", "root", "group", "accent", "matrix"])
+    )
     parts = {
         "frac": (Relation.ABOVE, Relation.BELOW),
         "sqrt": (Relation.INSIDE,),
         "root": (Relation.INDEX, Relation.INSIDE),
         "group": (Relation.INSIDE,),
         "accent": (Relation.INSIDE,),
+        "matrix": (Relation.INSIDE,),
     }.get(kind, ())
     names = {"frac": "\\frac", "sqrt": "\\sqrt", "root": "\\sqrt", "group": "", "accent": "\\bar"}
+    names["matrix"] = "\\matrix"
     scripts = draw(_LIMITS if kind == "limits" else _SCRIPTS)
     node = _join(draw, rows, (*parts, *scripts))
     return Node(names[kind] if kind in names else draw(_SYMBOLS), node.children)

@@ -6,7 +6,32 @@ from hypothesis import strategies as st
 
 from hmer.errors import LatexError
 from hmer.latex.reader import read, shorten, tokenize
-from hmer.latex.tree import MAX_DEPTH, serialise
+from hmer.latex.tree import MAX_DEPTH, parse, serialise
+
+
+@pytest.mark.parametrize(
+    ("latex", "caption"),
+    [
+        (
+            r"\begin{pmatrix} a & b \\ c & d^2 \\ \end{pmatrix}",
+            r"( \matrix { a & b \\ c & d ^ { 2 } } )",
+        ),
+        (
+            r"\left[\begin{array}{c|c} 1 & 0\cr\hline 0 & 1\end{array}\right]",
+            r"[ \matrix { 1 & 0 \\ 0 & 1 } ]",
+        ),
+        (r"\begin{cases} x & x>0 \\[2pt] [y] \end{cases}", r"\{ \matrix { x & x > 0 \\ [ y ] }"),
+        (
+            r"\begin { align* } x &= 1 \\ & ^2 \end { align* }",
+            r"\matrix { x & = 1 \\ & { } ^ { 2 } }",
+        ),
+        (r"\begin{Vmatrix}a\end{Vmatrix}_2", r"| | \matrix { a } | | _ { 2 }"),
+        (r"\begin{equation}x\end{equation}", "x"),
+    ],
+)
+def test_matrices_and_lines(latex: str, caption: str) -> None:
+    assert serialise(read(latex)) == caption.split()
+    assert serialise(parse(caption.split())) == caption.split()
 
 
 @pytest.mark.parametrize(
@@ -141,8 +166,11 @@ def test_readings(latex: str, caption: str) -> None:
         (r"\bar{x} ABOVE {2}", "ABOVE must follow a root"),
         (r"\sqrt\ABOVE", "a symbol or a group is expected"),
         (r"a \over b \over c", r"second \\over"),
-        (r"\begin{matrix} 1 \end{matrix}", "environments"),
-        (r"a \\ b", "environments"),
+        (r"\begin{matrix} 1", r"'\\\\end{matrix}' is missing"),
+        (r"\begin{tikz} 1 \end{tikz}", "the environment 'tikz' is none of"),
+        (r"\end{matrix}", "a symbol or a group is expected"),
+        (r"a \\ b", "between the cells and lines of a matrix only"),
+        (r"\matrix", "'{' is missing"),
         ("x \\", "backslash"),
         (r"\vtop{\hbox{a}\hbox{b}}", "several lines"),
         (r"\vtop{\hbox{\sqrt{}}}", "several lines"),

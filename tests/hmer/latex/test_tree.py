@@ -13,6 +13,7 @@ from hmer.latex.tree import (
     Node,
     Relation,
     Row,
+    cells,
     expression_depth,
     grounded,
     nesting_depth,
@@ -312,3 +313,13 @@ def test_places() -> None:
         ("}", inner),
         ("}", ()),
     ]
+
+
+def test_cells_of_a_matrix() -> None:
+    tokens = r"\matrix { a _ { 1 } & b \\ & c \\ d }".split()
+    (matrix,) = parse(tokens)
+    lines = [
+        [serialise(cell) for cell in line] for line in cells(matrix.child(Relation.INSIDE) or ())
+    ]
+    assert lines == [[["a", "_", "{", "1", "}"], ["b"]], [[], ["c"]], [["d"]]]
+    assert [node.token for node in symbols(parse(tokens))] == ["a", "1", "b", "c", "d"]

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hmer.latex.dialect import normalise
-from hmer.latex.typed import compact, mathml, sign
+from hmer.latex.mathml import read_mathml
+from hmer.latex.tree import serialise
+from hmer.latex.typed import compact, mathml, named_mathml, sign
 from hmer.latex.vocabulary import vocabulary
 
 
@@ -104,3 +106,14 @@ def test_every_symbol_has_a_sign() -> None:
             "\\frac",
             "\\sqrt",
         )
+
+
+def test_a_matrix_is_an_environment_and_a_table() -> None:
+    tokens = r"( \matrix { a & b \\ c & \frac { 1 } { 2 } } )".split()
+    assert compact(tokens) == r"(\begin{matrix}a & b \\ c & \frac{1}{2}\end{matrix})"
+    assert normalise(compact(tokens)) == tokens
+    shown = mathml(tokens)
+    assert shown is not None
+    assert shown.count("<mtr>") == 2 and shown.count("<mtd>") == 4
+    assert serialise(read_mathml(shown, "it").row) == tokens
+    assert named_mathml(tokens) is None

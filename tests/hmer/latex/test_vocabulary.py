@@ -117,7 +117,7 @@ def test_any_file_is_a_vocabulary_or_refused(text: str) -> None:
 @pytest.mark.parametrize("choice", ["mathwriting", "wide"])
 def test_every_symbol_of_a_wide_vocabulary_is_read_as_it_is_written(choice: str) -> None:
     words = chosen_vocabulary(choice, "plain")
-    structure = {"{", "}", "^", "_", "\\limits", "'", "[", "]"}
+    structure = {"{", "}", "^", "_", "\\limits", "'", "[", "]", "&", "\\\\"}
     for token in sorted({*words.tokens} - structure):
         groups = "".join("{a}" for group in COMMANDS.get(token, ()) if not group.optional)
         caption = normalise(f"b {token}{groups} c", "plain")

@@ -43,3 +43,16 @@ def test_escaped_braces_are_signs() -> None:
 def test_hands_are_numbered_from_zero() -> None:
     with pytest.raises(HmerError, match="numbered from 0"):
         write_latex("a", -1)
+
+
+def test_what_the_layout_draws_needs_no_glyph() -> None:
+    for latex in (
+        r"\hat { a } + \overline { b c }",
+        r"\binom { n } { k }",
+        r"\overset { a } { b }",
+    ):
+        written = write_latex(latex, 3)
+        assert written.tokens == latex.split()
+        assert written.ink.strokes
+    with pytest.raises(LatexError, match=r"no glyph for '\\\\mathbb\{x\}'"):
+        write_latex(r"\mathbb { x }", 3)

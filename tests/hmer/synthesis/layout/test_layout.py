@@ -212,3 +212,13 @@ def test_letters_of_other_alphabets_come_from_the_bank() -> None:
     ]
     with pytest.raises(LatexError, match="around a single letter only"):
         write(parse(r"\mathbb { R S }".split()), hand, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_cells_stand_in_lines_and_columns_between_tall_brackets(seed: int) -> None:
+    boxes = by_token(r"\{ \matrix { a & b \\ c & d }", seed)
+    assert boxes["a"].bottom < boxes["c"].top and boxes["b"].bottom < boxes["d"].top
+    assert boxes["a"].right < boxes["b"].left and boxes["c"].right < boxes["d"].left
+    brace = boxes[r"\{"]
+    assert brace.left < min(boxes["a"].left, boxes["c"].left)
+    assert brace.top < boxes["a"].bottom and brace.bottom > boxes["c"].top

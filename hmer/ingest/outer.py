@@ -1,0 +1,164 @@
+"""What other collections lend: isolated symbols and captions to write with, and tests of the rest.
+
+Real expressions have the symbols of their data set alone. Whatever else a vocabulary has is written
+by the synthesiser in isolated symbols of other collections; how well it is read then is measured on
+symbols of hands and on captions that no training ever had.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from hmer.data.schema import SCHEMA, Sample, read_samples, row_writer, sample_row
+from hmer.errors import LatexError
+from hmer.ingest.captions import outer_captions
+from hmer.ingest.convert import Converter
+from hmer.ingest.glyphs import GlyphsConfig, gather, is_held_out
+from hmer.ingest.sources.base import VALIDATION, SourceItem
+from hmer.ingest.summary import SUMMARY
+from hmer.ink.codec import unpack
+from hmer.ink.strokes import Ink
+from hmer.latex.tree import Row, parse
+from hmer.latex.vocabulary import Vocabulary
+from hmer.synthesis.base import CAPTIONS, ISOLATED, OUTER, Numbered
+from hmer.synthesis.compose import ComposeConfig, Composer
+from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.glyphs.cutting import Sourced, cut_bank
+from hmer.synthesis.glyphs.foreign import extended, tokens_of
+from hmer.synthesis.grammar.listed import Listed
+from hmer.synthesis.render_latex import WritingLimits, check_writable
+
+TESTS = ("test-isolated", "test-composed")
+"""Sets of symbols, and of captions written in symbols, that were held out."""
+
+_COMPOSED = 500  # expressions of the latter
+
+
+def add_outer(
+    glyphs: GlyphsConfig,
+    captions: Iterable[str],
+    words: Vocabulary,
+    converter: Converter,
+    seed: int,
+    folder: Path,
+    held_out: set[tuple[str, ...]],
+) -> None:
+    """Write the folder `outer`, always with an account of it, and the tests, if any are wanted.
+
+    Args:
+        glyphs: the collections, and which share of their hands is held out (of captions, too).
+        captions: files of LaTeX, one expression a line.
+        words: vocabulary; what has other tokens is left out.
+        converter: makes rows of ink.
+        seed: decides which symbols and captions are taken where there are more.
+        folder: of a data set whose splits are written.
+        held_out: captions that no training may write; those of the tests are added.
+
+    Raises:
+        HmerError: a collection cannot be read, or has nothing of the vocabulary.
+    """
+    (folder / OUTER).mkdir()
+    symbols: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
+    tests: dict[str, dict[str, int]] = {}
+    lines: list[str] = []
+    unseen: GlyphBank | None = None
+    if glyphs.paths():
+        bank, unseen, symbols = gather(glyphs, words, seed)
+        bank.save(folder / ISOLATED)
+    if captions := list(captions):
+        lines, counts = outer_captions(captions, words)
+        kept = [line for line in lines if not is_held_out(line, glyphs.held_out)]
+        (folder / CAPTIONS).write_text("\n".join(kept) + "\n", encoding="utf-8")
+    if unseen is not None:
+        isolated, composed = TESTS
+        tests[isolated] = _write(folder, isolated, _alone(unseen, isolated), converter)
+        test = [line.split() for line in lines if is_held_out(line, glyphs.held_out)]
+        held_out |= {tuple(tokens) for tokens in test}
+        hands = _hands(folder, unseen)
+        writable = [row for row in map(parse, test) if _can_be_written(row, hands)]
+        if writable:
+            items = _composed(hands, writable, seed, composed)
+            tests[composed] = _write(folder, composed, items, converter) | {
+                "captions": len(writable),
+                "captions without glyphs": len(test) - len(writable),
+            }
+    about = json.dumps({"glyphs": symbols, "captions": counts, "tests": tests}, indent=2) + "\n"
+    (folder / OUTER / SUMMARY).write_text(about, encoding="utf-8")
+
+
+def _alone(bank: GlyphBank, split: str) -> Iterator[SourceItem]:
+    """Every symbol of a bank as an expression of its own."""
+    for sample in range(len(bank)):
+        token = bank.tokens[int(bank.token_of[sample])]
+        hand = int(bank.writer_of[sample])
+        strokes = tuple(stroke.astype(np.float32) for stroke in bank.glyph(sample))
+        yield SourceItem(
+            id=f"{split}-{sample:05d}",
+            source=bank.groups[hand],
+            writer=bank.writers[hand],
+            latex=token,
+            tokens=tuple(tokens_of(token)),
+            split=split,
+            ink=Ink(strokes),
+        )
+
+
+def _hands(folder: Path, isolated: GlyphBank) -> GlyphBank:
+    """The hands that are not trained on: of validation, and those of isolated symbols."""
+    inks = [
+        Sourced(unpack(sample.ink), list(sample.tokens), sample.writer, sample.source)
+        for sample in read_samples(folder / f"{VALIDATION}.parquet")
+        if sample.ink is not None
+    ]
+    return extended(cut_bank(inks)[0], isolated)
+
+
+def _can_be_written(row: Row, bank: GlyphBank) -> bool:
+    try:
+        check_writable(row, bank, WritingLimits())
+    except LatexError:
+        return False
+    return True
+
+
+def _composed(bank: GlyphBank, rows: list[Row], seed: int, split: str) -> Iterator[SourceItem]:
+    """Expressions of these captions in hands of the bank."""
+    written = Numbered(Composer(bank, Listed(rows), ComposeConfig()), seed)
+    for number in range(_COMPOSED):
+        found = written[number]
+        yield SourceItem(
+            id=f"{split}-{number:05d}",
+            source="composed",
+            writer=found.hand,
+            latex=" ".join(found.tokens),
+            tokens=tuple(found.tokens),
+            split=split,
+            ink=found.ink,
+            normalised=True,
+        )
+
+
+def _write(
+    folder: Path, name: str, items: Iterable[SourceItem], converter: Converter
+) -> dict[str, int]:
+    """Write a test set; ink that cannot be drawn (specks without a size) is left out.
+
+    Returns:
+        How many were written and left out.
+    """
+    counts: Counter[str] = Counter()
+    with row_writer(folder / f"{name}.parquet", SCHEMA) as file:
+        for item in items:
+            result = converter(item).result
+            if isinstance(result, Sample):
+                file.add(sample_row(result))
+                counts["taken"] += 1
+            else:
+                counts["cannot be drawn"] += 1
+    return dict(sorted(counts.items()))

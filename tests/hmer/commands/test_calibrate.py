@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hmer.cli import app
+from hmer.errors import HmerError
+from hmer.recognizer import SHIPPED, Recognizer
+
+pytestmark = pytest.mark.medium
+
+
+def test_the_confidence_is_fitted_on_new_captions_of_val(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(SHIPPED, model)
+    arguments = ["calibrate", str(small_dataset), "--model", str(model), "--sets", "val"]
+    done = CliRunner().invoke(app, [*arguments, "--beam", "1"], catch_exceptions=False)
+    assert "right, ECE" in done.output
+    about = json.loads((model / "model.json").read_text())
+    assert about["calibration"].keys() == {"scale", "slope", "length"}
+    assert about != json.loads((SHIPPED / "model.json").read_text())
+    assert Recognizer.load(model).calibration is not None
+
+
+def test_test_sets_are_refused(small_dataset: Path) -> None:
+    arguments = ["calibrate", str(small_dataset), "--model", str(SHIPPED), "--sets", "test-2014"]
+    with pytest.raises(HmerError, match="test-2014 is a test set; calibrate on"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hmer.data.schema import read_samples
+from hmer.ingest.glyphs import GlyphsConfig
+from hmer.ingest.ingest import IngestConfig, ingest
+from hmer.ingest.outer import TESTS
+from hmer.synthesis.base import CAPTIONS, HELD_OUT, ISOLATED, Leakage, read_captions
+from hmer.synthesis.glyphs.bank import GlyphBank
+
+LETTERS = "abcdefgh"
+
+
+@pytest.fixture(scope="module")
+def lent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set with a third of 40 symbols of two classes and of the captions held out."""
+    folder = tmp_path_factory.mktemp("lent")
+    lines = [
+        json.dumps(
+            {
+                "command": command,
+                "row": row,
+                "strokes": [[[row, 0], [9 * row, 900]]],
+            }
+        )
+        for row in range(20)
+        for command in ("\\pi", "\\Omega")
+    ]
+    (folder / "symbols.jsonl").write_text("\n".join(lines) + "\n")
+    captions = [f"\\pi ^ {{ {letter} }} + {n}" for letter in LETTERS for n in range(10)]
+    (folder / "captions.txt").write_text("\n".join(captions) + "\n")
+    config = IngestConfig.model_validate(
+        {
+            "synthetic": {"train": 30, "val": 12, "test": 5},
+            "workers": 1,
+            "vocabulary": "wide",
+            "glyphs": GlyphsConfig(
+                detexify=str(folder / "symbols.jsonl"), held_out=0.35, per_class=9
+            ).model_dump(),
+            "captions": [str(folder / "captions.txt")],
+        }
+    )
+    ingest(config, folder / "out")
+    return folder / "out"
+
+
+def test_no_symbol_is_both_written_with_and_tested(lent: Path) -> None:
+    bank = GlyphBank.load(lent / ISOLATED)
+    tested = list(read_samples(lent / f"{TESTS[0]}.parquet"))
+    assert {sample.tokens for sample in tested} == {("\\pi",), ("\\Omega",)}
+    counts = json.loads((lent / "outer" / "summary.json").read_text())["glyphs"]["detexify"]
+    assert len(bank) == counts["taken"] == 18
+    assert len(tested) == counts["held out"]
+    assert 40 - counts["held out"] == counts["taken"] + counts["beyond per_class"]
+
+
+def test_tested_captions_are_never_written(lent: Path) -> None:
+    composed = list(read_samples(lent / f"{TESTS[1]}.parquet"))
+    assert len(composed) == 500
+    assert all(sample.ink is not None and sample.writer for sample in composed)
+    tested = {sample.tokens for sample in composed}
+    kept = [tuple(tokens) for tokens in read_captions(lent / CAPTIONS)]
+    assert 20 < len(kept) < 70
+    assert not tested & {*kept}
+    leakage = Leakage.read(lent / HELD_OUT)
+    assert not any(leakage.allows(tokens) for tokens in tested)
