@@ -114,6 +114,10 @@ class Images(Step, Protocol):
         """Where the decoder looks at each of the tokens (B, T): (B, T, h, w)."""
         ...
 
+    def keep(self, rows: Numbers) -> Images:
+        """The images `rows`, which may be one several times."""
+        ...
+
 
 class Reader(Protocol):
     """A recogniser, by whatever it computes."""
@@ -433,7 +437,7 @@ class Recognizer:
         ids = words.encode(tokens)
         inputs = [[words.sos, *ids], [words.eos, *reversed(ids)]][: 1 + decoding.both_directions]
         canvas = on_canvas([image], (height + paper) * stride, (width + paper) * stride)
-        encoded = self.reader.encode(canvas.repeat(len(inputs), axis=0))
+        encoded = self.reader.encode(canvas).keep(np.zeros(len(inputs), np.int64))
         maps = encoded.maps(np.array(inputs, np.int64))[:, : len(ids), :height, :width]
         if decoding.both_directions:
             maps[1] = maps[1, ::-1].copy()

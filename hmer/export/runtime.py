@@ -187,7 +187,8 @@ class OnnxStep(OnnxImages):
     @property
     def rows(self) -> int:
         """See `TreeStep`."""
-        return max(1, _ROOM // self.memory["bias"].shape[-1])
+        cells: int = self.memory["bias"].shape[-1]
+        return max(1, _ROOM // cells)
 
     def __call__(self, tokens: Numbers, past: Written | None) -> tuple[Floats, Written]:
         """See `Step`."""
