@@ -36,7 +36,7 @@ class Reading:
 
     tokens: tuple[int, ...]
     score: float
-    """What readings are ranked by: (forward + backward) / (n + 1) ** alpha, CoMER's rule."""
+    """What readings are ranked by: (forward + backward) / (n + 1) ** alpha; CoMER has alpha 1."""
     confidence: float
     """Probability of the whole sequence, the geometric mean of both directions' opinions."""
 

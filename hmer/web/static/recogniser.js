@@ -246,8 +246,6 @@ class Step {
 
 // --- the search (hmer/decoding/beam.py, rescore.py, bidirectional.py) ---
 
-const rank = ({ tokens, score }) => score / (tokens.length + 1);
-
 // Hypotheses {tokens, score} that have ended, in each of the directions {start, stop, banned}.
 async function beamSearch(step, directions, beam, limit) {
   const found = directions.map(() => []);
@@ -273,8 +271,8 @@ async function beamSearch(step, directions, beam, limit) {
       const going = best.filter((one) => one.token !== stop);
       best.slice(0, beam).filter((one) => one.token === stop)
         .forEach(({ tokens, score }) => found[d].push({ tokens, score }));
-      const ranks = found[d].map(rank).sort((a, b) => b - a).slice(0, beam);
-      const done = !going.length || (ranks.length >= beam && ranks.at(-1) >= going[0].score / (length + 1));
+      const ended = found[d].map((one) => one.score).sort((a, b) => b - a).slice(0, beam);
+      const done = !going.length || (ended.length >= beam && ended.at(-1) >= going[0].score);
       if (!done && length === limit) {
         const whole = new Set(found[d].map((one) => one.tokens.join()));
         line.forEach(({ tokens, score }, k) => {
@@ -287,7 +285,7 @@ async function beamSearch(step, directions, beam, limit) {
     });
     past = step.tidy(answer.past, living.flat().map((one) => one.row));
   }
-  return found.map((all) => all.sort((a, b) => rank(b) - rank(a)).slice(0, beam));
+  return found.map((all) => all.sort((a, b) => b.score - a.score).slice(0, beam));
 }
 
 // The log-probability of each sequence, common beginnings computed once, many depths at once.
@@ -361,7 +359,7 @@ export class Recogniser {
     missing.forEach(({ said, way }, i) => { said[way] = scores[i]; });
     const readings = [...known.values()].map(({ tokens, said }) => {
       const total = said[0] + said[1];
-      return { tokens, score: total / (tokens.length + 1), probability: Math.min(1, Math.exp(total / 2)) };
+      return { tokens, score: total, probability: Math.min(1, Math.exp(total / 2)) };
     });
     const best = readings.reduce((a, b) => (b.score > a.score ? b : a));
     const others = readings.filter((one) => one !== best).sort((a, b) => b.probability - a.probability);
