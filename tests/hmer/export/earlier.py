@@ -33,7 +33,8 @@ class EarlierStepGraph(nn.Module):
         places = torch.arange(past[0].shape[3], past[0].shape[3] + 1)
         x = decoder.embed(tokens) * decoder.width**0.5 + sinusoid(places, decoder.width)
         x, entry = layer.recall(x, past[0])
-        look = layer.look_openly(x, *memory, past[1].transpose(1, 2))
+        keys, values, bias = memory
+        look = layer.look_openly(x, keys, values, bias, past[1].transpose(1, 2))
         logits = decoder.head(decoder.norm(layer.think(look.x)))
         return [logits, entry, look.covered.transpose(1, 2), look.weights.mean(dim=1)]
 

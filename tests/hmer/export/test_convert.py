@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hmer.export.convert import OPSET, quantise
+from hmer.export.convert import quantise
+from hmer.export.step_graph import OPSET
 
 pytestmark = pytest.mark.medium
 

@@ -17,7 +17,6 @@ from hmer.errors import HmerError
 from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.strokes import Ink
 from hmer.recognizer import Recognizer
-from hmer.web import static_page
 from hmer.web.static_page import write_static_page
 from tests.hmer.web.browser import Browser, opened
 
@@ -135,7 +134,7 @@ def test_without_npm_nothing_is_written(
     npm: str | None, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = None if npm is None else shutil.which(npm)
-    monkeypatch.setattr(static_page.shutil, "which", lambda _: found)
+    monkeypatch.setattr("hmer.web.static_page.shutil.which", lambda _: found)
     with pytest.raises(HmerError, match=message):
         write_static_page(tmp_path / "page")
     assert not (tmp_path / "page").exists()
