@@ -17,6 +17,7 @@ from hmer.errors import HmerError
 from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.strokes import Ink
 from hmer.recognizer import Recognizer
+from hmer.web import static_page
 from hmer.web.static_page import write_static_page
 from tests.hmer.web.browser import Browser, opened
 
