@@ -46,41 +46,37 @@ def calibrate(
     names = sets.split(",") if sets else [f.stem for f in sorted(dataset.glob("dev-*.parquet"))]
     if not sets:
         names.append("val")
-    if tests := [name for name in names if name.startswith("test")]:
-        raise HmerError(f"--sets: {tests[0]} is a test set; calibrate on dev-... or val")
+    for name in names:
+        if name == "train" or name.startswith("test"):
+            kind = "trained on" if name == "train" else "a test set"
+            raise HmerError(f"--sets: {name} is {kind}; calibrate on dev-... or val")
     recognizer = Recognizer.load(model)
     known = read_captions(dataset / "train.parquet")
-    batch = BatchConfig(max_pixels=400_000, max_count=32)
-    logs: list[float] = []
-    lengths: list[int] = []
-    right: list[bool] = []
+    images, truths = [], []
     for name in names:
-        found = drawn_at(
-            load_expressions(dataset / f"{name}.parquet"),
-            recognizer.render,
-            stored_render(dataset),
-        )
-        everyone = name != "val"
-        wanted = [i for i, t in enumerate(found.tokens) if everyone or tuple(t) not in known]
-        with Steps(f"read {name}", len(wanted), unit=" expressions") as steps:
-            images = [found.image(i) for i in wanted]
-            read: list[int] = []
-
-            def count(number: int, read: list[int] = read, steps: Steps = steps) -> None:
-                read.append(number)
-                steps.update(sum(read))
-
-            readings = read_all(recognizer, images, DecodingConfig(beam=beam), batch, count)
-        for i, reading in zip(wanted, readings, strict=True):
-            logs.append(float(np.log(max(recognizer.probability(reading), 1e-300))))
-            lengths.append(len(reading.tokens))
-            right.append(list(reading.tokens) == list(found.tokens[i]))
-    if not right:
+        split = load_expressions(dataset / f"{name}.parquet")
+        split = drawn_at(split, recognizer.render, stored_render(dataset))
+        for number, tokens in enumerate(map(tuple, split.tokens)):
+            if name != "val" or tokens not in known:
+                images.append(split.image(number))
+                truths.append(tokens)
+    if not truths:
         raise HmerError(f"{dataset}: {', '.join(names)} has no new expression to calibrate on")
-    answers = np.array(right)
-    fitted = fit_calibration(np.array(logs), np.array(lengths), answers)
-    chances = zip(np.exp(logs), lengths, strict=True)
-    sure = np.array([fitted.confidence(float(p), n) for p, n in chances])
+    done = 0
+    batch = BatchConfig(max_pixels=400_000, max_count=32)
+    with Steps("read", len(images), unit=" expressions") as steps:
+
+        def count(number: int) -> None:
+            nonlocal done
+            done += number
+            steps.update(done)
+
+        readings = read_all(recognizer, images, DecodingConfig(beam=beam), batch, count)
+    answers = np.array([r.tokens == truth for r, truth in zip(readings, truths, strict=True)])
+    chances = np.array([max(recognizer.probability(reading), 1e-300) for reading in readings])
+    lengths = np.array([len(reading.tokens) for reading in readings])
+    fitted = fit_calibration(np.log(chances), lengths, answers)
+    sure = np.array([fitted.confidence(*one) for one in zip(chances, lengths, strict=True)])
     told = json.loads(about.read_text(encoding="utf-8"))
     text = json.dumps({**told, "calibration": fitted._asdict()}, indent=2, sort_keys=True)
     with atomic_file(about) as partial:

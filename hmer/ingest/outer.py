@@ -71,14 +71,15 @@ def add_outer(
     if glyphs.paths():
         bank, unseen, symbols = gather(glyphs, words, seed)
         bank.save(folder / ISOLATED)
+    share = glyphs.held_out if unseen is not None else 0.0
     if captions := list(captions):
         lines, counts = outer_captions(captions, words)
-        kept = [line for line in lines if not is_held_out(line, glyphs.held_out)]
+        kept = [line for line in lines if not is_held_out(line, share)]
         (folder / CAPTIONS).write_text("\n".join(kept) + "\n", encoding="utf-8")
     if unseen is not None:
         isolated, composed = TESTS
         tests[isolated] = _write(folder, isolated, _alone(unseen, isolated), converter)
-        test = [line.split() for line in lines if is_held_out(line, glyphs.held_out)]
+        test = [line.split() for line in lines if is_held_out(line, share)]
         held_out |= {tuple(tokens) for tokens in test}
         hands = _hands(folder, unseen)
         writable = [row for row in map(parse, test) if _can_be_written(row, hands)]

@@ -98,7 +98,7 @@ class _Reader:
         self.tokens = tokens
         self.latex = latex
         self.at = 0
-        self.tables = 0  # matrices around the place
+        self.cells = False  # whether the row is that of a matrix
 
     def peek(self) -> str | None:
         return self.tokens[self.at] if self.at < len(self.tokens) else None
@@ -108,13 +108,14 @@ class _Reader:
         where = "at the end" if token is None else f"at {token!r} (token {self.at + 1})"
         return LatexError(f"LaTeX {shorten(self.latex)!r} cannot be read {where}: {reason}")
 
-    def row(self, closing: str | None, depth: int) -> Row:
+    def row(self, closing: str | None, depth: int, cells: bool = False) -> Row:
         """Nodes up to `closing` (consumed) or the end; without `closing` stray braces are skipped.
 
         A group left open at the end counts as closed there, as the CROHME captions read it.
         """
         if depth > MAX_DEPTH:
             raise self.fail(f"nested deeper than {MAX_DEPTH} levels")
+        around, self.cells = self.cells, cells
         nodes: list[Node] = []
         numerator: Row | None = None
         while (token := self.peek()) != closing and token is not None:
@@ -132,6 +133,7 @@ class _Reader:
         if token is None and closing == "]":
             raise self.fail("the root index is not closed")
         self.at += 1
+        self.cells = around
         if numerator is None:
             return tuple(nodes)
         over = ((Relation.ABOVE, numerator), (Relation.BELOW, tuple(nodes)))
@@ -164,7 +166,7 @@ class _Reader:
     def symbol(self, depth: int) -> Node:
         """A symbol with the arguments of its command, without scripts."""
         token = self.peek()
-        if token in (CELL, LINE) and not self.tables:
+        if token in (CELL, LINE) and not self.cells:
             raise self.fail(f"{token} stands between the cells and lines of a matrix only")
         if token is None or token in _NO_SYMBOL or _BORDER.fullmatch(token):
             raise self.fail("a symbol or a group is expected")
@@ -218,9 +220,7 @@ class _Reader:
         """Lines and cells up to `closing`; an empty last line is none, as after a last `\\\\`."""
         if closing is None:
             raise self.fail("'{' is missing")
-        self.tables += 1
-        found = [node for node in self.row(closing, depth + 1) if node.token not in _RULES]
-        self.tables -= 1
+        found = [n for n in self.row(closing, depth + 1, cells=True) if n.token not in _RULES]
         if self.tokens[self.at - 1 : self.at] != [closing]:
             raise self.fail(f"{closing!r} is missing")
         while found and found[-1] == Node(LINE):

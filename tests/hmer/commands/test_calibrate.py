@@ -28,7 +28,12 @@ def test_the_confidence_is_fitted_on_new_captions_of_val(
     assert Recognizer.load(model).calibration is not None
 
 
-def test_test_sets_are_refused(small_dataset: Path) -> None:
-    arguments = ["calibrate", str(small_dataset), "--model", str(SHIPPED), "--sets", "test-2014"]
-    with pytest.raises(HmerError, match="test-2014 is a test set; calibrate on"):
+@pytest.mark.parametrize(
+    ("name", "reason"), [("test-2014", "is a test set; calibrate"), ("train", "is trained on")]
+)
+def test_what_says_nothing_of_new_ink_is_refused(
+    name: str, reason: str, small_dataset: Path
+) -> None:
+    arguments = ["calibrate", str(small_dataset), "--model", str(SHIPPED), "--sets", name]
+    with pytest.raises(HmerError, match=f"{name} {reason}"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)

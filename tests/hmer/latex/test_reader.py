@@ -171,6 +171,10 @@ def test_readings(latex: str, caption: str) -> None:
         (r"\end{matrix}", "a symbol or a group is expected"),
         (r"a \\ b", "between the cells and lines of a matrix only"),
         (r"\matrix", "'{' is missing"),
+        (
+            r"\begin{matrix} \frac{a & b}{c} \end{matrix}",
+            "between the cells and lines of a matrix only",
+        ),
         ("x \\", "backslash"),
         (r"\vtop{\hbox{a}\hbox{b}}", "several lines"),
         (r"\vtop{\hbox{\sqrt{}}}", "several lines"),
