@@ -26,6 +26,8 @@ _FLAT = 0.4  # a stroke lower than this share of its width is a bar, not a lette
 _SMALL = 0.3  # a stroke below this share of the median extent is a dot, a comma or a tick
 _WIDTH_WEIGHT = 0.3  # the width steadies the height: descenders and brackets are tall and narrow
 _FLAT_TO_UNIT = 0.75  # a minus sign alone is about 1.3 units wide
+_FEW, _DOT = 3, 0.4  # up to so many strokes, each below this share of the gaps between them, are dots
+_GAP_TO_UNIT = 1.25  # dots of an ellipsis are 0.8 units apart (median of 212 of CROHME train)
 
 
 def symbol_unit(ink: Ink) -> float:
@@ -40,11 +42,29 @@ def symbol_unit(ink: Ink) -> float:
     """
     if not any(len(stroke) for stroke in ink.strokes):
         raise InkError("ink without points has no size")
-    return typical_size(
+    return unit_of_boxes(
         np.array(
-            [np.ptp(stroke.astype(np.float64), axis=0) for stroke in ink.strokes if len(stroke)]
+            [
+                (*stroke.min(axis=0), *stroke.max(axis=0))
+                for stroke in (s.astype(np.float64) for s in ink.strokes if len(s))
+            ]
         )
     )
+
+
+def unit_of_boxes(boxes: NDArray[np.float64]) -> float:
+    """The symbol unit behind strokes with these corners (n, 4): left, top, right, bottom.
+
+    Of an ellipsis or a colon alone the gaps tell it: how far a pen slips in a dot does not.
+    """
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    if 1 < len(boxes) <= _FEW:
+        middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+        between = np.hypot(*(middles[:, None] - middles).transpose(2, 0, 1))
+        gap = float(np.median((between + np.diag(np.full(len(boxes), np.inf))).min(axis=1)))
+        if np.hypot(*sizes.T).max() < _DOT * gap:
+            return _GAP_TO_UNIT * gap
+    return typical_size(sizes)
 
 
 def typical_size(sizes: NDArray[np.float64]) -> float:

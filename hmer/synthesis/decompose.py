@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
-from hmer.ink.scale import typical_size
+from hmer.ink.scale import unit_of_boxes
 from hmer.ink.strokes import Ink
 from hmer.latex.alignment import symbols_of
 from hmer.latex.tree import COMMANDS, Row, parse, rows
@@ -149,7 +149,7 @@ class Decomposer:
         corner = boxes[:, :2].min(axis=0)
         unit = 1.0
         if own_scale:
-            unit = typical_size((boxes[:, 2:] - boxes[:, :2]).astype(np.float64))
+            unit = unit_of_boxes(boxes.astype(np.float64))
         factor = np.float32(1 / unit)
         strokes = tuple((material.stroke(k) - corner) * factor for k in numbers.tolist())
         tokens = material.tokens[expression][start:stop]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from hmer.ink.scale import typical_size
+from hmer.ink.scale import unit_of_boxes
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import ROOT
 from hmer.synthesis.base import Leakage, Written
@@ -184,7 +184,7 @@ class Recombiner:
         corners = np.array([(*s.min(axis=0), *s.max(axis=0)) for s in ink.strokes], np.float64)
         unit = 1.0
         if rng.random() < self.config.own_scale:
-            unit = typical_size(corners[:, 2:] - corners[:, :2])
+            unit = unit_of_boxes(corners)
         corner = corners[:, :2].min(axis=0)
         if (corners[:, 2:].max(axis=0) - corner).max() > _WIDEST * unit:
             return None

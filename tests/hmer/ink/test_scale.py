@@ -99,6 +99,14 @@ def test_simplified_stroke_stays_within_tolerance_and_has_no_long_gaps() -> None
         assert max(distance(point, after) for point in target[::7]) <= TOLERANCE + 1e-3
 
 
+@pytest.mark.parametrize("slip", [0.0, 1.0, 12.0])
+def test_dots_alone_are_as_far_apart_as_in_a_line(slip: float) -> None:
+    dots = [line((x, 0), (x + slip, slip / 2)) for x in (0, 40, 80)]
+    assert symbol_unit(Ink(tuple(dots))) == pytest.approx(50)
+    assert symbol_unit(Ink(tuple(dots[:2]))) == pytest.approx(50)
+    assert symbol_unit(Ink((line((0, 0), (0, 40)), line((60, 0), (60, 40))))) < 50  # two digits
+
+
 def test_unit_can_be_given() -> None:
     assert normalise(Ink(LETTERS), 50).bounds()[3] == pytest.approx(2.0, abs=0.02)
     with pytest.raises(ValueError, match="positive"):
