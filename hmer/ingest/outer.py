@@ -14,22 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
-from hmer.data.schema import SCHEMA, Sample, read_samples, row_writer, sample_row
+from hmer.data.schema import SCHEMA, Sample, row_writer, sample_row
 from hmer.errors import LatexError
 from hmer.ingest.captions import outer_captions
 from hmer.ingest.convert import Converter
 from hmer.ingest.glyphs import GlyphsConfig, gather, is_held_out
-from hmer.ingest.sources.base import VALIDATION, SourceItem
+from hmer.ingest.sources.base import SourceItem
 from hmer.ingest.summary import SUMMARY
-from hmer.ink.codec import unpack
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import Row, parse
 from hmer.latex.vocabulary import Vocabulary
 from hmer.synthesis.base import CAPTIONS, ISOLATED, OUTER, Numbered
 from hmer.synthesis.compose import ComposeConfig, Composer
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.glyphs.cutting import Sourced, cut_bank
-from hmer.synthesis.glyphs.foreign import extended, tokens_of
+from hmer.synthesis.glyphs.foreign import tokens_of
 from hmer.synthesis.grammar.listed import Listed
 from hmer.synthesis.render_latex import WritingLimits, check_writable
 
@@ -81,10 +79,9 @@ def add_outer(
         tests[isolated] = _write(folder, isolated, _alone(unseen, isolated), converter)
         test = [line.split() for line in lines if is_held_out(line, share)]
         held_out |= {tuple(tokens) for tokens in test}
-        hands = _hands(folder, unseen)
-        writable = [row for row in map(parse, test) if _can_be_written(row, hands)]
+        writable = [row for row in map(parse, test) if _can_be_written(row, unseen)]
         if writable:
-            items = _composed(hands, writable, seed, composed)
+            items = _composed(unseen, writable, seed, composed)
             tests[composed] = _write(folder, composed, items, converter) | {
                 "captions": len(writable),
                 "captions without glyphs": len(test) - len(writable),
@@ -108,16 +105,6 @@ def _alone(bank: GlyphBank, split: str) -> Iterator[SourceItem]:
             split=split,
             ink=Ink(strokes),
         )
-
-
-def _hands(folder: Path, isolated: GlyphBank) -> GlyphBank:
-    """The hands that are not trained on: of validation, and those of isolated symbols."""
-    inks = [
-        Sourced(unpack(sample.ink), list(sample.tokens), sample.writer, sample.source)
-        for sample in read_samples(folder / f"{VALIDATION}.parquet")
-        if sample.ink is not None
-    ]
-    return extended(cut_bank(inks)[0], isolated)
 
 
 def _can_be_written(row: Row, bank: GlyphBank) -> bool:

@@ -26,7 +26,7 @@ _FLAT = 0.4  # a stroke lower than this share of its width is a bar, not a lette
 _SMALL = 0.3  # a stroke below this share of the median extent is a dot, a comma or a tick
 _WIDTH_WEIGHT = 0.3  # the width steadies the height: descenders and brackets are tall and narrow
 _FLAT_TO_UNIT = 0.75  # a minus sign alone is about 1.3 units wide
-_FEW, _DOT = 3, 0.4  # up to so many strokes, each below this share of the gaps between them, are dots
+_FEW, _DOT = 3, 0.4  # so few strokes, each below this share of the gaps between them, are dots
 _GAP_TO_UNIT = 1.25  # dots of an ellipsis are 0.8 units apart (median of 212 of CROHME train)
 
 

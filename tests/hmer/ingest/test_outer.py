@@ -9,6 +9,8 @@ from hmer.data.schema import read_samples
 from hmer.ingest.glyphs import GlyphsConfig
 from hmer.ingest.ingest import IngestConfig, ingest
 from hmer.ingest.outer import TESTS
+from hmer.ingest.statistics import overlap, profile
+from hmer.latex.vocabulary import chosen_vocabulary
 from hmer.synthesis.base import CAPTIONS, HELD_OUT, ISOLATED, Leakage, read_captions
 from hmer.synthesis.glyphs.bank import GlyphBank
 
@@ -68,3 +70,10 @@ def test_tested_captions_are_never_written(lent: Path) -> None:
     assert not tested & {*kept}
     leakage = Leakage.read(lent / HELD_OUT)
     assert not any(leakage.allows(tokens) for tokens in tested)
+
+
+def test_no_tested_hand_is_upstream(lent: Path) -> None:
+    rows = profile(lent, chosen_vocabulary("wide", "wap").tokens)
+    found = overlap(rows, near=0.99)
+    assert set(rows.rows["file"]) >= {"train", "val", *TESTS}
+    assert not found["writer_leak"].any()
