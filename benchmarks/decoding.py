@@ -44,7 +44,7 @@ Reader = Callable[[Tensor, DecodingConfig], object]
 PAIR = ("comer", "mask-match")
 """Those that are compared with the reference."""
 CONFIGS = {
-    f"beam {BEAM}, both directions": DecodingConfig(beam=BEAM, max_length=LENGTH),
+    f"beam {BEAM}, both directions": DecodingConfig(beam=BEAM, max_length=LENGTH, alpha=1.0),
     "greedy, left to right": DecodingConfig(beam=1, max_length=LENGTH, both_directions=False),
 }
 
@@ -67,10 +67,10 @@ class Biased(NamedTuple):
 
     def __call__(self, tokens: Numbers, past: Any) -> tuple[Floats, Any]:
         """See `Step`."""
-        logits, past = self.step(tokens, past)
-        logits = logits.copy()
-        logits[..., list(self.tokens)] += self.bias
-        return logits, past
+        said, past = self.step(tokens, past)
+        said = said.copy()
+        said[..., list(self.tokens)] += self.bias
+        return said, past
 
     def reorder(self, past: Any, inputs: Numbers, origin: Numbers) -> Any:
         """See `Step`."""

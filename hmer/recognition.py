@@ -62,7 +62,11 @@ class ReadSymbol:
     symbols'."""
 
 
-def _nothing() -> tuple[ReadSymbol, ...]:
+Alternatives = tuple[tuple[tuple[str, ...], float], ...]
+"""Tokens of readings, and their confidence."""
+
+
+def _nothing() -> tuple[()]:
     return ()
 
 
@@ -70,8 +74,6 @@ def _nothing() -> tuple[ReadSymbol, ...]:
 class Recognition(Candidate):
     """What was read: the best candidate, with the others."""
 
-    alternatives: tuple[tuple[tuple[str, ...], float], ...]
-    """Further readings that are LaTeX, with their confidence, the most probable first."""
     image: NDArray[np.uint8]
     """(H, W), ink 255 on 0: the picture at the recogniser's scale."""
     spatial_attention: NDArray[np.float32] | None
@@ -87,6 +89,13 @@ class Recognition(Candidate):
     """What was read, if it was ink: of a page, the strokes of this expression."""
     locate: Callable[[], tuple[ReadSymbol, ...]] = field(default=_nothing, repr=False)
     """Computes `symbols`; it keeps hold of the recogniser."""
+    others: Callable[[], Alternatives] = field(default=_nothing, repr=False)
+    """Computes `alternatives`."""
+
+    @cached_property
+    def alternatives(self) -> Alternatives:
+        """Further readings that are LaTeX, with their confidence, the most probable first."""
+        return self.others()
 
     @property
     def n_best(self) -> tuple[Candidate, ...]:

@@ -49,7 +49,7 @@ from hmer.ink.strokes import Ink, Points
 from hmer.latex.tree import COMMANDS, LIMITS, SCRIPTS, parse, symbols
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.about import About, Calibration
-from hmer.recognition import Box, ReadSymbol, Recognition
+from hmer.recognition import Alternatives, Box, ReadSymbol, Recognition
 from hmer.recognition_symbols import symbols_of_ink, symbols_of_picture
 
 if TYPE_CHECKING:
@@ -112,6 +112,10 @@ class Images(Step, Protocol):
 
     def maps(self, tokens: Numbers) -> NDArray[np.float32]:
         """Where the decoder looks at each of the tokens (B, T): (B, T, h, w)."""
+        ...
+
+    def keep(self, rows: Numbers) -> Images:
+        """The images `rows`, which may be one several times."""
         ...
 
 
@@ -433,7 +437,7 @@ class Recognizer:
         ids = words.encode(tokens)
         inputs = [[words.sos, *ids], [words.eos, *reversed(ids)]][: 1 + decoding.both_directions]
         canvas = on_canvas([image], (height + paper) * stride, (width + paper) * stride)
-        encoded = self.reader.encode(canvas.repeat(len(inputs), axis=0))
+        encoded = self.reader.encode(canvas).keep(np.zeros(len(inputs), np.int64))
         maps = encoded.maps(np.array(inputs, np.int64))[:, : len(ids), :height, :width]
         if decoding.both_directions:
             maps[1] = maps[1, ::-1].copy()
@@ -475,7 +479,7 @@ class Recognizer:
     ) -> Recognition:
         """One row of a batch; maps are cut to the image's own cells."""
         if not image.any():
-            return Recognition((), 1.0, (), image, None, None)
+            return Recognition((), 1.0, image, None, None)
         height, width = (-(-side // self.stride) for side in image.shape)
         best, *others = readings
         tokens = self._words(best)
@@ -483,16 +487,17 @@ class Recognizer:
         return Recognition(
             tokens=tokens,
             confidence=self._confidence(best, len(tokens)),
-            alternatives=tuple(
-                (words, self._confidence(o, len(tokens)))
-                for o in others
-                if _parses(words := self._words(o))
-            ),
             image=image,
             spatial_attention=None if spatial is None else spatial[:height, :width],
             attention=None if maps is None else maps[: len(best.tokens) + 1, :height, :width],
             locate=partial(self._located, ready, tokens, config),
+            others=partial(self._alternatives, others, len(tokens)),
         )
+
+    def _alternatives(self, readings: Sequence[Reading], tokens: int) -> Alternatives:
+        """Those of the readings that are LaTeX."""
+        found = ((self._words(one), self._confidence(one, tokens)) for one in readings)
+        return tuple(one for one in found if _parses(one[0]))
 
     def _confidence(self, reading: Reading, tokens: int) -> float:
         """Of a reading; `tokens` of the best one, so that their order is that of the search."""
@@ -503,7 +508,7 @@ class Recognizer:
         return tuple(self.vocabulary.decode(reading.tokens))
 
 
-NOTHING = Recognition((), 1.0, (), np.zeros((1, 1), np.uint8), None, None)
+NOTHING = Recognition((), 1.0, np.zeros((1, 1), np.uint8), None, None)
 """What is read on blank paper, surely."""
 
 

@@ -59,6 +59,13 @@ def demo(
         Path | None,
         typer.Option(help="Folder in which ink can be kept with its LaTeX, as InkML to train on."),
     ] = None,
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the page into this folder instead, with the recogniser in the browser: for "
+            "any web space. It reads ink, no pictures. Needs hmer[export], and npm."
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
 ) -> None:
     """Open a page to write on with pen, finger or mouse, or to drop pictures on.
@@ -66,6 +73,12 @@ def demo(
     It is for this machine alone unless --host says otherwise, keeps nothing unless --save names a
     folder, and needs no network. Needs `pip install 'hmer[serve]'`.
     """
+    if static is not None:
+        from hmer.web.static_page import write_static_page
+
+        write_static_page(static, chosen_model(model))
+        sys.stderr.write(f"{static}: put it on any web space\n")
+        return
     if save is not None:
         try:
             save.mkdir(parents=True, exist_ok=True)

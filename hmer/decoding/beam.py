@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hmer.decoding.constraint import Constraint, stack_allowed
-from hmer.decoding.step import Numbers, Step, log_softmax
+from hmer.decoding.step import Numbers, Step
 
 Scores = NDArray[np.float64]
 _NEVER = -math.inf
@@ -175,11 +175,9 @@ class _State:
     def advance(self, beam: int, length: int) -> bool:
         """Write one more token after `length`; False when the search is over."""
         inputs, slots, width = self.scores.shape
-        logits, self.past = self.step(self.written[..., -1].reshape(inputs, -1), self.past)
-        classes = logits.shape[-1]
-        total = log_softmax(logits).reshape(inputs, slots, width, classes) + self._forbidden(
-            classes, length
-        )
+        said, self.past = self.step(self.written[..., -1].reshape(inputs, -1), self.past)
+        classes = said.shape[-1]
+        total = said.reshape(inputs, slots, width, classes) + self._forbidden(classes, length)
         total += self.scores[..., None]
         best, origin, token = _best(total, 2 * beam)
         ended = token == np.array([[[d.stop] for d in row] for row in self.directions])
@@ -188,8 +186,8 @@ class _State:
         # Few tokens may leave fewer than `beam` to live on; what has ended must not be among them.
         best[ended] = _NEVER
         alive = ended.argsort(axis=2, kind="stable")[:, :, :beam]
-        origin, token = (np.take_along_axis(x, alive, 2) for x in (origin, token))
-        return self._continue(np.take_along_axis(best, alive, 2), origin, token)
+        at = (*_places(inputs, slots), alive)
+        return self._continue(best[at], origin[at], token[at])
 
     def _forbidden(self, classes: int, length: int) -> Scores:
         """-inf for what may not follow `length` tokens, of a shape that goes with (B', S, K, V)."""
@@ -218,15 +216,18 @@ class _State:
 
         A stop counts only among the first `beam` candidates.
         """
-        hopes = np.where(ended, _NEVER, best).max(axis=2).tolist()
-        for row, slot, rank in np.argwhere(ended[:, :, :beam] & (best[:, :, :beam] > _NEVER)):
-            if not self.found[row][slot].done:
-                tokens = self.written[row, slot, origin[row, slot, rank], 1:].tolist()
-                self.found[row][slot].add(tokens, float(best[row, slot, rank]))
-        for slots, hope in zip(self.found, hopes, strict=True):
-            for one, score in zip(slots, hope, strict=True):
-                if not one.done:
-                    one.judge(score, length + 1)
+        # Lists: of so few numbers, quicker than arrays.
+        lines = zip(self.found, best.tolist(), ended.tolist(), strict=True)
+        for row, (slots, some, ends) in enumerate(lines):
+            for slot, (one, scores, stopped) in enumerate(zip(slots, some, ends, strict=True)):
+                if one.done:
+                    continue
+                for rank, (score, stops) in enumerate(zip(scores[:beam], stopped, strict=False)):
+                    if stops and score > _NEVER:
+                        tokens = self.written[row, slot, origin[row, slot, rank], 1:].tolist()
+                        one.add(tokens, score)
+                going = (score for score, stops in zip(scores, stopped, strict=True) if not stops)
+                one.judge(next(going, _NEVER), length + 1)  # the first is the best
 
     def _cut_off(self, total: Scores, length: int) -> None:
         """File the living of limit `length` that did not choose to stop, scored as if they did.
@@ -283,7 +284,7 @@ class _State:
             ]
         flat = np.array(chosen)[:, :, None] * width + origin
         self.past = self.step.reorder(self.past, kept, flat.reshape(len(rows), -1))
-        history = np.take_along_axis(history, origin[..., None], 2)
+        history = history[(*_places(*origin.shape[:2]), origin)]
         self.written = np.concatenate([history, token[..., None]], axis=3)
         self.scores = scores
         return True
@@ -302,16 +303,21 @@ class _State:
         ]
 
 
+def _places(inputs: int, slots: int) -> tuple[Numbers, Numbers]:
+    """Indices of inputs and slots, to go with one of the third side: quicker than numpy's own."""
+    return np.arange(inputs)[:, None, None], np.arange(slots)[None, :, None]
+
+
 def _best(total: Scores, count: int) -> tuple[Scores, Numbers, Numbers]:
     """The `count` largest of (B, S, K, V): scores, hypotheses and tokens, (B, S, count), sorted."""
     inputs, slots, width, classes = total.shape
     flat = total.reshape(inputs, slots, width * classes)
-    count = min(count, width * classes)
+    count, places = min(count, width * classes), _places(inputs, slots)
     index = np.argpartition(flat, width * classes - count, axis=2)[:, :, -count:]
     # By number, then by score: equal scores have one order on every machine.
     index.sort(axis=2)
-    scores = np.take_along_axis(flat, index, 2)
+    scores = flat[(*places, index)]
     order = (-scores).argsort(axis=2, kind="stable")
-    index = np.take_along_axis(index, order, 2)
+    index = index[(*places, order)]
     origin, token = np.divmod(index, classes)
-    return np.take_along_axis(scores, order, 2), origin, token
+    return scores[(*places, order)], origin, token

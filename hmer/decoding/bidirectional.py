@@ -22,7 +22,9 @@ class DecodingConfig(BaseModel):
     beam: int = Field(10, ge=1, le=100, description="hypotheses per direction; 1 is greedy")
     both_directions: bool = Field(True, description="search from both ends and rescore")
     max_length: int = Field(200, ge=1, le=1000, description="tokens at most")
-    alpha: float = Field(1.0, ge=0, le=4, description="power of the length that divides scores")
+    alpha: float = Field(
+        0.0, ge=0, le=4, description="power of the length that divides scores (BTTR, CoMER: 1)"
+    )
     grammar: bool = Field(
         False, description="write only what parses: balanced braces, commands with their groups"
     )
@@ -34,7 +36,7 @@ class Reading:
 
     tokens: tuple[int, ...]
     score: float
-    """What readings are ranked by: (forward + backward) / (n + 1) ** alpha, CoMER's rule."""
+    """What readings are ranked by: (forward + backward) / (n + 1) ** alpha; CoMER has alpha 1."""
     confidence: float
     """Probability of the whole sequence, the geometric mean of both directions' opinions."""
 

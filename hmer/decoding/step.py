@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,15 @@ class Step(Protocol):
     """
 
     def __call__(self, tokens: Numbers, past: Any) -> tuple[Floats, Any]:
-        """Tokens (B, K) and caches (None at the start) to logits (B, K, V) and grown caches."""
+        """One token further.
+
+        Args:
+            tokens: (B, K).
+            past: caches; None at the start.
+
+        Returns:
+            Log-probabilities of what follows (B, K, V), and grown caches.
+        """
         ...
 
     def reorder(self, past: Any, inputs: Numbers, origin: Numbers) -> Any:
@@ -34,6 +42,30 @@ class Step(Protocol):
 
     def keep(self, rows: Numbers) -> Step:
         """The step for the inputs `rows` (B',) only."""
+        ...
+
+
+@runtime_checkable
+class TreeStep(Step, Protocol):
+    """A step that continues hypotheses by several tokens, and in several ways, at once."""
+
+    @property
+    def rows(self) -> int:
+        """So many new tokens of an input are best taken at once."""
+        ...
+
+    def grow(self, tokens: Numbers, parents: Numbers, past: Any) -> tuple[Floats, Any]:
+        """Continue by trees of tokens.
+
+        Args:
+            tokens: (B, M), each after those before it in its tree.
+            parents: (B, M), number of the new token that each follows; -1 for the first M' of
+                each input, which continue the hypotheses of `past`, each its own.
+            past: caches of M' or more hypotheses, None at the start.
+
+        Returns:
+            Log-probabilities (B, M, V), and caches of M hypotheses.
+        """
         ...
 
 

@@ -8,39 +8,24 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hmer.errors import HmerError
-from hmer.export.graphs import EncoderGraph, StepGraph
+from hmer.export.graphs import EncoderGraph
 from hmer.export.runtime import Source
+from hmer.export.step_graph import OPSET
 from hmer.extra import require
 from hmer.models.mask_match import MaskMatch
-from hmer.models.mask_match.decoder import DecoderLayer
-
-OPSET = 20
-"""The first with GELU."""
 
 
 def encoder_names(layers: int) -> list[str]:
     """Outputs of the encoder in the order of `EncoderGraph`; the last two go into no step."""
     parts = [f"{part}_{layer}" for part in ("keys", "values") for layer in range(layers)]
     return [*parts, "bias", "attention", "cells"]
-
-
-def cache_shapes(model: MaskMatch) -> list[list[int | str]]:
-    """Shape of every cache of a step, in order; names are sizes that vary."""
-    decoder = model.decoder
-    layers = cast(list[DecoderLayer], list(decoder.layers))
-    written: list[list[int | str]] = [
-        ["batch", "hypotheses", 2, "length", decoder.width] for _ in layers
-    ]
-    return written + [
-        ["batch", "hypotheses", layer.heads, "cells"] for layer in layers if layer.coverage
-    ]
 
 
 def convert_encoder(model: MaskMatch) -> Any:
@@ -56,33 +41,6 @@ def convert_encoder(model: MaskMatch) -> Any:
         ["images"],
         encoder_names(len(model.decoder.layers)),
         {"images": {0: "batch", 2: "rows", 3: "columns"}, "bias": {3: "cells"}},
-    )
-
-
-def convert_step(model: MaskMatch) -> Any:
-    """One step of decoding as an ONNX model (`onnx.ModelProto`)."""
-    batch, hypotheses, length, cells = map(
-        torch.export.Dim, ("batch", "hypotheses", "length", "cells")
-    )
-    layers = len(model.decoder.layers)
-    images = torch.ones(3, 1, 3 * model.stride, 4 * model.stride)
-    memory = list(EncoderGraph(model)(images)[:-2])
-    shapes = cache_shapes(model)
-    sizes = {"batch": 3, "hypotheses": 5, "length": 7, "cells": memory[-1].shape[-1]}
-    sides = {"batch": batch, "hypotheses": hypotheses, "length": length, "cells": cells}
-    past = [torch.zeros([n if isinstance(n, int) else sizes[n] for n in s]) for s in shapes]
-    projected = {0: batch, 2: cells}
-    return _convert(
-        StepGraph(model),
-        (torch.ones(3, 5, dtype=torch.int64), memory, past),
-        (
-            {0: batch, 1: hypotheses},
-            [projected] * (2 * layers) + [{0: batch, 3: cells}],
-            [{i: sides[n] for i, n in enumerate(s) if isinstance(n, str)} for s in shapes],
-        ),
-        ["tokens", *encoder_names(layers)[:-2], *(f"past_{i}" for i in range(len(shapes)))],
-        ["logits", *(f"grown_{i}" for i in range(len(shapes))), "looked"],
-        {"tokens": {0: "batch", 1: "hypotheses"}, "bias": {3: "cells"}, "past_0": {3: "length"}},
     )
 
 

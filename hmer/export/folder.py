@@ -9,17 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hmer.errors import HmerError
-from hmer.export.convert import (
-    OPSET,
-    cache_shapes,
-    convert_encoder,
-    convert_step,
-    encoder_names,
-    quantise,
-    without_weights,
-)
+from hmer.export.convert import convert_encoder, encoder_names, quantise, without_weights
 from hmer.export.graphs import exportable
 from hmer.export.runtime import ABOUT, ENCODER, KIND, SECTION, STEP
+from hmer.export.step_graph import OPSET, cache_shapes, convert_step, step_names
 from hmer.extra import require
 from hmer.files import atomic_folder
 from hmer.models.about import About, read_about
@@ -122,17 +115,14 @@ def write(
 def describe(model: MaskMatch, folder: Path) -> dict[str, Any]:
     """What a program must know to read with the graphs in `folder`."""
     memory = encoder_names(len(model.decoder.layers))[:-2]
-    past = cache_shapes(model)
+    inputs, outputs = step_names(model, memory)
     return {
         "stride": model.stride,
         "opset": OPSET,
         "sha256": {name: digest(folder / name) for name in (ENCODER, STEP)},
         "encoder": {"inputs": ["images"], "outputs": [*memory, "attention", "cells"]},
-        "step": {
-            "inputs": ["tokens", *memory, *(f"past_{i}" for i in range(len(past)))],
-            "outputs": ["logits", *(f"grown_{i}" for i in range(len(past))), "looked"],
-        },
-        "past": past,
+        "step": {"inputs": inputs, "outputs": outputs},
+        "past": cache_shapes(model),
     }
 
 

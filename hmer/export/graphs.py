@@ -1,6 +1,6 @@
-"""The two graphs of Mask & Match: images to what the decoder looks at, and one token further.
+"""The encoder of Mask & Match as one module: images to what the decoder looks at.
 
-They compute what the recogniser computes, with its own parts. Only the gathering of the ink cells
+It computes what the recogniser computes, with its own parts. Only the gathering of the ink cells
 is said in another way (`ink_first`), because ONNX has neither a stable sort nor Python's integers.
 """
 
@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from hmer.errors import HmerError
 from hmer.models.base import Recogniser
 from hmer.models.common.ink_cells import Cells, ink_cells
-from hmer.models.common.layers import sinusoid
 from hmer.models.mask_match import MaskMatch
-from hmer.models.mask_match.decoder import DecoderLayer
 
 
 def exportable(model: Recogniser) -> MaskMatch:
@@ -85,48 +83,3 @@ class EncoderGraph(nn.Module):
         shown = blank.scatter_add(1, cells.index, attended.log_map.exp())
         spatial = shown.unflatten(1, (height, width))
         return *memory.keys, *memory.values, memory.bias, spatial, cells.index
-
-
-class StepGraph(nn.Module):
-    """`MaskMatch.step` from tensors to tensors."""
-
-    def __init__(self, model: MaskMatch) -> None:
-        super().__init__()
-        self.decoder = model.decoder
-
-    def forward(self, tokens: Tensor, memory: list[Tensor], past: list[Tensor]) -> list[Tensor]:
-        """One token further; `TransformerDecoder.step`, which tells where it looks.
-
-        Args:
-            tokens: int64 (B, K), the newest of each of K hypotheses.
-            memory: from `EncoderGraph`, without the map and the cells.
-            past: see `TransformerDecoder.step`; never empty.
-
-        Returns:
-            Logits (B, K, vocabulary), the grown `past`, and the cross-attention of the last layer,
-            mean over heads (B, K, N).
-        """
-        decoder = self.decoder
-        layers = cast(list[DecoderLayer], list(decoder.layers))
-        keys, values, bias = memory[: len(layers)], memory[len(layers) : -1], memory[-1]
-        places = torch.arange(past[0].shape[3], past[0].shape[3] + 1, device=tokens.device)
-        x = decoder.embed(tokens) * decoder.width**0.5 + sinusoid(places, decoder.width)
-        grown: list[Tensor] = []
-        covered: list[Tensor] = []
-        looked = bias
-        for index, layer in enumerate(layers):
-            x, entry = layer.recall(x, past[index])
-            grown.append(entry)
-            here = keys[index], values[index], bias
-            if layer.coverage is None and index < len(layers) - 1:
-                x = layer.think(layer.look(x, *here))
-                continue
-            before = torch.zeros_like(bias)
-            if layer.coverage is not None:
-                before = past[len(layers) + len(covered)].transpose(1, 2)
-            look = layer.look_openly(x, *here, before)
-            if layer.coverage is not None:
-                covered.append(look.covered.transpose(1, 2))
-            looked = look.weights.mean(dim=1)
-            x = layer.think(look.x)
-        return [decoder.head(decoder.norm(x)), *grown, *covered, looked]

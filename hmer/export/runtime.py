@@ -10,14 +10,15 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hmer.decoding.step import Floats, Numbers, in_place
+from hmer.decoding.step import Floats, Numbers, in_place, log_softmax
 from hmer.errors import HmerError
 from hmer.extra import require
 from hmer.models.about import About, read_about, reason_of, told_of
@@ -28,7 +29,10 @@ SECTION = "onnx"
 """Entry of a recogniser's model.json that describes the graphs beside it."""
 _AGAIN = "export the model again"
 
-Size = Annotated[int, Field(ge=0, le=2**20)] | Literal["batch", "hypotheses", "length", "cells"]
+Size = (
+    Annotated[int, Field(ge=0, le=2**20)]
+    | Literal["batch", "places", "new", "cells", "hypotheses", "length"]
+)
 """A side of an array, or the name of one that varies."""
 Array = NDArray[Any]
 
@@ -84,7 +88,12 @@ class Graphs(BaseModel):
     encoder: Graph
     step: Graph
     past: tuple[tuple[Size, ...], ...]
-    """Shapes of the caches; names are sizes that vary, and `length` is 0 at the start."""
+    """Shapes of the caches; names are sizes that vary, and `places` is 0 at the start."""
+
+    @property
+    def trees(self) -> bool:
+        """Whether a step takes new tokens that follow one another; earlier versions' does not."""
+        return "seen" in self.step.inputs
 
 
 class OnnxReader:
@@ -96,22 +105,24 @@ class OnnxReader:
         self._encoder = encoder
         self._step = step
 
-    def encode(self, images: Floats) -> OnnxStep:
+    def encode(self, images: Floats) -> OnnxImages:
         """Images (B, 1, H, W), ink 1 on 0, their sides multiples of the stride."""
         names = self.graphs.encoder.outputs
         found = dict(zip(names, self._encoder.run(list(names), {"images": images}), strict=True))
         memory = {name: x for name, x in found.items() if name not in ("attention", "cells")}
-        return OnnxStep(self, memory, found["attention"], found.get("cells"))
+        kind = OnnxStep if self.graphs.trees else EarlierStep
+        return kind(self, memory, found["attention"], found.get("cells"))
 
-    def step(self, feeds: dict[str, Array]) -> list[Array]:
-        """The outputs of one step."""
-        found: list[Array] = self._step.run(list(self.graphs.step.outputs), feeds)
+    def step(self, feeds: dict[str, Array], *, looked: bool = True) -> list[Array]:
+        """The outputs of one step; the last, the attention, only if it is asked for."""
+        names = list(self.graphs.step.outputs)
+        found: list[Array] = self._step.run(names if looked else names[:-1], feeds)
         return found
 
 
 @dataclass(frozen=True, slots=True)
-class OnnxStep:
-    """A `hmer.decoding.step.Step` of images that are encoded."""
+class OnnxImages:
+    """Images that are encoded; what the steps of both kinds of graphs have in common."""
 
     reader: OnnxReader
     memory: dict[str, Array]
@@ -120,11 +131,217 @@ class OnnxStep:
     cells: Numbers | None
     """(B, N): numbers of the cells that the decoder sees; None in graphs of older versions."""
 
+    def __call__(self, tokens: Numbers, past: Any) -> tuple[Floats, Any]:
+        """See `Step`."""
+        raise NotImplementedError
+
+    def reorder(self, past: Any, inputs: Numbers, origin: Numbers) -> Any:
+        """See `Step`."""
+        raise NotImplementedError
+
+    def keep(self, rows: Numbers) -> Self:
+        """See `Step`."""
+        memory = {name: x[rows] for name, x in self.memory.items()}
+        attention = None if self.attention is None else self.attention[rows]
+        cells = None if self.cells is None else self.cells[rows]
+        return type(self)(self.reader, memory, attention, cells)
+
+    def maps(self, tokens: Numbers) -> NDArray[np.float32]:
+        """Where the decoder looks at each of the tokens (B, T): (B, T, h, w).
+
+        Raises:
+            HmerError: the graphs are of an older version, which did not say.
+        """
+        if self.cells is None or self.attention is None:
+            raise HmerError(f"this exported recogniser has no attention per token; {_AGAIN}")
+        found = np.zeros((*tokens.shape, self.attention[0].size), np.float32)
+        rows = np.arange(len(tokens))[:, None, None]
+        columns = np.arange(tokens.shape[1])[None, :, None]
+        # Added: padding has the number of the first cell, and no attention.
+        np.add.at(found, (rows, columns, self.cells[:, None, :]), self._looks(tokens))
+        return found.reshape(*tokens.shape, *self.attention.shape[1:])
+
+    def _looks(self, tokens: Numbers) -> NDArray[np.float32]:
+        """The last layer's attention (B, T, N) at each of the tokens (B, T)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What K hypotheses of each of B inputs have written: each token once, whoever shares it."""
+
+    caches: tuple[Array, ...]
+    """Keys and values of each layer, (B, heads, places, width / heads)."""
+    covered: tuple[Array, ...]
+    """Of each layer with coverage (B, heads, K, N)."""
+    seen: NDArray[np.bool_]
+    """(B, K, places): which tokens are a hypothesis's own."""
+    length: Numbers
+    """(B, K), tokens of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxStep(OnnxImages):
+    """A `hmer.decoding.step.TreeStep`."""
+
+    @property
+    def rows(self) -> int:
+        """See `TreeStep`."""
+        cells: int = self.memory["bias"].shape[-1]
+        return max(1, _ROOM // cells)
+
+    def __call__(self, tokens: Numbers, past: Written | None) -> tuple[Floats, Written]:
+        """See `Step`."""
+        return self._grown(tokens, None, past)
+
+    def grow(
+        self, tokens: Numbers, parents: Numbers, past: Written | None
+    ) -> tuple[Floats, Written]:
+        """See `TreeStep`."""
+        batch, new = tokens.shape
+        above = np.zeros((batch, 1, new, new), np.float32)
+        rows, columns = np.nonzero(parents >= 0)
+        above[rows, 0, columns, parents[rows, columns]] = 1.0
+        while True:  # who is above who is above
+            further = np.minimum(above + above @ above, 1.0)
+            if (further == above).all():
+                break
+            above = further
+        if past is not None:
+            # The first of its line continues a hypothesis; it is itself where nothing is above.
+            line = np.where(above[:, 0] > 0, np.arange(new), new).min(axis=2)
+            line = np.where(line == new, np.arange(new), line)
+            past = _chosen(past, line.clip(max=past.length.shape[1] - 1))  # padding continues any
+        return self._grown(tokens, above, past)
+
+    def _grown(
+        self, tokens: Numbers, above: Floats | None, past: Written | None
+    ) -> tuple[Floats, Written]:
+        """Log-probabilities, and what is written then.
+
+        Args:
+            tokens: (B, M), new ones.
+            above: (B, 1, M, M), 1 where one comes before another; None: none does.
+            past: of as many hypotheses, those that the new tokens continue.
+        """
+        past = past or self._nothing(*tokens.shape)
+        feeds, seen = self._feeds(tokens, above, past)
+        said, *grown = self.reader.step(feeds, looked=False)
+        count = len(past.caches)
+        written = Written(tuple(grown[:count]), tuple(grown[count:]), seen, feeds["depth"] + 1)
+        return said, written
+
+    def _feeds(
+        self, tokens: Numbers, above: Floats | None, past: Written
+    ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
+        """What goes into the graph, and which places the new tokens see (B, M, places + M)."""
+        depth, (own, none) = past.length, _alone(*tokens.shape)
+        if above is not None:
+            own = own | (above[:, 0] > 0)
+            depth = depth + above[:, 0].sum(axis=2).astype(np.int64)
+        seen = np.concatenate([past.seen, own], axis=2)
+        feeds = {
+            "tokens": tokens,
+            "depth": depth,
+            "seen": np.where(seen, np.float32(0), _HIDDEN)[:, None],
+            "above": none if above is None else above,
+            **self.memory,
+        }
+        feeds.update((f"past_{i}", x) for i, x in enumerate((*past.caches, *past.covered)))
+        return feeds, seen
+
+    def _nothing(self, batch: int, new: int) -> Written:
+        """What so many hypotheses have written before their first token."""
+        shapes = self.reader.graphs.past
+        sizes = {"batch": batch, "new": new, "places": 0, "cells": self.memory["bias"].shape[-1]}
+        empty = [
+            np.zeros([sizes[n] if isinstance(n, str) else n for n in shape], np.float32)
+            for shape in shapes
+        ]
+        count = sum("places" in shape for shape in shapes)
+        return Written(
+            tuple(empty[:count]),
+            tuple(empty[count:]),
+            np.zeros((batch, new, 0), np.bool_),
+            np.zeros((batch, new), np.int64),
+        )
+
+    def reorder(self, past: Written, inputs: Numbers, origin: Numbers) -> Written:
+        """See `Step`."""
+        if in_place(inputs, origin, *past.length.shape):
+            return past
+        if len(inputs) < len(past.length):
+            past = Written(
+                tuple(x[inputs] for x in past.caches),
+                tuple(x[inputs] for x in past.covered),
+                past.seen[inputs],
+                past.length[inputs],
+            )
+        return _tidy(_chosen(past, origin))
+
+    def _looks(self, tokens: Numbers) -> NDArray[np.float32]:
+        batch, length = tokens.shape
+        above = np.tri(length, k=-1, dtype=np.float32)[None, None].repeat(batch, axis=0)
+        feeds, _ = self._feeds(tokens, above, self._nothing(batch, length))
+        looked: NDArray[np.float32] = self.reader.step(feeds)[-1].mean(axis=1)
+        return looked
+
+
+_ROOM = 2**14
+"""Rows and cells of the largest array that is made for a tree, multiplied: a processor's cache."""
+_DEAD = 64
+"""Places of tokens that are no living hypothesis's, until they are given up."""
+_HIDDEN = np.float32(-np.inf)
+
+
+@lru_cache(maxsize=64)
+def _alone(batch: int, new: int) -> tuple[NDArray[np.bool_], Floats]:
+    """Which new tokens each sees, and which come before it, where none follows another."""
+    own = np.eye(new, dtype=np.bool_)[None].repeat(batch, axis=0)
+    return own, np.zeros((batch, 1, new, new), np.float32)
+
+
+def _chosen(past: Written, origin: Numbers) -> Written:
+    """Of as many inputs, the hypotheses `origin` (B, K)."""
+    rows = np.arange(len(origin))[:, None]
+    if len(origin) == 1:
+        covered = tuple(x.take(origin[0], axis=2) for x in past.covered)
+    else:
+        covered = tuple(
+            np.ascontiguousarray(x.swapaxes(1, 2)[rows, origin].swapaxes(1, 2))
+            for x in past.covered
+        )
+    return Written(past.caches, covered, past.seen[rows, origin], past.length[rows, origin])
+
+
+def _tidy(past: Written) -> Written:
+    """Without most places that no hypothesis sees, if there are many."""
+    if past.seen.shape[2] < past.seen.shape[1] + _DEAD:
+        return past
+    live = past.seen.any(axis=1)
+    most = int(live.sum(axis=1).max())
+    if live.shape[1] - most < _DEAD:
+        return past
+    # A stable sort brings what is seen to the front and keeps its order.
+    kept = (~live).argsort(axis=1, kind="stable")[:, :most]
+    rows = np.arange(len(kept))[:, None]
+    caches = tuple(
+        np.ascontiguousarray(x.swapaxes(1, 2)[rows, kept].swapaxes(1, 2)) for x in past.caches
+    )
+    seen = np.take_along_axis(past.seen, kept[:, None], axis=2)
+    return Written(caches, past.covered, seen, past.length)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierStep(OnnxImages):
+    """A `hmer.decoding.step.Step` by graphs of earlier versions: caches of each hypothesis."""
+
     def __call__(
         self, tokens: Numbers, past: tuple[Array, ...] | None
     ) -> tuple[Floats, tuple[Array, ...]]:
         """See `Step`."""
-        return self._further(tokens, past)[:2]
+        logits, past, _ = self._further(tokens, past)
+        return log_softmax(logits), past
 
     def _further(
         self, tokens: Numbers, past: tuple[Array, ...] | None
@@ -157,31 +374,12 @@ class OnnxStep:
             for x in past
         )
 
-    def keep(self, rows: Numbers) -> OnnxStep:
-        """See `Step`."""
-        memory = {name: x[rows] for name, x in self.memory.items()}
-        attention = None if self.attention is None else self.attention[rows]
-        cells = None if self.cells is None else self.cells[rows]
-        return OnnxStep(self.reader, memory, attention, cells)
-
-    def maps(self, tokens: Numbers) -> NDArray[np.float32]:
-        """Where the decoder looks at each of the tokens (B, T): (B, T, h, w).
-
-        Raises:
-            HmerError: the graphs are of an older version, which did not say.
-        """
-        if self.cells is None or self.attention is None:
-            raise HmerError(f"this exported recogniser has no attention per token; {_AGAIN}")
+    def _looks(self, tokens: Numbers) -> NDArray[np.float32]:
         past, looks = None, []
         for column in range(tokens.shape[1]):
             _, past, (look,) = self._further(tokens[:, column : column + 1], past)
             looks.append(look[:, 0])
-        found = np.zeros((*tokens.shape, self.attention[0].size), np.float32)
-        rows = np.arange(len(tokens))[:, None, None]
-        columns = np.arange(tokens.shape[1])[None, :, None]
-        # Added: padding has the number of the first cell, and no attention.
-        np.add.at(found, (rows, columns, self.cells[:, None, :]), np.stack(looks, axis=1))
-        return found.reshape(*tokens.shape, *self.attention.shape[1:])
+        return np.stack(looks, axis=1)
 
 
 def graphs_in(folder: Path) -> Literal["exported", "beside"] | None:
@@ -218,7 +416,7 @@ def load_graphs(folder: Path) -> tuple[OnnxReader, About]:
             raise HmerError(
                 f"{folder / ABOUT}: not written by this version ({reason_of(error)}); {_AGAIN}"
             ) from None
-    weights = {} if exported else _weights(folder / WEIGHTS, str(about.get("sha256")))
+    weights = {} if exported else read_weights(folder / WEIGHTS, str(about.get("sha256")))
     encoder = _session(runtime, folder / ENCODER, graphs, graphs.encoder, weights)
     step = _session(runtime, folder / STEP, graphs, graphs.step, weights)
     if step.get_outputs()[0].shape[-1:] != [len(described.vocabulary)]:
@@ -226,8 +424,12 @@ def load_graphs(folder: Path) -> tuple[OnnxReader, About]:
     return OnnxReader(graphs, encoder, step), described
 
 
-def _weights(path: Path, digest: str) -> dict[str, Array]:
-    """The tensors of a safetensors file."""
+def read_weights(path: Path, digest: str) -> dict[str, Array]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        HmerError: it cannot be read, or is not the file of that SHA-256.
+    """
     from safetensors.numpy import load
 
     with told_of(path):

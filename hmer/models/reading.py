@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hmer.decoding.step import Floats, Numbers
 from hmer.models.base import Encoded, Recogniser
 from hmer.models.linear import use_fast_linear
-from hmer.models.step import MemoryStep
+from hmer.models.step import MemoryStep, select
 
 
 class TorchReader:
@@ -45,6 +45,12 @@ class EncodedStep(MemoryStep):
         """(B, h, w): the spatial attention map, where the recogniser has one."""
         found = cast(Encoded, self.memory).attention
         return None if found is None else found.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def keep(self, rows: Numbers) -> EncodedStep:
+        """See `Step`."""
+        index = torch.from_numpy(rows).to(self.device)
+        return EncodedStep(self.function, select(self.memory, index), self.device, self.model)
 
     @torch.inference_mode()
     def maps(self, tokens: Numbers) -> NDArray[np.float32]:

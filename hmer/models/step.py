@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hmer.decoding.step import Floats, Numbers, in_place
+from hmer.decoding.step import Floats, Numbers, in_place, log_softmax
 
 Caches = tuple[Any, ...]
 """Tensors whose first two sides are inputs and hypotheses, or any `SharedCache`."""
@@ -48,7 +48,7 @@ class MemoryStep:
         """See `Step`."""
         there = torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device)
         logits, past = self.function(there, self.memory, past or ())
-        return logits.float().cpu().numpy(), past
+        return log_softmax(logits.float().cpu().numpy()), past
 
     @torch.inference_mode()
     def reorder(self, past: Caches, inputs: Numbers, origin: Numbers) -> Caches:

@@ -43,7 +43,7 @@ class ComposeConfig(BaseModel):
         default=0.0,
         ge=0,
         le=1,
-        description="share of single symbols, every class of the bank as often",
+        description="share of single symbols, every token of the bank as often",
     )
     font_hands: int = Field(
         default=500, ge=1, description="hands drawn from the vector font where there is no bank"
@@ -81,6 +81,10 @@ class Composer:
         self.missing: Counter[str] = Counter()
         self._shares = None if bank is None else _shares(bank, self.config.foreign)
         self._hands: dict[int, Writer] = {}
+        alone: dict[str, list[list[str]]] = {}  # letters of an alphabet share its command's part
+        for tokens in () if bank is None else map(tokens_of, bank.tokens):
+            alone.setdefault(tokens[0], []).append(tokens)
+        self._alone = list(alone.values())
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """One expression; None where the grammar made something that cannot be written."""
@@ -93,7 +97,8 @@ class Composer:
         """What is written next."""
         bank = self.bank
         if bank is not None and self.config.single and rng.random() < self.config.single:
-            return parse(tokens_of(bank.tokens[int(rng.integers(len(bank.tokens)))]))
+            classes = self._alone[int(rng.integers(len(self._alone)))]
+            return parse(classes[int(rng.integers(len(classes)))])
         return self.grammar.sample(rng)
 
     def write(self, row: Row, rng: np.random.Generator) -> Written:

@@ -42,7 +42,7 @@ _EXPECTANT = frozenset(r"\sum \int \lim \log \sin \cos \tan \forall \exists".spl
 _WITHIN = 0.25  # weight of a cut inside a product
 _HANGING = 0.03  # weight of a run that starts or ends with a sign that wants a neighbour
 _MOST_RARE = 4.0  # times that a run with a rare token comes more often
-_LONE_SIGN = 3  # times that a lone sign comes more often than a lone letter
+_LONE_SIGN = 6  # times that a lone sign comes more often than a lone letter
 
 
 class DecomposeConfig(BaseModel):

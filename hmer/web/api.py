@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from threading import Event
 from typing import Annotated, Any
 
 import numpy as np
@@ -24,8 +25,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hmer import __version__
 from hmer.decoding.bidirectional import DecodingConfig
@@ -134,6 +137,10 @@ def answer(found: Recognition, *, n_best: int, symbols: bool) -> dict[str, Any]:
     return shown
 
 
+_LOOK = 0.1
+"""Seconds after which it is looked whether a client is there still."""
+
+
 class _Queue:
     """Reads in threads; refuses what would wait too long."""
 
@@ -145,41 +152,78 @@ class _Queue:
         self.seconds = Histogram("hmer_seconds", "Seconds until read", registry=registry)
         self.count = 0
 
-    async def read(self, call: Call, items: list[bytes | Ink]) -> list[dict[str, Any]]:
+    async def read(
+        self, call: Call, items: list[bytes | Ink], left: Callable[[], Awaitable[bool]]
+    ) -> list[dict[str, Any]]:
         """Answers, one an expression.
 
+        Args:
+            call: how to read.
+            items: the expressions.
+            left: whether the client has hung up; what nobody waits for is not read.
+
         Raises:
-            HTTPException: too many requests (429), or too long a wait (504).
+            HTTPException: too many requests (429), too long a wait (504), or nobody waits (499).
         """
         if self.count >= self.limits.waiting:
             raise HTTPException(429, "too many requests; try again later", {"Retry-After": "1"})
         self.count += 1
         self.waiting.set(self.count)
-        began, loop = time.perf_counter(), asyncio.get_running_loop()
-        future = self.pool.submit(self._read, call, items)
+        began, loop, over = time.perf_counter(), asyncio.get_running_loop(), Event()
+        future = self.pool.submit(self._read, call, items, over)
         # A thread cannot be stopped: its place is free when it has ended, not before.
         future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._left, done))
+        reading = asyncio.wrap_future(future)
         try:
-            found = await asyncio.wait_for(asyncio.wrap_future(future), self.limits.seconds)
-        except TimeoutError:
-            raise HTTPException(504, "not read in time; send less at once") from None
+            while not (await asyncio.wait([reading], timeout=_LOOK))[0]:
+                if time.perf_counter() - began > self.limits.seconds:
+                    raise HTTPException(504, "not read in time; send less at once")
+                if await left():
+                    raise HTTPException(499, "the client has hung up")
+        finally:
+            over.set()
+            reading.cancel()  # if it has not begun
         self.seconds.observe(time.perf_counter() - began)
-        return found
+        return reading.result()
 
     def _left(self, done: Future[Any]) -> None:
         self.count -= 1
         self.waiting.set(self.count)
 
-    def _read(self, call: Call, items: list[bytes | Ink]) -> list[dict[str, Any]]:
+    def _read(self, call: Call, items: list[bytes | Ink], over: Event) -> list[dict[str, Any]]:
         decoding = DecodingConfig(beam=call.beam)
         found: list[dict[str, Any]] = []
         for item in items:
+            if over.is_set():
+                break
             try:
                 read = self.recognizer.recognize(item, decoding)
                 found.append(answer(read, n_best=call.n_best, symbols=call.symbols))
             except HmerError as error:
                 found.append({"error": str(error)})
         return found
+
+
+class _Headers:
+    """Middleware: the headers of every answer, and its status counted.
+
+    Not FastAPI's decorator for functions, which hides from the request that its client has left.
+    """
+
+    def __init__(self, app: ASGIApp, answers: Counter) -> None:
+        self.app = app
+        self.answers = answers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def complete(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                self.answers.labels(str(message["status"])).inc()
+            await send(message)
+
+        await self.app(scope, receive, complete)
 
 
 def create_app(
@@ -200,15 +244,7 @@ def create_app(
     app = FastAPI(title="hmer", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
 
-    @app.middleware("http")
-    async def headers(
-        request: Request, proceed: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        response = await proceed(request)
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        answers.labels(str(response.status_code)).inc()
-        return response
+    app.add_middleware(_Headers, answers=answers)
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:
@@ -253,7 +289,7 @@ def create_app(
                 items = [item.source() for item in call.batch]
         except HmerError as error:
             raise HTTPException(422, str(error)) from None
-        found = await queue.read(call, items)
+        found = await queue.read(call, items, request.is_disconnected)
         if call.batch is not None:
             return JSONResponse({"results": found})
         if "error" in found[0]:

@@ -98,7 +98,7 @@ def test_search(models: Both, both: bool, stop: float) -> None:
     )
     readings = bidirectional.search(
         MemoryStep(ours.step, ours.encode(images)), 2,
-        DecodingConfig(beam=4, max_length=6, both_directions=both),
+        DecodingConfig(beam=4, max_length=6, both_directions=both, alpha=1.0),
         sos=words.sos, eos=words.eos, pad=words.pad,
     )  # fmt: skip
     count = 1 if both else 4  # readings that both directions have found are one to ours

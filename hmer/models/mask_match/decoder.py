@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from hmer.models.common.layers import DecoderSize, sinusoid
 
-_SCALE = 4.0
+COVERAGE_SCALE = 4.0
 """A symbol of a few cells is read once: a cell's coverage by one head is well below 1."""
 
 
@@ -37,7 +37,7 @@ class CoverageRefinement(nn.Module):
 
     def forward(self, covered: Tensor) -> Tensor:
         """Sums of the attention before each step, and the refinement: (B, heads, T, N) both."""
-        hidden = torch.relu(self.hidden(_SCALE * covered.permute(0, 2, 3, 1)))
+        hidden = torch.relu(self.hidden(COVERAGE_SCALE * covered.permute(0, 2, 3, 1)))
         refined: Tensor = self.project(hidden)
         return refined.permute(0, 3, 1, 2)
 

@@ -1,12 +1,46 @@
 // The page of `hmer demo`: strokes or a picture to the API of this server, its answer on the page.
 
-const PAUSE = 300; // milliseconds without a stroke until it is read
+// Milliseconds without a stroke until it is read: no longer than between two strokes of a symbol,
+// because what is read too early is dropped (its request is aborted) and costs the machine alone.
+const PAUSE = 120;
 const NEAR = 12; // pixels from a stroke that touch it
 const MARGIN = 20; // pixels around the ink in a copied picture
+
+// A worker that reads on this machine.
+class Here {
+  constructor() {
+    this.worker = new Worker("static/worker.js", { type: "module" });
+    this.number = 0;
+    this.worker.addEventListener("message", ({ data }) => {
+      if ("ready" in data && !strokes.length) {
+        at("status").textContent = data.ready
+          ? "Ready: all is read on this machine. Pictures are not; the program hmer reads them." : data.error;
+      }
+    });
+    this.worker.addEventListener("error", (event) => { at("status").textContent = event.message; });
+    at("hint").textContent = "Write here.";
+    at("status").textContent = "The recogniser is being loaded …";
+  }
+
+  // The newest paper only: who asked before is never answered.
+  read(strokes) {
+    const number = ++this.number;
+    this.worker.postMessage({ number, strokes, beam: 10 });
+    return new Promise((done, failed) => {
+      this.worker.addEventListener("message", function listen({ data }) {
+        if (data.number === undefined || data.number < number) return;
+        this.removeEventListener("message", listen);
+        if (data.number === number) data.found ? done(data.found) : failed(new Error(data.error));
+      });
+    });
+  }
+}
 
 const at = (id) => document.getElementById(id);
 const canvas = at("paper");
 const context = canvas.getContext("2d");
+// Without a server (hmer demo --static) the recogniser runs here, and reads no pictures.
+const here = document.documentElement.dataset.reads === "here" ? new Here() : null;
 const HINT = at("hint").textContent;
 
 let strokes = []; // of [x, y], CSS pixels of the canvas
@@ -187,7 +221,7 @@ document.addEventListener("keydown", (event) => {
 // --- pictures ---
 
 async function take(file) {
-  if (!file) return;
+  if (!file || here) return;
   // What the browser cannot show (InkML, PDF, HEIC) is read all the same.
   const bitmap = await createImageBitmap(file).catch(() => null);
   change([], { bitmap, body: file });
@@ -223,7 +257,7 @@ async function read() {
   request = new AbortController();
   const { signal } = request;
   try {
-    const found = picture
+    const found = here ? await here.read(strokes) : picture
       ? await ask("v1/recognize?n_best=5&symbols=true", picture.body, signal)
       : await ask("v1/recognize", { strokes, n_best: 5, symbols: true }, signal);
     if (signal.aborted) return;
@@ -348,5 +382,9 @@ at("keep").addEventListener("click", async () => {
   }
 });
 
-fetch("v1/page").then((answer) => answer.json()).then((page) => { at("keep").hidden = !page.keeps; });
+if (here) {
+  at("file").parentElement.hidden = true;
+} else {
+  fetch("v1/page").then((answer) => answer.json()).then((page) => { at("keep").hidden = !page.keeps; });
+}
 draw();

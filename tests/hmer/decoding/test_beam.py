@@ -19,7 +19,13 @@ Make = Callable[..., Any]
 
 
 def search(toy: Any, inputs: int = 2, **changed: Any) -> list[list[Hypothesis]]:
-    options: dict[str, Any] = {"beam": 3, "max_length": LENGTH, "banned": (PAD, START)} | changed
+    options: dict[str, Any] = {
+        "beam": 3,
+        "max_length": LENGTH,
+        "banned": (PAD, START),
+        "alpha": 1.0,
+    }
+    options |= changed
     return beam_search(toy.step, inputs, start=START, stop=STOP, **options)
 
 

@@ -28,7 +28,7 @@ def both(model: Any, row: int, tokens: tuple[int, ...]) -> tuple[float, float]:
 
 
 def read(model: Any, inputs: int = 2, **options: Any) -> list[list[Any]]:
-    config = DecodingConfig(**{"max_length": LENGTH, **options})
+    config = DecodingConfig(**{"max_length": LENGTH, "alpha": 1.0, **options})
     return search(model.step, inputs, config, sos=SOS, eos=EOS, pad=PAD)
 
 

@@ -134,7 +134,7 @@ class Slow:
 
 
 def fast(model: Recogniser, words: Vocabulary, **options: Any) -> list[list[Reading]]:
-    config = DecodingConfig(beam=BEAM, max_length=LENGTH, **options)
+    config = DecodingConfig(alpha=1.0, beam=BEAM, max_length=LENGTH, **options)
     encoded = model.encode(images())
     return search(
         MemoryStep(model.step, encoded), 3, config,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hmer.export.convert import OPSET, quantise
+from hmer.export.convert import quantise
+from hmer.export.step_graph import OPSET
 
 pytestmark = pytest.mark.medium
 
@@ -33,16 +34,21 @@ def test_sides_that_vary_have_names(exported: Path) -> None:
     }
     found = {t.name: sides(t) for t in (*step.graph.input, *step.graph.output)}
     assert found == {
-        "tokens": ["batch", "hypotheses"],
+        "tokens": ["batch", "new"],
+        "depth": ["batch", "new"],
+        "seen": ["batch", 1, "new", "places + new"],
+        "above": ["batch", 1, "new", "new"],
         "keys_0": ["batch", 2, "cells", 8],
         "values_0": ["batch", 2, "cells", 8],
         "bias": ["batch", 1, 1, "cells"],
-        "past_0": ["batch", "hypotheses", 2, "length", 16],
-        "past_1": ["batch", "hypotheses", 2, "cells"],
-        "logits": ["batch", "hypotheses", 113],
-        "grown_0": ["batch", "hypotheses", 2, "length + 1", 16],
-        "grown_1": ["batch", "hypotheses", 2, "cells"],
-        "looked": ["batch", "hypotheses", "cells"],
+        "past_0": ["batch", 2, "places", 8],
+        "past_1": ["batch", 2, "places", 8],
+        "past_2": ["batch", 2, "new", "cells"],
+        "said": ["batch", "new", 113],
+        "grown_0": ["batch", 2, "places + new", 8],
+        "grown_1": ["batch", 2, "places + new", 8],
+        "grown_2": ["batch", 2, "new", "cells"],
+        "looked": ["batch", 2, "new", "cells"],
     }
 
 
@@ -58,9 +64,10 @@ def test_matrices_become_bytes(exported: Path, tmp_path: Path) -> None:
     names = [node.op_type for node in plain.graph.node]
     quantise(plain, tmp_path / "step.onnx")
     graph = onnx.load(tmp_path / "step.onnx").graph
-    # What is looked at is not a weight: the four products of attention stay.
-    assert [node.op_type for node in graph.node].count("MatMul") == 4
-    assert [node.op_type for node in graph.node].count("MatMulInteger") == names.count("MatMul") - 4
+    # What is looked at is not a weight: the products of attention and coverage stay.
+    found = [node.op_type for node in graph.node]
+    assert found.count("MatMul") == names.count("MatMul") == 5
+    assert found.count("MatMulInteger") == names.count("Gemm") == 7
     weights = [t for t in graph.initializer if t.data_type == onnx.TensorProto.INT8 and t.dims]
     largest = [
         abs(onnx.numpy_helper.to_array(t).astype(int)).max() for t in weights if len(t.dims) == 2

@@ -46,12 +46,13 @@ def test_what_is_written(stand_ins: None, model_folder: Path, tmp_path: Path) ->
     source = json.loads((model_folder / "model.json").read_text(encoding="utf-8"))
     for name in ("name", "render", "vocabulary"):
         assert about[name] == source[name]
-    assert about["step"]["inputs"] == ["tokens", "keys_0", "values_0", "bias", "past_0", "past_1"]
-    assert about["step"]["outputs"] == ["logits", "grown_0", "grown_1", "looked"]
+    given = ["tokens", "depth", "seen", "above", "keys_0", "values_0", "bias"]
+    assert about["step"]["inputs"] == [*given, "past_0", "past_1", "past_2"]
+    assert about["step"]["outputs"] == ["said", "grown_0", "grown_1", "grown_2", "looked"]
     assert about["encoder"]["outputs"] == ["keys_0", "values_0", "bias", "attention", "cells"]
-    written, covered = about["past"]
-    assert written == ["batch", "hypotheses", 2, "length", 16]
-    assert covered == ["batch", "hypotheses", 2, "cells"]
+    keys, values, covered = about["past"]
+    assert keys == values == ["batch", 2, "places", 8]
+    assert covered == ["batch", 2, "new", "cells"]
     assert (about["stride"], about["opset"], about["int8"]) == (8, 20, False)
     assert about["sha256"] == {n: digest(out / n) for n in ("encoder.onnx", "step.onnx")}
 

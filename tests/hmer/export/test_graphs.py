@@ -1,9 +1,8 @@
-"""The graphs, before they are ONNX: the same numbers as the recogniser's own."""
+"""The encoder's graph, before it is ONNX: the same numbers as the recogniser's own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hmer.errors import HmerError
-from hmer.export.graphs import EncoderGraph, StepGraph, exportable, ink_first
+from hmer.export.graphs import EncoderGraph, exportable, ink_first
 from hmer.latex.vocabulary import vocabulary
 from hmer.models.bttr import BTTR, BTTRConfig
 from hmer.models.common.ink_cells import Cells
@@ -47,7 +46,7 @@ def model(model_folder: Path) -> MaskMatch:
 
 
 @torch.inference_mode()
-def test_the_graphs_compute_what_the_recogniser_does(model: MaskMatch) -> None:
+def test_the_encoder_computes_what_the_recogniser_does(model: MaskMatch) -> None:
     images = torch.zeros(3, 1, 40, 120)
     images[0, 0, 3:30, 5:100] = 1.0
     images[1, 0, 10:12, 90:95] = 0.7  # the last stays blank
@@ -56,20 +55,7 @@ def test_the_graphs_compute_what_the_recogniser_does(model: MaskMatch) -> None:
     assert encoded.attention is not None
     torch.testing.assert_close(shown, encoded.attention, rtol=0, atol=1e-6)
     # Not padded to a multiple of 32 (75 cells are all of the map here).
-    assert memory[-1].shape == (3, 1, 1, 75)
-    past: tuple[torch.Tensor, ...] = ()
-    grown = [torch.zeros(3, 4, 2, 0, 16), torch.zeros(3, 4, 2, 75)]
-    rng = torch.Generator().manual_seed(1)
-    for _ in range(5):
-        tokens = torch.randint(3, 100, (3, 4), generator=rng)
-        logits, past = model.step(tokens, encoded, past)
-        mine, *grown, looked = cast(list[torch.Tensor], StepGraph(model)(tokens, memory, grown))
-        assert looked.shape == (3, 4, 75) and index.shape == (3, 75)
-        torch.testing.assert_close(looked.sum(dim=-1), torch.ones(3, 4))
-        torch.testing.assert_close(mine, logits, rtol=0, atol=1e-4)
-        torch.testing.assert_close(grown[0], past[0], rtol=0, atol=1e-4)
-        cells = past[1].shape[-1]  # padded to a multiple of 32, or not
-        torch.testing.assert_close(grown[1][..., :cells], past[1], rtol=0, atol=1e-4)
+    assert memory[-1].shape == (3, 1, 1, 75) and index.shape == (3, 75)
 
 
 def test_others_are_named() -> None:

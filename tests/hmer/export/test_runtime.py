@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.errors import HmerError
+from hmer.export import runtime
 from hmer.export.folder import add_graphs, export
+from hmer.export.graphs import exportable
 from hmer.export.runtime import OnnxReader, load_graphs
 from hmer.ink.canvas import on_canvas
 from hmer.ink.render import RenderConfig
@@ -27,6 +29,7 @@ from hmer.models.about import About, Calibration
 from hmer.models.registry import build_recogniser
 from hmer.recognizer import Recognizer
 from tests.hmer.conftest import save_recogniser
+from tests.hmer.export.earlier import make_earlier
 
 pytestmark = pytest.mark.medium
 
@@ -73,13 +76,33 @@ def test_the_same_n_best(
     assert len(seen) > 3
 
 
+def test_however_much_is_scored_at_once(
+    fast: Recognizer, inks: tuple[Ink, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [fast.prepare(ink) for ink in inks]
+    batch = on_canvas(
+        images, *(-(-(max(i.shape[d] for i in images) + 32) // 8) * 8 for d in (0, 1))
+    )
+    found = []
+    for room, dead in ((1, 1), (2**10, 10), (2**24, 10**6)):
+        monkeypatch.setattr(runtime, "_ROOM", room)
+        monkeypatch.setattr(runtime, "_DEAD", dead)
+        found.append(readings(fast, batch, QUICK))
+    for other in found[1:]:
+        for mine, theirs in zip(found[0], other, strict=True):
+            assert [r.tokens for r in mine] == [r.tokens for r in theirs]
+            assert [r.score for r in mine] == pytest.approx([r.score for r in theirs], abs=1e-4)
+
+
 @pytest.mark.slow
-def test_with_the_dense_encoder(exported: Path, tmp_path: Path, inks: tuple[Ink, ...]) -> None:
+def test_with_the_dense_encoder_and_no_coverage(
+    exported: Path, tmp_path: Path, inks: tuple[Ink, ...]
+) -> None:
     assert exported.is_dir()  # the extra is installed
     words = vocabulary("wap")
     settings = {
         "encoder": {"name": "densenet", "growth": 4, "layers": 2},
-        "decoder": {"layers": 1, "width": 16, "heads": 2, "feedforward": 32},
+        "decoder": {"layers": 2, "width": 16, "heads": 2, "feedforward": 32, "coverage": 0},
     }
     torch.manual_seed(1)
     model = build_recogniser("mask-match", settings, words).eval()
@@ -107,6 +130,18 @@ def test_what_is_recognised_is_the_same(
         np.testing.assert_allclose(mine.spatial_attention, theirs.spatial_attention, atol=1e-5)
     blank = fast.recognize(np.zeros((60, 90), np.uint8), QUICK)
     assert (blank.tokens, blank.confidence) == ((), 1.0)
+
+
+def test_graphs_of_earlier_versions_are_read(
+    exported: Path, plain: Recognizer, fast: Recognizer, inks: tuple[Ink, ...], tmp_path: Path
+) -> None:
+    make_earlier(exportable(plain.model), exported, tmp_path / "earlier")
+    earlier = Recognizer.load(tmp_path / "earlier")
+    for ink in inks:
+        mine, theirs = earlier.recognize(ink, QUICK), fast.recognize(ink, QUICK)
+        assert [one.tokens for one in mine.n_best] == [one.tokens for one in theirs.n_best]
+        assert mine.confidence == pytest.approx(theirs.confidence, rel=1e-3)
+        assert mine.symbols == theirs.symbols
 
 
 def test_it_looks_where_the_recogniser_looks(

@@ -1,4 +1,5 @@
 import pickle
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.base import Written
 from hmer.synthesis.compose import ComposeConfig, Composer
 from hmer.synthesis.editable_ink import faults, parts_of
-from hmer.synthesis.glyphs.bank import GlyphBank
+from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
 from hmer.synthesis.grammar.grammar import Grammar, GrammarConfig
+from hmer.synthesis.grammar.listed import Listed
 
 GRAMMAR = Grammar(GrammarConfig(symbols="full", max_tokens=30, max_depth=3))
 
@@ -120,3 +122,16 @@ def test_a_bank_writer_keeps_to_one_hand(bank: GlyphBank) -> None:
     composer = Composer(bank, GRAMMAR, ComposeConfig(loyalty=1.0))
     hands = {composer.hand(np.random.default_rng(seed)).source for seed in range(60)}  # type: ignore[attr-defined]
     assert hands <= set(bank.writers) and len(hands) > 5
+
+
+def test_single_symbols_are_each_token_of_the_bank_as_often() -> None:
+    line = (np.array([[0.0, -1.0], [0.5, 0.0]]),)
+    classes = ["a", "b", *(f"\\mathbb{{{letter}}}" for letter in "ABCDEFGHIJ")]
+    bank = GlyphBank.pack([Cutting(name, "w", line) for name in classes], {"w": ""})
+    composer = Composer(bank, Listed([parse(["a", "b"])]), ComposeConfig(single=0.9))
+    rng = np.random.default_rng(0)
+    written = [found.tokens for _ in range(300) if (found := composer(rng))]
+    first = Counter(tokens[0] for tokens in written if len(tokens) != 2)
+    assert len(written) == 300 and set(first) == {"a", "b", "\\mathbb"}
+    assert min(first.values()) > 60
+    assert {tokens[2] for tokens in written if len(tokens) == 4} == set("ABCDEFGHIJ")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import re
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -30,6 +35,7 @@ STROKES: list[list[list[float]]] = [
 ]
 INK = Ink(tuple(np.array(stroke, np.float32) for stroke in STROKES))
 PATH = "/v1/recognize"
+ROOT = Path(__file__).parents[3]
 
 
 def picture() -> bytes:
@@ -143,6 +149,41 @@ def test_too_many_requests_are_refused_and_the_server_lives(server: str) -> None
     assert "hmer_requests 0.0" in metrics
 
 
+def test_what_nobody_waits_for_is_not_read(server: str) -> None:
+    """Clients that hang up while they wait, and in the middle of a batch."""
+    host, port = server.removeprefix("http://").split(":")
+    body = json.dumps({"batch": [{"strokes": STROKES}] * 32}).encode()
+    head = f"POST {PATH} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+    before = httpx.get(f"{server}/metrics").text
+    assert 'status="499"' not in before
+    for _ in range(2):
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            time.sleep(0.5)
+    assert post(server, json={"strokes": STROKES})["latex"] == "1 + 2"
+    assert httpx.get(f"{server}/readyz").json() == {"waiting": 0}
+    after = httpx.get(f"{server}/metrics").text
+    assert 'hmer_answers_total{status="499"} 2.0' in after
+
+
+def test_the_calls_of_the_page_are_answered(server: str, tmp_path: Path) -> None:
+    """The `curl` commands of the documentation."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    (tmp_path / "picture.png").write_bytes(picture())
+    (tmp_path / "formula.inkml").write_bytes(write_inkml(InkDocument(INK, "")))
+    page = (ROOT / "docs/recognise.md").read_text(encoding="utf-8")
+    commands = [shlex.split(line, comments=True) for line in re.findall(r"^curl .+$", page, re.M)]
+    assert len(commands) == 6
+    for program, *words in commands:
+        where = [word.replace("localhost:8000", server) for word in words]
+        done = subprocess.run(
+            [program, "--fail", "--silent", *where], cwd=tmp_path, capture_output=True, check=True
+        )
+        if "v1" in where[-1] and "--data-binary" in where:
+            assert json.loads(done.stdout)["latex"] == "1 + 2"
+
+
 def test_the_description_is_whole(server: str) -> None:
     described = httpx.get(f"{server}/openapi.json").json()
     body = described["paths"][PATH]["post"]["requestBody"]["content"]["application/json"]
@@ -152,3 +193,19 @@ def test_the_description_is_whole(server: str) -> None:
         at = at[key.replace("~1", "/")]
     assert at["title"] == "Item"
     assert httpx.get(f"{server}/docs").status_code == 404
+
+
+def test_the_image_asks_for_what_is_there(server: str) -> None:
+    """Docker is not needed for this: the paths that it copies, and its health check."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = [
+        name for line in re.findall(r"^COPY (?!--)(.+) \S+$", text, re.M) for name in line.split()
+    ]
+    assert "hmer" in copied and all((ROOT / name).exists() for name in copied)
+    kept = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert kept[0] == "*" and {name[1:] for name in kept if name[0] == "!"} == set(copied)
+    _, code, script = json.loads(re.search(r"^    CMD (.+)$", text, re.M)[1])  # type: ignore[index]
+    for port, ends in ((server.split(":")[2], 0), ("9", 1)):
+        words = [sys.executable, code, script.replace("8000", port)]
+        assert subprocess.run(words, capture_output=True, check=False).returncode == ends
+    assert re.findall(r"^USER (.+)$", text, re.M) == ["hmer"]

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from websockets.sync.client import connect
-from websockets.sync.connection import Connection
 
 from hmer.errors import HmerError
 from hmer.ink.inkml import read_inkml
 from hmer.recognizer import Recognizer
 from hmer.web.api import create_app, listen
 from hmer.web.page import LARGEST, STATIC, add_page
+from tests.hmer.web.browser import Browser, opened, started
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 LINE = [[[10, 10], [60, 90]]]
 
 
@@ -117,60 +110,6 @@ def test_nothing_is_kept_unless_asked_for(recognizer: Recognizer) -> None:
     assert client.post("/v1/keep", json={"strokes": LINE, "latex": "x"}).status_code == 404
 
 
-class Browser:
-    """A tab of headless Chromium by the DevTools protocol."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.numbers = count(1)
-        self.problems: list[str] = []
-        for domain in ("Page", "Runtime", "Log"):
-            self.call(f"{domain}.enable")
-
-    def call(self, method: str, **params: Any) -> dict[str, Any]:
-        number = next(self.numbers)
-        self.connection.send(json.dumps({"id": number, "method": method, "params": params}))
-        while True:
-            message = json.loads(self.connection.recv(timeout=60))
-            if message.get("id") == number:
-                assert "error" not in message, message
-                found: dict[str, Any] = message["result"]
-                return found
-            if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
-                self.problems.append(json.dumps(message["params"])[:500])
-
-    def run(self, script: str) -> Any:
-        found = self.call(
-            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
-        )
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
-
-    def until(self, script: str, seconds: float = 60) -> Any:
-        end = time.monotonic() + seconds
-        while not (found := self.run(script)):
-            assert time.monotonic() < end, script
-            time.sleep(0.1)
-        return found
-
-    def mouse(self, kind: str, x: float, y: float) -> None:
-        held = {"button": "left", "buttons": 1, "clickCount": 1}
-        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
-
-    def picture(self, path: Path) -> None:
-        data = self.call("Page.captureScreenshot", format="png")["data"]
-        path.write_bytes(base64.b64decode(data))
-
-
-def started(process: subprocess.Popen[str], wanted: str) -> str:
-    """What a process says on standard error, up to the line that has `wanted`."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        if wanted in line:
-            return line
-    raise AssertionError(f"it ended without {wanted!r}")
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = "from hmer.cli import main; main()"
@@ -185,27 +124,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def browser(address: str) -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0")
-        with subprocess.Popen(
-            [CHROMIUM, *options, f"--user-data-dir={profile}", "--window-size=900,1000", address],
-            stderr=subprocess.PIPE, text=True,
-        ) as process:  # fmt: skip
-            place = started(process, "DevTools listening on").split()[-1]
-            port = place.split(":")[2].split("/")[0]
-            tabs: list[dict[str, str]] = []
-            while not any(tab["url"] == address for tab in tabs):
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
-                    tabs = json.load(answer)
-                time.sleep(0.1)
-            (tab,) = (tab for tab in tabs if tab["url"] == address)
-            with connect(tab["webSocketDebuggerUrl"], max_size=None) as connection:
-                found = Browser(connection)
-                found.until("typeof katex === 'object' && !document.querySelector('#keep').hidden")
-                yield found
-            process.kill()
+    with opened(address) as found:
+        found.until("typeof katex === 'object' && !document.querySelector('#keep').hidden")
+        yield found
 
 
 PLUS = [

@@ -1,0 +1,100 @@
+"""A tab of headless Chromium, where that is installed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+
+
+class Browser:
+    """A tab of headless Chromium by the DevTools protocol."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.numbers = count(1)
+        self.problems: list[str] = []
+        for domain in ("Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        number = next(self.numbers)
+        self.connection.send(json.dumps({"id": number, "method": method, "params": params}))
+        while True:
+            message = json.loads(self.connection.recv(timeout=60))
+            if message.get("id") == number:
+                assert "error" not in message, message
+                found: dict[str, Any] = message["result"]
+                return found
+            if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.problems.append(json.dumps(message["params"])[:500])
+
+    def run(self, script: str) -> Any:
+        found = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def until(self, script: str, seconds: float = 60) -> Any:
+        end = time.monotonic() + seconds
+        while not (found := self.run(script)):
+            assert time.monotonic() < end, script
+            time.sleep(0.1)
+        return found
+
+    def mouse(self, kind: str, x: float, y: float) -> None:
+        held = {"button": "left", "buttons": 1, "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
+
+    def picture(self, path: Path) -> None:
+        data = self.call("Page.captureScreenshot", format="png")["data"]
+        path.write_bytes(base64.b64decode(data))
+
+
+def started(process: subprocess.Popen[str], wanted: str) -> str:
+    """What a process says on standard error, up to the line that has `wanted`."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if wanted in line:
+            return line
+    raise AssertionError(f"it ended without {wanted!r}")
+
+
+@contextmanager
+def opened(address: str) -> Iterator[Browser]:
+    """A browser that shows a page."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0")
+        with subprocess.Popen(
+            [CHROMIUM, *options, f"--user-data-dir={profile}", "--window-size=900,1000", address],
+            stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            place = started(process, "DevTools listening on").split()[-1]
+            port = place.split(":")[2].split("/")[0]
+            tabs: list[dict[str, str]] = []
+            while not any(tab["url"] == address for tab in tabs):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
+                    tabs = json.load(answer)
+                time.sleep(0.1)
+            (tab,) = (tab for tab in tabs if tab["url"] == address)
+            with connect(tab["webSocketDebuggerUrl"], max_size=None) as connection:
+                yield Browser(connection)
+            process.kill()
