@@ -7,17 +7,20 @@ submitted to threads they would not see a signal before their stage has ended by
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
@@ -40,7 +43,10 @@ from pipeline.dvcfile import DVC, look, running_order
 from pipeline.env import FLOW_LOCK, apply_environment, project_root
 from pipeline.flow.config import FlowConfig, flow_config, is_training, notifying
 from pipeline.process import guard, hold, run_group
+from pipeline.report import REGISTRATION
 from pipeline.stage import TRANSIENT
+from pipeline.tracking.provenance import headline
+from pipeline.tracking.store import without_password
 
 PATIENCE = 15.0
 """Seconds to wait for the queue; it takes a tenth of one where there is nothing else to do."""
@@ -260,6 +266,7 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
         except StageFailed:
             wait_until_recorded(len(outcomes) + 1)
             raise
+        publish(root, outcomes)
         wait_until_recorded(len(outcomes))
         message = ", ".join(f"{stage} {name.lower()}" for stage, name in outcomes.items())
         told["message"] = message
@@ -291,4 +298,27 @@ def _tracked(root: Path, changed: bool) -> AbstractContextManager[Any]:
         return nullcontext()
     from pipeline.tracking.runs import parent_run
 
-    return parent_run(root, {"stage": "pipeline"})
+    where = flow_run.ui_url if PREFECT_API_URL.value() else flow_run.name
+    return parent_run(root, {"stage": "pipeline", "prefect.run": str(where)})
+
+
+def publish(root: Path, outcomes: Mapping[str, str]) -> None:
+    """What came out of a flow run, on its page: a Markdown artifact, and tags to search by."""
+    try:
+        done = json.loads((root / REGISTRATION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # nothing has been registered
+    gate = (root / "reports/validation/verdict.json").is_file()
+    lines = [
+        headline(done),
+        "",
+        *(f"- {stage}: {name.lower()}" for stage, name in outcomes.items()),
+        "",
+        f"Report: {(root / 'reports/index.html').as_uri()}",
+        *[f"Data gate: {(root / 'reports/validation/index.html').as_uri()}"][:gate],
+        f"MLflow: {without_password(os.environ['MLFLOW_TRACKING_URI'])} (`make ui`)",
+    ]
+    create_markdown_artifact("\n".join(lines), key="outcome", description=headline(done))
+    tags = {*flow_run.tags, str(done["decision"]), f"version:{done['version']}"}
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(UUID(flow_run.id), tags=tags)

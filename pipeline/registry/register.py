@@ -49,7 +49,7 @@ from pipeline.registry.versions import (
     version_of,
     versions,
 )
-from pipeline.tracking.provenance import origin, producers, raw_data, run_link
+from pipeline.tracking.provenance import headline, origin, producers, raw_data, run_link
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -99,6 +99,12 @@ class Candidate:
     metrics: dict[str, Any]
     report: Path
     evidence: Evidence
+
+    @property
+    def interval(self) -> list[float] | None:
+        """Bootstrap interval of the ExpRate, percent; None where it was not measured."""
+        ends = [self.metrics.get(f"exprate_{end}") for end in ("low", "high")]
+        return None if None in ends else [float(end) for end in ends if end is not None]
 
     @property
     def shown(self) -> dict[str, float]:
@@ -453,6 +459,7 @@ def _decided(
             "split": candidate.split,
             "split_reason": candidate.reason,
             "exprate": candidate.score.exprate,
+            "interval": candidate.interval,
             "champion_before": _told_rival(rival),
             "comparison": _told_comparison(comparison),
             "occluded": [list(pair) for pair in candidate.evidence.occluded],
@@ -502,6 +509,9 @@ def _carry_out(
     client: MlflowClient, name: str, done: Registration, champion: ModelVersion | None
 ) -> None:
     number, decision = str(done.version), done.decision
+    # The first paragraph of a description is the decision: the version may be decided on anew.
+    body = str(client.get_model_version(name, number).description or "").partition("\n\n")[2]
+    client.update_model_version(name, number, f"{headline(done.told)}\n\n{body}")
     for key in ("decision", "reason"):
         client.set_model_version_tag(name, number, key, str(done.told[key]))
     client.set_model_version_tag(name, number, REPORT, json.dumps(done.told))

@@ -124,6 +124,8 @@ def registry() -> Iterator[None]:
 
 
 PREFIX = "audit."
+SHOWN = 20
+"""Events in the description of a registered model; `python -m pipeline audit` has all."""
 BY_GATE = "gate"
 """Who decides where no person does."""
 
@@ -142,9 +144,19 @@ class Event:
     champion: int | None
     why: str
 
+    @property
+    def _change(self) -> str:
+        return f"{self.before or 'none'} -> {self.champion or 'none'}"
+
+    def row(self) -> str:
+        """A row of a Markdown table."""
+        why = " ".join(self.why.split()).replace("|", "\\|")
+        cells = (self.when[:16], self.what, self.version, self._change, self.who, why)
+        return f"| {' | '.join(map(str, cells))} |"
+
     def line(self) -> str:
         """For a person at a terminal."""
-        change = f"{self.before or 'none'} -> {self.champion or 'none'}"
+        change = self._change
         return f"{self.when}  {self.what:<8} {self.version:>4}  {change:<12} {self.who}: {self.why}"
 
 
@@ -157,9 +169,12 @@ def event(
 
 
 def record(client: MlflowClient, name: str, done: Event) -> None:
-    """Append an event."""
+    """Append an event; the whole trail is the description of the registered model, newest first."""
     key = f"{PREFIX}{done.when}-{secrets.token_hex(2)}".replace(":", "").replace("+0000", "Z")
     client.set_registered_model_tag(name, key, json.dumps(asdict(done)))
+    rows = [one.row() for one in reversed(trail(client, name))]
+    head = ["| when | what | version | champion | who | why |", "|---|---|---|---|---|---|"]
+    client.update_registered_model(name, "\n".join([*head, *rows[:SHOWN]]))
 
 
 def trail(client: MlflowClient, name: str) -> list[Event]:

@@ -71,6 +71,7 @@ def _readable(table: Path) -> pd.DataFrame:
     frame = pd.read_parquet(table)
     for column in ("truth", "prediction"):
         frame[column] = [" ".join(tokens) if tokens is not None else "" for tokens in frame[column]]
+    frame = frame.rename(columns={"prediction": "reading", "distance": "edits"})
     return frame.sort_values(["correct", "confidence", "id"], ascending=[True, False, True])
 
 

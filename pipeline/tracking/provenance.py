@@ -280,9 +280,25 @@ def links(told: list[StageStory], experiment: str) -> dict[str, str]:
     return {**tags, NOTE: "\n".join(rows)}
 
 
-def run_link(run_id: str, experiment: str) -> str:
-    """Markdown that leads to a run in MLflow's user interface, wherever that is served."""
-    return f"[{run_id[:8]}](#/experiments/{experiment}/runs/{run_id})"
+def run_link(run_id: str, experiment: str, artifact: str = "") -> str:
+    """Markdown link to a run in MLflow's user interface, or to an artifact of it."""
+    place = f"#/experiments/{experiment}/runs/{run_id}"
+    return f"[{artifact}]({place}/artifacts/{artifact})" if artifact else f"[{run_id[:8]}]({place})"
+
+
+def scored(done: Mapping[str, Any]) -> str:
+    """ExpRate of a registration (`reports/registration.json`), with its interval where known."""
+    interval = " ({:.1f} to {:.1f})".format(*done["interval"]) if done.get("interval") else ""
+    return f"ExpRate {done['exprate']:.1f} %{interval}"
+
+
+def headline(done: Mapping[str, Any]) -> str:
+    """A registration in one paragraph of Markdown: decision, ExpRate, interval, reason."""
+    reason = str(done["reason"])
+    return (
+        f"**{done['model']} version {done['version']}: {done['decision']}, {scored(done)}** on "
+        f"`{done['split']}`. {reason[:1].upper()}{reason[1:]}."
+    )
 
 
 def _story(

@@ -10,23 +10,28 @@ import getpass
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.dvcfile import PARAMS
+from pipeline.dvcfile import PARAMS, locked
 from pipeline.env import RESUME
 from pipeline.params import leaves, read_yaml
 from pipeline.tracking.provenance import (
+    NOTE,
     OUTPUT,
     PARENT_TAG,
     Cost,
     device,
+    headline,
     input_tags,
     links,
     origin,
     output_digest,
+    run_link,
+    scored,
     stories,
 )
 from pipeline.tracking.store import EXPERIMENT, TrackingError, answered, connect
@@ -95,6 +100,7 @@ __all__ = ["EXPERIMENT", "PARENT", "Tracker", "TrackingError", "connect", "paren
 PARENT = "HMER_PARENT_RUN"
 """Environment variable with the id of the run that the stage runs belong to."""
 REGISTRATION = "reports/registration.json"
+DATASET = "data/dataset"
 CONTINUED = "continued"
 """Tag: how often the run was killed and went on."""
 INCOMPLETE = "cost.incomplete"
@@ -188,12 +194,14 @@ def parent_run(root: Path, tags: Mapping[str, str]) -> Iterator[str]:
         raise
     finally:
         del os.environ[PARENT]
-        _tell(tracker, root, cost, status == "FINISHED")
+        _tell(tracker, root, cost, status == "FINISHED", tags)
         tracker.end(status)
         record.unlink(missing_ok=True)
 
 
-def _tell(tracker: Tracker, root: Path, cost: Cost, finished: bool) -> None:
+def _tell(
+    tracker: Tracker, root: Path, cost: Cost, finished: bool, tags: Mapping[str, str]
+) -> None:
     """What a parent run knows when its stages have ended."""
     try:
         if (root / PARAMS).is_file():
@@ -202,33 +210,60 @@ def _tell(tracker: Tracker, root: Path, cost: Cost, finished: bool) -> None:
         if (root / "dvc.lock").is_file():
             tracker.artifact(root / "dvc.lock")
         told = stories(tracker.client, tracker.experiment, root, tracker.run_id)
-        tracker.tags({**links(told, tracker.experiment), **origin(root), "device": device()})
+        found = {**links(told, tracker.experiment), **origin(root), "device": device()}
+        if version := locked(root)[1].get(DATASET):
+            found["dvc.data"] = version
+        if finished and (done := _read(root / REGISTRATION)):
+            found |= _outcome(tracker, root, done)
+            evaluate = next((s.run_id for s in told if s.name == "evaluate" and s.run_id), "")
+            lines = [headline(done), ""]
+            if evaluate:
+                page = run_link(evaluate, tracker.experiment, f"{done['split']}/index.html")
+                lines.append(f"- Report: {page}")
+            if prefect := tags.get("prefect.run"):
+                lines.append(f"- Prefect run: {prefect}")
+            lines.append(
+                f"- Data: DVC `{version}`, scored on sha256 `{done['evaluation_data'][:12]}`"
+            )
+            found[NOTE] = "\n".join([*lines, "", found[NOTE]])
+        tracker.tags(found)
         tracker.metrics({"cost.seconds": cost.so_far()["cost.seconds"]})
-        if finished:
-            _name(tracker, root)
     except Exception as error:  # a witness, as ever: what happened must not be hidden by this
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         sys.stderr.write(f"warning: {tracker.name}: not tracked: {first}\n")
 
 
-def _name(tracker: Tracker, root: Path) -> None:
-    """Name, description and score of a parent run: what a list of runs is read for."""
-    done = _read(root / REGISTRATION)
-    if not done:
-        return
+def _outcome(tracker: Tracker, root: Path, done: Mapping[str, Any]) -> dict[str, str]:
+    """Name and scores of a parent run, for a list of runs; its tags."""
     params = read_yaml(root / PARAMS)
     chosen = (params.get("model") or {}).get("name", "mask-match")
     source = (params.get("ingest") or {}).get("source", "synthetic")
-    told = f"{done['decision']} {done['version']}, ExpRate {done['exprate']:.1f} %"
-    tracker.client.update_run(tracker.run_id, name=f"{chosen} on {source}: {told}")
-    comparison = done["comparison"] or {}
-    tracker.metrics({"exprate": done["exprate"], "gain": comparison.get("gain")})
-    note = (
-        f"**{done['model']} version {done['version']}: {done['decision']}.** {done['reason']}.\n\n"
-        f"Scored on `{done['split']}`. Report: `reports/index.html` in {root.name}; data: sha256 "
-        f"`{done['evaluation_data'][:12]}`."
-    )
-    tracker.tags({"mlflow.note.content": note, "decision": done["decision"]})
+    changes = _changes(tracker.client, root, done)
+    what = ", ".join([f"{chosen} on {source}", *changes[:3], *["..."][: len(changes) > 3]])
+    name = f"{what}: {done['decision']} {done['version']}, {scored(done)}"
+    tracker.client.update_run(tracker.run_id, name=name)
+    low, high = done.get("interval") or (None, None)
+    gain = (done["comparison"] or {}).get("gain")
+    values = {"exprate": done["exprate"], "exprate_low": low, "exprate_high": high, "gain": gain}
+    tracker.metrics(values)
+    return {"decision": done["decision"], "version": str(done["version"]), "score": scored(done)}
+
+
+def _changes(client: MlflowClient, root: Path, done: Mapping[str, Any]) -> list[str]:
+    """Parameters that differ from those of the champion that was met, as `key=value`."""
+    from mlflow.exceptions import MlflowException
+
+    if not done.get("champion_before"):
+        return []
+    try:
+        rival = client.get_model_version(done["model"], str(done["champion_before"]["version"]))
+        with tempfile.TemporaryDirectory() as folder:
+            file = client.download_artifacts(rival.tags["run.register"], PARAMS, folder)
+            before = dict(leaves(read_yaml(Path(file))))
+    except (MlflowException, OSError, KeyError):
+        return []
+    now = dict(leaves(read_yaml(root / PARAMS)))
+    return [f"{k}={now.get(k)}" for k in sorted({*now, *before}) if now.get(k) != before.get(k)]
 
 
 def _open(stage: Tracked, params: Mapping[str, Any], record: Path) -> Tracker:

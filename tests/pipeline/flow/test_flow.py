@@ -91,6 +91,13 @@ def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) ->
     assert not (tracked.root / "out/third").exists()
     assert runs(tracked) == [("pipeline", "FAILED")]
 
+    done = {
+        "model": "hmer", "version": 3, "decision": "challenger", "reason": "not better",
+        "split": "dev", "exprate": 57.142, "interval": [55.0, 59.3], "comparison": None,
+        "evaluation_data": "ab" * 32,
+    }  # fmt: skip
+    (tracked.root / "reports").mkdir(exist_ok=True)
+    (tracked.root / "reports/registration.json").write_text(json.dumps(done))
     tracked.params(second={"fail": "once", "optimisation": {"steps": 1}})
     second = go(tracked, prefect_server, "run")
     assert second.returncode == 0, second.stderr
@@ -100,6 +107,12 @@ def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) ->
     assert (tracked.root / "out/second/starts.txt").read_text() == "2", "it did not resume"
     assert (tracked.root / "out/third/value.txt").read_text() == "ink"
 
+    found = asked(prefect_server, "artifacts/filter")
+    (artifact,) = [one for one in found if one["key"] == "outcome"]
+    assert "challenger, ExpRate 57.1 % (55.0 to 59.3)** on `dev`. Not better." in artifact["data"]
+    assert "- second: ran" in artifact["data"] and artifact["flow_run_id"]
+    tagged = [set(run["tags"]) for run in asked(prefect_server, "flow_runs/filter")]
+    assert {f"project:{tracked.root}", "challenger", "version:3"} in tagged
     flows = {run["name"] for run in asked(prefect_server, "flow_runs/filter")}
     assert flows == {"parameters as they are"}
     names = {run["name"] for run in asked(prefect_server, "task_runs/filter")}

@@ -152,7 +152,9 @@ def asks(
 ) -> Candidate:
     out = project / f"evaluation-{seed}-{right}"
     report(out / "test", right, occluded)
-    scores = {"test": {"exprate": right / 2, "n": 200}, "val": {"exprate": 1.0}}
+    rate = right / 2
+    score = {"exprate": rate, "exprate_low": rate - 6.5, "exprate_high": rate + 6.5, "n": 200}
+    scores = {"test": score, "val": {"exprate": 1.0}}
     (out / "metrics.json").write_text(json.dumps(scores))
     return candidate(project / f"model-{seed}", project / data, out, "test")
 
@@ -240,6 +242,13 @@ def test_a_history_of_registrations(project: Path) -> None:
     assert version.tags["sha256"] == asks(project, 3, 101).sha256
     assert "git.commit" in version.tags
     assert f"python -m pipeline reproduce {version.version}" in str(version.description)
+    assert str(version.description).startswith(
+        f"**toy version {version.version}: champion, ExpRate 50.5 % (44.0 to 57.0)** on `test`."
+    )
+    refused = str(client.get_model_version("toy", "3").description)
+    assert refused.startswith("**toy version 3: refused, ExpRate 30.0 %")
+    audit = str(client.get_registered_model("toy").description).splitlines()
+    assert len(audit) == 2 + len(events) and "| rollback | 6 | 3 -> 6 | a person |" in audit[2]
     info = client.get_model_version(version.name, str(version.version))
     assert client.get_run(str(info.run_id)).info.status == "FINISHED"
 

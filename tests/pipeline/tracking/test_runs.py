@@ -218,15 +218,32 @@ def test_a_list_of_runs_says_what_came_out(tmp_path: Path) -> None:
     done = {
         "model": "hmer", "version": 3, "decision": "champion", "reason": "better beyond noise",
         "split": "dev-2013", "exprate": 57.142, "evaluation_data": "ab" * 32,
-        "comparison": {"gain": 1.5},
+        "comparison": {"gain": 1.5}, "interval": [55.0, 59.25],
+        "champion_before": {"version": 1},
     }  # fmt: skip
-    with parent_run(tmp_path, {}) as parent:
+    (tmp_path / "dvc.lock").write_text(
+        "stages: {ingest: {outs: [{path: data/dataset, md5: abc.dir}]}}"
+    )
+    client, experiment = connect(tmp_path)
+    before = client.create_run(experiment).info.run_id
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "params.yaml").write_text("ingest: {source: crohme}\nmodel: {name: bttr}\n")
+    client.log_artifact(before, str(old / "params.yaml"))
+    client.create_registered_model("hmer")
+    client.create_model_version("hmer", str(old), tags={"run.register": before})
+    with parent_run(tmp_path, {"prefect.run": "swift-hare"}) as parent:
         (tmp_path / "reports/registration.json").write_text(json.dumps(done))
-    client, _ = connect(tmp_path)
     run = client.get_run(parent)
-    assert run.info.run_name == "comer on crohme: champion 3, ExpRate 57.1 %"
-    assert run.data.metrics.items() >= {"exprate": 57.142, "gain": 1.5}.items()
-    assert "better beyond noise" in run.data.tags["mlflow.note.content"]
+    score = "ExpRate 57.1 % (55.0 to 59.2)"
+    assert run.info.run_name == f"comer on crohme, model.name=comer: champion 3, {score}"
+    wanted = {"exprate": 57.142, "exprate_low": 55.0, "exprate_high": 59.25, "gain": 1.5}
+    assert run.data.metrics.items() >= wanted.items()
+    tags = {"decision": "champion", "version": "3", "score": score, "dvc.data": "abc.dir"}
+    assert run.data.tags.items() >= tags.items()
+    note = run.data.tags["mlflow.note.content"]
+    for part in ("Better beyond noise", "abc.dir", "swift-hare", "| stage | what happened |"):
+        assert part in note
     assert run.data.tags["mlflow.source.name"] == "pipeline: pipeline"
     with pytest.raises(RuntimeError), parent_run(tmp_path, {}) as failed:
         raise RuntimeError
