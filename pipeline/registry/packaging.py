@@ -11,7 +11,9 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.dvcfile import PARAMS
 from pipeline.imports import reach
+from pipeline.params import leaves, read_yaml
 from pipeline.registry.versions import FILES
 
 if TYPE_CHECKING:
@@ -39,16 +41,29 @@ def log_model(candidate: Candidate, tracker: Tracker, root: Path) -> ModelInfo:
             name="recogniser",
             python_model=str(SERVING),
             artifacts={"model": str(model)},
+            model_config={"decoding": candidate.decoding},
+            params=trained_with(candidate, root),
             code_paths=[str(code)],
             pip_requirements=requirements(root),
             signature=signature(),
             input_example=input_example(candidate),
         )
         mlflow.log_metrics(
-            {f"{candidate.split}.{key}": value for key, value in candidate.shown.items()},
+            {
+                f"{s}.{key}": value
+                for s, row in candidate.scores.items()
+                for key, value in row.items()
+            },
             model_id=info.model_id,
         )
     return info
+
+
+def trained_with(candidate: Candidate, root: Path) -> dict[str, str]:
+    """Parameters on the page of the logged model: what was set for recogniser and training."""
+    params = read_yaml(root / PARAMS)
+    chosen = {key: params.get(key) or {} for key in ("model", "finetune")}
+    return {key: str(value) for key, value in leaves({**chosen, "decoding": candidate.decoding})}
 
 
 def signature() -> ModelSignature:

@@ -86,7 +86,8 @@ class Candidate:
 
     `reason` says why it is this split. `test` is its file. `weights` is a digest over all of the
     recogniser's files, `sha256` that of the weights alone. `report` is the folder with the
-    evaluation on that set.
+    evaluation on that set, `scores` the metrics that people are shown of every set (all of them
+    are in the report), `decoding` the search by which they were found.
     """
 
     model: Path
@@ -96,23 +97,30 @@ class Candidate:
     reason: str
     test: Path
     score: Score
-    metrics: dict[str, Any]
+    scores: dict[str, dict[str, float]]
     report: Path
     evidence: Evidence
+    decoding: dict[str, Any]
 
     @property
     def interval(self) -> list[float] | None:
         """Bootstrap interval of the ExpRate, percent; None where it was not measured."""
-        ends = [self.metrics.get(f"exprate_{end}") for end in ("low", "high")]
-        return None if None in ends else [float(end) for end in ends if end is not None]
+        ends = [self.shown.get(f"exprate_{end}") for end in ("low", "high")]
+        return None if None in ends else [end for end in ends if end is not None]
 
     @property
     def shown(self) -> dict[str, float]:
-        """The metrics that people are shown; all of them are in the report."""
-        return {key: float(self.metrics[key]) for key in SHOWN if key in self.metrics}
+        """Those of the set that decides."""
+        return self.scores[self.split]
 
 
-def candidate(model: Path, dataset: Path, evaluation: Path, split: str) -> Candidate:
+def candidate(
+    model: Path,
+    dataset: Path,
+    evaluation: Path,
+    split: str,
+    decoding: Mapping[str, Any] | None = None,
+) -> Candidate:
     """Collect digests and numbers.
 
     Args:
@@ -120,6 +128,7 @@ def candidate(model: Path, dataset: Path, evaluation: Path, split: str) -> Candi
         dataset: folder with the splits.
         evaluation: folder that the stage `evaluate` has written.
         split: the one that decides, or `auto`.
+        decoding: how `evaluate` has searched; by default as `DecodingConfig` says.
 
     Raises:
         HmerError: no such split, or no score for it.
@@ -146,9 +155,14 @@ def candidate(model: Path, dataset: Path, evaluation: Path, split: str) -> Candi
         reason=reason,
         test=test,
         score=Score(exprate, content_digest(test)),
-        metrics=dict(values[split]),
+        scores={
+            name: {key: float(row[key]) for key in SHOWN if key in row}
+            for name, row in values.items()
+            if isinstance(row, dict) and "exprate" in row
+        },
         report=report,
         evidence=read_evidence(report),
+        decoding=dict(decoding or {}),
     )
 
 

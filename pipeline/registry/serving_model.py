@@ -2,6 +2,7 @@
 
 Input: a column `image` with the bytes of a PNG, JPEG or InkML file (base64 in JSON requests).
 Output: `latex`, `confidence` (0 to 1), and `error`, which is empty where recognition succeeded.
+The search is that of the evaluation, kept with the model (`model_config`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ class ServedRecognizer(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the weights that were registered with this file."""
+        from hmer.decoding.bidirectional import DecodingConfig
         from hmer.recognizer import Recognizer
 
+        self.decoding = DecodingConfig(**(context.model_config or {}).get("decoding", {}))
         self.recognizer = Recognizer.load(Path(context.artifacts["model"]))
 
     def predict(
@@ -39,7 +42,7 @@ class ServedRecognizer(PythonModel):
         from hmer.errors import HmerError
 
         try:
-            found = self.recognizer.recognize(decoded(data))
+            found = self.recognizer.recognize(decoded(data), self.decoding)
         except HmerError as error:
             return "", 0.0, str(error)
         return found.latex, float(found.confidence), ""

@@ -30,6 +30,7 @@ def main(stage: Stage) -> None:
         dataset=stage.input("data/dataset"),
         evaluation=stage.input("reports/evaluation"),
         split=config.split,
+        decoding=scoring.decoding.model_dump(mode="json"),
     )
 
     def rescore(model: Path, asks: Candidate, work: Path) -> Path:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipeline.dvcfile import PARAMS, locked
 from pipeline.env import RESUME
 from pipeline.params import leaves, read_yaml
+from pipeline.report import EVALUATION, REGISTRATION
 from pipeline.tracking.provenance import (
     NOTE,
     OUTPUT,
@@ -99,7 +100,6 @@ __all__ = ["EXPERIMENT", "PARENT", "Tracker", "TrackingError", "connect", "paren
 
 PARENT = "HMER_PARENT_RUN"
 """Environment variable with the id of the run that the stage runs belong to."""
-REGISTRATION = "reports/registration.json"
 DATASET = "data/dataset"
 CONTINUED = "continued"
 """Tag: how often the run was killed and went on."""
@@ -136,7 +136,8 @@ def stage_run(stage: Tracked, params: Mapping[str, Any]) -> Iterator[Tracker]:
     tracker = _open(stage, params, record)
     status = "FAILED"
     try:
-        yield tracker
+        with system_metrics(tracker.run_id):
+            yield tracker
         status = "FINISHED"
         digest = output_digest(stage.declared, stage.root)
         if digest is not None:
@@ -154,6 +155,21 @@ def stage_run(stage: Tracked, params: Mapping[str, Any]) -> Iterator[Tracker]:
         tracker.end(status)
         if status != "KILLED":
             record.unlink(missing_ok=True)
+
+
+@contextmanager
+def system_metrics(run_id: str) -> Iterator[None]:
+    """Processor, memory, disk and network of the machine on the run, every ten seconds."""
+    from mlflow.system_metrics import system_metrics_monitor
+
+    untyped: Any = system_metrics_monitor
+    uri = os.environ["MLFLOW_TRACKING_URI"]
+    monitor = untyped.SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=uri)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
 
 
 def with_earlier(tracker: Tracker, cost: dict[str, float]) -> dict[str, float]:
@@ -245,7 +261,13 @@ def _outcome(tracker: Tracker, root: Path, done: Mapping[str, Any]) -> dict[str,
     low, high = done.get("interval") or (None, None)
     gain = (done["comparison"] or {}).get("gain")
     values = {"exprate": done["exprate"], "exprate_low": low, "exprate_high": high, "gain": gain}
-    tracker.metrics(values)
+    sets = _read(root / EVALUATION)
+    rates = {
+        f"{name}.exprate": row["exprate"]
+        for name, row in sets.items()
+        if isinstance(row, dict) and "exprate" in row
+    }
+    tracker.metrics({**values, **rates})
     return {"decision": done["decision"], "version": str(done["version"]), "score": scored(done)}
 
 

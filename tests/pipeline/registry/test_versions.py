@@ -60,6 +60,8 @@ import mlflow
 assert "hmer" not in sys.modules
 model = mlflow.pyfunc.load_model("models:/toy@champion")
 texts = json.load(sys.stdin)
+inner = model.unwrap_python_model()
+assert (inner.decoding.beam, inner.decoding.max_length) == (3, 40), "it searches as it was judged"
 images = [*map(base64.b64decode, texts), texts[0].encode()]
 answers = model.predict(pd.DataFrame({"image": images}))
 import hmer
@@ -156,7 +158,8 @@ def asks(
     score = {"exprate": rate, "exprate_low": rate - 6.5, "exprate_high": rate + 6.5, "n": 200}
     scores = {"test": score, "val": {"exprate": 1.0}}
     (out / "metrics.json").write_text(json.dumps(scores))
-    return candidate(project / f"model-{seed}", project / data, out, "test")
+    searched = {"beam": 3, "max_length": 40}
+    return candidate(project / f"model-{seed}", project / data, out, "test", searched)
 
 
 def registered(
@@ -249,6 +252,10 @@ def test_a_history_of_registrations(project: Path) -> None:
     assert refused.startswith("**toy version 3: refused, ExpRate 30.0 %")
     audit = str(client.get_registered_model("toy").description).splitlines()
     assert len(audit) == 2 + len(events) and "| rollback | 6 | 3 -> 6 | a person |" in audit[2]
+    models = client.search_logged_models([connect(project)[1]])
+    (logged,) = [model for model in models if model.source_run_id == version.run_id]
+    assert logged.params["decoding.beam"] == "3"
+    assert {m.key: m.value for m in logged.metrics or ()}["val.exprate"] == 1.0
     info = client.get_model_version(version.name, str(version.version))
     assert client.get_run(str(info.run_id)).info.status == "FINISHED"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
 
 pytestmark = pytest.mark.medium
+
+LOAD = {"system/cpu_utilization_percentage", "system/system_memory_usage_percentage"}
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +204,16 @@ def test_other_work_closes_what_was_left(stage: Stage) -> None:
     assert tracker.client.get_run(left).info.status == "KILLED"
 
 
+def test_the_load_of_the_machine_is_on_a_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    with stage_run(stage, {}) as tracker:
+        deadline = time.monotonic() + 60
+        while not (found := tracker.client.get_run(tracker.run_id).data.metrics.keys() & LOAD):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert found == LOAD
+
+
 def test_one_parent_over_all_stages(stage: Stage, store: Path) -> None:
     with parent_run(store, {"stage": "pipeline"}) as parent:
         assert os.environ[PARENT] == parent
@@ -232,13 +245,15 @@ def test_a_list_of_runs_says_what_came_out(tmp_path: Path) -> None:
     client.log_artifact(before, str(old / "params.yaml"))
     client.create_registered_model("hmer")
     client.create_model_version("hmer", str(old), tags={"run.register": before})
+    sets = {"dev-2013": {"exprate": 57.142}, "val": {"exprate": 79.5}, "seconds": 1.0}
+    (tmp_path / "reports/evaluation.json").write_text(json.dumps(sets))
     with parent_run(tmp_path, {"prefect.run": "swift-hare"}) as parent:
         (tmp_path / "reports/registration.json").write_text(json.dumps(done))
     run = client.get_run(parent)
     score = "ExpRate 57.1 % (55.0 to 59.2)"
     assert run.info.run_name == f"comer on crohme, model.name=comer: champion 3, {score}"
     wanted = {"exprate": 57.142, "exprate_low": 55.0, "exprate_high": 59.25, "gain": 1.5}
-    assert run.data.metrics.items() >= wanted.items()
+    assert run.data.metrics.items() >= {**wanted, "val.exprate": 79.5}.items()
     tags = {"decision": "champion", "version": "3", "score": score, "dvc.data": "abc.dir"}
     assert run.data.tags.items() >= tags.items()
     note = run.data.tags["mlflow.note.content"]
