@@ -60,7 +60,8 @@ def training() -> Callable[[], float]:
 def tracker() -> Iterator[Logger]:
     """The door to MLflow that a training has, on a store of its own."""
     from pipeline.env import apply_environment
-    from pipeline.tracking.runs import Tracker, connect
+    from pipeline.tracking.store import connect
+    from pipeline.tracking.tracker import Tracker
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"

@@ -87,15 +87,17 @@ def run(
 
 def as_flow(config: str | None, settings: tuple[str, ...]) -> int:
     """The Prefect flow; its exit code is that of the stage that failed."""
-    from pipeline.configure import check
+    from pipeline.configure import composed
     from pipeline.process import guard
 
     # Prefect takes seconds to start, and wraps what goes wrong in a page of traceback.
-    check(project_root(), config, settings)
+    composed(project_root(), config, settings)
     guard()
-    from pipeline.flow.flow import StageFailed, pipeline_flow, tagged
+    from prefect import tags
 
-    with tagged(project_root()):
+    from pipeline.flow.flow import StageFailed, pipeline_flow, project_tag
+
+    with tags(project_tag(project_root())):
         state = pipeline_flow(config, settings, return_state=True)
     if state.is_completed():
         return 0

@@ -5,31 +5,27 @@ A stage reads its own section only (`Stage.config`), so that it depends on its o
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path, PurePosixPath
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
 
 import pipeline.stages
 from hmer.errors import HmerError
 from hmer.evaluation.evaluate import EvaluateConfig
-from hmer.files import atomic_file, content_digest
+from hmer.files import atomic_file
 from hmer.ingest.ingest import IngestConfig
 from hmer.models.registry import ModelConfig
 from hmer.selfsup.attend import AttendConfig
 from hmer.selfsup.pretrain import PretrainConfig
 from hmer.training.finetune import FinetuneConfig
 from pipeline.dvcfile import PARAMS
-from pipeline.env import RESUME
 from pipeline.flow.config import FlowConfig
 from pipeline.gate.expectations import ValidateConfig
-from pipeline.monitor.config import MonitorConfig
+from pipeline.monitor.compare import MonitorConfig
 from pipeline.params import BaseConfig, closest, explain, inherit, parse_yaml, read_yaml
 from pipeline.registry.decision import RegisterConfig
 from pipeline.registry.versions import FOLDER as CHAMPION
@@ -71,14 +67,8 @@ class Params(BaseModel):
         for name in config.limits:
             if name not in stages:
                 meant = closest(name, stages)
-                raise PydanticCustomError(
-                    "stage",
-                    "limits: there is no stage {name}{hint}",
-                    {
-                        "name": repr(name),
-                        "hint": f"; did you mean {meant}?" if meant else f" ({', '.join(stages)})",
-                    },
-                )
+                hint = f"; did you mean {meant}?" if meant else f" ({', '.join(stages)})"
+                raise ValueError(f"limits: there is no stage {name!r}{hint}")
         return config
 
     @field_validator("finetune")
@@ -93,11 +83,9 @@ class Params(BaseModel):
                 "at auto"
             )
         if PurePosixPath(config.start).is_relative_to(CHAMPION):
-            raise PydanticCustomError(
-                "start",
-                "start is {folder}, which a run replaces, so that it would be trained anew for "
-                "ever; copy it to a folder of your own and name that",
-                {"folder": config.start},
+            raise ValueError(
+                f"start is {config.start}, which a run replaces, so that it would be trained anew "
+                "for ever; copy it to a folder of your own and name that"
             )
         return config
 
@@ -105,9 +93,7 @@ class Params(BaseModel):
 def _without_home(path: str) -> str:
     """A path that DVC watches: it does not know `~`."""
     if path.startswith("~"):
-        raise PydanticCustomError(
-            "home", "{path} begins with ~, which DVC does not know; write it out", {"path": path}
-        )
+        raise ValueError(f"{path} begins with ~, which DVC does not know; write it out")
     return path
 
 
@@ -160,18 +146,17 @@ def configure(root: Path, name: str | None, settings: Sequence[str] = ()) -> Non
     Raises:
         HmerError: no such configuration, an unknown key, a value out of range.
     """
-    yaml, document = _composed(root, name, settings)
+    yaml, document = composed(root, name, settings)
     with atomic_file(root / PARAMS) as partial, partial.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
 
 
-def check_configuration(root: Path, name: str | None, settings: Sequence[str] = ()) -> None:
-    """The errors of `configure`, without writing anything."""
-    _composed(root, name, settings)
+def composed(root: Path, name: str | None, settings: Sequence[str] = ()) -> tuple[YAML, Any]:
+    """What `configure` writes, checked, and the writer that keeps its comments.
 
-
-def _composed(root: Path, name: str | None, settings: Sequence[str]) -> tuple[YAML, Any]:
-    """What `configure` writes, checked, and the writer that keeps its comments."""
+    Raises:
+        HmerError: as `configure`.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
 
@@ -188,13 +173,21 @@ def _composed(root: Path, name: str | None, settings: Sequence[str]) -> tuple[YA
     return yaml, document
 
 
-def merge(document: Any, patch: Mapping[str, Any]) -> None:
-    """Put the values of `patch` into `document`: mappings are merged, all else is replaced."""
+def merge(document: Any, patch: Mapping[str, Any], null_removes: bool = False) -> Any:
+    """Put `patch` into `document`, which is changed so that its comments are kept, and returned.
+
+    Mappings are merged, all else is replaced; `null_removes` makes it a merge patch (RFC 7396).
+    """
     for key, value in patch.items():
-        if isinstance(value, Mapping) and isinstance(document.get(key), Mapping):
-            merge(document[key], value)
+        if value is None and null_removes:
+            document.pop(key, None)
+        elif isinstance(value, Mapping):
+            if not isinstance(document.get(key), Mapping):
+                document[key] = {}
+            merge(document[key], value, null_removes)
         else:
-            document[key] = value
+            document[key] = deepcopy(value)
+    return document
 
 
 def _patch(root: Path, name: str) -> dict[str, Any]:
@@ -218,76 +211,13 @@ def _setting(setting: str) -> dict[str, Any]:
     return dict(value)
 
 
-CHECKED = f"{RESUME}/checked.json"
-"""File with the digest of the parameters that were last found right, and of what checked them."""
-
-
-def check(root: Path, config: str | None, settings: tuple[str, ...]) -> None:
-    """The errors of `prepare`, without writing parameters.
-
-    Raises:
-        HmerError: the parameters are wrong.
-    """
-    if config is None and not settings:
-        check_file(root)
-        return
-
-    check_configuration(root, config, settings)
-
-
 def prepare(root: Path, config: str | None, settings: tuple[str, ...]) -> None:
     """Write the parameters that are asked for, and check all of them before anything runs.
 
     Raises:
         HmerError: they are wrong.
     """
-    if config is not None or settings:
+    if config is None and not settings:
+        load_params(root / PARAMS)
+    else:
         configure(root, config, settings)
-    check_file(root)
-
-
-def check_file(root: Path) -> None:
-    """Check `params.yaml`, unless this very file was found right by this very code.
-
-    A check imports all that has parameters, torch included: five seconds, for which a run that has
-    nothing to do has no use.
-
-    Raises:
-        HmerError: it is wrong.
-    """
-    digest = check_digest(root)
-    if digest is not None and _known(root) == digest:
-        return
-
-    load_params(root / PARAMS)
-    if digest is not None:
-        (root / CHECKED).parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(root / CHECKED) as partial:
-            partial.write_text(json.dumps({"digest": digest}), encoding="utf-8")
-
-
-def check_digest(root: Path) -> str | None:
-    """SHA-256 of the parameters and of all code that could have a say in them; None without."""
-    import pydantic
-
-    import hmer
-    import pipeline
-
-    if not (root / PARAMS).is_file():
-        return None
-    code = [
-        content_digest(file)
-        for package in (hmer, pipeline)
-        for folder in package.__path__
-        for file in sorted(Path(folder).rglob("*.py"))
-    ]
-    versions = [platform.python_version(), pydantic.VERSION]
-    parts = [content_digest(root / PARAMS), *code, *versions]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _known(root: Path) -> str | None:
-    try:
-        return str(json.loads((root / CHECKED).read_text(encoding="utf-8"))["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

@@ -21,6 +21,8 @@ from pipeline.params import lookup, read_yaml
 
 PARAMS = "params.yaml"
 LOCK = "dvc.lock"
+EVALUATION = "reports/evaluation.json"
+REGISTRATION = "reports/registration.json"
 DVC = (sys.executable, "-m", "dvc")
 CODE = ("hmer", "pipeline")
 """Folders with the code of this project."""
@@ -40,14 +42,11 @@ class Declaration:
 
     def reads(self, path: str) -> bool:
         """Whether `path` is a declared dependency, or lies inside one."""
-        return any(PurePosixPath(path).is_relative_to(dep) for dep in self.deps)
+        return within(path, self.deps)
 
     def writes(self, path: str) -> bool:
         """Whether `path` is a declared output, lies inside one, or is a folder of some."""
-        return any(
-            PurePosixPath(path).is_relative_to(out) or PurePosixPath(out).is_relative_to(path)
-            for out in self.outs
-        )
+        return within(path, self.outs) or any(within(out, [path]) for out in self.outs)
 
 
 def declarations(root: Path) -> dict[str, Declaration]:
@@ -125,6 +124,14 @@ def ancestors(declared: Mapping[str, Declaration], name: str) -> set[str]:
         found |= new
         waiting += new
     return found
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """What a stage has reported in a JSON file; nothing where there is none."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
 
 
 def locked(root: Path) -> tuple[dict[str, str], dict[str, str]]:

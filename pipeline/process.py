@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -71,10 +72,6 @@ def is_held(path: Path) -> bool:
     except OSError:
         return path.exists()
     return False
-
-
-INTERRUPTED = 130
-TERMINATED = 143
 
 
 class Terminated(KeyboardInterrupt):
@@ -209,8 +206,13 @@ def end_group(child: subprocess.Popen[bytes], grace: Grace = STEPS) -> None:
 
     A second signal does not disturb that: a terminal and who started us may send one each.
     """
-    with _undisturbed():
-        _end_group(child, grace)
+    with _undisturbed(), suppress(ProcessLookupError, PermissionError):
+        for number, seconds in grace:
+            os.killpg(child.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(seconds)
+                break
+        os.killpg(child.pid, signal.SIGKILL)  # what the leader had started must be gone, too
 
 
 @contextmanager
@@ -226,52 +228,18 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _end_group(child: subprocess.Popen[bytes], grace: Grace) -> None:
-    for number, seconds in grace:
-        try:
-            os.killpg(child.pid, number)
-        except (ProcessLookupError, PermissionError):
-            return
-        try:
-            child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            continue
-        break
-    # The leader is gone; so must be what it had started.
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
-
-
 def lines(stream: IO[bytes]) -> Iterator[str]:
     """Lines as they come; of a bar that redraws itself with a carriage return only some."""
-    waiting = b""
     shown = 0.0
-    while chunk := os.read(stream.fileno(), 65536):
-        waiting += chunk
-        while (end := _line_end(waiting)) is not None:
-            line, redrawn, waiting = (
-                waiting[:end],
-                waiting[end : end + 1] == b"\r",
-                waiting[end + 1 :],
-            )
-            text = line.decode("utf-8", errors="replace").rstrip()
-            if not text:
+    # An empty newline keeps the ends of lines as they are.
+    for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline=""):
+        if not line.strip():
+            continue
+        if line.endswith("\r"):
+            if time.monotonic() - shown < REFRESH:
                 continue
-            if redrawn:
-                if time.monotonic() - shown < REFRESH:
-                    continue
-                shown = time.monotonic()
-            yield text
-    if waiting.strip():
-        yield waiting.decode("utf-8", errors="replace").rstrip()
-
-
-def _line_end(data: bytes) -> int | None:
-    ends = [data.find(mark) for mark in (b"\n", b"\r")]
-    found = [end for end in ends if end >= 0]
-    return min(found) if found else None
+            shown = time.monotonic()
+        yield line.rstrip()
 
 
 MARK = "HMER_GUARDED"
@@ -311,30 +279,23 @@ def marked(mark: str) -> list[psutil.Process]:
     """Processes that have inherited a mark."""
     found = []
     for process in psutil.process_iter():
-        try:
+        with suppress(psutil.Error):
             if process.environ().get(MARK) == mark:
                 found.append(process)
-        except psutil.Error:
-            continue
     return found
 
 
 def end(mark: str, grace: float = GRACE) -> None:
     """End all that carry a mark, politely at first; those they start meanwhile too."""
     for process in marked(mark):
-        _try(process.terminate)
+        with suppress(psutil.Error):
+            process.terminate()
     deadline = time.monotonic() + grace
     while (left := marked(mark)) and time.monotonic() < deadline:
         psutil.wait_procs(left, timeout=0.2)
     for process in left:
-        _try(process.kill)
-
-
-def _try(act: Callable[[], None]) -> None:
-    try:
-        act()
-    except psutil.Error:
-        return
+        with suppress(psutil.Error):
+            process.kill()
 
 
 if __name__ == "__main__":

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from hmer.evaluation.metrics import METRICS
 from hmer.files import atomic_file
+from pipeline.dvcfile import EVALUATION, REGISTRATION, read_report
 from pipeline.rendering import rendered
 
-EVALUATION = "reports/evaluation.json"
-REGISTRATION = "reports/registration.json"
 VERDICT = "reports/validation/verdict.json"
 PAGE = "reports/index.html"
 """Ignored by git: who is champion here and now is no output of a stage."""
@@ -20,17 +18,16 @@ DETAILS = "reports/evaluation/index.html"
 
 def summary(root: Path) -> str:
     """The lines; where there is nothing yet, what to run."""
-    evaluation, registration = _read(root / EVALUATION), _read(root / REGISTRATION)
+    evaluation, registration = read_report(root / EVALUATION), read_report(root / REGISTRATION)
     if not evaluation:
         return "Nothing has been evaluated yet: run `make repro`."
     lines = [_scores(split, values) for split, values in _by_split(evaluation)]
     if registration:
-        lines.append(
+        lines += [
             f"Registered as {registration['model']} version {registration['version']}, "
-            f"{registration['decision']}: {registration['reason']}"
-        )
-        if "split_reason" in registration:
-            lines.append(f"Compared on {registration['split']}: {registration['split_reason']}")
+            f"{registration['decision']}: {registration['reason']}",
+            f"Compared on {registration['split']}: {registration['split_reason']}",
+        ]
     lines += [
         f"Report:     {DETAILS} (open in a browser)",
         "Runs:       make ui, then http://127.0.0.1:5000",
@@ -46,9 +43,9 @@ def write_page(root: Path) -> Path:
     text = rendered(
         "index.html.j2",
         metrics=[metric for metric in METRICS.values() if metric.headline],
-        scores=_by_split(_read(root / EVALUATION)),
-        registration=_read(root / REGISTRATION),
-        verdict=_read(root / VERDICT),
+        scores=_by_split(read_report(root / EVALUATION)),
+        registration=read_report(root / REGISTRATION),
+        verdict=read_report(root / VERDICT),
         there=[link for link in links if (page.parent / link).is_file()],
     )
     with atomic_file(page) as partial:
@@ -58,8 +55,7 @@ def write_page(root: Path) -> Path:
 
 def _by_split(evaluation: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     splits = [(name, value) for name, value in evaluation.items() if isinstance(value, dict)]
-    scored = [split for split in splits if "exprate" in split[1]]
-    return scored or ([("test", evaluation)] if "exprate" in evaluation else [])
+    return [split for split in splits if "exprate" in split[1]]
 
 
 def _scores(split: str, values: dict[str, Any]) -> str:
@@ -69,10 +65,3 @@ def _scores(split: str, values: dict[str, Any]) -> str:
         if metric.headline and metric.unit == "%" and name in values
     ]
     return f"{split + ':':<11} {', '.join(shown)}"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}

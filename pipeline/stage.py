@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -63,11 +63,6 @@ def resume_folder(root: Path, stage: str, print_: str, prune: bool = True) -> Pa
         if other.is_dir() and other != folder:
             shutil.rmtree(other)
     return folder
-
-
-def forget(folder: Path) -> None:
-    """Remove the state of a training that has ended well."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
@@ -133,20 +128,15 @@ class Stage:
             raise HmerError(f"{PARAMS}: {path} does not exist")
         return found
 
-    @contextmanager
-    def outputs(self, path: str) -> Iterator[Path]:
+    def outputs(self, path: str) -> AbstractContextManager[Path]:
         """A folder to fill, published as the declared output `path` when the block ends well."""
-        with atomic_folder(self._output(path)) as partial:
-            yield partial
+        return atomic_folder(self._output(path))
 
-    @contextmanager
-    def output_file(self, path: str) -> Iterator[Path]:
+    def output_file(self, path: str) -> AbstractContextManager[Path]:
         """The same for a single file."""
-        with atomic_file(self._output(path)) as partial:
-            yield partial
+        return atomic_file(self._output(path))
 
-    @contextmanager
-    def tracked(self, config: Mapping[str, Any] | Any) -> Iterator[Tracker]:
+    def tracked(self, config: Mapping[str, Any] | Any) -> AbstractContextManager[Tracker]:
         """An MLflow run around the block, opened before any work is done.
 
         Raises:
@@ -154,8 +144,8 @@ class Stage:
         """
         from pipeline.tracking.runs import stage_run
 
-        with stage_run(self, dict(leaves(_plain(config)))) as tracker:
-            yield tracker
+        plain = config if isinstance(config, Mapping) else config.model_dump(mode="json")
+        return stage_run(self, dict(leaves(plain)))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -170,16 +160,12 @@ class Stage:
     def end(self) -> None:
         """Forget the resume state, if there is any."""
         if "resume" in self.__dict__:
-            forget(self.resume)
+            shutil.rmtree(self.resume, ignore_errors=True)
 
     def _output(self, path: str) -> Path:
         if not self.declared.writes(path):
             raise ValueError(f"dvc.yaml: {path} is not among the outs of stage {self.name}")
         return self.root / path
-
-
-def _plain(config: Any) -> Mapping[str, Any]:
-    return config if isinstance(config, Mapping) else config.model_dump(mode="json")
 
 
 class Silent:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,20 +76,17 @@ PATIENCE = 5.0
 
 def notify(url: str, message: dict[str, Any]) -> bool:
     """POST a message; whether it was taken. A webhook that fails costs a warning, no more."""
-    request = urllib.request.Request(
-        url,
-        json.dumps(message).encode(),
-        {"Content-Type": "application/json", "User-Agent": "hmer"},
-        method="POST",
-    )
+    import httpx
+
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE):
-            return True
-    except (OSError, ValueError) as error:
+        headers = {"User-Agent": "hmer"}
+        httpx.post(url, json=message, headers=headers, timeout=PATIENCE).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         # Never the address itself: it may be the secret that lets one write there.
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        sys.stderr.write(f"warning: the webhook did not take the message ({reason})\n")
+        answer = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else error
+        sys.stderr.write(f"warning: the webhook did not take the message ({answer})\n")
         return False
+    return True
 
 
 @contextmanager
@@ -108,13 +102,10 @@ def notifying(root: Path) -> Iterator[dict[str, Any]]:
     try:
         yield details
     except Exception as error:
-        config = _config(root)
-        if config.webhook and "failure" in config.notify:
-            notify(config.webhook, _message(root, "failure", str(error), began, details))
+        _tell(root, "failure", str(error), began, details)
         raise
-    config = _config(root)
-    if config.webhook and "success" in config.notify and not details.pop("quiet", False):
-        notify(config.webhook, _message(root, "success", "up to date", began, details))
+    if not details.pop("quiet", False):
+        _tell(root, "success", "up to date", began, details)
 
 
 def _config(root: Path) -> FlowConfig:
@@ -125,12 +116,13 @@ def _config(root: Path) -> FlowConfig:
         return with_secret(FlowConfig())
 
 
-def _message(
-    root: Path, outcome: str, text: str, began: float, details: dict[str, Any]
-) -> dict[str, Any]:
-    """`text` is what chat services show; the rest is for programs."""
+def _tell(root: Path, outcome: str, text: str, began: float, details: dict[str, Any]) -> None:
+    """Send a message if it is wanted: `text` is what chat services show, the rest for programs."""
+    config = _config(root)
+    if config.webhook is None or outcome not in config.notify:
+        return
     said = str(details.pop("message", text))
-    return {
+    message = {
         "text": f"hmer ({root.name}): {outcome}: {said}",
         "project": root.name,
         "outcome": outcome,
@@ -138,3 +130,4 @@ def _message(
         "seconds": round(time.monotonic() - began, 1),
         **details,
     }
+    notify(config.webhook, message)

@@ -7,7 +7,6 @@ submitted to threads they would not see a signal before their stage has ended by
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import re
@@ -25,13 +24,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
-)
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import State, StateType
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import PrefectException
@@ -41,13 +34,13 @@ from prefect.states import Completed, Crashed
 
 from hmer.errors import HmerError
 from pipeline.configure import prepare
-from pipeline.dvcfile import DVC, look, running_order
+from pipeline.dvcfile import DVC, REGISTRATION, look, read_report, running_order
 from pipeline.env import FLOW_LOCK, apply_environment, project_root
 from pipeline.flow.config import FlowConfig, flow_config, is_training, notifying
 from pipeline.process import guard, hold, run_group
-from pipeline.report import REGISTRATION
 from pipeline.stage import TRANSIENT
 from pipeline.tracking.provenance import headline
+from pipeline.tracking.runs import parent_run
 from pipeline.tracking.store import without_password
 
 PATIENCE = 15.0
@@ -62,16 +55,14 @@ def wait_until_recorded(tasks: int) -> None:
     """
     if PREFECT_API_URL.value() is not None or not tasks:
         return
-    this = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
+    this = _of(flow_run.id)
     with get_client(sync_client=True) as client:
         wait(lambda: [run.state for run in client.read_task_runs(flow_run_filter=this)], tasks)
 
 
-def tagged(root: Path) -> AbstractContextManager[object]:
-    """Flow runs in this context carry the tag of the project at `root`."""
-    from prefect import tags
-
-    return tags(project_tag(root))
+def _of(run: Any) -> FlowRunFilter:
+    """What belongs to one flow run, by its id."""
+    return FlowRunFilter.model_validate({"id": {"any_": [run]}})
 
 
 def project_tag(root: Path) -> str:
@@ -87,17 +78,14 @@ def close_dead_runs(root: Path, waiting: bool = False) -> None:
         waiting: also those that were about to start.
     """
     kinds = [StateType.RUNNING, StateType.CANCELLING, *([StateType.PENDING] if waiting else [])]
-    ours = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[project_tag(root)]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)),
-    )
+    wanted = {"tags": {"all_": [project_tag(root)]}, "state": {"type": {"any_": kinds}}}
+    ours = FlowRunFilter.model_validate(wanted)
     killed: State[Any] = Crashed(message="It was killed: the next start has found it.")
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=ours):
             if str(run.id) == str(flow_run.id):
                 continue
-            of_it = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
-            for part in client.read_task_runs(flow_run_filter=of_it):
+            for part in client.read_task_runs(flow_run_filter=_of(run.id)):
                 if part.state is not None and not part.state.is_final():
                     client.set_task_run_state(part.id, killed, force=True)
             client.set_flow_run_state(run.id, killed, force=True)
@@ -270,9 +258,8 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
             raise
         publish(root, outcomes)
         wait_until_recorded(len(outcomes))
-        message = ", ".join(f"{stage} {name.lower()}" for stage, name in outcomes.items())
-        told["message"] = message
-    return Completed(message=message, data=outcomes)
+        told["message"] = ", ".join(f"{stage} {name.lower()}" for stage, name in outcomes.items())
+    return Completed(message=told["message"], data=outcomes)
 
 
 def _stage(stage: str, root: Path, changed: bool, around: FlowConfig) -> str:
@@ -296,19 +283,14 @@ def _stage(stage: str, root: Path, changed: bool, around: FlowConfig) -> str:
 
 def _tracked(root: Path, changed: bool) -> AbstractContextManager[Any]:
     """One MLflow run over all stages; none where there is nothing to do."""
-    if not changed:
-        return nullcontext()
-    from pipeline.tracking.runs import parent_run
-
     where = flow_run.ui_url if PREFECT_API_URL.value() else flow_run.name
-    return parent_run(root, {"stage": "pipeline", "prefect.run": str(where)})
+    tags = {"stage": "pipeline", "prefect.run": str(where)}
+    return parent_run(root, tags) if changed else nullcontext()
 
 
 def publish(root: Path, outcomes: Mapping[str, str]) -> None:
     """What came out of a flow run, on its page: a Markdown artifact, and tags to search by."""
-    try:
-        done = json.loads((root / REGISTRATION).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    if not (done := read_report(root / REGISTRATION)):
         return  # nothing has been registered
     gate = (root / "reports/validation/verdict.json").is_file()
     lines = [

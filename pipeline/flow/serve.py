@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,12 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import httpx
 import psutil
 
 from hmer.errors import HmerError
 from pipeline.dvcfile import locked, raw_hashes
 from pipeline.env import FLOW_LOCK, project_root
 from pipeline.process import end_group, guard, is_held
+from pipeline.tracking.store import first_line
 
 if TYPE_CHECKING:
     from prefect.runner import Runner
@@ -117,9 +118,8 @@ def listens(process: int, port: int) -> bool:
 def answers(url: str) -> bool:
     """Whether a Prefect server is at `url`."""
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as reply:
-            return bool(reply.status == 200)
-    except (OSError, ValueError):
+        return httpx.get(f"{url}/health", timeout=5).is_success
+    except (httpx.HTTPError, httpx.InvalidURL):
         return False
 
 
@@ -181,7 +181,7 @@ def watch(
             now = raw_hashes(root)
             last = locked(root)[0]
             seen = seen or Watch({path: last.get(path) for path in now}, _say)
-            before = dict(seen.used)
+            before = seen.used
             if seen.see(now):
                 changed = ", ".join(sorted(p for p in now if now[p] != before.get(p)))
                 _say(f"new data in {changed}: retraining")
@@ -191,10 +191,9 @@ def watch(
                     seen.used = before
                     raise
         except Exception as error:  # a folder being moved, a server that restarts: it may pass
-            first = (str(error) or type(error).__name__).splitlines()[0]
-            if first != troubled:
-                _say(f"{first}; looking again later")
-            troubled = first
+            if (reason := first_line(error)) != troubled:
+                _say(f"{reason}; looking again later")
+            troubled = reason
         stop.wait(every)
 
 

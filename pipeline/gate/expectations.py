@@ -15,6 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pipeline.gate.verdict import Severity
 
 Share = Annotated[float, Field(ge=0, le=1)]
+SYMBOL_HEIGHTS = (0.4, 2.5)
+"""Of an expression the median over letters and digits, in symbol units."""
+NEAR = 0.95
+"""Similarity of thumbnails from which on two pictures are near duplicates."""
+MIN_DRIFT_ROWS = 100
+"""In smaller splits drift is not judged."""
 Suite = Literal["dataset", "files", "splits", "samples", "symbols"]
 
 _DRIFT = "Look at the plots: if the shift is meant, raise the threshold; if not, mend the split."
@@ -40,10 +46,6 @@ class ValidateConfig(BaseModel):
     max_strokes: int = Field(default=400, ge=1)
     max_tokens: int = Field(default=256, ge=1)
     max_depth: int = Field(default=10, ge=1, description="rows within rows")
-    near_similarity: Share = Field(default=0.95, description="of thumbnails: near duplicates")
-    max_repeat_share: Share = Field(
-        default=0.02, description="rows of a split with a repeated picture"
-    )
     max_label_overlap: Share = Field(
         default=0.5, description="rows of val and test, label also in train"
     )
@@ -53,24 +55,8 @@ class ValidateConfig(BaseModel):
     max_shape_drift: float = Field(
         default=0.25, ge=0, description="population stability index from train"
     )
-    min_drift_rows: int = Field(
-        default=100, ge=1, description="in smaller splits drift is not judged"
-    )
     min_symbol_count: int = Field(
         default=5, ge=0, description="of each token of the vocabulary in train"
-    )
-    min_symbol_height: float = Field(
-        default=0.4, gt=0, description="median over letters and digits, in symbol units"
-    )
-    max_symbol_height: float = Field(default=2.5, gt=0, description="the same")
-    max_scale_outliers: Share = Field(
-        default=0.01, description="rows whose symbols may be outside of that"
-    )
-    max_caption_differences: Share = Field(
-        default=0.02, description="rows whose caption is not the normalised raw truth"
-    )
-    max_label_noise: Share = Field(
-        default=0.1, description="rows whose caption, structure and symbols contradict each other"
     )
     severity: dict[str, Severity] = Field(default_factory=dict, description="by expectation")
     tolerated: dict[str, Share] = Field(
@@ -89,7 +75,6 @@ class ValidateConfig(BaseModel):
             ("min_side", "max_height"),
             ("min_side", "max_width"),
             ("min_ink_share", "max_ink_share"),
-            ("min_symbol_height", "max_symbol_height"),
         ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} is above {high}: nothing could pass")
@@ -211,12 +196,12 @@ def _table(config: ValidateConfig) -> list[Expectation]:
             title="Labels are not nested absurdly deep",
             remedy="Look whether these labels are meant."),
         Expectation("samples", "caption_agrees", "difference", "warning",
-            tolerated=config.max_caption_differences,
+            tolerated=0.02,
             title="Captions are what their raw truths normalise to",
             remedy="Either may be wrong: the explanation is named, with what the raw truth gives. "
             "Correct the caption file, or leave it out."),
         Expectation("samples", "annotations_agree", "noise", "warning",
-            tolerated=config.max_label_noise,
+            tolerated=0.1,
             title="Caption, structure and symbols of an expression agree",
             remedy="Label noise: correct these files, or expect these labels to teach errors."),
         Expectation("samples", "image_decodes", "image_error",
@@ -246,8 +231,7 @@ def _table(config: ValidateConfig) -> list[Expectation]:
             remedy="Look whether these are single expressions; leave them out or raise "
             "validate.max_strokes."),
         Expectation("samples", "symbol_size", "symbol_height", "warning",
-            low=config.min_symbol_height, high=config.max_symbol_height,
-            tolerated=config.max_scale_outliers,
+            low=SYMBOL_HEIGHTS[0], high=SYMBOL_HEIGHTS[1], tolerated=0.01,
             title="Letters and digits are about one symbol unit high",
             remedy="The scale was misjudged, by a long stroke or by stray ink: look at the "
             "pictures."),
@@ -268,9 +252,9 @@ def _table(config: ValidateConfig) -> list[Expectation]:
         Expectation("samples", "near_leak", "near_leak", "warning",
             title="No picture of val or test nearly equals one of an earlier split with its label",
             remedy="Look at the pairs: a re-scanned or re-scaled copy must go from one side."),
-        Expectation("samples", "repeats", "repeats", "warning", tolerated=config.max_repeat_share,
+        Expectation("samples", "repeats", "repeats", "warning", tolerated=0.02,
             title="Pictures are not repeated within a split",
-            remedy="Remove the copies (the first is named), or raise validate.max_repeat_share."),
+            remedy="Remove the copies (the first is named), or raise validate.tolerated.repeats."),
         Expectation("samples", "contradicts", "contradicts", "warning",
             title="Equal pictures have equal labels",
             remedy="One of each pair is mislabelled: correct it in the source."),

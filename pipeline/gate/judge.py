@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +25,14 @@ from hmer.ingest.statistics import (
     split_order,
 )
 from hmer.latex.vocabulary import Vocabulary
-from pipeline.gate.expectations import Expectation, Suite, ValidateConfig, expectations
+from pipeline.gate.expectations import (
+    MIN_DRIFT_ROWS,
+    NEAR,
+    Expectation,
+    Suite,
+    ValidateConfig,
+    expectations,
+)
 from pipeline.gate.verdict import Failure, Finding, Verdict, verdict_of
 
 if TYPE_CHECKING:
@@ -43,13 +50,9 @@ _PROBES = {
 """Which expectation rests on which probe of `hmer.ingest.row_checks`."""
 
 
-def judge(evidence: Evidence, config: ValidateConfig) -> Verdict:
-    """Assert every expectation on the evidence."""
-    return judge_table(evidence, config, expectations(config))
-
-
-def judge_table(evidence: Evidence, config: ValidateConfig, table: list[Expectation]) -> Verdict:
-    """Assert the expectations of `table`; findings keep its order."""
+def judge(evidence: Evidence, config: ValidateConfig, table: Sequence[Expectation] = ()) -> Verdict:
+    """Assert the expectations of `table`, by default all of them; findings keep its order."""
+    table = table or expectations(config)
     findings: dict[str, Finding] = {}
     for suite, frame in evidence.frames.items():
         chosen = [expectation for expectation in table if expectation.suite == suite]
@@ -90,9 +93,7 @@ def _assert(
     source = context.data_sources.add_pandas("profile")
     definition = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
     suite = gx.ExpectationSuite("suite")
-    by_name = {}
     for row in table:
-        by_name[row.name] = row
         common: dict[str, Any] = {
             "column": row.column,
             "mostly": 1 - row.tolerated,
@@ -107,11 +108,12 @@ def _assert(
     batch = definition.get_batch(batch_parameters={"dataframe": frame})
     # The default index: failures are positions in the frame.
     results = batch.validate(suite, result_format={"result_format": "COMPLETE"}).results
-    return [(by_name[_name(result)], result) for result in results]
+    # They come in another order than the expectations.
+    found = {_name(result): result for result in results}
+    return [(row, found[row.name]) for row in table]
 
 
 def _name(result: ExpectationValidationResult) -> str:
-    """Results come in another order than expectations; their meta data tells which is which."""
     if result.expectation_config is None or result.expectation_config.meta is None:
         raise TypeError("Great Expectations gave a result without its expectation")
     return str(result.expectation_config.meta["name"])
@@ -209,16 +211,22 @@ def gather(dataset: Path, config: ValidateConfig, progress: Progress | None = No
         HmerError: there is no dataset, or its vocabulary or quarantine cannot be read.
     """
     vocabulary = _vocabulary(dataset / "vocabulary.json")
-    quarantine = _quarantine(dataset / "quarantine.parquet")
+    entries = read_quarantine(dataset / "quarantine.parquet")
+    quarantine = pd.DataFrame(
+        [(entry.id, entry.file, entry.reason) for entry in entries],
+        columns=["id", "file", "reason"],
+        dtype="str",
+    )
     facts = profile(dataset, vocabulary.tokens, config.workers, progress, vocabulary.name)
-    samples = pd.concat([facts.rows, overlap(facts, config.near_similarity)], axis=1)
+    samples = pd.concat([facts.rows, overlap(facts, NEAR)], axis=1)
     samples["split_error"] = [
         "" if split == file else f"says {split}, lies in {file}"
         for split, file in zip(samples["split"], samples["file"], strict=True)
     ]
     samples["noise"] = _noise(dataset / "label_noise.parquet", samples)
+    refused = len(quarantine) / max(1, len(samples) + len(quarantine))
     frames: dict[Suite, pd.DataFrame] = {
-        "dataset": _dataset_frame(len(samples), len(quarantine)),
+        "dataset": pd.DataFrame({"id": ["dataset"], "quarantine_share": [refused]}),
         "files": facts.files.rename(columns={"file": "id"}),
         "splits": split_frame(samples, facts.tokens, config),
         "samples": samples,
@@ -236,21 +244,11 @@ def _vocabulary(path: Path) -> Vocabulary:
         raise HmerError(f"{path}: {error}; run the ingest stage again") from error
 
 
-def _quarantine(path: Path) -> pd.DataFrame:
-    entries = [(entry.id, entry.file, entry.reason) for entry in read_quarantine(path)]
-    return pd.DataFrame(entries, columns=["id", "file", "reason"], dtype="str")
-
-
 def _noise(path: Path, samples: pd.DataFrame) -> list[str]:
     """What ingestion found to contradict itself in the annotations of each row, "" for nothing."""
     entries = read_quarantine(path) if path.is_file() else ()
     found = {(entry.split, entry.id): entry.reason for entry in entries}
     return [found.get(key, "") for key in zip(samples["split"], samples["id"], strict=True)]
-
-
-def _dataset_frame(rows: int, quarantined: int) -> pd.DataFrame:
-    share = quarantined / max(1, rows + quarantined)
-    return pd.DataFrame({"id": ["dataset"], "quarantine_share": [share]})
 
 
 def split_frame(
@@ -266,21 +264,19 @@ def split_frame(
     for name in names:
         rows = groups.get(name, samples.iloc[:0])
         wanted = config.min_train_rows if name == "train" else config.min_rows
-        writers = rows["writer"]
-        lines.append(
-            {
-                "id": name,
-                "rows": len(rows),
-                "too_few": f"{len(rows)} rows, {wanted} wanted" if len(rows) < wanted else "",
-                "writers": writers.nunique(),
-                "unknown_writers": round(float(writers.isna().mean()), 6) if len(rows) else None,
-                "labels": rows["label_hash"].nunique(),
-                "label_overlap": round(float(rows["label_seen"].mean()), 6)
-                if len(rows) and name != "train"
-                else None,
-                **_drift(train, rows, tokens.get("train"), tokens.get(name), config),
-            }
-        )
+        line = {
+            "id": name,
+            "rows": len(rows),
+            "too_few": f"{len(rows)} rows, {wanted} wanted" if len(rows) < wanted else "",
+            "writers": rows["writer"].nunique(),
+            "unknown_writers": round(float(rows["writer"].isna().mean()), 6),
+            "labels": rows["label_hash"].nunique(),
+            "label_overlap": math.nan
+            if name == "train"
+            else round(float(rows["label_seen"].mean()), 6),
+        }
+        drift = _drift(train, rows, tokens.get("train"), tokens.get(name))
+        lines.append(line | drift)
     frame = pd.DataFrame(lines)
     numbers = [column for column in frame.columns if column not in ("id", "too_few")]
     return frame.astype(dict.fromkeys(numbers, "float64"))
@@ -291,9 +287,8 @@ def _drift(
     rows: pd.DataFrame,
     train_tokens: Counter[str] | None,
     tokens: Counter[str] | None,
-    config: ValidateConfig,
 ) -> dict[str, float | None]:
-    if rows is train or not train_tokens or not tokens or len(rows) < config.min_drift_rows:
+    if rows is train or not train_tokens or not tokens or len(rows) < MIN_DRIFT_ROWS:
         return {"symbol_drift": None, "length_drift": None, "size_drift": None}
     height, width, length = (
         population_stability(train[name], rows[name]) for name in ("height", "width", "tokens")

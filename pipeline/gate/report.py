@@ -6,6 +6,7 @@ The bytes depend on the dataset and the thresholds only: no time, no path, no ru
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
+import pyarrow.dataset
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from PIL import Image
@@ -30,6 +31,9 @@ SHEET_ROWS = 24
 """Expressions on a sheet, evenly spread over the collection."""
 ROOM = (280, 120)
 """Pixels, width and height, for a picture on a sheet."""
+
+Place = tuple[str, int]
+"""Stem of the Parquet file, row in it."""
 
 _CONTRADICTIONS = (
     ("the caption has", "caption and MathML have other symbols"),
@@ -59,15 +63,16 @@ class Collection:
     """One collection: how much there is of it, and how high its symbols are.
 
     Heights are medians over an expression's letters and digits, in symbol units: their 5 %, 50 %
-    and 95 % quantiles over the collection, NaN where the segmentation is unknown.
+    and 95 % quantiles over the collection, NaN where the segmentation is unknown. `places` are file
+    and row of the expressions on its sheet.
     """
 
     name: str
     rows: int
     splits: str
     noise: int
-    height: tuple[float, float, float]
-    sheet: tuple[Picture, ...] = ()
+    height: tuple[float, ...]
+    places: list[Place]
 
 
 def collections(samples: pd.DataFrame) -> list[Collection]:
@@ -75,14 +80,16 @@ def collections(samples: pd.DataFrame) -> list[Collection]:
     found = []
     for name, rows in samples.groupby("source"):
         counts = rows["file"].value_counts(sort=False)
-        low, middle, high = rows["symbol_height"].quantile([0.05, 0.5, 0.95]).tolist()
+        chosen = np.linspace(0, len(rows) - 1, min(SHEET_ROWS, len(rows))).astype(int)
+        sheet = rows.iloc[np.unique(chosen)]
         found.append(
             Collection(
                 str(name),
                 len(rows),
                 ", ".join(f"{split} {count}" for split, count in sorted(counts.items())),
                 int((rows["noise"] != "").sum()),
-                (low, middle, high),
+                tuple(rows["symbol_height"].quantile([0.05, 0.5, 0.95]).tolist()),
+                [(str(f), int(r)) for f, r in zip(sheet["file"], sheet["row"], strict=True)],
             )
         )
     return found
@@ -115,14 +122,6 @@ def _grouped(
         group, detail = parted(str(values[-1]))
         groups[group].append(dict(zip(names, values, strict=True), detail=detail))
     return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
-
-
-def sheet_places(samples: pd.DataFrame, collection: str) -> list[tuple[str, int]]:
-    """File and row of the expressions on a collection's sheet."""
-    rows = samples[samples["source"] == collection]
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(SHEET_ROWS, len(rows))).astype(int))
-    picked = rows.iloc[chosen]
-    return [(str(f), int(r)) for f, r in zip(picked["file"], picked["row"], strict=True)]
 
 
 def contact_sheet(pictures: list[Picture]) -> tuple[Picture, ...]:
@@ -169,20 +168,18 @@ def plots(profile: Profile) -> dict[str, bytes]:
     }
 
 
-def histogram(rows: pd.DataFrame, column: str, title: str, unit: str) -> bytes:
+def histogram(
+    rows: pd.DataFrame, column: str, title: str, unit: str, share: str = "share of the split"
+) -> bytes:
     """Share of each split's rows per bin; the rarest 0.5 % at the top fall into the last bin."""
     known = rows[["file", column]].dropna()
     values = known[column].to_numpy(np.float64)
 
     def draw(axes: Axes) -> None:
-        style(axes, title, unit, "share of the split")
+        style(axes, title, unit, share)
         if not len(values):
             return
-        edges = _edges(values)
-        for color, (split, group) in zip(_colors(), _groups(known), strict=False):
-            counts, _ = np.histogram(np.clip(group[column], None, edges[-1]), edges)
-            axes.stairs(counts / counts.sum(), edges, color=color, linewidth=1.6, label=split)
-        axes.legend(frameon=False, fontsize=8.5)
+        _stairs(axes, {split: group[column] for split, group in _groups(known)}, _edges(values))
 
     return _figure(draw)
 
@@ -195,17 +192,15 @@ def symbols(tokens: dict[str, Counter[str]]) -> bytes:
 
     def draw(axes: Axes) -> None:
         style(axes, "Symbols", "", "share of all symbols")
-        for number, (color, split) in enumerate(
-            zip(_colors(), sorted(tokens, key=split_order), strict=False)
-        ):
+        splits = sorted(tokens, key=split_order)
+        for number, (color, split) in enumerate(zip(_colors(), splits, strict=False)):
             total = max(1, sum(tokens[split].values()))
             shares = [tokens[split][token] / total for token in order]
             if number == 0:
                 axes.bar(places, shares, width=0.75, color=color, alpha=0.35, label=split)
             else:
-                axes.plot(
-                    places, shares, "os^Dv"[number % 5], color=color, markersize=4, label=split
-                )
+                mark = "os^Dv"[number % 5]
+                axes.plot(places, shares, mark, color=color, markersize=4, label=split)
         axes.set_xticks(places, order, rotation=60, ha="right", rotation_mode="anchor")
         axes.set_yscale("symlog", linthresh=1e-3)
         axes.set_ylim(bottom=0)
@@ -237,12 +232,23 @@ def _scale(axes: Axes, rows: pd.DataFrame) -> None:
     style(axes, "Symbol scale by collection", "height in symbol units", "share of the collection")
     known = rows[["source", "symbol_height"]].dropna()
     edges = np.linspace(0, MAX_SYMBOL_HEIGHT, 2 * BINS + 1)
-    groups = [(name, group) for name, group in known.groupby("source") if len(group) >= MIN_ROWS]
-    for color, (name, group) in zip(_colors(), groups, strict=False):
-        counts, _ = np.histogram(np.clip(group["symbol_height"], None, edges[-1]), edges)
-        axes.stairs(counts / counts.sum(), edges, color=color, linewidth=1.4, label=str(name))
-    if groups:
-        axes.legend(frameon=False, fontsize=8.5)
+    heights = {str(name): group["symbol_height"] for name, group in known.groupby("source")}
+    common = {name: group for name, group in heights.items() if len(group) >= MIN_ROWS}
+    if common:
+        _stairs(axes, common, edges, linewidth=1.4)
+
+
+def _stairs(
+    axes: Axes,
+    groups: dict[str, pd.Series[float]],
+    edges: NDArray[np.float64],
+    linewidth: float = 1.6,
+) -> None:
+    """The share of each group in each bin."""
+    for color, (name, group) in zip(_colors(), groups.items(), strict=False):
+        counts, _ = np.histogram(np.clip(group, None, edges[-1]), edges)
+        axes.stairs(counts / counts.sum(), edges, color=color, linewidth=linewidth, label=name)
+    axes.legend(frameon=False, fontsize=8.5)
 
 
 def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -285,22 +291,6 @@ UNITS = {
 }
 """What the rows of a suite are, in the order of the page."""
 
-Place = tuple[str, int]
-"""Stem of the Parquet file, row in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One failing row as the page shows it; `picture` is a path relative to the page, or ""."""
-
-    id: str
-    value: str
-    split: str
-    writer: str
-    label: str
-    picture: str
-    other: Shown | None = None
-
 
 def write_report(
     out: Path, dataset: Path, evidence: Evidence, verdict: Verdict, config: ValidateConfig
@@ -312,47 +302,60 @@ def write_report(
     """
     out.mkdir(parents=True, exist_ok=True)
     samples = evidence.frames["samples"]
-    pairs = _pairs(verdict, samples, config)
+    pairs = {
+        finding.name: [
+            (failure, _other(finding, failure, samples))
+            for failure in finding.failures[: config.pictured]
+            if failure.row is not None
+        ]
+        for finding in verdict.findings
+    }
     found = collections(samples)
-    sheets = {one.name: sheet_places(samples, one.name) for one in found}
-    wanted = {place for chosen in sheets.values() for place in chosen}
+    wanted = {place for one in found for place in one.places}
     wanted |= {_place(failure) for chosen in pairs.values() for failure, _ in chosen}
     wanted |= {other for chosen in pairs.values() for _, other in chosen if other is not None}
     rows = read_rows(dataset, wanted)
     (out / "pictures").mkdir(exist_ok=True)
     pictures = {place: _picture(out, place, row) for place, row in rows.items()}
-    shown = {
-        name: [_shown(failure, other, rows, pictures) for failure, other in chosen]
-        for name, chosen in pairs.items()
-    }
-    found = [
-        replace(one, sheet=contact_sheet([p for q in sheets[one.name] if (p := pictures[q])]))
-        for one in found
-    ]
     images = plots(evidence.profile)
     (out / "plots").mkdir(exist_ok=True)
     for name, data in images.items():
         (out / "plots" / name).write_bytes(data)
-    page = _page(evidence, verdict, config, shown, list(images), found)
+    counts = evidence.frames["symbols"]
+    rare = counts[counts["train"] < max(1, config.min_symbol_count)]
+    rare = rare.sort_values(["later", "train", "id"], ascending=[False, True, True])
+    reasons = evidence.quarantine["reason"].value_counts(sort=False).sort_index()
+    page = rendered(
+        "validation.html.j2",
+        verdict=verdict,
+        attention=[*verdict.broken, *verdict.refusing, *verdict.warnings, *verdict.tolerated],
+        suites={
+            name: [finding for finding in verdict.findings if finding.suite == name]
+            for name in UNITS
+        },
+        units=UNITS,
+        shown={
+            name: [_shown(failure, other, rows, pictures) for failure, other in chosen]
+            for name, chosen in pairs.items()
+        },
+        collections=found,
+        sheets={
+            one.name: contact_sheet([shown for place in one.places if (shown := pictures[place])])
+            for one in found
+        },
+        differences=by_explanation(samples),
+        noise=by_contradiction(samples),
+        splits=evidence.frames["splits"].to_dict("records"),
+        images=list(images),
+        rare=rare.to_dict("records"),
+        min_symbol_count=config.min_symbol_count,
+        reasons=[(str(reason), int(count)) for reason, count in reasons.items()],
+        quarantine=evidence.quarantine.head(MAX_QUARANTINED).to_dict("records"),
+    )
     (out / "index.html").write_text(page, encoding="utf-8")
     (out / "verdict.json").write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    gate = '{"passed": true}' if verdict.passed else '{"passed": false}'
+    gate = json.dumps({"passed": verdict.passed})
     (out / "gate.json").write_text(gate + "\n", encoding="utf-8")
-
-
-def _pairs(
-    verdict: Verdict, samples: pd.DataFrame, config: ValidateConfig
-) -> dict[str, list[tuple[Failure, Place | None]]]:
-    """The failing rows to picture and their counterparts, by expectation."""
-    return {
-        finding.name: [
-            (failure, _other(finding, failure, samples))
-            for failure in [one for one in finding.failures if one.row is not None][
-                : config.pictured
-            ]
-        ]
-        for finding in verdict.findings
-    }
 
 
 def _place(failure: Failure) -> Place:
@@ -370,23 +373,16 @@ def _other(finding: Finding, failure: Failure, samples: pd.DataFrame) -> Place |
 
 
 def read_rows(dataset: Path, places: set[Place]) -> dict[Place, dict[str, Any]]:
-    """The rows at `places`; only the row groups that hold one are read, one at a time."""
+    """The rows at `places`."""
     columns = ["id", "split", "writer", "tokens", "image"]
-    by_file: dict[str, set[int]] = defaultdict(set)
-    for name, row in places:
-        by_file[name].add(row)
+    by_file: dict[str, list[int]] = defaultdict(list)
+    for name, row in sorted(places):
+        by_file[name].append(row)
     found: dict[Place, dict[str, Any]] = {}
-    for name, rows in sorted(by_file.items()):
-        with pq.ParquetFile(dataset / f"{name}.parquet") as file:
-            start = 0
-            for group in range(file.metadata.num_row_groups):
-                end = start + file.metadata.row_group(group).num_rows
-                here = sorted(row - start for row in rows if start <= row < end)
-                if here:
-                    table = file.read_row_group(group, columns=columns, use_threads=False)
-                    for offset, content in zip(here, table.take(here).to_pylist(), strict=True):
-                        found[name, start + offset] = content
-                start = end
+    for name, rows in by_file.items():
+        table = pyarrow.dataset.dataset(dataset / f"{name}.parquet").take(rows, columns=columns)
+        for row, content in zip(rows, table.to_pylist(), strict=True):
+            found[name, row] = content
     return found
 
 
@@ -412,57 +408,20 @@ def _shown(
     other: Place | None,
     rows: dict[Place, dict[str, Any]],
     pictures: dict[Place, Picture | None],
-) -> Shown:
+) -> dict[str, Any]:
+    """One failing row as the page shows it, and the one beside it."""
     place = _place(failure)
     row, picture = rows[place], pictures[place]
-    return Shown(
-        id=failure.id,
-        value=failure.value,
-        split=row["split"] or "",
-        writer=row["writer"] or "",
-        label=_label(row),
-        picture=picture.path if picture else "",
-        other=None
-        if other is None
-        else _shown(
-            Failure(id=rows[other]["id"], value="", file=other[0], row=other[1]),
-            None,
-            rows,
-            pictures,
-        ),
-    )
-
-
-def _page(
-    evidence: Evidence,
-    verdict: Verdict,
-    config: ValidateConfig,
-    shown: dict[str, list[Shown]],
-    images: list[str],
-    found: list[Collection],
-) -> str:
-    symbols = evidence.frames["symbols"]
-    rare = symbols[symbols["train"] < max(1, config.min_symbol_count)]
-    reasons = evidence.quarantine["reason"].value_counts(sort=False).sort_index()
-    return rendered(
-        "validation.html.j2",
-        verdict=verdict,
-        attention=[*verdict.broken, *verdict.refusing, *verdict.warnings, *verdict.tolerated],
-        suites={
-            name: [finding for finding in verdict.findings if finding.suite == name]
-            for name in UNITS
-        },
-        units=UNITS,
-        shown=shown,
-        collections=found,
-        differences=by_explanation(evidence.frames["samples"]),
-        noise=by_contradiction(evidence.frames["samples"]),
-        splits=evidence.frames["splits"].to_dict("records"),
-        images=images,
-        rare=rare.sort_values(["later", "train", "id"], ascending=[False, True, True]).to_dict(
-            "records"
-        ),
-        min_symbol_count=config.min_symbol_count,
-        reasons=[(str(reason), int(count)) for reason, count in reasons.items()],
-        quarantine=evidence.quarantine.head(MAX_QUARANTINED).to_dict("records"),
-    )
+    beside = None
+    if other is not None:
+        named = Failure(id=rows[other]["id"], value="", file=other[0], row=other[1])
+        beside = _shown(named, None, rows, pictures)
+    return {
+        "id": failure.id,
+        "value": failure.value,
+        "split": row["split"] or "",
+        "writer": row["writer"] or "",
+        "label": _label(row),
+        "picture": picture.path if picture else "",
+        "other": beside,
+    }

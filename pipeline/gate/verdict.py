@@ -86,11 +86,7 @@ class Verdict(BaseModel):
     @property
     def warnings(self) -> list[Finding]:
         """Expectations that the data breaks, but that do not fail the gate."""
-        return [
-            finding
-            for finding in self.findings
-            if not (finding.success or finding.refuses or finding.error)
-        ]
+        return [one for one in self.findings if not (one.success or one.refuses or one.error)]
 
     @property
     def tolerated(self) -> list[Finding]:

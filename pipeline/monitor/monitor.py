@@ -22,23 +22,34 @@ from hmer.ingest.summary import SUMMARY
 from hmer.recognizer import Recognizer
 from pipeline.dvcfile import PARAMS
 from pipeline.env import RESUME
-from pipeline.monitor.compare import Drift, compare
-from pipeline.monitor.config import MonitorConfig
+from pipeline.gate.report import histogram, symbols
+from pipeline.monitor.compare import Drift, MonitorConfig, compare
 from pipeline.monitor.observe import (
+    MEASURES,
     Observed,
     observe,
     prepared,
     recent_files,
     reference_images,
 )
-from pipeline.monitor.page import write_report
 from pipeline.params import load_section
 from pipeline.registry.versions import FOLDER
+from pipeline.rendering import rendered
 
 SPLIT = "data/dataset/val.parquet"
 REPORT = "reports/monitor"
 MEASURED = "at the scale of the data set"
 """How the reference is measured: one that was kept by other code is measured again."""
+TITLES = {
+    "height": ("Height", "symbol units"),
+    "width": ("Width", "symbol units"),
+    "ink_share": ("Ink", "share of the picture's pixels that are ink"),
+    "symbol_scale": ("Symbol scale", "symbol units of width per token read"),
+    "length": ("Length", "tokens read"),
+    "confidence": ("Confidence", "of the champion in its reading"),
+    "tokens": ("Tokens", ""),
+    "unreadable": ("Unreadable files", ""),
+}
 DRIFTED = 5
 """Exit code: recent input has drifted."""
 
@@ -100,3 +111,22 @@ def _reference(
         values = {"rows": seen.rows.to_dict("list"), "tokens": seen.tokens}
         partial.write_text(json.dumps(values), encoding="utf-8")
     return seen
+
+
+def write_report(out: Path, recent: Observed, reference: Observed, drift: Drift) -> None:
+    """Write `verdict.json`, `index.html` and its pictures into an existing folder."""
+    text = json.dumps(drift.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    (out / "verdict.json").write_text(text + "\n", encoding="utf-8")
+    sides = {"data set": reference, "recent": recent}
+    pictures = {}
+    if len(recent.rows):
+        rows = pd.concat([side.rows.assign(file=name) for name, side in sides.items()])
+        for name in MEASURES:
+            pictures[f"{name}.png"] = histogram(rows, name, *TITLES[name], share="share")
+    tokens = {name: sum(side.tokens, Counter[str]()) for name, side in sides.items()}
+    if all(tokens.values()):
+        pictures["tokens.png"] = symbols(tokens)
+    for picture, data in pictures.items():
+        (out / picture).write_bytes(data)
+    page = rendered("monitor.html.j2", drift=drift, pictures=list(pictures), titles=TITLES)
+    (out / "index.html").write_text(page, encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from hmer.evaluation.prediction import (
     Trial,
     read_trials,
 )
+from hmer.evaluation.report import DIGITS
 
 Decision = Literal["champion", "challenger", "refused"]
 
@@ -74,22 +74,15 @@ class Comparison:
     """Challenger against champion on the same expressions.
 
     `gain` is challenger minus champion in points of ExpRate, with its paired bootstrap interval;
-    `occluded_gain` the same as a mean over the levels of hidden ink (None where the two were not
-    measured alike), and `occluded` that with its interval (None where the single readings of one of
-    them were not kept). `only_challenger` and `only_champion` count the
-    expressions that one alone reads right, of `n`.
+    `occluded` the same as a mean over the levels of hidden ink (None where that was not measured).
+    `only_challenger` and `only_champion` count the expressions that one alone reads right, of `n`.
     """
 
     gain: Interval
     n: int
     only_challenger: int
     only_champion: int
-    occluded_gain: float | None
     occluded: Interval | None = None
-
-    def worse_occluded(self, limit: float) -> bool:
-        """Whether the challenger loses more than `limit` points where ink is hidden."""
-        return self.occluded_gain is not None and self.occluded_gain < -limit
 
 
 def decide(
@@ -133,16 +126,14 @@ def _compared(
     )
     if gain.mean < -config.worse:
         return "refused", f"worse by more than {config.worse:g} (register.worse): {told}"
-    frail = comparison.worse_occluded(config.worse_occluded)
-    if frail and (hidden is None or hidden.high < 0):
-        return "refused", (
-            f"worse where ink is hidden, {_told_hidden(comparison)}, by more than "
-            f"{config.worse_occluded:g} (register.worse_occluded); unhidden {told}"
-        )
-    if frail:
-        return "challenger", (
-            f"perhaps worse where ink is hidden, {_told_hidden(comparison)}; unhidden {told}"
-        )
+    if hidden is not None and hidden.mean < -config.worse_occluded:
+        lost = f"{hidden.mean:+.2f} points ({hidden.low:+.2f} to {hidden.high:+.2f})"
+        if hidden.high < 0:
+            return "refused", (
+                f"worse where ink is hidden, {lost}, by more than {config.worse_occluded:g} "
+                f"(register.worse_occluded); unhidden {told}"
+            )
+        return "challenger", f"perhaps worse where ink is hidden, {lost}; unhidden {told}"
     if gain.low > config.margin:
         above = f"the margin {config.margin:g}" if config.margin else "noise"
         return "champion", f"better beyond {above}: {told}"
@@ -151,29 +142,16 @@ def _compared(
     return "challenger", f"not better: {told}"
 
 
-def _told_hidden(comparison: Comparison) -> str:
-    text = f"{comparison.occluded_gain:+.2f} points"
-    if comparison.occluded is None:
-        return text
-    return f"{text} ({comparison.occluded.low:+.2f} to {comparison.occluded.high:+.2f})"
-
-
-EVIDENCE = (PREDICTIONS, "occlusion.csv", TRIALS)
-"""Files of an evaluation that a later challenger is compared with; all but the first may be
-missing."""
+EVIDENCE = (PREDICTIONS, TRIALS)
+"""Files of an evaluation that a later challenger is compared with; the second is missing where no
+ink was hidden."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one recogniser read on one set.
-
-    `trials` are its readings, of whole expressions and with ink hidden; `occluded` has a pair
-    (level, ExpRate in percent) per level of hidden ink above 0, also where single readings were
-    not kept.
-    """
+    """What one recogniser read on one set: whole expressions, and with ink hidden."""
 
     trials: Sequence[Trial]
-    occluded: tuple[tuple[float, float], ...] = ()
 
     @property
     def correct(self) -> dict[str, bool]:
@@ -181,10 +159,24 @@ class Evidence:
         return {trial.id: trial.correct for trial in self.trials if trial.series == PLAIN}
 
     @property
-    def robustness(self) -> float | None:
-        """Mean ExpRate over the levels of hidden ink, percent; None if it was not measured."""
-        rates = [rate for _, rate in self.occluded]
-        return sum(rates) / len(rates) if rates else None
+    def hidden(self) -> dict[tuple[float, str], bool]:
+        """The same with ink hidden, by level (above 0) and expression."""
+        return {
+            (trial.level, trial.id): trial.correct
+            for trial in self.trials
+            if trial.series == OCCLUSION and trial.level > 0
+        }
+
+    @property
+    def occluded(self) -> list[list[float]]:
+        """Pairs of a level of hidden ink and the ExpRate there, percent."""
+        rates: dict[float, list[bool]] = {}
+        for (level, _), correct in self.hidden.items():
+            rates.setdefault(level, []).append(correct)
+        return [
+            [level, round(100.0 * sum(right) / len(right), DIGITS)]
+            for level, right in sorted(rates.items())
+        ]
 
 
 def read_evidence(report: Path) -> Evidence:
@@ -193,7 +185,7 @@ def read_evidence(report: Path) -> Evidence:
     Raises:
         HmerError: a file of it cannot be read.
     """
-    return Evidence(read_trials(report), _occluded(report / EVIDENCE[1]))
+    return Evidence(read_trials(report))
 
 
 def compare(challenger: Evidence, champion: Evidence, config: RegisterConfig) -> Comparison:
@@ -206,15 +198,14 @@ def compare(challenger: Evidence, champion: Evidence, config: RegisterConfig) ->
         raise HmerError("the predictions of champion and challenger are of other expressions")
     old, new = (_judged(evidence.trials) for evidence in (champion, challenger))
     found = compare_trials(old, new, config.seed, config.resamples, config.level)
-    whole, hidden = found.whole, found.hidden
+    whole = found.whole
     assert whole is not None  # they have expressions in common
     return Comparison(
         gain=whole.exprate,
         n=whole.n,
         only_challenger=found.won,
         only_champion=found.lost,
-        occluded_gain=hidden.mean if hidden else _occluded_gain(challenger, champion),
-        occluded=hidden,
+        occluded=found.hidden,
     )
 
 
@@ -222,22 +213,3 @@ def _judged(trials: Sequence[Trial]) -> list[Trial]:
     """What the decision is about: whole expressions and hidden ink, in one order."""
     chosen = [trial for trial in trials if trial.series in (PLAIN, OCCLUSION)]
     return sorted(chosen, key=lambda trial: (trial.series, trial.level, trial.id))
-
-
-def _occluded_gain(challenger: Evidence, champion: Evidence) -> float | None:
-    alike = [level for level, _ in challenger.occluded] == [level for level, _ in champion.occluded]
-    if not alike or challenger.robustness is None or champion.robustness is None:
-        return None
-    return challenger.robustness - champion.robustness
-
-
-def _occluded(path: Path) -> tuple[tuple[float, float], ...]:
-    if not path.is_file():
-        return ()
-    by_level: dict[float, list[float]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            by_level.setdefault(float(row["level"]), []).append(float(row["exprate"]))
-    return tuple(
-        (level, sum(rates) / len(rates)) for level, rates in sorted(by_level.items()) if level > 0
-    )

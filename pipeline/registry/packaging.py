@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -33,8 +33,8 @@ def log_model(candidate: Candidate, tracker: Tracker, root: Path) -> ModelInfo:
 
     mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
     with (
-        served_code(root) as code,
-        only(candidate.model) as model,
+        copied(root, reach(SERVED, root).files) as code,
+        copied(candidate.model, FILES, "recogniser") as model,
         mlflow.start_run(run_id=tracker.run_id),
     ):
         info: ModelInfo = mlflow.pyfunc.log_model(
@@ -43,19 +43,12 @@ def log_model(candidate: Candidate, tracker: Tracker, root: Path) -> ModelInfo:
             artifacts={"model": str(model)},
             model_config={"decoding": candidate.decoding},
             params=trained_with(candidate, root),
-            code_paths=[str(code)],
+            code_paths=[str(code / "hmer")],
             pip_requirements=requirements(root),
             signature=signature(),
             input_example=input_example(candidate),
         )
-        mlflow.log_metrics(
-            {
-                f"{s}.{key}": value
-                for s, row in candidate.scores.items()
-                for key, value in row.items()
-            },
-            model_id=info.model_id,
-        )
+        mlflow.log_metrics(dict(leaves(candidate.scores)), model_id=info.model_id)
     return info
 
 
@@ -69,17 +62,12 @@ def trained_with(candidate: Candidate, root: Path) -> dict[str, str]:
 def signature() -> ModelSignature:
     """A picture or ink in, LaTeX with its confidence out."""
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import ColSpec, DataType, Schema
+    from mlflow.types.schema import ColSpec, Schema
 
+    outputs = {"latex": "string", "confidence": "double", "error": "string"}
     return ModelSignature(
-        inputs=Schema([ColSpec(DataType.binary, "image")]),
-        outputs=Schema(
-            [
-                ColSpec(DataType.string, "latex"),
-                ColSpec(DataType.double, "confidence"),
-                ColSpec(DataType.string, "error"),
-            ]
-        ),
+        inputs=Schema([ColSpec("binary", "image")]),
+        outputs=Schema([ColSpec(kind, name) for name, kind in outputs.items()]),
     )
 
 
@@ -100,14 +88,14 @@ def requirements(root: Path) -> list[str]:
 
 
 @contextmanager
-def served_code(root: Path) -> Iterator[Path]:
-    """A copy of the package `hmer` with only the modules that serving imports."""
+def copied(source: Path, files: Iterable[str], name: str = "") -> Iterator[Path]:
+    """A temporary folder, called `name`, with these files of `source` and no others."""
     with tempfile.TemporaryDirectory() as folder:
-        for file in sorted(reach(SERVED, root).files):
-            target = Path(folder) / file
+        for file in sorted(files):
+            target = Path(folder) / name / file
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / file, target)
-        yield Path(folder) / "hmer"
+            shutil.copyfile(source / file, target)
+        yield Path(folder) / name
 
 
 def input_example(candidate: Candidate) -> Any:
@@ -117,14 +105,3 @@ def input_example(candidate: Candidate) -> Any:
 
     first = pq.ParquetFile(candidate.test).read_row_group(0, columns=["image"])
     return pd.DataFrame({"image": [first["image"][0].as_py()]})
-
-
-@contextmanager
-def only(model: Path) -> Iterator[Path]:
-    """The recogniser's own files, without curves and metrics."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "recogniser"
-        copy.mkdir()
-        for name in FILES:
-            shutil.copyfile(model / name, copy / name)
-        yield copy

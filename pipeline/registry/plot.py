@@ -60,7 +60,9 @@ def _gain(axes: Axes, report: Mapping[str, Any]) -> None:
     )  # fmt: skip
     reach = 1.25 * max(abs(found["low"]), abs(found["high"]), 2 * limits["worse"], limits["margin"])
     axes.set(xlim=(-reach, reach), ylim=(-1, 1), yticks=[])
-    style(axes, title, f"points of ExpRate against version {_rival(report)}", "")
+    style(
+        axes, title, f"points of ExpRate against version {report['champion_before']['version']}", ""
+    )
     axes.grid(visible=False)
 
 
@@ -77,7 +79,3 @@ def _occluded(axes: Axes, report: Mapping[str, Any]) -> None:
     axes.set_ylim(bottom=0)
     if mine:
         legend(axes)
-
-
-def _rival(report: Mapping[str, Any]) -> str:
-    return str((report["champion_before"] or {}).get("version", "none"))

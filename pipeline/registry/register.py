@@ -25,7 +25,6 @@ from pipeline.params import lookup
 from pipeline.registry.decision import (
     EVIDENCE,
     Comparison,
-    Decision,
     Evidence,
     RegisterConfig,
     compare,
@@ -34,13 +33,14 @@ from pipeline.registry.decision import (
 )
 from pipeline.registry.packaging import log_model
 from pipeline.registry.versions import (
+    ACTS,
     BY_GATE,
     CHALLENGER,
     CHAMPION,
     FILES,
     Act,
+    Event,
     download,
-    event,
     locked,
     record,
     registry,
@@ -49,7 +49,9 @@ from pipeline.registry.versions import (
     version_of,
     versions,
 )
+from pipeline.rendering import rendered
 from pipeline.tracking.provenance import headline, origin, producers, raw_data, run_link
+from pipeline.tracking.tracker import TAG_LENGTH
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,21 +75,14 @@ AUTO = {
 
 
 @dataclass(frozen=True)
-class Score:
-    """What the decision rests on: an ExpRate (percent) and the digest of the data behind it."""
-
-    exprate: float
-    data: str
-
-
-@dataclass(frozen=True)
 class Candidate:
     """A trained recogniser with its score on the split that decides.
 
-    `reason` says why it is this split. `test` is its file. `weights` is a digest over all of the
-    recogniser's files, `sha256` that of the weights alone. `report` is the folder with the
-    evaluation on that set, `scores` the metrics that people are shown of every set (all of them
-    are in the report), `decoding` the search by which they were found.
+    `reason` says why it is this split; `test` is its file, `data` the digest of that, `exprate` the
+    score on it (percent). `weights` is a digest over all of the recogniser's files, `sha256` that
+    of the weights alone. `report` is the folder with the evaluation on that set, `scores` the
+    metrics that people are shown of every set (all of them are in the report), `decoding` the
+    search by which they were found.
     """
 
     model: Path
@@ -96,7 +91,8 @@ class Candidate:
     split: str
     reason: str
     test: Path
-    score: Score
+    data: str
+    exprate: float
     scores: dict[str, dict[str, float]]
     report: Path
     evidence: Evidence
@@ -154,7 +150,8 @@ def candidate(
         split=split,
         reason=reason,
         test=test,
-        score=Score(exprate, content_digest(test)),
+        data=content_digest(test),
+        exprate=exprate,
         scores={
             name: {key: float(row[key]) for key in SHOWN if key in row}
             for name, row in values.items()
@@ -196,13 +193,13 @@ def deciding_split(dataset: Path, wanted: str) -> tuple[str, str]:
     raise HmerError("register.split = 'auto' finds no split to compare on; run `dvc repro ingest`")
 
 
-def rescore(model: Path, candidate: Candidate, config: EvaluateConfig, out: Path) -> Path:
-    """Evaluate the recogniser in `model` as `candidate` was evaluated.
+def rescore(config: EvaluateConfig, model: Path, candidate: Candidate, out: Path) -> Path:
+    """Evaluate the recogniser in the folder `model` as `candidate` was evaluated.
 
     Args:
+        config: how candidates are evaluated now.
         model: folder of the recogniser.
         candidate: names the split that decides.
-        config: how candidates are evaluated now.
         out: an empty folder.
 
     Returns:
@@ -245,15 +242,20 @@ def meet(
     if champion is None:
         return None
     number = int(champion.version)
-    same = champion.tags.get("evaluation_data") == candidate.score.data
+    same = champion.tags.get("evaluation_data") == candidate.data
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         obstacle = "the champion was scored on other data"
         if same:
             try:
-                return Rival(number, _kept_evidence(client, champion, work), False, same)
+                kept = _kept_evidence(client, champion, work)
             except HmerError as error:
                 obstacle = str(error)
+            else:
+                wanted = candidate.evidence.hidden.keys()
+                if not wanted or kept.hidden.keys() == wanted:
+                    return Rival(number, kept, False, same)
+                obstacle = "the champion was read with other ink hidden"
         if rescore is None or not config.rescore:
             return Rival(number, None, False, same, obstacle)
         try:
@@ -291,77 +293,35 @@ def version_tags(candidate: Candidate, tracker: Tracker, root: Path) -> dict[str
     tags |= origin(root)
     if found := raw_data(root):
         tags |= {"raw.path": found[0], "raw.digest": found[1]}
-    return {key: value[:4000] for key, value in tags.items()}
+    return {key: value[:TAG_LENGTH] for key, value in tags.items()}
 
 
 def described(
     candidate: Candidate, name: str, version: int, tags: Mapping[str, str], experiment: str
 ) -> str:
     """Markdown for the page of the version."""
-    dirty = tags.get("git.dirty") == "true"
-    code = f"`{tags['git.commit']}`" if "git.commit" in tags else "not in git"
-    if dirty:
-        code += f", with changes that are not committed: {tags.get('git.changed', '')}"
-    lines = [
-        f"**{name} version {version}**, compared on `{candidate.split}` ({candidate.reason}).",
-        "",
-        "| metric | value |",
-        "|---|---|",
-        *(f"| {METRICS[key].heading} | {value:g} |" for key, value in candidate.shown.items()),
-        "",
-        "| made by | run |",
-        "|---|---|",
-        *(
-            f"| {key.removeprefix(RUN)} | {run_link(value, experiment)} |"
-            for key, value in tags.items()
-            if key.startswith(RUN)
-        ),
-        "",
-        f"- Code: {code}",
-        f"- Parameters: `params.yaml` among the artifacts of each run, sha256 "
-        f"`{tags.get('params', '')[:12]}`",
-        f"- Data: `{tags.get('raw.path', '')}`, sha256 `{tags.get('raw.digest', '')[:12]}`; "
-        f"test set sha256 `{candidate.score.data[:12]}`",
-        f"- Environment: `requirements.lock` sha256 `{tags.get('environment.lock', '')[:12]}`, "
-        f"Python {tags.get('python', '')}",
-        f"- Weights: sha256 `{candidate.sha256}`",
-        "",
-        "The same weights again, to the byte:",
-        "",
-        f"    python -m pipeline reproduce {version}",
-    ]
-    return "\n".join(lines)
+    runs = {
+        key.removeprefix(RUN): run_link(value, experiment)
+        for key, value in tags.items()
+        if key.startswith(RUN)
+    }
+    return rendered(
+        "version.md.j2",
+        candidate=candidate,
+        name=name,
+        version=version,
+        metrics=METRICS,
+        runs=runs,
+        tags=tags,
+    )
 
 
 REPORT = "registration"
 """Tag with the whole report of a decision."""
 
 
-@dataclass(frozen=True)
-class Registration:
-    """A decision that has been carried out, as `reports/registration.json` tells it."""
-
-    told: dict[str, Any]
-
-    @property
-    def version(self) -> int:
-        """Of the registered model."""
-        return int(self.told["version"])
-
-    @property
-    def decision(self) -> Decision:
-        """What became of the version."""
-        decision: Decision = self.told["decision"]
-        return decision
-
-    @property
-    def promoted(self) -> bool:
-        """Whether the candidate became champion."""
-        return self.decision == "champion"
-
-    def report(self) -> dict[str, Any]:
-        """For `reports/registration.json`: numbers and words, no time and no path."""
-        return self.told
+Registration = dict[str, Any]
+"""A decision that has been carried out: what `reports/registration.json` has, no time, no path."""
 
 
 def register(
@@ -391,8 +351,8 @@ def register(
     with registry(), locked(config.name):
         champion = version_of(client, config.name, CHAMPION)
         mine = _known(client, config.name, candidate)
-        if mine is not None and champion is not None and mine.version == champion.version:
-            return _reigning(config, candidate, mine)
+        if mine and champion and mine.version == champion.version and REPORT in mine.tags:
+            return dict(json.loads(mine.tags[REPORT]))
         while True:
             # Before there is a version: one without a decision must not be left where this fails.
             rival = meet(client, config, candidate, champion, rescore)
@@ -405,7 +365,7 @@ def register(
                 break
             champion = now  # from another machine, where our lock is not seen: meet that one
         _carry_out(client, config.name, done, champion)
-    tracker.tags({f"gate.{key}": str(done.told[key]) for key in ("decision", "reason", "version")})
+    tracker.tags({f"gate.{key}": str(done[key]) for key in ("decision", "reason", "version")})
     return done
 
 
@@ -417,26 +377,17 @@ def crown(client: MlflowClient, name: str, version: int, what: Act, who: str, wh
         TrackingError: the registry does not answer.
     """
     with registry(), locked(name):
-        if str(version) not in {str(v.version) for v in versions(client, name)}:
-            known = ", ".join(sorted(str(v.version) for v in versions(client, name))) or "none"
-            raise HmerError(f"{name} has no version {version}; there are: {known}")
+        known = sorted(str(found.version) for found in versions(client, name))
+        if str(version) not in known:
+            there = ", ".join(known) or "none"
+            raise HmerError(f"{name} has no version {version}; there are: {there}")
         before = version_of(client, name, CHAMPION)
         if before is not None and int(before.version) == version:
             raise HmerError(f"{name} version {version} is champion already")
         client.set_registered_model_alias(name, CHAMPION, str(version))
-        challenger = version_of(client, name, CHALLENGER)
-        if challenger is not None and int(challenger.version) == version:
-            client.delete_registered_model_alias(name, CHALLENGER)
+        _no_challenger(client, name, str(version))
         old = None if before is None else int(before.version)
-        record(client, name, event(what, version, old, version, who, why))
-
-
-def _reigning(config: RegisterConfig, candidate: Candidate, champion: ModelVersion) -> Registration:
-    """The champion asks again: what made it one stands, also where only the reason is on record."""
-    if REPORT in champion.tags:
-        return Registration(json.loads(champion.tags[REPORT]))
-    told = _decided(config, candidate, int(champion.version), None).told
-    return Registration({**told, "reason": champion.tags.get("reason", "champion already")})
+        record(client, name, Event(what, version, old, version, who, why))
 
 
 def _taken_down(client: MlflowClient, name: str, candidate: Candidate) -> str:
@@ -453,7 +404,7 @@ def _decided(
     candidate: Candidate,
     version: int,
     rival: Rival | None,
-    taken_down: str = "",
+    taken_down: str,
 ) -> Registration:
     comparison, obstacle = None, ""
     if rival is not None:
@@ -464,27 +415,25 @@ def _decided(
             except HmerError as error:
                 obstacle = str(error)
     decision, reason = decide(comparison, config, obstacle=obstacle, taken_down=taken_down)
-    return Registration(
-        {
-            "model": config.name,
-            "version": version,
-            "decision": decision,
-            "reason": reason,
-            "split": candidate.split,
-            "split_reason": candidate.reason,
-            "exprate": candidate.score.exprate,
-            "interval": candidate.interval,
-            "champion_before": _told_rival(rival),
-            "comparison": _told_comparison(comparison),
-            "occluded": [list(pair) for pair in candidate.evidence.occluded],
-            "thresholds": {
-                key: getattr(config, key)
-                for key in ("level", "resamples", "margin", "worse", "worse_occluded")
-            },
-            "evaluation_data": candidate.score.data,
-            "weights": candidate.weights,
-        }
-    )
+    return {
+        "model": config.name,
+        "version": version,
+        "decision": decision,
+        "reason": reason,
+        "split": candidate.split,
+        "split_reason": candidate.reason,
+        "exprate": candidate.exprate,
+        "interval": candidate.interval,
+        "champion_before": _told_rival(rival),
+        "comparison": _told_comparison(comparison),
+        "occluded": candidate.evidence.occluded,
+        "thresholds": {
+            key: getattr(config, key)
+            for key in ("level", "resamples", "margin", "worse", "worse_occluded")
+        },
+        "evaluation_data": candidate.data,
+        "weights": candidate.weights,
+    }
 
 
 def _told_rival(rival: Rival | None) -> dict[str, Any] | None:
@@ -498,14 +447,14 @@ def _told_rival(rival: Rival | None) -> dict[str, Any] | None:
     if rival.evidence is not None:
         correct = list(rival.evidence.correct.values())
         told["exprate"] = round(100 * sum(correct) / len(correct), 4) if correct else 0.0
-        told["occluded"] = [list(pair) for pair in rival.evidence.occluded]
+        told["occluded"] = rival.evidence.occluded
     return told
 
 
 def _told_comparison(found: Comparison | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    gain, hidden = found.occluded_gain, found.occluded
+    hidden = found.occluded
     return {
         "n": found.n,
         "gain": round(found.gain.mean, 4),
@@ -513,7 +462,7 @@ def _told_comparison(found: Comparison | None) -> dict[str, Any] | None:
         "high": round(found.gain.high, 4),
         "only_challenger": found.only_challenger,
         "only_champion": found.only_champion,
-        "occluded_gain": None if gain is None else round(gain, 4),
+        "occluded_gain": None if hidden is None else round(hidden.mean, 4),
         "occluded_low": None if hidden is None else round(hidden.low, 4),
         "occluded_high": None if hidden is None else round(hidden.high, 4),
     }
@@ -522,24 +471,27 @@ def _told_comparison(found: Comparison | None) -> dict[str, Any] | None:
 def _carry_out(
     client: MlflowClient, name: str, done: Registration, champion: ModelVersion | None
 ) -> None:
-    number, decision = str(done.version), done.decision
+    number, decision, reason = str(done["version"]), done["decision"], str(done["reason"])
     # The first paragraph of a description is the decision: the version may be decided on anew.
     body = str(client.get_model_version(name, number).description or "").partition("\n\n")[2]
-    client.update_model_version(name, number, f"{headline(done.told)}\n\n{body}")
-    for key in ("decision", "reason"):
-        client.set_model_version_tag(name, number, key, str(done.told[key]))
-    client.set_model_version_tag(name, number, REPORT, json.dumps(done.told))
+    client.update_model_version(name, number, f"{headline(done)}\n\n{body}")
+    for key, value in (("decision", decision), ("reason", reason), (REPORT, json.dumps(done))):
+        client.set_model_version_tag(name, number, key, value)
     if decision != "refused":
         client.set_registered_model_alias(name, decision, number)
-    challenger = version_of(client, name, CHALLENGER)
-    if decision != CHALLENGER and challenger is not None and challenger.version == number:
-        client.delete_registered_model_alias(name, CHALLENGER)
+    if decision != CHALLENGER:
+        _no_challenger(client, name, number)
     before = None if champion is None else int(champion.version)
-    after = done.version if done.promoted else before
-    acts: dict[str, Act] = {CHAMPION: "promote", "refused": "refuse"}
-    what = acts.get(decision, "register")
-    why = str(done.told["reason"])
-    record(client, name, event(what, done.version, before, after, BY_GATE, why))
+    after = done["version"] if decision == CHAMPION else before
+    what = ACTS[decision]
+    record(client, name, Event(what, done["version"], before, after, BY_GATE, reason))
+
+
+def _no_challenger(client: MlflowClient, name: str, number: str) -> None:
+    """A version that is something else by now is no challenger any more."""
+    challenger = version_of(client, name, CHALLENGER)
+    if challenger is not None and str(challenger.version) == number:
+        client.delete_registered_model_alias(name, CHALLENGER)
 
 
 def _new_version(
@@ -559,17 +511,14 @@ def _new_version(
 
 
 def _known(client: MlflowClient, name: str, candidate: Candidate) -> ModelVersion | None:
-    wanted = _tags(candidate)
-    for found in versions(client, name):
-        if all(found.tags.get(key) == value for key, value in wanted.items()):
-            return found
-    return None
+    wanted = _tags(candidate).items()
+    return next((v for v in versions(client, name) if wanted <= v.tags.items()), None)
 
 
 def _tags(candidate: Candidate) -> dict[str, str]:
     return {
         "weights": candidate.weights,
-        "evaluation_data": candidate.score.data,
+        "evaluation_data": candidate.data,
         "split": candidate.split,
-        "exprate": repr(candidate.score.exprate),
+        "exprate": repr(candidate.exprate),
     }

@@ -41,7 +41,6 @@ class Recipe:
     sha256: str
     stage: str
     raw: tuple[str, str] | None
-    environment: str
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,10 @@ class Outcome:
 
     def line(self) -> str:
         """The result, in one line."""
-        if self.same:
-            return (
-                f"{self.label}: reproduced, the weights are byte-identical (sha256 {self.sha256})"
-            )
-        return f"{self.label}: NOT reproduced, other weights came out (sha256 {self.sha256})"
+        told = "reproduced, the weights are byte-identical"
+        if not self.same:
+            told = "NOT reproduced, other weights came out"
+        return f"{self.label}: {told} (sha256 {self.sha256})"
 
 
 def recipe(client: MlflowClient, root: Path, version: ModelVersion, register: str) -> Recipe:
@@ -100,11 +98,10 @@ def recipe(client: MlflowClient, root: Path, version: ModelVersion, register: st
         label=label,
         commit=commit,
         params=_params(client, label, tags[f"run.{register}"]),
-        weights=tags.get("weights.path", "data/models/finetune/model.safetensors"),
+        weights=tags["weights.path"],
         sha256=tags["sha256"],
-        stage=tags.get("weights.stage", "finetune"),
+        stage=tags["weights.stage"],
         raw=raw,
-        environment=tags.get("environment.lock", ""),
     )
 
 
@@ -123,9 +120,8 @@ def reproduce(found: Recipe, root: Path, into: Path | None = None) -> Outcome:
         (tree / PARAMS).write_bytes(found.params)
         if found.raw is not None:
             _bring(root / found.raw[0], tree / found.raw[0], found.raw[1])
-        lock = content_digest(tree / LOCK) if (tree / LOCK).is_file() else ""
-        now = content_digest(root / LOCK) if (root / LOCK).is_file() else ""
-        if lock and lock != now:
+        locks = [place / LOCK for place in (tree, root)]
+        if all(map(Path.is_file, locks)) and len(set(map(content_digest, locks))) > 1:
             sys.stderr.write(f"warning: {LOCK} has changed since: other library versions\n")
         # A shared or configured cache would hand out the old weights in place of new ones.
         (tree / ".dvc").mkdir(exist_ok=True)

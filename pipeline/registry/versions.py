@@ -12,7 +12,7 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -130,19 +130,21 @@ BY_GATE = "gate"
 """Who decides where no person does."""
 
 Act = Literal["promote", "register", "refuse", "rollback"]
+ACTS: dict[str, Act] = {"champion": "promote", "challenger": "register", "refused": "refuse"}
+"""What each decision of the gate is called in the trail."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """One act on one version; `champion` and `before` are who was champion after and before it."""
+    """One act on one version; `before` and `champion` are who was champion before and after it."""
 
-    when: str
-    who: str
     what: Act
     version: int
     before: int | None
     champion: int | None
+    who: str
     why: str
+    when: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     @property
     def _change(self) -> str:
@@ -158,14 +160,6 @@ class Event:
         """For a person at a terminal."""
         change = self._change
         return f"{self.when}  {self.what:<8} {self.version:>4}  {change:<12} {self.who}: {self.why}"
-
-
-def event(
-    what: Act, version: int, before: int | None, champion: int | None, who: str, why: str
-) -> Event:
-    """An event of this moment."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return Event(now, who, what, version, before, champion, why)
 
 
 def record(client: MlflowClient, name: str, done: Event) -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
 
 from pipeline.stage import Stage, run_stage
-
-if TYPE_CHECKING:
-    from pipeline.registry.register import Candidate
 
 REPORT = "reports/registration.json"
 PICTURE = "reports/registration.png"
@@ -20,8 +16,8 @@ def main(stage: Stage) -> None:
     from hmer.evaluation.evaluate import EvaluateConfig
     from pipeline.registry.decision import RegisterConfig
     from pipeline.registry.plot import registration_plot
-    from pipeline.registry.register import candidate, register
-    from pipeline.registry.versions import export
+    from pipeline.registry.register import candidate, register, rescore
+    from pipeline.registry.versions import CHAMPION, export
 
     config = stage.config(RegisterConfig)
     scoring = stage.config(EvaluateConfig, "evaluate")
@@ -33,16 +29,10 @@ def main(stage: Stage) -> None:
         decoding=scoring.decoding.model_dump(mode="json"),
     )
 
-    def rescore(model: Path, asks: Candidate, work: Path) -> Path:
-        from pipeline.registry.register import rescore
-
-        return rescore(model, asks, scoring, work)
-
     with stage.tracked(config) as tracker:
-        registration = register(config, found, tracker, stage.root, rescore)
-        if registration.promoted:
+        report = register(config, found, tracker, stage.root, partial(rescore, scoring))
+        if report["decision"] == CHAMPION:
             export(found.model, stage.root)
-        report = registration.report()
         with stage.output_file(PICTURE) as out:
             out.write_bytes(registration_plot(report))
         with stage.output_file(REPORT) as out:

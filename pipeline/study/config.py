@@ -12,6 +12,8 @@ from hmer.errors import HmerError
 from pipeline.params import closest, explain, leaves, read_yaml
 
 FOLDER = "configs/studies"
+TARGET = "evaluate"
+"""The last stage that is run; its metrics are what a study compares."""
 _NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
 SEED = "base.seed"
 
@@ -81,9 +83,7 @@ class StudyConfig(_Strict):
     configuration: str = Field(description="a file in configs/, which all variants start from")
     settings: dict[str, Any] = Field(default_factory=dict, description="for all variants")
     seeds: list[int] = Field(min_length=1, description="of the trainings; the data stay the same")
-    target: str = Field(default="evaluate", description="the last stage that is run")
-    results: str = Field(default="reports/evaluation.json", description="an output, with metrics")
-    split: str = Field(default="val", description="the set whose metrics are read; none: ''")
+    split: str = Field(default="val", min_length=1, description="the set whose metrics are read")
     metrics: list[Metric] = Field(min_length=1)
     reference: str = Field(description="the variant that others are compared with")
     variants: dict[str, Variant] = Field(min_length=1)
@@ -177,8 +177,6 @@ def numbers(given: list[str] | None) -> list[int] | None:
         HmerError: one is not a whole number from 0 on, or is given twice.
     """
     texts = parts(given)
-    if not texts:
-        return None
     if any(not text.isdecimal() for text in texts) or len(set(texts)) < len(texts):
         raise HmerError(f"--seeds {','.join(texts)}: expected different whole numbers from 0 on")
-    return [int(text) for text in texts]
+    return [int(text) for text in texts] or None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any, Literal
+from statistics import fmean
+from typing import Any, Literal, NamedTuple
 
+import pandas as pd
 from matplotlib.axes import Axes
 
 from hmer.files import atomic_file
@@ -28,115 +30,58 @@ from hmer.plots import (
 from pipeline.configure import check_params
 from pipeline.dvcfile import PARAMS
 from pipeline.params import leaves, lookup
-from pipeline.study.config import Curve, Metric, StudyConfig
+from pipeline.rendering import rendered
+from pipeline.study.config import TARGET, Curve, Metric, StudyConfig
 from pipeline.study.rows import Row
 
 State = Literal["finished", "failed", "not run"]
+BUDGET = ("optimisation.steps", "batch.max_pixels", "batch.max_count", "optimisation.precision")
+"""How the parameters end that say what a training may spend."""
+MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one experiment ended."""
+    """How one experiment ended; `reason` is that of a failure."""
 
     row: Row
     state: State
     commit: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict, repr=False)
     reason: str = ""
-    """Of a failure."""
 
 
-@dataclass(frozen=True)
-class Summary:
-    """One metric of one variant.
+class Summary(NamedTuple):
+    """One metric of one variant by seed; differences are to the rival with the same seed."""
 
-    `spread` is the standard deviation over the seeds (n - 1), of `difference` too, which is taken
-    against the rival with the same seed; None where there are fewer than two.
-    """
-
-    values: Mapping[int, float]
-    """By seed; a failed experiment has none."""
-    differences: Mapping[int, float]
-
-    @property
-    def mean(self) -> float | None:
-        """Over the seeds."""
-        return fmean(self.values.values()) if self.values else None
-
-    @property
-    def spread(self) -> float | None:
-        """Of the values."""
-        return stdev(self.values.values()) if len(self.values) > 1 else None
-
-    @property
-    def difference(self) -> float | None:
-        """Mean of the differences."""
-        return fmean(self.differences.values()) if self.differences else None
-
-    @property
-    def difference_spread(self) -> float | None:
-        """Of the differences."""
-        return stdev(self.differences.values()) if len(self.differences) > 1 else None
-
-    def report(self) -> dict[str, Any]:
-        """As it is written."""
-        return {
-            "values": {str(seed): rounded(value) for seed, value in sorted(self.values.items())},
-            "mean": rounded(self.mean),
-            "spread": rounded(self.spread),
-            "difference": rounded(self.difference),
-            "difference_spread": rounded(self.difference_spread),
-        }
+    values: pd.Series[float]
+    differences: pd.Series[float]
 
 
 def summarise(study: StudyConfig, outcomes: Sequence[Outcome], variant: str, name: str) -> Summary:
-    """One metric of one variant, from all experiments of the study."""
-    mine = _by_seed(outcomes, variant, name)
-    rival = study.rival(variant)
-    theirs = {} if rival is None else _by_seed(outcomes, rival, name)
-    differences = {seed: mine[seed] - theirs[seed] for seed in mine.keys() & theirs.keys()}
-    return Summary(mine, differences)
+    """One metric of one variant, from all experiments of the study; a failed one has none."""
+    mine, rival = _by_seed(outcomes, variant, name), study.rival(variant)
+    theirs = mine.iloc[:0] if rival is None else _by_seed(outcomes, rival, name)
+    return Summary(mine, (mine - theirs).dropna())
 
 
-def absent(study: StudyConfig, outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
-    """Metrics that the study lists and finished experiments do not have, with those experiments."""
-    missing: dict[str, list[str]] = {}
-    for metric in study.metrics:
-        for outcome in outcomes:
-            if outcome.state == "finished" and metric.name not in outcome.metrics:
-                missing.setdefault(metric.name, []).append(outcome.row.name)
-    return missing
-
-
-def levels(outcomes: Sequence[Outcome], variant: str, prefix: str) -> dict[float, dict[int, float]]:
-    """Values by level and seed of metrics called `<prefix>_<level>`."""
-    found: dict[float, dict[int, float]] = {}
-    for outcome in outcomes:
-        if outcome.row.variant == variant:
-            for name, value in outcome.metrics.items():
-                head, _, level = name.rpartition("_")
-                if head == prefix and level.isdigit():
-                    found.setdefault(float(level), {})[outcome.row.seed] = value
-    return dict(sorted(found.items()))
-
-
-def budgets(params: Mapping[str, Any]) -> dict[str, Any]:
-    """What the trainings may spend: their steps, and the size of their batches."""
-    spent = ("optimisation.steps", "batch.max_pixels", "batch.max_count", "optimisation.precision")
-    return {key: value for key, value in leaves(params) if key.endswith(spent)}
-
-
-def rounded(value: float | None) -> float | None:
-    """To six decimals; no number where there is none."""
-    return None if value is None or not math.isfinite(value) else round(value, 6)
-
-
-def _by_seed(outcomes: Sequence[Outcome], variant: str, name: str) -> dict[int, float]:
-    return {
+def _by_seed(outcomes: Sequence[Outcome], variant: str, name: str) -> pd.Series[float]:
+    found = {
         outcome.row.seed: outcome.metrics[name]
         for outcome in outcomes
         if outcome.row.variant == variant and name in outcome.metrics
     }
+    return pd.Series(found, dtype=float)
+
+
+def absent(study: StudyConfig, outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
+    """Metrics that the study lists and finished experiments do not have, with those experiments."""
+    finished = [outcome for outcome in outcomes if outcome.state == "finished"]
+    missing = {
+        metric.name: [o.row.name for o in finished if metric.name not in o.metrics]
+        for metric in study.metrics
+    }
+    return {metric: names for metric, names in missing.items() if names}
 
 
 Line = list[tuple[float, list[float]]]
@@ -147,39 +92,34 @@ def points(curve: Curve, outcomes: Sequence[Outcome]) -> dict[str, Line]:
     """All lines that have points, by name."""
     found = {}
     for name, variants in curve.lines.items():
-        if curve.parameter is None:
-            by_level = levels(outcomes, variants[0], curve.metric)
-            line = [(level, list(values.values())) for level, values in by_level.items()]
-        else:
-            line = _over(curve.parameter, curve.metric, variants, outcomes)
-        if line:
-            found[name] = line
+        places: dict[float, list[float]] = defaultdict(list)
+        for outcome in outcomes:
+            if outcome.row.variant in variants:
+                for place, value in _places(curve, outcome):
+                    places[place].append(value)
+        if places:
+            found[name] = sorted(places.items())
     return found
 
 
-def _over(
-    parameter: str, metric: str, variants: Sequence[str], outcomes: Sequence[Outcome]
-) -> Line:
-    places: dict[float, list[float]] = {}
-    for outcome in outcomes:
-        if outcome.row.variant in variants and metric in outcome.metrics:
-            place = _place(outcome, parameter)
-            if place is not None:
-                places.setdefault(place, []).append(outcome.metrics[metric])
-    return sorted(places.items())
-
-
-def _place(outcome: Outcome, parameter: str) -> float | None:
-    """The number that the parameter has in the experiment, given or by default."""
+def _places(curve: Curve, outcome: Outcome) -> list[tuple[float, float]]:
+    """Where an experiment lies on x, with its value: once, or at every level `<metric>_<level>`."""
+    if curve.parameter is None:
+        parts = ((name.rpartition("_"), value) for name, value in outcome.metrics.items())
+        return [
+            (float(level), value)
+            for (head, _, level), value in parts
+            if head == curve.metric and level.isdigit()
+        ]
+    if curve.metric not in outcome.metrics:
+        return []
+    # The parameter as it is given, or its default.
     params = check_params(outcome.row.params, PARAMS).model_dump(by_alias=True)
     try:
-        value = lookup(params, parameter)
+        place = lookup(params, curve.parameter)
     except KeyError:
-        return None
-    return float(value) if isinstance(value, int | float) else None
-
-
-MINUS = "\N{MINUS SIGN}"
+        return []
+    return [(float(place), outcome.metrics[curve.metric])] if isinstance(place, int | float) else []
 
 
 def write_report(root: Path, name: str, study: StudyConfig, outcomes: Sequence[Outcome]) -> Path:
@@ -189,10 +129,10 @@ def write_report(root: Path, name: str, study: StudyConfig, outcomes: Sequence[O
         The JSON file.
     """
     stem = root / "reports" / study.report.folder / study.report.stem
-    content = report(name, study, outcomes)
+    content = json.dumps(report(name, study, outcomes), indent=2, ensure_ascii=False) + "\n"
     for ending, data in (
-        (".json", (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()),
-        (".md", page(study, content, outcomes).encode()),
+        (".json", content.encode()),
+        (".md", page(study, outcomes).encode()),
         (".png", study_figure(study, outcomes)),
     ):
         with atomic_file(stem.with_suffix(ending)) as partial:
@@ -202,150 +142,127 @@ def write_report(root: Path, name: str, study: StudyConfig, outcomes: Sequence[O
 
 def report(name: str, study: StudyConfig, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """All of it, as plain values."""
+    reference = next(o.row for o in outcomes if o.row.variant == study.reference)
+    spent = {key: value for key, value in leaves(reference.params) if key.endswith(BUDGET)}
     return {
         "study": name,
         "title": study.title,
-        "conditions": conditions(study, outcomes),
+        "conditions": {
+            "configuration": study.configuration,
+            "settings": dict(leaves(study.settings)),
+            "target": TARGET,
+            "split": study.split,
+            "seeds": sorted({outcome.row.seed for outcome in outcomes}),
+            "budgets": spent,
+        },
         "reference": study.reference,
         "metrics": [metric.model_dump() for metric in study.metrics],
-        "variants": [_variant(study, outcomes, variant) for variant in study.variants],
+        "variants": [
+            {
+                "name": variant,
+                "describe": found.describe,
+                "settings": dict(leaves(found.settings)),
+                "compared_with": study.rival(variant),
+                "metrics": {
+                    metric.name: _plain(summarise(study, outcomes, variant, metric.name))
+                    for metric in study.metrics
+                },
+            }
+            for variant, found in study.variants.items()
+        ],
         "curves": [
-            {"title": curve.title, "lines": _lines(study, outcomes, index)}
-            for index, curve in enumerate(study.curves)
+            {
+                "title": curve.title,
+                "lines": {
+                    line: [{"x": rounded(x), "values": [rounded(y) for y in ys]} for x, ys in found]
+                    for line, found in points(curve, outcomes).items()
+                },
+            }
+            for curve in study.curves
         ],
         "experiments": [_experiment(outcome) for outcome in outcomes],
         "absent": absent(study, outcomes),
     }
 
 
-def conditions(study: StudyConfig, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Under what the numbers were made."""
-    reference = next(o.row for o in outcomes if o.row.variant == study.reference)
+def _plain(found: Summary) -> dict[str, Any]:
+    """Means and standard deviations over the seeds (n - 1); null where there are too few."""
+    values, differences = found
     return {
-        "configuration": study.configuration,
-        "settings": dict(leaves(study.settings)),
-        "target": study.target,
-        "split": study.split,
-        "seeds": sorted({outcome.row.seed for outcome in outcomes}),
-        "budgets": budgets(reference.params),
+        "values": {str(seed): rounded(value) for seed, value in sorted(values.items())},
+        "mean": rounded(values.mean()),
+        "spread": rounded(values.std()),
+        "difference": rounded(differences.mean()),
+        "difference_spread": rounded(differences.std()),
     }
 
 
-def page(study: StudyConfig, content: Mapping[str, Any], outcomes: Sequence[Outcome]) -> str:
-    """Markdown: what was asked, the table, and what to know about it."""
-    parts = [
-        f"# {study.title}",
-        _told(content["conditions"], study),
-        table(study, outcomes),
-        f"![{study.title}]({study.report.stem}.png)",
-        *_notes(study, content, outcomes),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def table(study: StudyConfig, outcomes: Sequence[Outcome]) -> str:
-    """One row per variant: mean ± spread over seeds, in brackets the gain over the reference."""
-    headings = [f"{m.heading}{f', {m.unit}' if m.unit else ''}" for m in study.metrics]
-    rows = [["variant", *headings], ["---", *["---:"] * len(headings)]]
-    for name, variant in study.variants.items():
-        cells = [
-            cell(metric, summarise(study, outcomes, name, metric.name)) for metric in study.metrics
-        ]
-        told = [f"against {variant.against}"] if variant.against else []
-        told += _states(name, outcomes)
-        label = f"**{name}**: {variant.describe}"
-        rows.append([f"{label} ({'; '.join(told)})" if told else label, *cells])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def cell(metric: Metric, summary: Summary) -> str:
-    """`mean ± spread (difference)`."""
-    if summary.mean is None:
-        return "–"
-    text = _number(summary.mean, metric.digits)
-    if summary.spread is not None:
-        text += f" ± {summary.spread:.{metric.digits}f}"
-    if summary.difference is not None:
-        text += f" ({_number(summary.difference, metric.digits, sign=True)})"
-    return text
-
-
-def _variant(study: StudyConfig, outcomes: Sequence[Outcome], name: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "describe": study.variants[name].describe,
-        "settings": dict(leaves(study.variants[name].settings)),
-        "compared_with": study.rival(name),
-        "metrics": {
-            metric.name: summarise(study, outcomes, name, metric.name).report()
-            for metric in study.metrics
-        },
-    }
-
-
-def _lines(study: StudyConfig, outcomes: Sequence[Outcome], index: int) -> dict[str, Any]:
-    return {
-        line: [{"x": rounded(x), "values": [rounded(y) for y in ys]} for x, ys in found]
-        for line, found in points(study.curves[index], outcomes).items()
-    }
+def rounded(value: float) -> float | None:
+    """To six decimals; no number where there is none."""
+    return round(float(value), 6) if math.isfinite(value) else None
 
 
 def _experiment(outcome: Outcome) -> dict[str, Any]:
     row = outcome.row
-    shown: dict[str, Any] = {"name": row.name, "variant": row.variant, "seed": row.seed}
-    shown["state"] = outcome.state
-    if outcome.commit:
-        shown["commit"] = outcome.commit
-    if outcome.reason:
-        shown["reason"] = outcome.reason
-    return shown
+    shown = {"name": row.name, "variant": row.variant, "seed": row.seed, "state": outcome.state}
+    told = {"commit": outcome.commit, "reason": outcome.reason}
+    return shown | {key: text for key, text in told.items() if text}
 
 
-def _states(variant: str, outcomes: Sequence[Outcome]) -> list[str]:
-    mine = [outcome for outcome in outcomes if outcome.row.variant == variant]
-    told = []
-    for state in ("failed", "not run"):
-        count = sum(outcome.state == state for outcome in mine)
-        if count:
-            told.append(state if count == len(mine) else f"{count} of {len(mine)} {state}")
-    return told
+def page(study: StudyConfig, outcomes: Sequence[Outcome]) -> str:
+    """Markdown: what was asked, the table, and what to know about it.
 
-
-def _told(found: Mapping[str, Any], study: StudyConfig) -> str:
-    """The conditions in a paragraph."""
-    seeds = found["seeds"]
-    told = [
-        f"Configuration `{study.configuration}`",
-        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
-    ]
-    if study.split:
-        told.append(f"metrics of `{study.split}`")
-    named = any(variant.against for variant in study.variants.values())
-    spread = " ± standard deviation over the seeds" if len(seeds) > 1 else ""
-    return (
-        "; ".join(told) + f". Mean{spread}; in brackets the mean difference to "
-        f"`{study.reference}`{', or what is named,' if named else ''} with the same seed."
+    The table has one row per variant: mean ± spread over seeds, in brackets the gain over the
+    reference.
+    """
+    rows = []
+    for name, variant in study.variants.items():
+        told = [f"against {variant.against}"] if variant.against else []
+        told += _states(name, outcomes)
+        label = f"**{name}**: {variant.describe}"
+        cells = [cell(m, summarise(study, outcomes, name, m.name)) for m in study.metrics]
+        rows.append((f"{label} ({'; '.join(told)})" if told else label, cells))
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    return rendered(
+        "study.md.j2",
+        study=study,
+        seeds=len({outcome.row.seed for outcome in outcomes}),
+        rows=rows,
+        notes=[
+            *(f"{outcome.row.name} failed: {outcome.reason}" for outcome in failed),
+            *(
+                f"`{metric}` is not among the metrics of {len(names)} experiments"
+                for metric, names in absent(study, outcomes).items()
+            ),
+        ],
     )
 
 
-def _notes(
-    study: StudyConfig, content: Mapping[str, Any], outcomes: Sequence[Outcome]
-) -> list[str]:
-    notes = [
-        f"- {outcome.row.name} failed: {outcome.reason}"
-        for outcome in outcomes
-        if outcome.state == "failed"
-    ]
-    notes += [
-        f"- `{metric}` is not among the metrics of {len(names)} experiments"
-        for metric, names in content["absent"].items()
-    ]
-    return ["\n".join(notes)] if notes else []
-
-
-def _number(value: float, digits: int, sign: bool = False) -> str:
-    text = f"{value:{'+' if sign else ''}.{digits}f}"
+def cell(metric: Metric, summary: Summary) -> str:
+    """`mean ± spread (difference)`."""
+    mean, spread, difference = (
+        summary.values.mean(),
+        summary.values.std(),
+        summary.differences.mean(),
+    )
+    if math.isnan(mean):
+        return "–"
+    text = f"{mean:.{metric.digits}f}"
+    if not math.isnan(spread):
+        text += f" ± {spread:.{metric.digits}f}"
+    if not math.isnan(difference):
+        text += f" ({difference:+.{metric.digits}f})"
     return text.replace("-", MINUS)
+
+
+def _states(variant: str, outcomes: Sequence[Outcome]) -> list[str]:
+    """How many of a variant's experiments have no result, and why."""
+    states = [outcome.state for outcome in outcomes if outcome.row.variant == variant]
+    return [
+        state if states.count(state) == len(states) else f"{count} of {len(states)} {state}"
+        for state in ("failed", "not run")
+        if (count := states.count(state))
+    ]
 
 
 COLUMNS = 2
@@ -357,48 +274,40 @@ ROW = 0.26
 def study_figure(study: StudyConfig, outcomes: Sequence[Outcome]) -> bytes:
     """The figure as PNG."""
     curves = [curve for curve in study.curves if points(curve, outcomes)]
-    above, below = _rows(len(study.main)), _rows(len(curves))
-    heights = [1.0 + ROW * len(study.variants)] * above + [3.2] * below
+    above = [study.main[n : n + COLUMNS] for n in range(0, len(study.main), COLUMNS)]
+    below = [curves[n : n + COLUMNS] for n in range(0, len(curves), COLUMNS)]
+    heights = [1.0 + ROW * len(study.variants)] * len(above) + [3.2] * len(below)
     figure = new_figure(11.0, sum(heights))
     figure.set_layout_engine("constrained", w_pad=0.16, h_pad=0.14)
-    for row, part in enumerate(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]):  # noqa: E501  # fmt: skip
-        if row < above:
-            shown = study.main[row * COLUMNS :][:COLUMNS]
-            axes = part.subplots(1, len(shown), squeeze=False, sharey=True)[0]
-            for index, metric in enumerate(shown):
-                _metric(axes[index], study, outcomes, metric, names=index == 0)
-        else:
-            drawn = curves[(row - above) * COLUMNS :][:COLUMNS]
-            axes = part.subplots(1, len(drawn), squeeze=False)[0]
-            for index, curve in enumerate(drawn):
-                _curve(axes[index], curve, outcomes)
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for metrics, part in zip(above, parts[: len(above)], strict=True):
+        axes = part.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
+        for index, metric in enumerate(metrics):
+            _metric(axes[index], study, outcomes, metric, names=index == 0)
+    for drawn, part in zip(below, parts[len(above) :], strict=True):
+        axes = part.subplots(1, len(drawn), squeeze=False)[0]
+        for index, curve in enumerate(drawn):
+            _curve(axes[index], curve, outcomes)
     return to_png(figure)
-
-
-def _rows(panels: int) -> int:
-    return -(-panels // COLUMNS)
 
 
 def _metric(
     axes: Axes, study: StudyConfig, outcomes: Sequence[Outcome], metric: Metric, names: bool
 ) -> None:
     unit = f", {metric.unit}" if metric.unit else ""
-    reference = summarise(study, outcomes, study.reference, metric.name).mean
-    if reference is not None:
-        axes.axvline(reference, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
+    reference = _by_seed(outcomes, study.reference, metric.name)
+    if len(reference):
+        axes.axvline(reference.mean(), color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
     for row, variant in enumerate(study.variants):
-        summary = summarise(study, outcomes, variant, metric.name)
+        values = _by_seed(outcomes, variant, metric.name)
         color = MUTED if variant == study.reference else BLUE
-        if summary.mean is None:
-            failed = any(
-                outcome.state == "failed" and outcome.row.variant == variant for outcome in outcomes
-            )
+        if values.empty:
+            failed = any(o.state == "failed" and o.row.variant == variant for o in outcomes)
             axes.text(0.01, row, "failed" if failed else "not run", va="center", fontsize=8,
                       color=WRONG if failed else MUTED, fontfamily=SANS,
                       transform=axes.get_yaxis_transform())  # fmt: skip
             continue
-        axes.plot([summary.mean] * 2, [row - 0.32, row + 0.32], color=color, linewidth=2.6)
-        values = list(summary.values.values())
+        axes.plot([values.mean()] * 2, [row - 0.32, row + 0.32], color=color, linewidth=2.6)
         axes.plot(values, [row] * len(values), "o", color=color, markersize=5.5, alpha=0.75,
                   markeredgecolor="white", markeredgewidth=0.7)  # fmt: skip
     better = "more is better" if metric.better == "higher" else "less is better"

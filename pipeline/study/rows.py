@@ -7,14 +7,13 @@ rows share (the data set, a pretrained encoder) comes from DVC's run cache after
 
 from __future__ import annotations
 
-import copy
 import io
 import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,13 @@ from ruamel.yaml import YAML
 
 from hmer.errors import HmerError
 from hmer.files import atomic_file
-from pipeline.configure import FOLDER, check_params, configure
-from pipeline.dvcfile import DVC, PARAMS
+from pipeline.configure import check_params, composed, merge
+from pipeline.dvcfile import DVC, EVALUATION, PARAMS
 from pipeline.env import FLOW_LOCK, RESUME
 from pipeline.params import BASE, leaves
 from pipeline.process import guard, hold, run_group
 from pipeline.study.config import FOLDER as STUDIES
-from pipeline.study.config import StudyConfig
+from pipeline.study.config import TARGET, StudyConfig
 from pipeline.tracking.provenance import CODE, cores
 from pipeline.tracking.store import EXPERIMENT
 
@@ -81,33 +80,14 @@ def rows(
         HmerError: parameters that are unknown or out of range, with the variant; data that are
             not there.
     """
-    yaml = YAML()
-    yaml.width = 100
-    base = yaml.load(_configuration(root, study.configuration, settings))
+    yaml, base = composed(root, study.configuration, settings)
     made = [
-        _row(yaml, copy.deepcopy(base), name, study, variant, seed)
+        _row(yaml, deepcopy(base), name, study, variant, seed)
         for seed in (study.seeds if seeds is None else seeds)
         for variant in study.variants
     ]
     _check_raw(root, made)
     return made
-
-
-def patched(values: Any, patch: Mapping[str, Any]) -> Any:
-    """`values` after a merge patch (RFC 7396): mappings are merged, null removes, all else is put.
-
-    `values` itself is changed, so that its comments are kept.
-    """
-    for key, value in patch.items():
-        if value is None:
-            values.pop(key, None)
-        elif isinstance(value, Mapping):
-            if not isinstance(values.get(key), Mapping):
-                values[key] = {}
-            patched(values[key], value)
-        else:
-            values[key] = copy.deepcopy(value)
-    return values
 
 
 def finished(root: Path, row: Row, any_code: bool = False) -> str | None:
@@ -131,25 +111,23 @@ def finished(root: Path, row: Row, any_code: bool = False) -> str | None:
     return None
 
 
-def metrics(root: Path, commit: str, path: str, split: str) -> dict[str, float]:
-    """Numbers of one set under dotted names, from a file of results in an experiment's commit.
+def metrics(root: Path, commit: str, split: str) -> dict[str, float]:
+    """Metrics of one set under dotted names, from an experiment's commit.
 
     Raises:
-        HmerError: the commit has no such file, or the file no such set.
+        HmerError: the commit has no evaluation, or the evaluation no such set.
     """
-    values = json.loads(_file(root, commit, path))
-    if split:
-        if split not in values:
-            raise HmerError(f"{path} has no set {split!r}, only {', '.join(values) or 'none'}")
-        values = values[split]
+    values = json.loads(_file(root, commit, EVALUATION))
+    if split not in values:
+        raise HmerError(f"{EVALUATION} has no set {split!r}, only {', '.join(values) or 'none'}")
     return {
         name: float(value)
-        for name, value in leaves(values)
+        for name, value in leaves(values[split])
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
 
 
-def run(root: Path, todo: Sequence[Row], target: str, jobs: int, say: Say) -> dict[str, str]:
+def run(root: Path, todo: Sequence[Row], jobs: int, say: Say) -> dict[str, str]:
     """Queue rows and run the queue to its end.
 
     A signal ends the workers; rows that were under way begin anew next time, but for the stages
@@ -158,7 +136,6 @@ def run(root: Path, todo: Sequence[Row], target: str, jobs: int, say: Say) -> di
     Args:
         root: the project.
         todo: rows that are not finished.
-        target: the last stage that is run.
         jobs: rows at a time; they share the cores.
         say: gets a line about whatever happens.
 
@@ -183,7 +160,7 @@ def run(root: Path, todo: Sequence[Row], target: str, jobs: int, say: Say) -> di
             _dvc(root, "exp", "remove", *older)
         with _own_params(root):
             for row in todo:
-                _queue(root, row, target)
+                _queue(root, row)
         say(f"{len(todo)} rows are queued; progress: dvc queue status, dvc queue logs ROW")
         try:
             run_group([*DVC, "exp", "run", "--run-all", "--jobs", str(jobs)], root)
@@ -213,12 +190,12 @@ def git(root: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _queue(root: Path, row: Row, target: str) -> None:
+def _queue(root: Path, row: Row) -> None:
     (root / PARAMS).write_text(row.text, encoding="utf-8")
     # Data that git does not have are not in the copy that DVC makes; absolute paths need no copy.
     paths = [path for path in row.raw if not Path(path).is_absolute() and (root / path).exists()]
     copied = [part for path in paths for part in ("--copy-paths", path)]
-    done = _dvc(root, "exp", "run", "--queue", "--name", row.name, *copied, target)
+    done = _dvc(root, "exp", "run", "--queue", "--name", row.name, *copied, TARGET)
     if done.returncode:
         raise HmerError(f"dvc cannot queue {row.name}: {' '.join(done.stderr.split())}")
 
@@ -255,22 +232,14 @@ def _file(root: Path, commit: str, path: str) -> str:
     return git(root, "show", f"{commit}:{prefix}{path}")
 
 
-def _configuration(root: Path, name: str, settings: Sequence[str]) -> str:
-    """The text of `params.yaml` for a named configuration, without touching the project's."""
-    with tempfile.TemporaryDirectory(prefix="study-") as folder:
-        (Path(folder) / FOLDER).symlink_to((root / FOLDER).resolve())
-        configure(Path(folder), name, settings)
-        return (Path(folder) / PARAMS).read_text(encoding="utf-8")
-
-
 def _row(yaml: YAML, document: Any, name: str, study: StudyConfig, variant: str, seed: int) -> Row:
-    patched(document, study.settings)
+    merge(document, study.settings, null_removes=True)
     held = (document.get(BASE) or {}).get("seed", 0)
     for stage in FIXED:
         if "seed" not in (document.get(stage) or {}):
-            patched(document, {stage: {"seed": held}})
-    patched(document, {BASE: {"seed": seed}})
-    patched(document, study.variants[variant].settings)
+            merge(document, {stage: {"seed": held}})
+    merge(document, {BASE: {"seed": seed}})
+    merge(document, study.variants[variant].settings, null_removes=True)
     checked = check_params(document, f"{STUDIES}/{name}.yaml, variant {variant}")
     buffer = io.StringIO()
     yaml.dump(document, buffer)

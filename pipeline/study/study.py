@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hmer.errors import HmerError
-from pipeline.dvcfile import ancestors, declarations
 from pipeline.params import closest
 from pipeline.study.config import StudyConfig, load_study
 from pipeline.study.report import Outcome, absent, write_report
@@ -45,14 +44,13 @@ def study(
         HmerError: anything that would stop it later on, as far as it can be known now.
     """
     config = load_study(root, name)
-    _check_results(root, name, config)
     every = rows(root, name, config, seeds, settings)
     todo = [row for row in _chosen(config, name, every, only) if finished(root, row, keep) is None]
     if act == "list":
         for row in every:
             say(f"{row.name}: {'to do' if row in todo else 'finished, or not chosen'}")
         return 0
-    failed = run(root, todo, config.target, jobs, say) if todo and act == "run" else {}
+    failed = run(root, todo, jobs, say) if todo and act == "run" else {}
     outcomes = [_outcome(root, config, row, failed) for row in every]
     if any(outcome.state == "finished" for outcome in outcomes):
         for metric, names in absent(config, outcomes).items():
@@ -67,13 +65,12 @@ def study(
 
 
 def _chosen(config: StudyConfig, name: str, every: Sequence[Row], only: Sequence[str]) -> list[Row]:
+    known = list(config.variants)
     for variant in only:
-        if variant not in config.variants:
-            meant = closest(variant, list(config.variants))
+        if variant not in known:
+            meant = closest(variant, known)
             hint = f"; did you mean {meant}?" if meant else ""
-            raise HmerError(
-                f"{name} has no variant {variant!r}, only {', '.join(config.variants)}{hint}"
-            )
+            raise HmerError(f"{name} has no variant {variant!r}, only {', '.join(known)}{hint}")
     return [row for row in every if not only or row.variant in only]
 
 
@@ -82,17 +79,4 @@ def _outcome(root: Path, config: StudyConfig, row: Row, failed: dict[str, str]) 
     if row.name in failed or commit is None:
         reason = failed.get(row.name, "")
         return Outcome(row, "failed" if reason else "not run", reason=reason)
-    return Outcome(row, "finished", commit, metrics(root, commit, config.results, config.split))
-
-
-def _check_results(root: Path, name: str, config: StudyConfig) -> None:
-    """Refuse results that are not written by the target, or before it: they would be older ones."""
-    declared = declarations(root)
-    if config.target not in declared:
-        raise HmerError(f"dvc.yaml has no stage {config.target!r}, only {', '.join(declared)}")
-    above = ancestors(declared, config.target) | {config.target}
-    if not any(declared[stage].writes(config.results) for stage in above):
-        raise HmerError(
-            f"configs/studies/{name}.yaml: results = {config.results!r} is not written by the "
-            f"stage {config.target} nor before it"
-        )
+    return Outcome(row, "finished", commit, metrics(root, commit, config.split))

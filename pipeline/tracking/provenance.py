@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -95,11 +96,16 @@ def installed_digest() -> str:
 
 def device() -> str:
     """The device that this process computes on; torch is asked only where it is loaded anyway."""
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        count = torch.cuda.device_count()
-        return f"{count} x {torch.cuda.get_device_name(0)}"
+    if cuda := _cuda():
+        return f"{cuda.device_count()} x {cuda.get_device_name(0)}"
     return f"{cores()} cores of {_processor()}"
+
+
+def _cuda() -> Any:
+    """`torch.cuda`, where this process computes with it."""
+    torch: Any = sys.modules.get("torch")
+    used = torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized()
+    return torch.cuda if used else None
 
 
 def cores() -> int:
@@ -123,9 +129,8 @@ class Cost:
             "cost.cpu_seconds": _cpu_seconds() - self._cpu,
             "cost.peak_mib": _peak_bytes() / 2**20,
         }
-        torch: Any = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-            values["cost.peak_device_mib"] = torch.cuda.max_memory_allocated() / 2**20
+        if cuda := _cuda():
+            values["cost.peak_device_mib"] = cuda.max_memory_allocated() / 2**20
         return values
 
 
@@ -141,9 +146,7 @@ def git(root: Path, *arguments: str, strip: bool = True) -> str:
 
 
 def _cpu_seconds() -> float:
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return sum(os.times()[:4])  # our own and that of children, user and system
 
 
 def _peak_bytes() -> int:
@@ -153,13 +156,10 @@ def _peak_bytes() -> int:
 
 
 def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.machine()
+    listing = Path("/proc/cpuinfo")
+    text = listing.read_text(encoding="utf-8") if listing.is_file() else ""
+    found = re.search(r"^model name\s*:\s*(.*?)\s*$", text, re.MULTILINE)
+    return found[1] if found else platform.machine()
 
 
 OUTPUT = "output"
@@ -169,6 +169,8 @@ NOTE = "mlflow.note.content"
 """Tag that the user interface shows as the description of a run, in Markdown."""
 
 State = Literal["ran", "cached", "failed", "killed", "running", "unknown", "missing"]
+UNFINISHED: Mapping[str, State] = {"FAILED": "failed", "KILLED": "killed", "RUNNING": "running"}
+"""What MLflow calls a run that did not end well."""
 
 
 @dataclass(frozen=True)
@@ -180,11 +182,9 @@ class StageStory:
     """
 
     name: str
-    needs: frozenset[str]
     state: State
     run_id: str | None = None
     seconds: float | None = None
-    ended: int | None = None
 
 
 def output_digest(declared: Declaration, root: Path) -> str | None:
@@ -204,13 +204,17 @@ def producer(
     digest = output_digest(declared, root)
     if digest is None:
         return None
-    found = client.search_runs(
-        [experiment],
+    return _newest(
+        client,
+        experiment,
         f"tags.stage = '{declared.name}' and tags.{OUTPUT} = '{digest}' "
         "and attributes.status = 'FINISHED'",
-        max_results=1,
-        order_by=["attributes.start_time DESC"],
     )
+
+
+def _newest(client: MlflowClient, experiment: str, query: str) -> Run | None:
+    order = ["attributes.start_time DESC"]
+    found = client.search_runs([experiment], query, max_results=1, order_by=order)
     return found[0] if found else None
 
 
@@ -236,9 +240,7 @@ def input_tags(
     return {f"input.{name}": run.info.run_id for name, run in runs.items()}
 
 
-def stories(
-    client: MlflowClient, experiment: str, root: Path, execution: str | None
-) -> list[StageStory]:
+def stories(client: MlflowClient, experiment: str, root: Path, execution: str) -> list[StageStory]:
     """All stages in the order of `dvc.yaml`.
 
     Args:
@@ -247,23 +249,29 @@ def stories(
         root: the project.
         execution: the parent run by whose children `ran` and `cached` are told apart.
     """
-    declared = declarations(root)
-    needs = upstream(declared)
-    return [
-        _story(client, experiment, root, stage, frozenset(needs[name]), execution)
-        for name, stage in declared.items()
-    ]
+    found = declarations(root).values()
+    return [_story(client, experiment, root, declared, execution) for declared in found]
 
 
-def newest_execution(client: MlflowClient, experiment: str) -> Run | None:
-    """The newest parent run."""
-    found = client.search_runs(
-        [experiment],
-        "tags.stage = 'pipeline'",
-        max_results=1,
-        order_by=["attributes.start_time DESC"],
-    )
-    return found[0] if found else None
+def _story(
+    client: MlflowClient, experiment: str, root: Path, declared: Declaration, execution: str
+) -> StageStory:
+    last = _newest(client, experiment, f"tags.stage = '{declared.name}'")
+    made = producer(client, experiment, declared, root)
+    if (
+        last is not None
+        and last.info.status in UNFINISHED
+        and last.data.tags.get(PARENT_TAG) == execution
+        and (made is None or last.info.start_time >= made.info.start_time)
+    ):
+        run, state = last, UNFINISHED[last.info.status]
+    elif made is not None:
+        run = made
+        state = "ran" if made.data.tags.get(PARENT_TAG) == execution else "cached"
+    else:
+        there = output_digest(declared, root) is not None
+        return StageStory(declared.name, "unknown" if there else "missing")
+    return StageStory(declared.name, state, run.info.run_id, run.data.metrics.get("cost.seconds"))
 
 
 def links(told: list[StageStory], experiment: str) -> dict[str, str]:
@@ -299,43 +307,3 @@ def headline(done: Mapping[str, Any]) -> str:
         f"**{done['model']} version {done['version']}: {done['decision']}, {scored(done)}** on "
         f"`{done['split']}`. {reason[:1].upper()}{reason[1:]}."
     )
-
-
-def _story(
-    client: MlflowClient,
-    experiment: str,
-    root: Path,
-    declared: Declaration,
-    needs: frozenset[str],
-    execution: str | None,
-) -> StageStory:
-    name = declared.name
-    newest = client.search_runs(
-        [experiment],
-        f"tags.stage = '{name}'",
-        max_results=1,
-        order_by=["attributes.start_time DESC"],
-    )
-    last = newest[0] if newest else None
-    status: Mapping[str, State] = {"FAILED": "failed", "KILLED": "killed", "RUNNING": "running"}
-    made = producer(client, experiment, declared, root)
-    if last is not None and last.info.status in status:
-        newer = made is None or last.info.start_time >= made.info.start_time
-        if newer and (execution is None or _parent(last) == execution):
-            return _told(name, needs, status[last.info.status], last)
-    if made is None:
-        there = output_digest(declared, root) is not None
-        return StageStory(name, needs, "unknown" if there else "missing")
-    ran = _parent(made) == execution if execution is not None else True
-    return _told(name, needs, "ran" if ran else "cached", made)
-
-
-def _told(name: str, needs: frozenset[str], state: State, run: Run) -> StageStory:
-    spent = run.data.metrics.get("cost.seconds")
-    if spent is None and run.info.end_time:
-        spent = (run.info.end_time - run.info.start_time) / 1000
-    return StageStory(name, needs, state, run.info.run_id, spent, run.info.end_time)
-
-
-def _parent(run: Run) -> str | None:
-    return run.data.tags.get(PARENT_TAG)

@@ -9,17 +9,15 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from pipeline.dvcfile import PARAMS, locked
+from pipeline.dvcfile import EVALUATION, PARAMS, REGISTRATION, locked, read_report
 from pipeline.env import RESUME
 from pipeline.params import leaves, read_yaml
-from pipeline.report import EVALUATION, REGISTRATION
 from pipeline.tracking.provenance import (
     NOTE,
     OUTPUT,
@@ -35,31 +33,27 @@ from pipeline.tracking.provenance import (
     scored,
     stories,
 )
-from pipeline.tracking.store import EXPERIMENT, TrackingError, answered, connect
+from pipeline.tracking.store import answered, connect
 from pipeline.tracking.tracker import TAG_LENGTH, Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from pipeline.dvcfile import Declaration
-    from pipeline.process import Interruption
+    from pipeline.stage import Stage
 
 
 def remember(record: Path, run_id: str, fingerprint: str) -> None:
     """Write down that a run is open, and what work it is for."""
     record.parent.mkdir(parents=True, exist_ok=True)
-    values = {
-        "uri": os.environ["MLFLOW_TRACKING_URI"],
-        "run": run_id,
-        "fingerprint": fingerprint,
-    }
+    uri = os.environ["MLFLOW_TRACKING_URI"]
+    values = {"uri": uri, "run": run_id, "fingerprint": fingerprint}
     record.write_text(json.dumps(values), encoding="utf-8")
 
 
 def left_open(client: MlflowClient, record: Path, fingerprint: str) -> Run | None:
     """The run that was killed, if it did the same work as we shall; any other is closed."""
-    left = _read(record)
+    left = read_report(record)
     run = _run(client, left)
     if run is not None and left.get("fingerprint") == fingerprint:
         return run
@@ -69,7 +63,7 @@ def left_open(client: MlflowClient, record: Path, fingerprint: str) -> Run | Non
 
 def close_left_open(client: MlflowClient, record: Path) -> None:
     """Close the run that a killed process left open, whatever it was for."""
-    run = _run(client, _read(record))
+    run = _run(client, read_report(record))
     if run is not None and run.info.status == "RUNNING":
         client.set_terminated(run.info.run_id, "KILLED")
     record.unlink(missing_ok=True)
@@ -89,15 +83,6 @@ def _run(client: MlflowClient, left: Mapping[str, Any]) -> Run | None:
     return run if alive and run.info.status in ("RUNNING", "KILLED") else None
 
 
-def _read(record: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(record.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
-
-
-__all__ = ["EXPERIMENT", "PARENT", "Tracker", "TrackingError", "connect", "parent_run", "stage_run"]
-
 PARENT = "HMER_PARENT_RUN"
 """Environment variable with the id of the run that the stage runs belong to."""
 DATASET = "data/dataset"
@@ -107,22 +92,8 @@ INCOMPLETE = "cost.incomplete"
 """Tag: what `cost.*` does not count."""
 
 
-class Tracked(Protocol):
-    """What a run has to know of the stage it is of (`pipeline.stage.Stage`)."""
-
-    name: str
-    root: Path
-    declared: Declaration
-    interruption: Interruption
-
-    @property
-    def fingerprint(self) -> str:
-        """Of parameters, data and code."""
-        ...
-
-
 @contextmanager
-def stage_run(stage: Tracked, params: Mapping[str, Any]) -> Iterator[Tracker]:
+def stage_run(stage: Stage, params: Mapping[str, Any]) -> Iterator[Tracker]:
     """A run for the block, with its parameters, origin, data, cost and outcome.
 
     A run that was killed, and could say so or not, is continued if this is the same work (same
@@ -229,7 +200,7 @@ def _tell(
         found = {**links(told, tracker.experiment), **origin(root), "device": device()}
         if version := locked(root)[1].get(DATASET):
             found["dvc.data"] = version
-        if finished and (done := _read(root / REGISTRATION)):
+        if finished and (done := read_report(root / REGISTRATION)):
             found |= _outcome(tracker, root, done)
             evaluate = next((s.run_id for s in told if s.name == "evaluate" and s.run_id), "")
             lines = [headline(done), ""]
@@ -244,9 +215,8 @@ def _tell(
             found[NOTE] = "\n".join([*lines, "", found[NOTE]])
         tracker.tags(found)
         tracker.metrics({"cost.seconds": cost.so_far()["cost.seconds"]})
-    except Exception as error:  # a witness, as ever: what happened must not be hidden by this
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        sys.stderr.write(f"warning: {tracker.name}: not tracked: {first}\n")
+    except Exception as error:  # what happened must not be hidden by this
+        tracker.warn(error)
 
 
 def _outcome(tracker: Tracker, root: Path, done: Mapping[str, Any]) -> dict[str, str]:
@@ -261,7 +231,7 @@ def _outcome(tracker: Tracker, root: Path, done: Mapping[str, Any]) -> dict[str,
     low, high = done.get("interval") or (None, None)
     gain = (done["comparison"] or {}).get("gain")
     values = {"exprate": done["exprate"], "exprate_low": low, "exprate_high": high, "gain": gain}
-    sets = _read(root / EVALUATION)
+    sets = read_report(root / EVALUATION)
     rates = {
         f"{name}.exprate": row["exprate"]
         for name, row in sets.items()
@@ -288,7 +258,7 @@ def _changes(client: MlflowClient, root: Path, done: Mapping[str, Any]) -> list[
     return [f"{k}={now.get(k)}" for k in sorted({*now, *before}) if now.get(k) != before.get(k)]
 
 
-def _open(stage: Tracked, params: Mapping[str, Any], record: Path) -> Tracker:
+def _open(stage: Stage, params: Mapping[str, Any], record: Path) -> Tracker:
     client, experiment = connect(stage.root)
     with answered():
         found = left_open(client, record, stage.fingerprint)
@@ -310,7 +280,7 @@ def _open(stage: Tracked, params: Mapping[str, Any], record: Path) -> Tracker:
     return tracker
 
 
-def _continued(stage: Tracked, tracker: Tracker) -> Tracker:
+def _continued(stage: Stage, tracker: Tracker) -> Tracker:
     """A run that was killed, open again, with what it has cost so far."""
     client, run = tracker.client, tracker.client.get_run(tracker.run_id)
     tracker.earlier = {k: v for k, v in run.data.metrics.items() if k.startswith("cost.")}

@@ -47,31 +47,21 @@ def relocate(store: Path, artifacts: str) -> str | None:
         return None
     with closing(sqlite3.connect(store, timeout=PATIENCE)) as connection:
         try:
-            old = _recorded(connection, artifacts)
-            stale = sorted({prefix for prefix in old if _path(prefix) != here})
+            found = connection.execute(
+                "SELECT artifact_location || '/' FROM experiments WHERE artifact_location LIKE "
+                "'file:%'"
+            )
+            parts = [place.rpartition(f"/{artifacts}/") for (place,) in found]
+            recorded = {f"{head}/{artifacts}" for head, mark, _ in parts if mark}
             # A prefix that still exists may be another project's, which this one shares.
-            stale = [prefix for prefix in stale if _belongs(connection, prefix, here)]
-            if not stale:
-                return None
+            old = recorded - {here.as_uri()}
+            stale = sorted(prefix for prefix in old if _belongs(connection, prefix, here))
             with connection:
                 for prefix in stale:
-                    _replace(connection, prefix, _like(prefix, here))
+                    _replace(connection, prefix, here.as_uri())
         except sqlite3.DatabaseError:
             return None  # not MLflow's tables: MLflow will say what is wrong
-    return stale[0]
-
-
-def _recorded(connection: sqlite3.Connection, artifacts: str) -> set[str]:
-    """The prefixes, ending in the artifact folder, that experiments are recorded under."""
-    rows = connection.execute("SELECT artifact_location FROM experiments")
-    found = set()
-    for (location,) in rows:
-        place = str(location or "")
-        if place.startswith(("file:", "/")):
-            head, mark, _ = f"{place}/".rpartition(f"/{artifacts}/")
-            if mark:
-                found.add(f"{head}/{artifacts}")
-    return found
+    return stale[0] if stale else None
 
 
 def _belongs(connection: sqlite3.Connection, prefix: str, here: Path) -> bool:
@@ -91,15 +81,6 @@ def _replace(connection: sqlite3.Connection, old: str, new: str) -> None:
             f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
             (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
         )
-
-
-def _path(prefix: str) -> Path:
-    return Path(unquote(prefix.removeprefix("file://")))
-
-
-def _like(prefix: str, here: Path) -> str:
-    """`here`, spelt as the old prefix was: as a URI or as a path."""
-    return here.as_uri() if prefix.startswith("file:") else str(here)
 
 
 EXPERIMENT = "hmer"
@@ -194,11 +175,15 @@ def answered() -> Iterator[None]:
         raise  # ours, with a remedy of its own
     except Exception as error:  # network, data base, credentials: one remedy for all
         uri = without_password(os.environ.get("MLFLOW_TRACKING_URI", ""))
-        first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise TrackingError(
-            f"the MLflow tracking store {uri} does not answer ({first}); start it, or unset "
-            "MLFLOW_TRACKING_URI to track in the project"
+            f"the MLflow tracking store {uri} does not answer ({first_line(error)[:200]}); start "
+            "it, or unset MLFLOW_TRACKING_URI to track in the project"
         ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, or is called, in one line."""
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def without_password(uri: str) -> str:

@@ -6,7 +6,6 @@ stage goes on, for its outputs are what counts.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import sys
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from hmer.files import content_digest
 from pipeline.dvcfile import locked
 from pipeline.params import leaves
+from pipeline.tracking.store import first_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,8 +130,7 @@ class Tracker:
         now = int(time.time() * 1000)
         entities = [Metric(clean(name), value, now, step) for step, name, value in points]
         for start in range(0, len(entities), 1000):
-            part = entities[start : start + 1000]
-            self._witness(self.client.log_batch, self.run_id, part)
+            self._witness(self.client.log_batch, self.run_id, entities[start : start + 1000])
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log parameters."""
@@ -139,8 +138,7 @@ class Tracker:
 
         entities = [Param(clean(k), str(v)[:PARAM_LENGTH]) for k, v in values.items()]
         for start in range(0, len(entities), 100):
-            part = entities[start : start + 100]
-            self._witness(self.client.log_batch, self.run_id, (), part)
+            self._witness(self.client.log_batch, self.run_id, (), entities[start : start + 100])
 
     def outputs(self, out: Path, main: Mapping[str, Any] | None = None) -> None:
         """Log what a stage has written: numbers of `metrics.json`, tables, pages and pictures.
@@ -171,26 +169,24 @@ class Tracker:
         """
         if not path.is_file():
             return set()
-        points: dict[str, dict[int, float]] = {}
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                step = int(row.pop("step"))
-                for name, value in row.items():
-                    if value:
-                        points.setdefault(name, {})[step] = float(value)
+        import pandas as pd
+
+        table = pd.read_csv(path, index_col="step", float_precision="round_trip")
+        steps: list[int] = table.index.tolist()
+        curves = {str(name): dict(zip(steps, table[name].tolist(), strict=True)) for name in table}
         missing: list[tuple[int, str, float]] = []
 
         def compare() -> None:
-            for name, values in points.items():
+            for name, points in curves.items():
                 history = self.client.get_metric_history(self.run_id, clean(name))
                 known = {point.step for point in history}
-                missing.extend((s, name, v) for s, v in values.items() if s not in known)
+                missing.extend((s, name, v) for s, v in points.items() if s not in known)
 
         if "logger" in self.__dict__:
             self.logger.save()
         self._witness(compare)
         self.curve_points([point for point in missing if math.isfinite(point[2])])
-        return set(points)
+        return set(curves)
 
     def artifact(self, file: Path, folder: str | None = None) -> None:
         """Log one file."""
@@ -228,10 +224,14 @@ class Tracker:
         try:
             act(*arguments)
         except Exception as error:  # any failure of the server; the work must go on
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
-            if first not in self.told:
-                self.told.add(first)
-                sys.stderr.write(f"warning: {self.name}: not tracked: {first}\n")
+            self.warn(error)
+
+    def warn(self, error: Exception) -> None:
+        """Tell that something is not on record, in one line and once."""
+        first = first_line(error)
+        if first not in self.told:
+            self.told.add(first)
+            sys.stderr.write(f"warning: {self.name}: not tracked: {first}\n")
 
 
 def clean(name: str) -> str:

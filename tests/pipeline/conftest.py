@@ -88,13 +88,16 @@ run_stage(sys.argv[1], main)
 '''
 
 
-GO = """
-# The command line, for parameters that are a toy's.
-import pipeline.configure
+UNCHECKED = """
+# Parameters that are a toy's: the project's own check would refuse them.
+import sys
+import types
 
-pipeline.configure.prepare = lambda *_: None
-pipeline.configure.check = lambda *_: None
-
+stub = types.ModuleType("pipeline.configure")
+stub.prepare = stub.composed = lambda *_: None
+sys.modules["pipeline.configure"] = stub
+"""
+GO = f"""{UNCHECKED}
 from pipeline.cli import app
 
 app()
@@ -113,7 +116,7 @@ class Toy:
         mine = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PREFECT"))}
         for name in ("HMER_PARENT_RUN", "DVC_STAGE", "DVC_SITE_CACHE_DIR"):
             mine.pop(name, None)
-        mine["PYTHONPATH"] = str(ROOT)
+        mine["PYTHONPATH"] = os.pathsep.join([str(self.root / "site"), str(ROOT)])
         mine["XDG_CACHE_HOME"] = str(self.root.parent / "cache")
         mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine["PATH"]])
         return mine
@@ -139,6 +142,11 @@ class Toy:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
+
+    def unchecked(self) -> None:
+        """Let its parameters pass in all its processes, those of flows too."""
+        (self.root / "site").mkdir()
+        (self.root / "site/sitecustomize.py").write_text(UNCHECKED)
 
     def params(self, **sections: dict[str, object]) -> None:
         """Write `params.yaml`."""

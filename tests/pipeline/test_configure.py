@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 
-import pipeline.configure
 from hmer.errors import HmerError
 from pipeline.configure import (
-    CHECKED,
     Params,
-    check,
-    check_configuration,
     check_params,
+    composed,
     configurations,
     configure,
     load_params,
+    merge,
     prepare,
 )
 from pipeline.dvcfile import declarations
@@ -137,15 +135,15 @@ def test_what_is_shared_is_given_once() -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "configs").glob("*.yaml")))
 def test_every_configuration_is_valid(project: Path, name: str) -> None:
     shutil.copytree(ROOT / "configs", project / "configs", dirs_exist_ok=True)
-    check_configuration(project, name)
+    composed(project, name)
 
 
 def test_checking_a_configuration_tells_the_same_mistakes_and_writes_nothing(project: Path) -> None:
     before = (project / "params.yaml").read_bytes()
-    check_configuration(project, "crohme-smoke", ["base.seed=7"])
+    composed(project, "crohme-smoke", ["base.seed=7"])
     for wrong in ("ingest.sorce=crohme", "finetune.optimisation.learning_rate=-1"):
         with pytest.raises(HmerError, match=wrong.partition("=")[0]):
-            check_configuration(project, None, [wrong])
+            composed(project, None, [wrong])
     assert (project / "params.yaml").read_bytes() == before
 
 
@@ -156,62 +154,29 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def checks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Files that were really checked."""
-    done: list[Path] = []
-    load = pipeline.configure.load_params
-
-    def counted(path: Path) -> pipeline.configure.Params:
-        done.append(path)
-        return load(path)
-
-    monkeypatch.setattr(pipeline.configure, "load_params", counted)
-    return done
-
-
-def test_what_was_found_right_is_not_checked_again(workspace: Path, checks: list[Path]) -> None:
-    prepare(workspace, None, ())
-    check(workspace, None, ())
-    prepare(workspace, None, ())
-    assert len(checks) == 1
-
-
-def test_other_parameters_are_checked(workspace: Path, checks: list[Path]) -> None:
+def test_parameters_are_checked_before_a_run(workspace: Path) -> None:
     prepare(workspace, None, ())
     prepare(workspace, None, ("base.seed=7",))
-    assert len(checks) == 2
     params = workspace / "params.yaml"
     params.write_text(params.read_text().replace("seed: 7", "sede: 7"))
-    for _ in range(2):
-        with pytest.raises(HmerError, match=r"did you mean base\.seed"):
-            check(workspace, None, ())
+    with pytest.raises(HmerError, match=r"did you mean base\.seed"):
+        prepare(workspace, None, ())
+    with pytest.raises(HmerError, match=r"did you mean base\.seed"):
+        composed(workspace, None, ())
 
 
-def test_other_code_checks_anew(
-    workspace: Path, checks: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import hmer
-
-    more = tmp_path / "more"
-    more.mkdir()
-    (more / "part.py").write_text("LIMIT = 1\n")
-    monkeypatch.setattr(hmer, "__path__", [*hmer.__path__, str(more)])
-    prepare(workspace, None, ())
-    (more / "part.py").write_text("LIMIT = 2\n")
-    prepare(workspace, None, ())
-    assert len(checks) == 2
-
-
-def test_a_damaged_record_is_no_record(workspace: Path, checks: list[Path]) -> None:
-    prepare(workspace, None, ())
-    (workspace / CHECKED).write_text("[]")
-    prepare(workspace, None, ())
-    assert len(checks) == 2
-
-
-def test_settings_are_checked_without_being_written(workspace: Path) -> None:
-    before = (workspace / "params.yaml").read_bytes()
-    with pytest.raises(HmerError):
-        check(workspace, None, ("base.seed=-1",))
-    assert (workspace / "params.yaml").read_bytes() == before
+def test_a_merge_patch() -> None:
+    # The examples of RFC 7396, appendix A, as far as they are about mappings.
+    for before, patch, after in (
+        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+        ({"a": "b"}, {"a": None}, {}),
+        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+        ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+    ):
+        assert merge(before, patch, null_removes=True) == after

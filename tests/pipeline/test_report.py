@@ -16,12 +16,20 @@ def test_what_came_out_and_what_to_do_with_it(tmp_path: Path) -> None:
     (tmp_path / "reports/evaluation.json").write_text(json.dumps({"test": scores, "val": scores}))
     (tmp_path / "reports/registration.json").write_text(
         json.dumps(
-            {"model": "hmer", "version": 3, "decision": "challenger", "reason": "not better"}
+            {
+                "model": "hmer",
+                "version": 3,
+                "decision": "challenger",
+                "reason": "not better",
+                "split": "val",
+                "split_reason": "there is no development set",
+            }
         )
     )
     told = summary(tmp_path)
     assert "test:       ExpRate 61.50 %, <=1 edit 70.00 %, character errors 9.88 %" in told
     assert "Registered as hmer version 3, challenger: not better" in told
+    assert "Compared on val: there is no development set" in told
     for word in ("reports/evaluation/index.html", "make ui", "hmer recognize --model"):
         assert word in told
 

@@ -24,8 +24,6 @@ import psutil
 import pytest
 from PIL import Image
 
-from hmer.files import atomic_file
-from pipeline import configure
 from pipeline.monitor.monitor import DRIFTED, REPORT
 
 if TYPE_CHECKING:
@@ -43,6 +41,7 @@ def project(toy: Toy, small_dataset: Path) -> Toy:
     """A toy project that has run, with a real champion and a data set to compare with."""
     runpy.run_path(str(OTHERS))["tiny_model"](toy.root / "data/models/champion", 1)
     shutil.copytree(small_dataset, toy.root / "data/dataset")
+    toy.unchecked()
     params(toy)
     done = toy.run("-m", "dvc", "repro")
     assert done.returncode == 0, done.stderr
@@ -50,11 +49,7 @@ def project(toy: Toy, small_dataset: Path) -> Toy:
 
 
 def params(toy: Toy, **sections: dict[str, object]) -> None:
-    """Write them, and vouch for them: the project's own check knows no toys."""
     toy.params(monitor={"least": 5, "reference": 30}, **sections)
-    digest = configure.check_digest(toy.root)
-    with atomic_file(toy.root / configure.CHECKED) as partial:
-        partial.write_text(json.dumps({"digest": digest}))
 
 
 def until(met: Callable[[], bool], told: Callable[[], str]) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from hmer.ingest.statistics import Profile
 from pipeline.gate.expectations import Expectation, Suite, ValidateConfig, expectations
-from pipeline.gate.judge import Evidence, judge, judge_table, split_frame, symbol_frame
+from pipeline.gate.judge import Evidence, judge, split_frame, symbol_frame
 from pipeline.gate.verdict import CHECK_BROKEN, DATA_REFUSED, GateClosed, Verdict
 
 SAMPLE: dict[str, Any] = {
@@ -174,7 +174,7 @@ def test_a_check_that_errors_is_broken_and_not_a_failure() -> None:
         *[row for row in expectations(ValidateConfig()) if row.name != "vocabulary"],
         Expectation("samples", "vocabulary", "no_such_column"),
     ]
-    verdict = judge_table(evidence(), ValidateConfig(), table)
+    verdict = judge(evidence(), ValidateConfig(), table)
     assert [finding.name for finding in verdict.broken] == ["vocabulary"]
     assert "no_such_column" in verdict.broken[0].error
     assert verdict.refusing == []

@@ -14,7 +14,6 @@ from pipeline.gate.report import (
     by_explanation,
     collections,
     contact_sheet,
-    sheet_places,
 )
 
 
@@ -41,12 +40,10 @@ def test_collections_are_counted() -> None:
 
 
 def test_a_sheet_is_spread_over_its_collection() -> None:
-    places = sheet_places(frame(), "one")
-    assert len(places) == len(set(places)) == SHEET_ROWS
-    assert places[0] == ("train", 0) and places[-1] == ("train", 89)
-    assert sheet_places(frame(), "two") == [
-        ("train" if n < 95 else "val", n) for n in range(90, 100)
-    ]
+    one, two = collections(frame())
+    assert len(one.places) == len(set(one.places)) == SHEET_ROWS
+    assert one.places[0] == ("train", 0) and one.places[-1] == ("train", 89)
+    assert two.places == [("train" if n < 95 else "val", n) for n in range(90, 100)]
 
 
 def test_reasons_are_grouped_the_commonest_first() -> None:

@@ -16,8 +16,8 @@ from PIL import Image
 from hmer.errors import HmerError
 from hmer.recognizer import Recognizer
 from pipeline.monitor import monitor as monitoring
-from pipeline.monitor.compare import compare
-from pipeline.monitor.config import MonitorConfig
+from pipeline.monitor.compare import MonitorConfig, compare
+from pipeline.monitor.monitor import write_report
 from pipeline.monitor.observe import (
     MEASURES,
     Observed,
@@ -26,7 +26,6 @@ from pipeline.monitor.observe import (
     recent_files,
     reference_images,
 )
-from pipeline.monitor.page import write_report
 
 CONFIG = MonitorConfig()
 

@@ -8,6 +8,7 @@ import runpy
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,31 +76,29 @@ def asks(project: Path, seed: int, data: str) -> Candidate:
 def registered(project: Path, found: Candidate) -> Registration:
     stage = Stage("register", project, Declaration("register", (), (), ()))
 
-    def anew(model: Path, asks: Candidate, work: Path) -> Path:
-        return rescore(model, asks, SCORING, work)
-
+    anew = partial(rescore, SCORING)
     with stage_run(stage, {}) as tracker:
         return register(RegisterConfig(name="toy"), found, tracker, ROOT, anew)
 
 
 def test_the_champion_is_scored_on_the_new_data(project: Path) -> None:
     first = registered(project, asks(project, 1, "before"))
-    assert (first.decision, first.report()["split"]) == ("champion", "dev-2013")
-    assert "development set" in first.report()["split_reason"]
+    assert (first["decision"], first["split"]) == ("champion", "dev-2013")
+    assert "development set" in first["split_reason"]
 
     # The same weights on other data: the champion meets itself, scored anew.
     again = registered(project, asks(project, 1, "after"))
-    told = again.report()
+    told = again
     assert told["champion_before"]["rescored"] and not told["champion_before"]["same_data"]
     assert told["comparison"]["n"] == 5 and told["comparison"]["gain"] == 0.0
     assert told["comparison"]["occluded_gain"] == 0.0
-    assert again.decision == "challenger"
+    assert again["decision"] == "challenger"
 
     other = registered(project, asks(project, 2, "after"))
-    assert other.report()["champion_before"]["rescored"] and other.report()["comparison"]["n"] == 5
+    assert other["champion_before"]["rescored"] and other["comparison"]["n"] == 5
 
 
 def test_it_is_read_as_a_candidate_is(project: Path, tmp_path: Path) -> None:
     found = asks(project, 2, "before")
-    report = rescore(project / "model-2", found, SCORING, tmp_path)
+    report = rescore(SCORING, project / "model-2", found, tmp_path)
     assert read_evidence(report) == found.evidence

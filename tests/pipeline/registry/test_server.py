@@ -106,12 +106,12 @@ def test_runs_versions_and_champion_by_way_of_the_server(
     assert picture.read_bytes() == b"picture"
 
     asks, registered = versions["asks"], versions["registered"]
-    assert registered(project, asks(project, 1, 80)).decision == "champion"
+    assert registered(project, asks(project, 1, 80))["decision"] == "champion"
     # The evidence of the champion comes back through the server: they are compared in pairs.
     second = registered(project, asks(project, 2, 120))
-    assert second.decision == "champion"
-    assert second.report()["champion_before"]["version"] == 1
-    assert second.report()["comparison"]["only_challenger"] == 40
+    assert second["decision"] == "champion"
+    assert second["champion_before"]["version"] == 1
+    assert second["comparison"]["only_challenger"] == 40
 
     fetched = fetch(project) / "model.safetensors"
     assert fetched == project / FOLDER / "model.safetensors"

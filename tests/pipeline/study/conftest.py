@@ -30,7 +30,7 @@ stages:
     deps: [toy.py, out/model]
     params: [base, evaluate]
     metrics:
-      - report.json:
+      - reports/evaluation.json:
           cache: false
 """
 
@@ -77,7 +77,7 @@ def main(stage: Stage) -> None:
             Path(os.environ["TOY_STARTS"]).open("a").write(f"resumed at {done}\\n")
     if stage.name == "evaluate":
         exprate = float((stage.input("out/model") / "model.txt").read_text())
-        with stage.output_file("report.json") as out:
+        with stage.output_file("reports/evaluation.json") as out:
             out.write_text(json.dumps({"val": {"exprate": exprate, "occluded.cer_10": 3.5}}))
 
 
@@ -118,7 +118,6 @@ STUDY = """
 title: A toy
 configuration: default
 seeds: [0]
-results: report.json
 metrics:
   - {name: exprate, heading: ExpRate, unit: '%'}
 reference: plain

@@ -12,7 +12,7 @@ from hmer.errors import HmerError
 from pipeline.configure import check_params
 from pipeline.study import rows as module
 from pipeline.study.config import StudyConfig, load_study, studies
-from pipeline.study.rows import patched, rows
+from pipeline.study.rows import rows
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,23 +38,6 @@ def root(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     (tmp_path / "data/raw").mkdir(parents=True)
     return tmp_path
-
-
-def test_a_merge_patch() -> None:
-    # The examples of RFC 7396, appendix A, as far as they are about mappings.
-    for before, patch, after in (
-        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
-        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
-        ({"a": "b"}, {"a": None}, {}),
-        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
-        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
-        ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
-        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
-        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
-        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
-        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
-    ):
-        assert patched(before, patch) == after
 
 
 def test_a_seed_changes_the_training_and_nothing_else(root: Path) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from pipeline.dvcfile import Declaration
 from pipeline.stage import Stage
-from pipeline.tracking.runs import PARENT, TrackingError, connect, parent_run, stage_run
+from pipeline.tracking.runs import PARENT, parent_run, stage_run
+from pipeline.tracking.store import TrackingError, connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
