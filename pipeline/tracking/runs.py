@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipeline.dvcfile import PARAMS, locked
 from pipeline.env import RESUME
 from pipeline.params import leaves, read_yaml
-from pipeline.report import EVALUATION, REGISTRATION
 from pipeline.tracking.provenance import (
     NOTE,
     OUTPUT,
@@ -100,6 +99,8 @@ __all__ = ["EXPERIMENT", "PARENT", "Tracker", "TrackingError", "connect", "paren
 
 PARENT = "HMER_PARENT_RUN"
 """Environment variable with the id of the run that the stage runs belong to."""
+EVALUATION = "reports/evaluation.json"
+REGISTRATION = "reports/registration.json"
 DATASET = "data/dataset"
 CONTINUED = "continued"
 """Tag: how often the run was killed and went on."""
