@@ -112,21 +112,35 @@ def _put_weights(onnx: Any, proto: Any, graph: Graph, weights: dict[str, Any]) -
     proto.graph.node.extend(nodes)
 
 
-def _fetch_runtime(temporary: Path, place: Path) -> None:
-    """onnxruntime-web from the registry that npm is set up for."""
+def npm_package(package: str, folder: Path) -> Path:
+    """The archive of a package, from the registry that npm is set up for.
+
+    Args:
+        package: its name and version, `onnxruntime-web@1.22.0`.
+        folder: where the archive goes.
+
+    Raises:
+        HmerError: npm is missing, or the package cannot be fetched.
+    """
     npm = shutil.which("npm")
     if npm is None:
-        raise HmerError(f"npm is missing, which fetches {RUNTIME}; install Node.js")
+        raise HmerError(f"npm is missing, which fetches {package}; install Node.js")
     done = subprocess.run(
-        [npm, "pack", RUNTIME, "--silent", "--pack-destination", str(temporary)],
-        cwd=temporary, capture_output=True, text=True, check=False,
+        [npm, "pack", package, "--silent", "--pack-destination", str(folder)],
+        cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    packed = next(temporary.glob("*.tgz"), None)
+    packed = next(folder.glob("*.tgz"), None)
     if done.returncode or packed is None:
         reason = next((line for line in done.stderr.splitlines() if line.strip()), "no file")
         raise HmerError(
-            f"npm cannot fetch {RUNTIME} ({reason}); check the network or `npm config get registry`"
+            f"npm cannot fetch {package} ({reason}); check the network or `npm config get registry`"
         )
+    return packed
+
+
+def _fetch_runtime(temporary: Path, place: Path) -> None:
+    """The files of onnxruntime-web that the page needs."""
+    packed = npm_package(RUNTIME, temporary)
     place.mkdir()
     with tarfile.open(packed) as archive:
         for name in _RUNTIME_FILES:

@@ -36,7 +36,7 @@ class Browser:
         number = next(self.numbers)
         self.connection.send(json.dumps({"id": number, "method": method, "params": params}))
         while True:
-            message = json.loads(self.connection.recv(timeout=60))
+            message = json.loads(self.connection.recv(timeout=240))
             if message.get("id") == number:
                 assert "error" not in message, message
                 found: dict[str, Any] = message["result"]
@@ -51,7 +51,7 @@ class Browser:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def until(self, script: str, seconds: float = 60) -> Any:
+    def until(self, script: str, seconds: float = 240) -> Any:
         end = time.monotonic() + seconds
         while not (found := self.run(script)):
             assert time.monotonic() < end, script
@@ -87,14 +87,16 @@ def opened(address: str) -> Iterator[Browser]:
             [CHROMIUM, *options, f"--user-data-dir={profile}", "--window-size=900,1000", address],
             stderr=subprocess.PIPE, text=True,
         ) as process:  # fmt: skip
-            place = started(process, "DevTools listening on").split()[-1]
-            port = place.split(":")[2].split("/")[0]
-            tabs: list[dict[str, str]] = []
-            while not any(tab["url"] == address for tab in tabs):
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
-                    tabs = json.load(answer)
-                time.sleep(0.1)
-            (tab,) = (tab for tab in tabs if tab["url"] == address)
-            with connect(tab["webSocketDebuggerUrl"], max_size=None) as connection:
-                yield Browser(connection)
-            process.kill()
+            try:
+                place = started(process, "DevTools listening on").split()[-1]
+                port = place.split(":")[2].split("/")[0]
+                tabs: list[dict[str, str]] = []
+                while not any(tab["url"] == address for tab in tabs):
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
+                        tabs = json.load(answer)
+                    time.sleep(0.1)
+                (tab,) = (tab for tab in tabs if tab["url"] == address)
+                with connect(tab["webSocketDebuggerUrl"], max_size=None) as connection:
+                    yield Browser(connection)
+            finally:
+                process.kill()

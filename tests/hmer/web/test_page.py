@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from hmer.ink.inkml import read_inkml
 from hmer.recognizer import Recognizer
 from hmer.web.api import create_app, listen
 from hmer.web.page import LARGEST, STATIC, add_page
+from hmer.web.static_page import npm_package
 from tests.hmer.web.browser import Browser, opened, started
 
 LINE = [[[10, 10], [60, 90]]]
@@ -171,6 +173,36 @@ def test_what_is_written_is_read_and_each_symbol_finds_its_strokes(browser: Brow
     browser.run("document.querySelector('#clear').click()")
     assert browser.run(LATEX) == ""
     assert not browser.problems
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core, which checks a page against the Web Content Accessibility Guidelines."""
+    try:
+        packed = npm_package("axe-core@4.10.3", tmp_path_factory.mktemp("axe"))
+    except HmerError as error:
+        pytest.skip(str(error))
+    with tarfile.open(packed) as archive:
+        script = archive.extractfile("package/axe.min.js")
+        assert script is not None
+        return script.read().decode()
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_accessible(browser: Browser, axe: str, scheme: str) -> None:
+    browser.call(
+        "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
+    )
+    write(browser, PLUS)
+    browser.until(LATEX)
+    browser.run(axe)
+    found = browser.run(
+        "axe.run().then((found) => [found.passes.length, found.violations.map("
+        "(one) => [one.id, one.help, one.nodes.map((node) => node.html.slice(0, 200))])])"
+    )
+    assert found[0] > 20
+    assert found[1] == []
 
 
 @pytest.mark.medium
