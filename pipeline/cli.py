@@ -93,11 +93,9 @@ def as_flow(config: str | None, settings: tuple[str, ...]) -> int:
     # Prefect takes seconds to start, and wraps what goes wrong in a page of traceback.
     composed(project_root(), config, settings)
     guard()
-    from prefect import tags
+    from pipeline.flow.flow import StageFailed, pipeline_flow, tagged
 
-    from pipeline.flow.flow import StageFailed, pipeline_flow, project_tag
-
-    with tags(project_tag(project_root())):
+    with tagged(project_root()):
         state = pipeline_flow(config, settings, return_state=True)
     if state.is_completed():
         return 0

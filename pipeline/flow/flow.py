@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID
 
 from httpx import HTTPError
-from prefect import flow, get_run_logger, task
+from prefect import flow, get_run_logger, tags, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
@@ -58,6 +58,11 @@ def wait_until_recorded(tasks: int) -> None:
     this = _of(flow_run.id)
     with get_client(sync_client=True) as client:
         wait(lambda: [run.state for run in client.read_task_runs(flow_run_filter=this)], tasks)
+
+
+def tagged(root: Path) -> AbstractContextManager[object]:
+    """Flow runs in this context carry the tag of the project at `root`."""
+    return tags(project_tag(root))
 
 
 def _of(run: Any) -> FlowRunFilter:

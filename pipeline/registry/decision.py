@@ -20,7 +20,6 @@ from hmer.evaluation.prediction import (
     Trial,
     read_trials,
 )
-from hmer.evaluation.report import DIGITS
 
 Decision = Literal["champion", "challenger", "refused"]
 
@@ -174,7 +173,7 @@ class Evidence:
         for (level, _), correct in self.hidden.items():
             rates.setdefault(level, []).append(correct)
         return [
-            [level, round(100.0 * sum(right) / len(right), DIGITS)]
+            [level, round(100.0 * sum(right) / len(right), 4)]
             for level, right in sorted(rates.items())
         ]
 

@@ -85,8 +85,6 @@ def _run(client: MlflowClient, left: Mapping[str, Any]) -> Run | None:
 
 PARENT = "HMER_PARENT_RUN"
 """Environment variable with the id of the run that the stage runs belong to."""
-EVALUATION = "reports/evaluation.json"
-REGISTRATION = "reports/registration.json"
 DATASET = "data/dataset"
 CONTINUED = "continued"
 """Tag: how often the run was killed and went on."""
