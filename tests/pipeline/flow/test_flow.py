@@ -360,3 +360,36 @@ def test_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "PATIENCE", 0.05)
     answers = told([StateType.COMPLETED, StateType.RUNNING])
     assert not wait(lambda: next(answers), 2)
+
+
+@pytest.mark.slow
+def test_a_worker_of_a_pool_runs_it(tracked: Toy, prefect_server: str) -> None:
+    """As the documentation says: a process pool, a deployment, a worker, a run from elsewhere."""
+    (tracked.root / "served.py").write_text(
+        "import pipeline.configure\n"
+        "pipeline.configure.prepare = lambda *_: None\n"
+        "from pipeline.flow.flow import pipeline_flow\n"
+    )
+
+    def prefect(*arguments: str) -> list[str]:
+        return ["-c", begin, *arguments]
+
+    begin = (
+        f"import os, runpy; os.environ['PREFECT_API_URL'] = {prefect_server!r}; "
+        "runpy.run_module('prefect', run_name='__main__')"
+    )
+    for command in (
+        ["work-pool", "create", "trainers", "--type", "process"],
+        ["--no-prompt", "deploy", "served.py:pipeline_flow", "--name", "team", "--pool", "trainers"],
+    ):
+        done = tracked.run(*prefect(*command))
+        assert done.returncode == 0, done.stdout + done.stderr
+    worker = tracked.start(*prefect("worker", "start", "--pool", "trainers"))
+    try:
+        done = tracked.run(*prefect("deployment", "run", "hmer/team", "--watch"))
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        output, _ = worker.communicate()
+    assert done.returncode == 0, done.stdout + done.stderr + output.decode()
+    assert (tracked.root / "out/third/value.txt").read_text() == "ink"
+    assert runs(tracked) == [("pipeline", "FINISHED")]
