@@ -51,6 +51,8 @@ class Synthesiser(Protocol):
 SHORT = 3
 """Captions of at most so many tokens are never excluded."""
 
+NEVER_ALONE = frozenset((r"\cdot",))
+"""What is written in company only: with nothing beside it, its dot is a full stop's."""
 HELD_OUT = "held_out.json"
 """Name of the file, in a dataset folder, that lists the held-out captions by digest."""
 

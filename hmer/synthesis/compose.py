@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.ink.scale import normalise
 from hmer.latex.tree import Row, parse, serialise
-from hmer.synthesis.base import Written
+from hmer.synthesis.base import NEVER_ALONE, Written
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.foreign import tokens_of
 from hmer.synthesis.grammar.listed import Sampler
@@ -84,7 +84,7 @@ class Composer:
         alone: dict[str, list[list[str]]] = {}  # letters of an alphabet share its command's part
         for tokens in () if bank is None else map(tokens_of, bank.tokens):
             alone.setdefault(tokens[0], []).append(tokens)
-        self._alone = list(alone.values())
+        self._alone = [found for token, found in alone.items() if token not in NEVER_ALONE]
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """One expression; None where the grammar made something that cannot be written."""

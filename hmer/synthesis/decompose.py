@@ -23,7 +23,7 @@ from hmer.ink.scale import unit_of_boxes
 from hmer.ink.strokes import Ink
 from hmer.latex.alignment import symbols_of
 from hmer.latex.tree import COMMANDS, Row, parse, rows
-from hmer.synthesis.base import Leakage, Written
+from hmer.synthesis.base import NEVER_ALONE, Leakage, Written
 from hmer.synthesis.ink_index import InkedCaptions, Material
 from hmer.synthesis.substitutions import BRACKETS, DIGITS, VARIABLES, rarity
 
@@ -188,7 +188,7 @@ def _single_symbols(material: Material) -> list[list[tuple[int, int]]]:
     for number, tokens in enumerate(material.tokens):
         strokes = slice(*material.first_stroke[number : number + 2].tolist())
         for place in np.unique(material.places[strokes]).tolist():
-            if tokens[place] not in COMMANDS:
+            if tokens[place] not in COMMANDS and tokens[place] not in NEVER_ALONE:
                 found.setdefault(tokens[place], []).append((number, place))
     named = VARIABLES | set(DIGITS)
     times = {token: 1 if token in named else _LONE_SIGN for token in sorted(found)}

@@ -126,7 +126,7 @@ def test_a_bank_writer_keeps_to_one_hand(bank: GlyphBank) -> None:
 
 def test_single_symbols_are_each_token_of_the_bank_as_often() -> None:
     line = (np.array([[0.0, -1.0], [0.5, 0.0]]),)
-    classes = ["a", "b", *(f"\\mathbb{{{letter}}}" for letter in "ABCDEFGHIJ")]
+    classes = ["a", "b", r"\cdot", *(f"\\mathbb{{{letter}}}" for letter in "ABCDEFGHIJ")]
     bank = GlyphBank.pack([Cutting(name, "w", line) for name in classes], {"w": ""})
     composer = Composer(bank, Listed([parse(["a", "b"])]), ComposeConfig(single=0.9))
     rng = np.random.default_rng(0)

@@ -378,9 +378,10 @@ def test_a_worker_of_a_pool_runs_it(tracked: Toy, prefect_server: str) -> None:
         f"import os, runpy; os.environ['PREFECT_API_URL'] = {prefect_server!r}; "
         "runpy.run_module('prefect', run_name='__main__')"
     )
+    deploy = ["deploy", "served.py:pipeline_flow", "--name", "team", "--pool", "trainers"]
     for command in (
         ["work-pool", "create", "trainers", "--type", "process"],
-        ["--no-prompt", "deploy", "served.py:pipeline_flow", "--name", "team", "--pool", "trainers"],
+        ["--no-prompt", *deploy],
     ):
         done = tracked.run(*prefect(*command))
         assert done.returncode == 0, done.stdout + done.stderr
