@@ -288,7 +288,7 @@ def test_with_the_grammar_every_reading_parses(
 def test_what_is_too_large_is_named(recognizer: Recognizer, tmp_path: Path) -> None:
     # Small symbols far apart: 80 x 80 symbol units at 20 pixels are 2.6 million.
     corner = np.array([[0, 0], [0.5, 1], [1, 0]], np.float32)
-    sparse = Ink((corner, corner + np.float32(80), corner + np.float32(40)))
+    sparse = Ink(tuple(corner + np.float32(away) for away in (0, 20, 40, 80)))
     assert "more than 2000000" in refusal(recognizer, sparse)
     path = tmp_path / "sparse.inkml"
     path.write_bytes(write_inkml(InkDocument(sparse, "x")))

@@ -97,7 +97,8 @@ def test_a_recipe_goes_on_from_the_shipped_recogniser(
     params = recipe(name, tmp_path)
     assert params.finetune.start is not None
     start = ROOT / params.finetune.start
-    config = cut_short(params.finetune)
+    # The small data set has CROHME's vocabulary, the recogniser more.
+    config = cut_short(params.finetune).model_copy(update={"drop_symbols": True})
     weights = []
     for phase, stops in (("clean", 0), ("resumed", 2)):
         folder = tmp_path / phase
