@@ -52,7 +52,8 @@ SHORT = 3
 """Captions of at most so many tokens are never excluded."""
 
 NEVER_ALONE = frozenset((r"\cdot",))
-"""What is written in company only: with nothing beside it, its dot is a full stop's."""
+"""Tokens that are not written as lone symbols: a dot alone is to be read as a full stop."""
+
 HELD_OUT = "held_out.json"
 """Name of the file, in a dataset folder, that lists the held-out captions by digest."""
 

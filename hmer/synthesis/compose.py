@@ -95,8 +95,7 @@ class Composer:
 
     def _drawn(self, rng: np.random.Generator) -> Row:
         """What is written next."""
-        bank = self.bank
-        if bank is not None and self.config.single and rng.random() < self.config.single:
+        if self._alone and self.config.single and rng.random() < self.config.single:
             classes = self._alone[int(rng.integers(len(self._alone)))]
             return parse(classes[int(rng.integers(len(classes)))])
         return self.grammar.sample(rng)
