@@ -301,9 +301,9 @@ def scored(done: Mapping[str, Any]) -> str:
 
 
 def headline(done: Mapping[str, Any]) -> str:
-    """A registration in one paragraph of Markdown: decision, ExpRate, interval, reason."""
+    """A registration in one paragraph, the decision first: a list of versions shows little more."""
     reason = str(done["reason"])
     return (
-        f"**{done['model']} version {done['version']}: {done['decision']}, {scored(done)}** on "
+        f"{done['decision']}, {scored(done)}: {done['model']} version {done['version']} on "
         f"`{done['split']}`. {reason[:1].upper()}{reason[1:]}."
     )

@@ -109,7 +109,10 @@ def test_ran_cached_failed_and_tried_again(tracked: Toy, prefect_server: str) ->
 
     found = asked(prefect_server, "artifacts/filter")
     (artifact,) = [one for one in found if one["key"] == "outcome"]
-    assert "challenger, ExpRate 57.1 % (55.0 to 59.3)** on `dev`. Not better." in artifact["data"]
+    assert (
+        "challenger, ExpRate 57.1 % (55.0 to 59.3): hmer version 3 on `dev`. Not better."
+        in artifact["data"]
+    )
     assert "- second: ran" in artifact["data"] and artifact["flow_run_id"]
     tagged = [set(run["tags"]) for run in asked(prefect_server, "flow_runs/filter")]
     assert {f"project:{tracked.root}", "challenger", "version:3"} in tagged

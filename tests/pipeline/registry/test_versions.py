@@ -248,10 +248,10 @@ def test_a_history_of_registrations(project: Path) -> None:
     assert "git.commit" in version.tags
     assert f"python -m pipeline reproduce {version.version}" in str(version.description)
     assert str(version.description).startswith(
-        f"**toy version {version.version}: champion, ExpRate 50.5 % (44.0 to 57.0)** on `test`."
+        f"champion, ExpRate 50.5 % (44.0 to 57.0): toy version {version.version} on `test`."
     )
     refused = str(client.get_model_version("toy", "3").description)
-    assert refused.startswith("**toy version 3: refused, ExpRate 30.0 %")
+    assert refused.startswith("refused, ExpRate 30.0 %")
     audit = str(client.get_registered_model("toy").description).splitlines()
     assert len(audit) == 2 + len(events) and "| rollback | 6 | 3 -> 6 | a person |" in audit[2]
     models = client.search_logged_models([connect(project)[1]])
