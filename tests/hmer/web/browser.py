@@ -97,6 +97,11 @@ def opened(address: str) -> Iterator[Browser]:
                     time.sleep(0.1)
                 (tab,) = (tab for tab in tabs if tab["url"] == address)
                 with connect(tab["webSocketDebuggerUrl"], max_size=None) as connection:
-                    yield Browser(connection)
+                    browser = Browser(connection)
+                    # A tab has its address before it has its page.
+                    browser.until(
+                        "location.href !== 'about:blank' && document.readyState === 'complete'"
+                    )
+                    yield browser
             finally:
                 process.kill()
