@@ -24,11 +24,15 @@ COLORS = {"champion": RIGHT, "challenger": BLUE, "refused": WRONG}
 
 
 def registration_plot(report: Mapping[str, Any]) -> bytes:
-    """A PNG for what `reports/registration.json` holds."""
-    figure = new_figure(10.4, 3.4)
+    """A PNG for what `reports/registration.json` holds; the first version has no gain to show."""
+    compared = report["comparison"] is not None  # the first version has nothing to compare with
+    figure = new_figure(10.4 if compared else 4.6, 3.4)
     figure.set_layout_engine("constrained", w_pad=0.18, h_pad=0.12)
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
-    _gain(left, report)
+    if compared:
+        left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
+        _gain(left, report)
+    else:
+        right = figure.subplots()
     _occluded(right, report)
     return to_png(figure)
 
@@ -36,11 +40,6 @@ def registration_plot(report: Mapping[str, Any]) -> bytes:
 def _gain(axes: Axes, report: Mapping[str, Any]) -> None:
     found, limits = report["comparison"], report["thresholds"]
     title = f"Version {report['version']}: {report['decision']}"
-    if found is None:
-        axes.text(0.5, 0.5, "nothing to compare with", ha="center", color=MUTED)
-        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
-        style(axes, title, "", "")
-        return
     color = COLORS[report["decision"]]
     axes.axvspan(-1000, -limits["worse"], color=WRONG, alpha=0.10, linewidth=0)
     axes.axvspan(limits["margin"], 1000, color=RIGHT, alpha=0.08, linewidth=0)

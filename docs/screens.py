@@ -1,0 +1,108 @@
+"""Screenshots for these pages, of a project that has run: `python docs/screens.py [PROJECT]`.
+
+The report, and MLflow's and Prefect's user interfaces on the project's own stores, in headless
+Chromium; the pictures are written beside this file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline.env import apply_environment, project_root
+from pipeline.flow.serve import free_port, server
+from pipeline.tracking.store import connect
+
+HERE = Path(__file__).parent.resolve()
+SIZE = (1440, 900)
+WAIT_MS = 30_000  # for the pages' scripts, which fetch what they show
+COLOURS = 64  # of a picture: enough for text, and a quarter of the bytes
+
+
+def main() -> None:
+    """Take all pictures."""
+    root = project_root()
+    apply_environment(root)
+    shoot((root / "reports/index.html").as_uri(), "report")
+    client, experiment = connect(root)
+    parents = client.search_runs([experiment], "tags.decision != ''", max_results=1)
+    if not parents:
+        sys.exit(f"{root}: no run has been decided on: python -m pipeline run comes first")
+    with mlflow() as address:
+        runs = f"{address}/#/experiments/{experiment}/runs"
+        shoot(runs, "mlflow-runs")
+        shoot(f"{runs}/{parents[0].info.run_id}", "mlflow-run")
+        for model in client.search_registered_models(max_results=1):
+            shoot(f"{address}/#/models/{model.name}", "mlflow-model")
+    with server() as api:
+        found = latest_flow_run(api)
+        if found:
+            shoot(f"{api.removesuffix('/api')}/runs/flow-run/{found}", "prefect-run")
+
+
+@contextmanager
+def mlflow() -> Iterator[str]:
+    """Address of MLflow's user interface on the project's store."""
+    port = free_port(0)
+    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
+    command += ["--backend-store-uri", os.environ["MLFLOW_TRACKING_URI"]]
+    quiet = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with subprocess.Popen(command, env=quiet, stderr=subprocess.DEVNULL) as process:
+        address = f"http://127.0.0.1:{port}"
+        while not reachable(f"{address}/health"):
+            if process.poll() is not None:
+                sys.exit("mlflow ui ended before it answered")
+            time.sleep(0.5)
+        try:
+            yield address
+        finally:
+            process.terminate()
+
+
+def reachable(address: str) -> bool:
+    """Whether something answers there."""
+    try:
+        with urllib.request.urlopen(address, timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def latest_flow_run(api: str) -> str | None:
+    """Its id, from a Prefect server."""
+    asked = urllib.request.Request(
+        f"{api}/flow_runs/filter",
+        json.dumps({"limit": 1, "sort": "START_TIME_DESC"}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(asked) as answer:
+        runs = json.load(answer)
+    return str(runs[0]["id"]) if runs else None
+
+
+def shoot(address: str, name: str) -> None:
+    """The picture `name`.png of a page."""
+    file = HERE / f"{name}.png"
+    with tempfile.TemporaryDirectory() as profile:
+        command = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars"]
+        command += [f"--user-data-dir={profile}", f"--window-size={SIZE[0]},{SIZE[1]}"]
+        command += [f"--virtual-time-budget={WAIT_MS}", f"--screenshot={file}", address]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=300)
+    Image.open(file).convert("RGB").quantize(COLOURS).save(file, optimize=True)
+    sys.stdout.write(f"{file}\n")
+
+
+if __name__ == "__main__":
+    os.chdir(sys.argv[1] if len(sys.argv) > 1 else HERE.parent)
+    main()
