@@ -1,4 +1,4 @@
-"""Screenshots for these pages, of a project that has run: `python docs/screens.py [PROJECT]`.
+"""Screenshots for these pages, of a project that has run: `python -m docs.screens [PROJECT]`.
 
 The report, and MLflow's and Prefect's user interfaces on the project's own stores, in headless
 Chromium; the pictures are written beside this file.
@@ -25,7 +25,7 @@ from pipeline.flow.serve import free_port, server
 from pipeline.tracking.store import connect
 
 HERE = Path(__file__).parent.resolve()
-SIZE = (1440, 900)
+SIZE = (1900, 900)
 WAIT_MS = 30_000  # for the pages' scripts, which fetch what they show
 COLOURS = 64  # of a picture: enough for text, and a quarter of the bytes
 
@@ -58,7 +58,9 @@ def mlflow() -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
     command += ["--backend-store-uri", os.environ["MLFLOW_TRACKING_URI"]]
     quiet = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with subprocess.Popen(command, env=quiet, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         address = f"http://127.0.0.1:{port}"
         while not reachable(f"{address}/health"):
             if process.poll() is not None:

@@ -220,13 +220,14 @@ def _tell(
 
 
 def _outcome(tracker: Tracker, root: Path, done: Mapping[str, Any]) -> dict[str, str]:
-    """Name and scores of a parent run, for a list of runs; its tags."""
+    """Name of a parent run, the score and decision first, and its scores; its tags."""
     params = read_yaml(root / PARAMS)
     chosen = (params.get("model") or {}).get("name", "mask-match")
     source = (params.get("ingest") or {}).get("source", "synthetic")
     changes = _changes(tracker.client, root, done)
     what = ", ".join([f"{chosen} on {source}", *changes[:3], *["..."][: len(changes) > 3]])
-    name = f"{what}: {done['decision']} {done['version']}, {scored(done)}"
+    # A list of runs shows some fifteen characters.
+    name = f"{done['exprate']:.1f} % {done['decision']} {done['version']}: {what}, {scored(done)}"
     tracker.client.update_run(tracker.run_id, name=name)
     low, high = done.get("interval") or (None, None)
     gain = (done["comparison"] or {}).get("gain")

@@ -252,7 +252,7 @@ def test_a_list_of_runs_says_what_came_out(tmp_path: Path) -> None:
         (tmp_path / "reports/registration.json").write_text(json.dumps(done))
     run = client.get_run(parent)
     score = "ExpRate 57.1 % (55.0 to 59.2)"
-    assert run.info.run_name == f"comer on crohme, model.name=comer: champion 3, {score}"
+    assert run.info.run_name == f"57.1 % champion 3: comer on crohme, model.name=comer, {score}"
     wanted = {"exprate": 57.142, "exprate_low": 55.0, "exprate_high": 59.25, "gain": 1.5}
     assert run.data.metrics.items() >= {**wanted, "val.exprate": 79.5}.items()
     tags = {"decision": "champion", "version": "3", "score": score, "dvc.data": "abc.dir"}
