@@ -78,7 +78,9 @@ strokes end in hundreds of tokens."""
 UPSIDE_DOWN, ON_SIDE = (0.2, 2.0), (0.3, 4.0)
 """A picture whose reading has less than the first probability is read upside down, too, and a tall
 one on its sides; what gives so many times the probability is taken. Of 130 drawn expressions of
-dev-2013 62 are read rightly: 45 of them also when upside down, and none is turned when upright."""
+dev-2013 62 are read rightly: 45 of them also when upside down, and none is turned when upright. Of
+48 wide ones of dev-2013 and val that are read rightly 40 are when on their side, and none of 37
+tall ones is turned (with less than four times the probability 44, and two)."""
 
 MAX_PIXELS = 2_000_000
 """Images larger than this after rescaling are refused."""
