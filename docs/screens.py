@@ -6,22 +6,21 @@ Chromium; the pictures are written beside this file.
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 from PIL import Image
 
 from pipeline.env import apply_environment, project_root
-from pipeline.flow.serve import free_port, server
+from pipeline.flow.serve import answers, free_port, server
 from pipeline.tracking.store import connect
 
 HERE = Path(__file__).parent.resolve()
@@ -40,9 +39,8 @@ def main() -> None:
     if not parents:
         sys.exit(f"{root}: no run has been decided on: python -m pipeline run comes first")
     with mlflow() as address:
-        runs = f"{address}/#/experiments/{experiment}/runs"
-        shoot(runs, "mlflow-runs")
-        shoot(f"{runs}/{parents[0].info.run_id}", "mlflow-run")
+        run = f"experiments/{experiment}/runs/{parents[0].info.run_id}"
+        shoot(f"{address}/#/{run}", "mlflow-run")
         for model in client.search_registered_models(max_results=1):
             shoot(f"{address}/#/models/{model.name}", "mlflow-model")
     with server() as api:
@@ -62,7 +60,7 @@ def mlflow() -> Iterator[str]:
         command, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         address = f"http://127.0.0.1:{port}"
-        while not reachable(f"{address}/health"):
+        while not answers(address):
             if process.poll() is not None:
                 sys.exit("mlflow ui ended before it answered")
             time.sleep(0.5)
@@ -72,32 +70,21 @@ def mlflow() -> Iterator[str]:
             process.terminate()
 
 
-def reachable(address: str) -> bool:
-    """Whether something answers there."""
-    try:
-        with urllib.request.urlopen(address, timeout=5):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 def latest_flow_run(api: str) -> str | None:
     """Its id, from a Prefect server."""
-    asked = urllib.request.Request(
-        f"{api}/flow_runs/filter",
-        json.dumps({"limit": 1, "sort": "START_TIME_DESC"}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(asked) as answer:
-        runs = json.load(answer)
+    wanted = {"limit": 1, "sort": "START_TIME_DESC"}
+    runs = httpx.post(f"{api}/flow_runs/filter", json=wanted).raise_for_status().json()
     return str(runs[0]["id"]) if runs else None
 
 
 def shoot(address: str, name: str) -> None:
     """The picture `name`.png of a page."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("Chromium is not installed (no chromium on PATH): it draws the pages")
     file = HERE / f"{name}.png"
     with tempfile.TemporaryDirectory() as profile:
-        command = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars"]
+        command = [chromium, "--headless", "--no-sandbox", "--hide-scrollbars"]
         command += [f"--user-data-dir={profile}", f"--window-size={SIZE[0]},{SIZE[1]}"]
         command += [f"--virtual-time-budget={WAIT_MS}", f"--screenshot={file}", address]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=300)

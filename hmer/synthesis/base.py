@@ -52,8 +52,8 @@ SHORT = 3
 """Captions of at most so many tokens are never excluded."""
 
 NEVER_ALONE = frozenset((r"\cdot", r"\bullet", "|", r"\mid", r"\prime"))
-"""Tokens that are not written as lone symbols: nothing there tells their size or neighbours, and a
-dot alone is to be read as a full stop, an upright stroke as the digit one or a comma."""
+"""Tokens that are not written as lone symbols, since alone they look like a likelier one: a dot
+like a full stop, an upright stroke like the digit one or a comma."""
 
 HELD_OUT = "held_out.json"
 """Name of the file, in a dataset folder, that lists the held-out captions by digest."""
