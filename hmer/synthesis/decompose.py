@@ -25,7 +25,7 @@ from hmer.latex.alignment import symbols_of
 from hmer.latex.tree import COMMANDS, Row, parse, rows
 from hmer.synthesis.base import NEVER_ALONE, Leakage, Written
 from hmer.synthesis.ink_index import InkedCaptions, Material
-from hmer.synthesis.substitutions import BRACKETS, DIGITS, VARIABLES, rarity
+from hmer.synthesis.substitutions import BRACKETS, rarity
 
 KIND = "decompose"
 
@@ -42,7 +42,6 @@ _EXPECTANT = frozenset(r"\sum \int \lim \log \sin \cos \tan \forall \exists".spl
 _WITHIN = 0.25  # weight of a cut inside a product
 _HANGING = 0.03  # weight of a run that starts or ends with a sign that wants a neighbour
 _MOST_RARE = 4.0  # times that a run with a rare token comes more often
-_LONE_SIGN = 6  # times that a lone sign comes more often than a lone letter
 
 
 class DecomposeConfig(BaseModel):
@@ -54,7 +53,7 @@ class DecomposeConfig(BaseModel):
         0.5, ge=0, le=1, description="probability that a piece is brought to its own symbol unit"
     )
     single: float = Field(
-        0.1, ge=0, le=1, description="share of single symbols: signs, too, and more often"
+        0.1, ge=0, le=1, description="share of single symbols, every token as often"
     )
     longest: int = Field(60, ge=1, description="tokens of a piece, at most")
     tempering: float = Field(
@@ -180,19 +179,14 @@ def rare_boost(captions: Sequence[Sequence[str]], strength: float) -> dict[str, 
 
 
 def _single_symbols(material: Material) -> list[list[tuple[int, int]]]:
-    """For every token that is a symbol with ink: the expressions and places at which it stands.
-
-    Signs are repeated `_LONE_SIGN` times: all are drawn as often.
-    """
+    """For every token that is a symbol with ink: the expressions and places at which it stands."""
     found: dict[str, list[tuple[int, int]]] = {}
     for number, tokens in enumerate(material.tokens):
         strokes = slice(*material.first_stroke[number : number + 2].tolist())
         for place in np.unique(material.places[strokes]).tolist():
             if tokens[place] not in COMMANDS and tokens[place] not in NEVER_ALONE:
                 found.setdefault(tokens[place], []).append((number, place))
-    named = VARIABLES | set(DIGITS)
-    times = {token: 1 if token in named else _LONE_SIGN for token in sorted(found)}
-    return [found[token] for token, often in times.items() for _ in range(often)]
+    return [found[token] for token in sorted(found)]
 
 
 def pieces(tokens: list[str], longest: int) -> list[Piece]:
