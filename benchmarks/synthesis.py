@@ -24,6 +24,7 @@ import typer
 from matplotlib.figure import Figure
 
 from benchmarks import two_sample
+from benchmarks.habits import Values, compare, gather
 from hmer.ingest.sources.synthesised import TrainingInk, read_material
 from hmer.ink.render import render
 from hmer.ink.strokes import Ink
@@ -39,12 +40,11 @@ from hmer.plots import (
     to_png,
 )
 from hmer.synthesis.base import Leakage, Written
-from hmer.synthesis.compose import ComposeConfig, Composer
+from hmer.synthesis.compose import Composer
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.cutting import Sourced, cut_bank, learn_extents, read_training_inks
 from hmer.synthesis.grammar.fitted import FittedGrammar
-from hmer.synthesis.hands.measurements import Values, compare, gather
 
 _SHOWN = (
     *("sup scale", "sup raise", "sup gap", "sub scale", "sub drop", "limit scale"),
@@ -87,11 +87,7 @@ def compose(
     ]
     glyphs, refused = _bank(bank, items)
     grammar = FittedGrammar(item.tokens for item in items)
-    composers = {
-        "composed, real glyphs": Composer(glyphs, grammar),
-        "composed, drawn glyphs": Composer(None, grammar),
-        "careful, drawn glyphs": Composer(None, grammar, ComposeConfig(fitted=False)),
-    }
+    composers = {"composed, real glyphs": Composer(glyphs, grammar)}
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(items))
     chosen = [items[i] for i in order.tolist()]
@@ -100,7 +96,7 @@ def compose(
     extents = learn_extents(items[:: max(1, len(items) // 1200)])
     real = gather(((item.ink, item.tokens) for item in chosen[:_MEASURED]), extents)
     habits = {"real": real}
-    for name in list(composers)[:2]:
+    for name in composers:
         written = zip(again[name], chosen[:_MEASURED], strict=True)
         habits[name] = gather(((ink, item.tokens) for ink, item in written), extents)
     (out / "habits.png").write_bytes(habit_histograms(habits, _SHOWN))

@@ -103,7 +103,7 @@ def _write_many(
     from hmer.synthesis.base import Leakage
     from hmer.synthesis.generators import Generators, GeneratorsConfig
     from hmer.synthesis.glyphs.cache import open_bank, split_file
-    from hmer.synthesis.output.collection import Origin, check_package, write_collection
+    from hmer.synthesis.output import Origin, check_package, write_collection
 
     check_package(out)
     train = read_material(source, held_out=held_out)
@@ -129,7 +129,7 @@ def _encoder(out: Path, writer: int, unit: float) -> Callable[[Written], bytes]:
     """What turns the ink into the bytes of the file; HmerError for an unknown format."""
 
     def inkml(written: Written) -> bytes:
-        from hmer.synthesis.output.inkml import to_inkml
+        from hmer.synthesis.output import to_inkml
 
         return to_inkml(written, f"hand-{writer}")
 
@@ -140,7 +140,7 @@ def _encoder(out: Path, writer: int, unit: float) -> Callable[[Written], bytes]:
         return encode_png(255 - render(written.ink, unit).image)
 
     def svg(written: Written) -> bytes:
-        from hmer.synthesis.output.svg import to_svg
+        from hmer.synthesis.output import to_svg
 
         return to_svg(written.ink, unit)
 

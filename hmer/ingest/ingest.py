@@ -170,14 +170,8 @@ def ingest(
 
     Writes `<split>.parquet` for every split (always train and val), `vocabulary.json`,
     `quarantine.parquet`, `label_noise.parquet` (expressions whose annotations contradict each
-    other; they are in their split all the same) and `summary.json`.
-
-    Args:
-        config: what to make it of.
-        out: folder of the dataset.
-        progress: told how many expressions are done.
-        refused: file for the quarantine of a dataset that is not made for lack of data; by
-            default beside `out`.
+    other; they are in their split all the same) and `summary.json`. For lack of data there is none,
+    but the quarantine goes to `refused`, by default beside `out`.
 
     Raises:
         HmerError: the source cannot be read, training or validation would be empty, or `out`
@@ -273,10 +267,8 @@ def _write(
 ) -> set[tuple[str, ...]]:
     """Every result to the file it belongs to; of equal ids in a split the first is kept.
 
-    Expressions of more than `longest` tokens are left out, but never out of a test set.
-
-    Returns:
-        The captions outside the training split.
+    Expressions of more than `longest` tokens are left out, but never out of a test set. Returns
+    the captions outside the training split.
     """
     held_out: set[tuple[str, ...]] = set()
     judged: set[tuple[str, ...]] = set()  # captions of development and test sets

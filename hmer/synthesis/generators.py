@@ -11,11 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from hmer.errors import HmerError
 from hmer.latex.tree import parse
 from hmer.synthesis.base import Allowed, Leakage, Mixture, Synthesiser, Written
-from hmer.synthesis.compose import ComposeConfig, Composer
+from hmer.synthesis.compose import ComposeConfig, Composer, Listed
 from hmer.synthesis.decompose import DecomposeConfig, Decomposer
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.grammar.fitted import FittedConfig, FittedGrammar
-from hmer.synthesis.grammar.listed import Listed, Partly
+from hmer.synthesis.grammar.fitted import FittedGrammar
 from hmer.synthesis.ink_index import InkedCaptions
 from hmer.synthesis.recombine.recombine import RecombineConfig, Recombiner
 
@@ -29,14 +28,10 @@ class GeneratorsConfig(BaseModel):
     recombine: float = Field(0.0, ge=0, description="weight of expressions of exchanged parts")
     compose: float = Field(0.0, ge=0, description="weight of new expressions in real glyphs")
     listed: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="share of new expressions that are captions of elsewhere",
+        0.5, ge=0, le=1, description="share of new expressions that are captions of elsewhere"
     )
     decomposing: DecomposeConfig = DecomposeConfig()
     recombining: RecombineConfig = RecombineConfig()
-    grammar: FittedConfig = FittedConfig()
     composing: ComposeConfig = ComposeConfig()
 
     @property
@@ -47,12 +42,10 @@ class GeneratorsConfig(BaseModel):
 
 @dataclass
 class Generators:
-    """A mixture of generators that knows what it has left out; a picklable `Synthesiser`.
+    """A mixture of generators and an account of what it leaves out; a picklable `Synthesiser`.
 
     Attributes:
-        mixture: of all generators of positive weight.
         leakages: by generator; each counts the captions that it must not write.
-        composer: the generator that writes new expressions, if it is one of them.
         skipped: expressions of the split without ink, or whose symbols contradict their caption;
             None where no generator takes expressions apart.
     """
@@ -101,10 +94,10 @@ class Generators:
         if config.recombine and glyphs is not None:
             changed = Recombiner(train, glyphs, config.recombining, guard("recombine"), pieces)
             parts.append((config.recombine, changed))
-        if config.compose:
-            grammar = FittedGrammar(train.tokens, config.grammar)
-            listed = Listed([parse(caption) for caption in captions]) if captions else None
-            sampler = Partly(listed, config.listed, grammar) if listed else grammar
+        if config.compose and glyphs is not None:
+            grammar = FittedGrammar(train.tokens)
+            rows = [parse(caption) for caption in captions]
+            sampler = Listed(rows, config.listed, grammar) if rows else grammar
             composer = Composer(glyphs, sampler, config.composing)
             parts.append((config.compose, Allowed(composer, guard("compose"))))
         skipped = None if pieces is None else pieces.material.skipped

@@ -27,7 +27,7 @@ from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.cache import bank_of, split_file
 from hmer.synthesis.glyphs.cutting import Sourced, cut_bank, read_training_inks
-from hmer.synthesis.output.collection import Origin
+from hmer.synthesis.output import Origin
 
 _SUMMARY = "summary.json"
 _SMALL = RenderConfig(unit=4)  # the reader draws what it reads, and only the ink is wanted
@@ -85,7 +85,7 @@ def read_material(path: Path, dialect: str = "wap", held_out: Path | None = None
     leakage = Leakage.read(held_out or split.parent / HELD_OUT)
     if not items:
         raise HmerError(f"{split}: no expression has ink; ingest a source with strokes")
-    return TrainingInk(items, 0, lambda: bank_of(split).bank, leakage, _dialect(split.parent))
+    return TrainingInk(items, 0, lambda: bank_of(split), leakage, _dialect(split.parent))
 
 
 def _dialect(folder: Path) -> str:

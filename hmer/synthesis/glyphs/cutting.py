@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,13 +44,12 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class AlignedRow:
-    """A row and where it stands in the ink.
+    """A row and where it stands in the ink, in ink units.
 
     Attributes:
-        spots: the row of the structure tree.
         symbols: those of its symbols that have ink, by position in the row.
         scale: ink units per symbol unit of this row; None where nothing tells it.
-        baseline: height of the baseline at x = 0, ink units.
+        baseline: its height at x = 0.
         slope: of the baseline.
         sized: how many symbols the fit rests on.
     """
@@ -107,11 +105,9 @@ def is_sized(token: str, extents: Extents) -> bool:
 
 
 def align(ink: Ink, tokens: Sequence[str], extents: Extents) -> list[AlignedRow]:
-    """Every row of the expression whose symbols have places in the caption.
+    """Every row of the expression whose symbols have places in the caption, outermost first.
 
-    Returns:
-        The rows of the structure tree, outermost first; an empty list where the caption does not
-        parse, no symbol has a place, or a place contradicts its caption.
+    Empty where the caption does not parse, no symbol has a place, or a place contradicts it.
     """
     try:
         tree = parse(tokens)
@@ -191,12 +187,10 @@ class Sourced:
 
 @dataclass(frozen=True, slots=True)
 class CutReport:
-    """What became of the ink a bank was cut from.
+    """What became of the ink a bank was cut from: expressions seen, and symbols cut and refused.
 
     Attributes:
-        inks: expressions seen.
-        without_places: those with no symbol that has a place (no trace groups, or contradicting).
-        cut: samples taken.
+        without_places: expressions with no symbol that has a place.
         unsized: symbols in rows whose size nothing tells.
         outliers: symbols refused for an absurd size, aspect or height, by class.
         unlike: symbols refused because they look like no other of their class, by class.
@@ -208,21 +202,6 @@ class CutReport:
     unsized: int
     outliers: Counter[str]
     unlike: Counter[str]
-
-    def to_json(self) -> str:
-        """As text that `from_json` reads."""
-        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)}, sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> CutReport:
-        """What `to_json` wrote.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is no such text.
-        """
-        about = json.loads(text)
-        about |= {name: Counter(about[name]) for name in ("outliers", "unlike")}
-        return cls(**about)
 
 
 def read_training_inks(path: Path) -> Iterator[Sourced]:

@@ -124,8 +124,9 @@ def test_held_out_captions_do_not_come_out(expressions: Expressions) -> None:
     assert not any(kept(rng).tokens in held for _ in range(500))
 
 
-def test_longest(expressions: Expressions) -> None:
-    short = Decomposer(expressions, DecomposeConfig(longest=5))
+def test_longest(expressions: Expressions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hmer.synthesis.decompose.LONGEST", 5)
+    short = Decomposer(expressions)
     rng = np.random.default_rng(0)
     assert max(len(short(rng).tokens) for _ in range(300)) <= 5
 

@@ -22,7 +22,7 @@ from hmer.latex.alignment import stroke_places
 from hmer.synthesis.base import HELD_OUT, Leakage
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.ink_index import Material
-from hmer.synthesis.output.inkml import to_inkml
+from hmer.synthesis.output import to_inkml
 from hmer.synthesis.render_latex import write_latex
 
 

@@ -1,4 +1,4 @@
-"""Output of a collection of written expressions as a folder or package, reproducible and atomic."""
+"""Output of written expressions: SVG, InkML with MathML as CROHME has it, and packages of many."""
 
 from __future__ import annotations
 
@@ -10,17 +10,124 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
+from xml.etree import ElementTree
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from hmer.errors import HmerError
+from hmer.errors import HmerError, InkError
 from hmer.files import atomic_file, atomic_folder
+from hmer.ink.inkml import InkDocument, read_inkml, write_inkml
+from hmer.ink.strokes import Ink
+from hmer.latex.alignment import place_symbols
+from hmer.latex.dialect import normalise
+from hmer.latex.typed import named_mathml
 from hmer.synthesis.base import Numbered, Written
 from hmer.synthesis.generators import Generators
-from hmer.synthesis.output.inkml import contradiction, to_inkml
+
+STEPS = 1000
+"""Device units per symbol unit: coordinates are whole numbers, as those of a tablet."""
+
+
+def to_inkml(written: Written, writer: str, name: str = "") -> bytes:
+    """The expression with LaTeX, MathML, and for every symbol a trace group that names it.
+
+    `name` identifies the recording.
+    """
+    math = named_mathml(written.tokens)
+    symbols = sorted(written.ink.symbols, key=lambda symbol: symbol.place or 0)
+    names = {} if math is None else math.names
+    document = InkDocument(
+        replace(written.ink, symbols=tuple(symbols)).mapped(_whole),
+        " ".join(written.tokens),
+        writer=writer,
+        ui=name or None,
+        mathml=None if math is None else math.xml,
+        symbol_ids=tuple(names.get(-1 if s.place is None else s.place, "") for s in symbols),
+    )
+    return write_inkml(document)
+
+
+def contradiction(data: bytes, written: Written, dialect: str = "wap") -> str | None:
+    """What a file of `to_inkml` says otherwise than `written` when it is read; None if nothing."""
+    try:
+        document = read_inkml(data, "the file")
+        tokens = normalise(document.latex, dialect)
+    except HmerError as error:
+        return str(error)
+    if tokens != written.tokens:
+        return "the caption reads otherwise"
+    placed = place_symbols(document.ink, document.symbol_ids, document.mathml, tokens)
+    if placed.problem is not None:
+        return placed.problem
+    found = {symbol.place: (symbol.token, symbol.strokes) for symbol in placed.ink.symbols}
+    meant = {symbol.place: (symbol.token, symbol.strokes) for symbol in written.ink.symbols}
+    if found != meant:
+        return "the symbols stand elsewhere"
+    same = len(placed.ink.strokes) == len(written.ink.strokes) and all(
+        len(one) == len(other) and np.abs(one - other * STEPS).max() <= 0.51
+        for one, other in zip(placed.ink.strokes, written.ink.strokes, strict=True)
+    )
+    return None if same else "the strokes run elsewhere"
+
+
+def _whole(points: np.ndarray) -> np.ndarray:
+    return np.asarray(np.rint(points * np.float32(STEPS)), np.float32)
+
+
+_NAMESPACE = "http://www.w3.org/2000/svg"
+
+
+def to_svg(ink: Ink, unit: float = 40.0, pen: float = 0.1, margin: float = 0.25) -> bytes:
+    """The ink as SVG (UTF-8): one polyline per stroke, grouped by symbol with its token as title.
+
+    Ink, pen and margin are in symbol units, of `unit` pixels.
+
+    Raises:
+        InkError: there is no point.
+    """
+    if not any(len(stroke) for stroke in ink.strokes):
+        raise InkError("ink without points cannot be drawn")
+    left, top, right, bottom = ink.bounds()
+    width, height = right - left + 2 * margin, bottom - top + 2 * margin
+    root = ElementTree.Element(
+        "svg",
+        {
+            "xmlns": _NAMESPACE,
+            "viewBox": f"{left - margin:.3f} {top - margin:.3f} {width:.3f} {height:.3f}",
+            "width": f"{width * unit:.0f}",
+            "height": f"{height * unit:.0f}",
+            "fill": "none",
+            "stroke": "black",
+            "stroke-width": f"{pen:g}",
+            "stroke-linecap": "round",
+            "stroke-linejoin": "round",
+        },
+    )
+    rest = set(range(len(ink.strokes)))
+    for symbol in ink.symbols:
+        group = ElementTree.SubElement(root, "g")
+        ElementTree.SubElement(group, "title").text = symbol.token
+        for number in symbol.strokes:
+            _stroke(group, ink, number)
+            rest.discard(number)
+    for number in sorted(rest):
+        _stroke(root, ink, number)
+    ElementTree.indent(root)
+    data: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return data
+
+
+def _stroke(parent: ElementTree.Element, ink: Ink, number: int) -> None:
+    points = ink.strokes[number].tolist()
+    if len(points) == 1:  # a line of no length, drawn as a dot by its round ends
+        points = points * 2
+    text = " ".join(f"{x:.3f},{y:.3f}" for x, y in points)
+    ElementTree.SubElement(parent, "polyline", {"points": text})
+
 
 Add = Callable[[str, bytes], None]
 """Puts a file into the package: its path with forward slashes, and its content."""
@@ -49,10 +156,7 @@ def check_package(path: Path) -> None:
 
 @contextmanager
 def new_package(path: Path) -> Iterator[Add]:
-    """A package that appears under its name when the block ends without an error.
-
-    Args:
-        path: ends in .tar, .tar.gz, .tgz, .tar.xz, .txz or .zip; otherwise a folder is made.
+    """A package, or a folder, that appears under its name when the block ends without an error.
 
     Raises:
         HmerError: it cannot be written, or what is there is not to be replaced.
@@ -114,20 +218,16 @@ class CollectionSummary(BaseModel):
     """What was written, and what was not.
 
     Attributes:
-        seed: with the number of an expression it decides what is written.
-        expressions: files.
-        by_generator: of these, by the generator that made them.
+        by_generator: expressions by the generator that made them.
         captions: different ones.
         new_captions: those that the training split does not have.
-        held_out: captions that must not be written; None if nothing told them.
-        excluded: how often such a caption came up, by generator (see `Generators.excluded`).
-        nothing: draws that came to nothing for other reasons, or for this one.
-        contradictory: expressions that were left out, since the file said something else when it
-            was read back, by reason.
+        held_out: captions that must not be written; None if nothing says which.
+        excluded: how often such a caption came up, by generator.
+        nothing: draws that came to nothing.
+        contradictory: expressions left out, since the file read back says something else.
         from_font: symbols that the glyph bank lacked, by token; the vector font wrote them.
         material: expressions of the training split that have ink.
-        skipped: those whose symbols are unknown or contradict the caption; None where no
-            generator takes expressions apart.
+        skipped: those whose symbols are unknown or contradict the caption.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -148,12 +248,9 @@ class CollectionSummary(BaseModel):
 
 @dataclass(frozen=True)
 class Origin:
-    """What the expressions are made of.
+    """What the expressions are made of: captions and writers of the training split.
 
-    Attributes:
-        captions: of the training split.
-        writers: of the same expressions.
-        held_out: how many captions are held out; None if nothing tells.
+    `held_out` is how many captions are held out; None if nothing says which.
     """
 
     captions: Sequence[Sequence[str]]
@@ -176,14 +273,7 @@ def write_collection(
 ) -> CollectionSummary:
     """Write expressions 0 to `count - 1` into a folder or package, each checked by reading it.
 
-    Args:
-        generators: what writes.
-        origin: what it is made of.
-        count: how many.
-        seed: decides, with its number, each of them.
-        out: a folder, or a package whose name tells the kind (see `new_package`).
-        dialect: of the captions.
-        progress: is told how many are done.
+    `seed` decides, with its number, each of them; `progress` is called with how many are done.
 
     Raises:
         HmerError: `out` cannot be written, or the generators come to nothing.
