@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import two_sample
 from benchmarks.habits import Values, compare, gather
-from hmer.ingest.sources.synthesised import TrainingInk, read_material
+from hmer.ingest.material import TrainingInk, read_material
 from hmer.ink.render import render
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import parse, serialise
@@ -297,7 +297,7 @@ def _token_figure(shares: Mapping[str, Mapping[str, float]]) -> Figure:
 
 def _made(material: TrainingInk, weights: Mapping[str, float]) -> Generators:
     config = GeneratorsConfig.model_validate(dict(weights))
-    return Generators.of(config, material, material.bank, material.held_out or Leakage())
+    return Generators(config, material, material.bank, material.held_out or Leakage())
 
 
 def _write(generators: Generators, count: int, seed: int) -> list[Written]:

@@ -37,7 +37,6 @@ from hmer.ingest.sources.crohme import CrohmeConfig
 from hmer.ingest.sources.images import ImagesConfig
 from hmer.ingest.sources.mathwriting import MathWritingConfig
 from hmer.ingest.sources.mixture import MixedSource
-from hmer.ingest.sources.synthesised import WrittenConfig
 from hmer.ingest.sources.synthetic import SyntheticConfig
 from hmer.ingest.summary import SUMMARY, IngestSummary, Tally
 from hmer.ink.render import RenderConfig
@@ -96,7 +95,6 @@ class IngestConfig(BaseModel):
     images: ImagesConfig = ImagesConfig()
     mathwriting: MathWritingConfig = MathWritingConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
-    written: WrittenConfig = WrittenConfig()
     glyphs: GlyphsConfig = GlyphsConfig()
     captions: list[str] = Field(
         default_factory=list, description="files of LaTeX, one expression a line, to be composed"

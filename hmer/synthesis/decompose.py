@@ -86,7 +86,6 @@ class Decomposer:
         self.config = config or DecomposeConfig()
         self.material = Material.of(expressions)
         leakage = leakage or Leakage()
-        refused = leakage.excluded
         rows: list[tuple[int, int, int]] = []
         weights: list[float] = []
         captions: list[str] = []
@@ -102,9 +101,7 @@ class Decomposer:
                 "there is nothing to decompose: no training expression has ink whose symbols are "
                 "placed in its caption; ingest a source with trace groups again"
             )
-        self.excluded = leakage.excluded - refused
         self._singles = _single_symbols(self.material) if self.config.single else []
-        self.distinct = len(set(captions))
         self._rows = np.array(rows, np.int32)
         chances = self._chances(np.array(weights), captions)
         self._below = np.cumsum(chances / chances.sum())

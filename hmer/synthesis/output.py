@@ -10,7 +10,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 from xml.etree import ElementTree
@@ -221,9 +221,7 @@ class CollectionSummary(BaseModel):
         by_generator: expressions by the generator that made them.
         captions: different ones.
         new_captions: those that the training split does not have.
-        held_out: captions that must not be written; None if nothing says which.
-        excluded: how often such a caption came up, by generator.
-        nothing: draws that came to nothing.
+        excluded: how often a caption came up that must not be written.
         contradictory: expressions left out, since the file read back says something else.
         from_font: symbols that the glyph bank lacked, by token; the vector font wrote them.
         material: expressions of the training split that have ink.
@@ -233,47 +231,29 @@ class CollectionSummary(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     seed: int
-    expressions: int
     by_generator: dict[str, int]
     captions: int
     new_captions: int
-    held_out: int | None
-    excluded: dict[str, int]
-    nothing: int
+    excluded: int
     contradictory: dict[str, int]
     from_font: dict[str, int]
     material: int
     skipped: int | None
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What the expressions are made of: captions and writers of the training split.
-
-    `held_out` is how many captions are held out; None if nothing says which.
-    """
-
-    captions: Sequence[Sequence[str]]
-    writers: Sequence[str]
-    held_out: int | None
-
-    def writer_of(self, written: Written) -> str:
-        """Whose hand an expression is in: that of the ink it began with, or whose glyphs it has."""
-        return self.writers[written.base] if written.base is not None else written.hand or FONT
-
-
 def write_collection(
     generators: Generators,
-    origin: Origin,
+    captions: Sequence[Sequence[str]],
+    writers: Sequence[str],
     count: int,
     seed: int,
     out: Path,
     dialect: str = "wap",
-    progress: Callable[[int], None] | None = None,
 ) -> CollectionSummary:
     """Write expressions 0 to `count - 1` into a folder or package, each checked by reading it.
 
-    `seed` decides, with its number, each of them; `progress` is called with how many are done.
+    `captions` and `writers` are those of the training split; `seed` decides, with its number, each
+    expression.
 
     Raises:
         HmerError: `out` cannot be written, or the generators come to nothing.
@@ -281,33 +261,29 @@ def write_collection(
     numbered = Numbered(generators, seed)
     kinds: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
-    captions: set[str] = set()
+    found: set[str] = set()
     with new_package(out) as add:
         for number in range(count):
             written = numbered[number]
             name = f"{FOLDER}-{seed}-{number:07d}"
-            data = to_inkml(written, origin.writer_of(written), name)
+            hand = writers[written.base] if written.base is not None else written.hand or FONT
+            data = to_inkml(written, hand, name)
             problem = contradiction(data, written, dialect)
             if problem is None:
                 add(f"{FOLDER}/{written.kind}/{name}.inkml", data)
                 kinds[written.kind] += 1
-                captions.add(" ".join(written.tokens))
+                found.add(" ".join(written.tokens))
             else:
                 wrong[problem] += 1
-            if progress is not None:
-                progress(number + 1)
         summary = CollectionSummary(
             seed=seed,
-            expressions=kinds.total(),
             by_generator=dict(sorted(kinds.items())),
-            captions=len(captions),
-            new_captions=len(captions - {" ".join(tokens) for tokens in origin.captions}),
-            held_out=origin.held_out,
-            excluded=generators.excluded(),
-            nothing=numbered.nothing,
+            captions=len(found),
+            new_captions=len(found - {" ".join(tokens) for tokens in captions}),
+            excluded=generators.leakage.excluded,
             contradictory=dict(sorted(wrong.items())),
             from_font=generators.from_font(),
-            material=len(origin.captions),
+            material=len(captions),
             skipped=generators.skipped,
         )
         add(SUMMARY, (summary.model_dump_json(indent=2) + "\n").encode())

@@ -52,7 +52,7 @@ def synthesiser(
         HmerError: its ink does not say which strokes write which token.
     """
     captions = read_captions(path.parent / CAPTIONS)
-    return Generators.of(config, train, lambda: bank_of(path), leakage, captions)
+    return Generators(config, train, lambda: bank_of(path), leakage, captions)
 
 
 def mixed(

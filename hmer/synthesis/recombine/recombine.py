@@ -18,7 +18,6 @@ from hmer.synthesis.base import LONGEST, Leakage, Written
 from hmer.synthesis.decompose import OWN_SCALE, RARE, TEMPERING, Decomposer, rare_boost
 from hmer.synthesis.editable_ink import Part, depth, faults, spelled, take, to_ink, walk
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.ink_index import InkedCaptions
 from hmer.synthesis.recombine.exchanges import Groups, bank_extents, holes, rewrite, ways
 from hmer.synthesis.substitutions import Lookalikes
 
@@ -53,21 +52,16 @@ class Recombiner:
 
     def __init__(
         self,
-        expressions: InkedCaptions,
+        pieces: Decomposer,
         bank: GlyphBank,
         config: RecombineConfig | None = None,
         leakage: Leakage | None = None,
-        decomposer: Decomposer | None = None,
     ) -> None:
-        """Collect what can be exchanged; captions of `leakage` must not come out.
-
-        Raises:
-            HmerError: no expression has ink whose symbols are known to be its tokens.
-        """
+        """Collect what can be exchanged; captions of `leakage` must not come out."""
         self.config = config or RecombineConfig()
         self.bank = bank
         self.leakage = leakage or Leakage()
-        self.decomposer = decomposer or Decomposer(expressions, leakage=self.leakage)
+        self.decomposer = pieces
         self.material = self.decomposer.material
         self.extents = bank_extents(bank)
         self.groups = Groups(self.material, self.extents, TEMPERING)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from hmer.cli import app
 from hmer.errors import HmerError
-from hmer.ingest.sources.synthesised import read_material
+from hmer.ingest.material import read_material
 from hmer.ink.inkml import read_inkml
 from hmer.latex.mathml import read_mathml
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks

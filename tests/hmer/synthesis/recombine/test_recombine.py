@@ -13,6 +13,7 @@ from hmer.latex.alignment import stroke_places
 from hmer.latex.tree import expression_depth, parse, serialise
 from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.base import Leakage, Written
+from hmer.synthesis.decompose import Decomposer
 from hmer.synthesis.editable_ink import Part, depth, faults, parts_of
 from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
@@ -34,7 +35,7 @@ def bank(small_dataset: Path) -> GlyphBank:
 
 @pytest.fixture(scope="module")
 def recombiner(expressions: Expressions, bank: GlyphBank) -> Recombiner:
-    return Recombiner(expressions, bank)
+    return Recombiner(Decomposer(expressions), bank)
 
 
 @pytest.fixture
@@ -100,9 +101,9 @@ def test_other_symbols_only(
 
 
 def test_held_out_captions_do_not_come_out(expressions: Expressions, bank: GlyphBank) -> None:
-    free = Recombiner(expressions, bank)
+    free = Recombiner(Decomposer(expressions), bank)
     held = [written.tokens for written in some(free, 100) if len(written.tokens) > 3]
-    kept = Recombiner(expressions, bank, leakage=Leakage.of(held))
+    kept = Recombiner(Decomposer(expressions), bank, leakage=Leakage.of(held))
     assert not [written for written in some(kept, 100) if written.tokens in held]
     assert kept.leakage.excluded
 
@@ -137,7 +138,7 @@ def test_rare_tokens_come_more_often(
     def share(strength: float) -> float:
         chances(whole=1)
         monkeypatch.setattr(recombine, "RARE", strength)
-        bases = [written.base for written in some(Recombiner(expressions, bank), 300)]
+        bases = [written.base for written in some(Recombiner(Decomposer(expressions), bank), 300)]
         return float(
             np.mean(
                 [bool(rare & set(expressions.tokens[base])) for base in bases if base is not None]
@@ -170,7 +171,9 @@ def test_letters_change_their_case_all_through_an_expression(
     other = [letter.swapcase() for letter in letters if letter.swapcase() != letter]
     drawn = GlyphBank.pack([Cutting(t, "font", variants(t)[0]) for t in other], {"font": "font"})
     chances(groups=0, same=0, other=0, whole=1)
-    made = some(Recombiner(expressions, joined(bank, drawn), RecombineConfig(case=1)), 60)
+    made = some(
+        Recombiner(Decomposer(expressions), joined(bank, drawn), RecombineConfig(case=1)), 60
+    )
     assert len(made) > 20
     for written in made:
         assert written.base is not None
