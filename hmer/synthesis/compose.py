@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError, InkError, LatexError
-from hmer.ink.scale import normalise
+from hmer.ink.scale import normalise, own_unit, stroke_boxes
 from hmer.latex.tree import Row, parse, serialise
 from hmer.synthesis.base import NEVER_ALONE, Written
 from hmer.synthesis.glyphs.bank import GlyphBank
@@ -109,7 +109,8 @@ class Composer:
             InkError: the ink spans more than `hmer.ink.scale.MAX_EXTENT`.
         """
         hand = self.hand(rng)
-        ink = normalise(write(row, hand, rng, FittedManner(rng)))
+        ink = write(row, hand, rng, FittedManner(rng))
+        ink = normalise(ink, own_unit(stroke_boxes(ink)))
         return Written(ink, serialise(row), KIND, hand=hand.source)
 
     def hand(self, rng: np.random.Generator) -> BankWriter:
