@@ -85,7 +85,7 @@ def compose(
         for item in read_training_inks(train)
         if any(symbol.place is not None for symbol in item.ink.symbols)
     ]
-    glyphs, refused = _bank(bank, items)
+    glyphs = _bank(bank, items)
     grammar = FittedGrammar(item.tokens for item in items)
     composers = {"composed, real glyphs": Composer(glyphs, grammar)}
     rng = np.random.default_rng(seed)
@@ -103,7 +103,7 @@ def compose(
     (out / "contact.png").write_bytes(_sheet(chosen, again))
     inks = [item.ink for item in chosen[:pairs]]
     numbers = {
-        "bank": _bank_numbers(glyphs) | {"refused": refused},
+        "bank": _bank_numbers(glyphs),
         "per_second": {name: _speed(c, seed) for name, c in composers.items()},
         "grammar": _grammar(grammar, items, rng),
         "two_sample": {
@@ -116,14 +116,13 @@ def compose(
     typer.echo(text)
 
 
-def _bank(path: Path | None, items: list[Sourced]) -> tuple[GlyphBank, int | None]:
-    """The bank, and how many symbols were refused for it; None where it was cut before."""
+def _bank(path: Path | None, items: list[Sourced]) -> GlyphBank:
     if path is not None and path.is_file():
-        return GlyphBank.load(path), None
-    found, report = cut_bank(items)
+        return GlyphBank.load(path)
+    found = cut_bank(items)
     if path is not None:
         found.save(path)
-    return found, (report.outliers + report.unlike).total()
+    return found
 
 
 def _again(composer: Composer, items: list[Sourced], rng: np.random.Generator) -> list[Ink]:

@@ -104,4 +104,4 @@ def _from_inkml(path: Path, dialect: str, held_out: Path | None) -> TrainingInk:
             refused += 1
     if not items:
         raise HmerError(f"{path}: none of {refused} InkML files can be read; is it the right path?")
-    return TrainingInk(items, refused, lambda: cut_bank(items)[0], leakage, dialect)
+    return TrainingInk(items, refused, lambda: cut_bank(items), leakage, dialect)

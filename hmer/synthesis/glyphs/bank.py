@@ -199,7 +199,6 @@ class GlyphBank:
                 **arrays,
                 about=about,
             )
-            bank._check()
             if meta["digest"] != bank._digest():
                 raise ValueError("its content is not what was stored")
         except _DAMAGE as error:
@@ -213,23 +212,6 @@ class GlyphBank:
         for name in _ARRAYS:
             found.update(np.ascontiguousarray(getattr(self, name)).data)
         return found.hexdigest()
-
-    def _check(self) -> None:
-        """Raises ValueError where the arrays contradict each other."""
-        samples = len(self.sample_strokes)
-        if not samples:
-            raise ValueError("there is no sample in it")
-        sound = (
-            len(self.token_of) == len(self.writer_of) == samples
-            and len(self.groups) == len(self.writers)
-            and self.sample_strokes.sum() == len(self.stroke_points)
-            and self.stroke_points.sum() == len(self.points)
-            and min(self.sample_strokes.min(), self.stroke_points.min()) > 0
-            and 0 <= self.token_of.min() <= self.token_of.max() < len(self.tokens)
-            and 0 <= self.writer_of.min() <= self.writer_of.max() < len(self.writers)
-        )
-        if not sound:
-            raise ValueError("its arrays contradict each other")
 
     # --- look-up tables, made on first use and not pickled with the rest ---
 

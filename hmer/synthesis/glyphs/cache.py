@@ -60,7 +60,7 @@ def bank_of(train: Path) -> GlyphBank:
         except HmerError as error:
             reason = str(error)
         _log.warning("%s; cutting it again", reason)
-    bank = cut_bank(read_training_inks(train))[0]
+    bank = cut_bank(read_training_inks(train))
     if (isolated := train.parent / ISOLATED).is_file():
         bank = extended(bank, GlyphBank.load(isolated))
     bank = replace(bank, about=about)

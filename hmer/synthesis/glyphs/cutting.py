@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,25 +184,6 @@ class Sourced:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class CutReport:
-    """What became of the ink a bank was cut from: expressions seen, and symbols cut and refused.
-
-    Attributes:
-        without_places: expressions with no symbol that has a place.
-        unsized: symbols in rows whose size nothing tells.
-        outliers: symbols refused for an absurd size, aspect or height, by class.
-        unlike: symbols refused because they look like no other of their class, by class.
-    """
-
-    inks: int
-    without_places: int
-    cut: int
-    unsized: int
-    outliers: Counter[str]
-    unlike: Counter[str]
-
-
 def read_training_inks(path: Path) -> Iterator[Sourced]:
     """The expressions of a training split that have ink.
 
@@ -229,36 +209,25 @@ def read_training_inks(path: Path) -> Iterator[Sourced]:
         raise HmerError(f"{path}: not a data set split ({error}); run ingest again") from error
 
 
-def cut_bank(expressions: Iterable[Sourced]) -> tuple[GlyphBank, CutReport]:
+def cut_bank(expressions: Iterable[Sourced]) -> GlyphBank:
     """A bank of all symbols whose place, row and size are known, absurd ones left out.
 
-    Expressions without trace groups, or whose symbols have no places, are skipped and counted.
+    Expressions without trace groups, or whose symbols have no places, are skipped.
 
     Raises:
         HmerError: nothing could be cut.
     """
-    items = list(expressions)
-    placed = [item for item in items if any(s.place is not None for s in item.ink.symbols)]
+    placed = [item for item in expressions if any(s.place is not None for s in item.ink.symbols)]
     extents = learn_extents(placed)
-    cuttings: list[Cutting] = []
-    unsized, without = 0, len(items) - len(placed)
-    for item in placed:
-        found = align(item.ink, item.tokens, extents)
-        without += not found
-        for row in found:
-            if row.scale is None:
-                unsized += len(row.symbols)
-                continue
-            cuttings += [
-                Cutting(symbol.spot.token, item.writer, row.glyph(symbol))
-                for symbol in row.symbols.values()
-            ]
-    sized, outliers = _without_outliers(cuttings)
-    kept = _recognised(sized)
-    unlike = Counter(cutting.token for cutting in sized)
-    unlike.subtract(cutting.token for cutting in kept)
-    bank = GlyphBank.pack(kept, {item.writer: item.source for item in placed})
-    return bank, CutReport(len(items), without, len(kept), unsized, outliers, +unlike)
+    cuttings = [
+        Cutting(symbol.spot.token, item.writer, row.glyph(symbol))
+        for item in placed
+        for row in align(item.ink, item.tokens, extents)
+        if row.scale is not None
+        for symbol in row.symbols.values()
+    ]
+    kept = _recognised(_without_outliers(cuttings))
+    return GlyphBank.pack(kept, {item.writer: item.source for item in placed})
 
 
 def learn_extents(items: Sequence[Sourced]) -> dict[str, tuple[float, float]]:
@@ -300,7 +269,7 @@ def _learnt(items: Sequence[Sourced], extents: Extents) -> dict[str, tuple[float
     return dict(extents) | anchored
 
 
-def _without_outliers(cuttings: Sequence[Cutting]) -> tuple[list[Cutting], Counter[str]]:
+def _without_outliers(cuttings: Sequence[Cutting]) -> list[Cutting]:
     """The samples whose size, aspect and height are believable for their class."""
     by_token: dict[str, list[int]] = {}
     for number, cutting in enumerate(cuttings):
@@ -309,14 +278,11 @@ def _without_outliers(cuttings: Sequence[Cutting]) -> tuple[list[Cutting], Count
     good = np.zeros(len(cuttings), bool)
     for token, numbers in by_token.items():
         good[numbers] = _believable(token, measures[numbers])
-    kept = [
+    return [
         cutting
         for cutting, fine in zip(cuttings, good.tolist(), strict=True)
         if fine and (cutting.token != r"\sqrt" or split_radical(cutting.glyph) is not None)
     ]
-    outliers = Counter(cutting.token for cutting in cuttings)
-    outliers.subtract(cutting.token for cutting in kept)
-    return kept, +outliers
 
 
 def _recognised(cuttings: Sequence[Cutting]) -> list[Cutting]:

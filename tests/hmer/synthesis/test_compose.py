@@ -31,7 +31,7 @@ class Fixed:
 
 @pytest.fixture(scope="module")
 def bank(small_dataset: Path) -> GlyphBank:
-    return cut_bank(read_training_inks(small_dataset / "train.parquet"))[0]
+    return cut_bank(read_training_inks(small_dataset / "train.parquet"))
 
 
 def some(composer: Composer, count: int) -> list[Written]:

@@ -24,7 +24,7 @@ def train(small_dataset: Path) -> Expressions:
 
 @pytest.fixture(scope="module")
 def bank(small_dataset: Path) -> GlyphBank:
-    return cut_bank(read_training_inks(small_dataset / "train.parquet"))[0]
+    return cut_bank(read_training_inks(small_dataset / "train.parquet"))
 
 
 def some(generators: Generators, count: int) -> list[Written]:

@@ -95,22 +95,6 @@ def test_damaged_files_are_named(content: bytes, tmp_path: Path) -> None:
         GlyphBank.load(tmp_path / "missing")
 
 
-def test_contradicting_arrays_are_refused(bank: GlyphBank, tmp_path: Path) -> None:
-    wrong = GlyphBank(
-        bank.tokens,
-        bank.writers,
-        bank.groups,
-        bank.points[:-1],
-        bank.stroke_points,
-        bank.sample_strokes,
-        bank.token_of,
-        bank.writer_of,
-    )
-    wrong.save(tmp_path / "wrong")
-    with pytest.raises(HmerError, match="contradict"):
-        GlyphBank.load(tmp_path / "wrong")
-
-
 def test_a_bank_that_cannot_be_written_leaves_nothing(bank: GlyphBank, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HmerError, match="cannot be written"):

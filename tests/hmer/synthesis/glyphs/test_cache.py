@@ -37,7 +37,7 @@ def test_cut_once_and_kept_beside_the_data_set(
     assert [path.name for path in train.parent.iterdir()] == ["train.parquet"]
     assert bank_path(train) == train.parents[1] / ".glyphs" / "dataset-train.safetensors"
     assert (bank_path(train).parent / ".gitignore").read_text() == "*\n"
-    plain, _ = cut_bank(read_training_inks(train))
+    plain = cut_bank(read_training_inks(train))
     monkeypatch.setattr(cached, "cut_bank", Mock(side_effect=AssertionError("cut again")))
     again = bank_of(train)
     for bank in (first, again):
@@ -85,7 +85,7 @@ def test_a_damaged_bank_is_cut_again(
     elif spoil == "nothing":
         path.write_bytes(b"")
     else:
-        cut_bank(read_training_inks(train))[0].save(path)
+        cut_bank(read_training_inks(train)).save(path)
     assert len(bank_of(train)) == len(good)
     assert "cutting it again" in caplog.text
     assert path.read_bytes() == data
@@ -109,7 +109,7 @@ def test_a_named_bank(train: Path, small_dataset: Path, tmp_path: Path) -> None:
         open_bank(path, train)
     assert len(open_bank(path)) == len(kept), "nothing to compare it with"
     loose = tmp_path / "loose.safetensors"
-    cut_bank(read_training_inks(train))[0].save(loose)
+    cut_bank(read_training_inks(train)).save(loose)
     with pytest.raises(HmerError, match="not cut from"):
         open_bank(loose, train)
     with pytest.raises(HmerError, match="no such glyph bank"):

@@ -30,7 +30,7 @@ def expressions(small_dataset: Path) -> Expressions:
 
 @pytest.fixture(scope="module")
 def bank(small_dataset: Path) -> GlyphBank:
-    return cut_bank(read_training_inks(small_dataset / "train.parquet"))[0]
+    return cut_bank(read_training_inks(small_dataset / "train.parquet"))
 
 
 @pytest.fixture(scope="module")
