@@ -15,6 +15,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export GX_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Containers often set this. Then each of the hundred processes of a run compiles torch, Lightning
+# and MLflow anew, which takes longer than what it is there for.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup repro test test-fast bench ui crohme study summary docs lock clean
 
