@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -47,7 +47,6 @@ def test_as_the_renderer_draws_it_where_there_is_room() -> None:
     assert drawn.pen == wanted.pen == 2.0
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     seed=st.integers(0, 99),
     width=st.floats(0, 30),
@@ -222,7 +221,6 @@ def test_no_change_changes_nothing() -> None:
     np.testing.assert_allclose(points, ink_points(image), atol=1e-4)
 
 
-@settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 999),
     rotation=st.floats(0, 30),

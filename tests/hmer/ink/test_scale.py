@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import InkError
@@ -54,7 +54,6 @@ def test_lone_strokes_get_their_natural_size() -> None:
     assert height(line((3, 4))) == 0  # a dot stays a dot
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.floats(0.001, 1e4), st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))
 def test_normalised_ink_knows_no_device(scale: float, dx: float, dy: float) -> None:
     shift = np.array([dx, dy]) * scale / 10
