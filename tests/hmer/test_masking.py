@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
@@ -55,7 +55,6 @@ def is_right(image: Tensor, hidden: Tensor, share: float, block: int) -> bool:
     return False
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 1000),
     share=st.floats(0.0, 1.0),
@@ -161,7 +160,6 @@ def slowly(mass: list[float], share: float, keys: list[float]) -> list[bool]:
     return hidden
 
 
-@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 10_000), percent=st.integers(0, 100), units=st.integers(1, 9))
 def test_is_the_rule(seed: int, percent: int, units: int) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -202,7 +200,7 @@ def test_choosing_refuses(share: float) -> None:
         choose(torch.ones(1, 2), share, torch.ones(1, 2))
 
 
-GROWING: tuple[Shape, ...] = ("linear", "cosine", "step", "fixed")
+GROWING: tuple[Shape, ...] = ("linear", "fixed")
 
 
 @pytest.mark.parametrize(
@@ -211,16 +209,6 @@ GROWING: tuple[Shape, ...] = ("linear", "cosine", "step", "fixed")
         ("linear", 0.0, 0.1),
         ("linear", 0.25, 0.2),
         ("linear", 1.0, 0.5),
-        ("cosine", 0.0, 0.1),
-        ("cosine", 0.25, 0.1 + 0.4 * 0.1464466),
-        ("cosine", 0.5, 0.3),
-        ("cosine", 1.0, 0.5),
-        ("step", 0.0, 0.1),
-        ("step", 0.24, 0.1),
-        ("step", 0.25, 0.1 + 0.4 / 3),
-        ("step", 0.5, 0.1 + 0.8 / 3),
-        ("step", 0.75, 0.5),
-        ("step", 1.0, 0.5),
         ("fixed", 0.0, 0.5),
         ("fixed", 0.6, 0.5),
         ("none", 0.0, 0.0),
@@ -231,7 +219,7 @@ GROWING: tuple[Shape, ...] = ("linear", "cosine", "step", "fixed")
     ],
 )
 def test_the_curriculum_by_hand(shape: Shape, progress: float, share: float) -> None:
-    curriculum = Curriculum(start=0.1, end=0.5, shape=shape, steps=4)
+    curriculum = Curriculum(start=0.1, end=0.5, shape=shape)
     assert curriculum.share(progress) == pytest.approx(share)
 
 
@@ -239,24 +227,18 @@ def test_the_curriculum_by_hand(shape: Shape, progress: float, share: float) -> 
     start=st.floats(0, 0.9),
     end=st.floats(0, 0.9),
     shape=st.sampled_from(GROWING),
-    steps=st.integers(1, 100),
     a=st.floats(0, 1),
     b=st.floats(0, 1),
 )
 def test_never_turns_back_nor_leaves_its_bounds(
-    start: float, end: float, shape: Shape, steps: int, a: float, b: float
+    start: float, end: float, shape: Shape, a: float, b: float
 ) -> None:
-    curriculum = Curriculum(start=start, end=end, shape=shape, steps=steps)
+    curriculum = Curriculum(start=start, end=end, shape=shape)
     early, late = curriculum.share(min(a, b)), curriculum.share(max(a, b))
     rises = end >= start
     assert (late >= early - 1e-9) if rises else (late <= early + 1e-9)
     assert min(start, end) - 1e-9 <= late <= max(start, end) + 1e-9
     assert curriculum.share(1.0) == pytest.approx(end)
-
-
-def test_one_stair_is_the_start() -> None:
-    stairs = Curriculum(start=0.2, end=0.6, shape="step", steps=1)
-    assert [stairs.share(p) for p in (0.0, 0.5, 0.99)] == pytest.approx([0.2] * 3)
 
 
 @pytest.mark.parametrize(

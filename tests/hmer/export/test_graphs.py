@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import HmerError
-from hmer.export.graphs import EncoderGraph, exportable, ink_first
+from hmer.export.convert import EncoderGraph, exportable, ink_first
 from hmer.latex.vocabulary import vocabulary
 from hmer.models.bttr import BTTR, BTTRConfig
 from hmer.models.common.ink_cells import Cells
@@ -21,7 +21,6 @@ from hmer.recognizer import Recognizer
 pytestmark = pytest.mark.medium
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     st.integers(1, 4), st.integers(1, 9), st.integers(2, 9), st.integers(0, 10), st.integers(0, 99)
 )
