@@ -119,8 +119,9 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
     assert found == [str(tmp_path / name) for name in ("a.PNG", "b.png", "inner/c.jpg")]
     assert len(lines(tmp_path / "*.png", "--json")) == 1
     (empty := tmp_path / "empty").mkdir()
-    done = recognize(None, str(empty))
-    assert done.returncode == 2 and b"a folder without pictures" in done.stderr
+    done = recognize(None, str(empty), str(tmp_path / "b.png"))
+    assert done.returncode == 1 and b"empty: a folder; name pictures" in done.stderr
+    assert done.stdout.decode().splitlines()[1].startswith(f"{tmp_path / 'b.png'}: 1")
 
 
 def test_the_clipboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +187,7 @@ def test_only_some_symbols_are_written(tmp_path: Path) -> None:
     for given in ("1 -", str(names)):
         (latex,) = lines(file, "--symbols", given)
         assert latex and {*latex.split()} <= {"1", "-"}
+    assert b"symbols: there are none" in recognize(None, str(file), "--symbols", "").stderr
     refused = recognize(None, str(file), "--symbols", "1 sausage")
     assert refused.returncode == 2 and b"not know: sausage" in refused.stderr
 
