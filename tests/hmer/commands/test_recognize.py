@@ -130,8 +130,9 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
     assert found == [str(tmp_path / name) for name in ("a.PNG", "b.png", "inner/c.jpg")]
     assert len(lines(tmp_path / "*.png", "--json")) == 1
     (empty := tmp_path / "empty").mkdir()
-    code, _, errors = recognize(empty)
-    assert code == 2 and "a folder without pictures" in errors
+    code, said, errors = recognize(empty, tmp_path / "b.png")
+    assert code == 1 and "empty: a folder; name pictures" in errors
+    assert said.splitlines()[1].startswith(f"{tmp_path / 'b.png'}: 1")
 
 
 def test_the_clipboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +197,7 @@ def test_only_some_symbols_are_written(tmp_path: Path) -> None:
     for given in ("1 -", str(names)):
         (latex,) = lines(file, "--symbols", given)
         assert latex and {*latex.split()} <= {"1", "-"}
+    assert "symbols: there are none" in recognize(file, "--symbols", "")[2]
     code, _, errors = recognize(file, "--symbols", "1 sausage")
     assert code == 2 and "not know: sausage" in errors
 
