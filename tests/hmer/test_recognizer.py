@@ -28,7 +28,7 @@ from hmer.latex.tree import parse
 from hmer.models.checkpoint import load_recogniser, save_module
 from hmer.recognition import Recognition
 from hmer.recognizer import PAPER, Recognizer
-from hmer.synthesis.output.svg import to_svg
+from hmer.synthesis.output import to_svg
 
 QUICK = DecodingConfig(beam=3, max_length=8)
 Grey = NDArray[np.uint8]
