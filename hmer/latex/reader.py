@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 
 from hmer.errors import LatexError
-from hmer.latex.spellings import DEFAULT_LIMITS, FUNCTIONS, INDEX_AFTER, OVER, STACK, plain_tokens
+from hmer.latex.spellings import (
+    DEFAULT_LIMITS,
+    FUNCTIONS,
+    INDEX_AFTER,
+    OVER,
+    STACK,
+    after_group,
+    plain_text,
+    plain_tokens,
+)
 from hmer.latex.tree import (
     CELL,
     COMMANDS,
@@ -54,22 +63,27 @@ def shorten(text: str, width: int = 60) -> str:
 MAX_CHARACTERS = 20_000
 """Longest text that is read."""
 
-_PLAIN = frozenset(("equation", "displaymath", "math"))
-_LINES = "matrix smallmatrix array aligned align gathered gather split"
+_DISPLAYS = frozenset(
+    "equation displaymath math align aligned alignat alignedat eqnarray flalign gather gathered "
+    "multline split".split()
+)
+"""Environments of lines, which may be one only: then it is read as if it stood alone."""
 _MATRICES = {
-    **dict.fromkeys(_LINES.split(), ("", "")),
+    **dict.fromkeys((*sorted(_DISPLAYS), "matrix", "smallmatrix", "array", "subarray"), ("", "")),
     **{f"{kind}matrix": pair for kind, pair in (("p", "()"), ("b", "[]"), ("v", "||"))},
     "Bmatrix": ("\\{", "\\}"),
     "Vmatrix": ("||", "||"),
-    "cases": ("\\{", ""),
+    **dict.fromkeys(("cases", "dcases"), ("\\{", "")),
     "rcases": ("", "\\}"),
 }
 """Environments of lines and cells, and the brackets around them."""
 
-_RULES = frozenset(r"\hline \toprule \midrule \bottomrule \nonumber \notag".split())
+_COLUMNS = frozenset(("array", "subarray", "alignat", "alignedat"))
+
+_RULES = frozenset(r"\hline \toprule \midrule \bottomrule".split())
 _LENGTH = re.compile(r"-?[\d.]+(pt|em|ex|cm|mm|in)")
 _PRIME = "'"
-_NO_SYMBOL = frozenset((*SCRIPTS, "}", LIMITS, OVER, INDEX_AFTER))
+_NO_SYMBOL = frozenset((*SCRIPTS, "}", LIMITS, *OVER, INDEX_AFTER))
 _EMPTY = (Node(""), grounded(Node("")))
 
 
@@ -82,9 +96,7 @@ def read(latex: str) -> Row:
     """
     if len(latex) > MAX_CHARACTERS:
         raise LatexError(f"LaTeX of {len(latex)} characters; at most {MAX_CHARACTERS} are read")
-    # CROHME spells a root's index after the root.
-    marked = re.sub(r"\bABOVE(?=\s*\{)", lambda _: INDEX_AFTER, latex)
-    reader = _Reader(plain_tokens(tokenize(marked)), latex)
+    reader = _Reader(plain_tokens(tokenize(plain_text(latex))), latex)
     row = _merge_functions(reader.row(None, depth=0))
     if expression_depth(row) > MAX_DEPTH:
         raise reader.fail(f"nested deeper than {MAX_DEPTH} levels")
@@ -117,12 +129,12 @@ class _Reader:
             raise self.fail(f"nested deeper than {MAX_DEPTH} levels")
         around, self.cells = self.cells, cells
         nodes: list[Node] = []
-        numerator: Row | None = None
+        over: tuple[str, Row] | None = None
         while (token := self.peek()) != closing and token is not None:
-            if token == OVER:
-                if numerator is not None:
-                    raise self.fail("a second \\over in one group")
-                numerator, nodes = tuple(nodes), []
+            if token in OVER:
+                if over is not None:
+                    raise self.fail(f"a second {token} in one group")
+                over, nodes = (OVER[token], tuple(nodes)), []
                 self.at += 1
             elif token == "}":
                 if closing is not None:
@@ -134,10 +146,10 @@ class _Reader:
             raise self.fail("the root index is not closed")
         self.at += 1
         self.cells = around
-        if numerator is None:
+        if over is None:
             return tuple(nodes)
-        over = ((Relation.ABOVE, numerator), (Relation.BELOW, tuple(nodes)))
-        return (Node("\\frac", over),)
+        parts = ((Relation.ABOVE, over[1]), (Relation.BELOW, tuple(nodes)))
+        return (Node(over[0], parts),)
 
     def element(self, nodes: list[Node], depth: int) -> None:
         """One symbol or group, with its scripts, appended to `nodes`."""
@@ -204,17 +216,18 @@ class _Reader:
     def environment(self, name: str, depth: int) -> list[Node]:
         """An environment of lines and cells, in its brackets, up to its end."""
         end = f"\\end{{{name}}}"
-        if name in _PLAIN:
-            return list(self.row(end, depth + 1))
         if name not in _MATRICES:
             known = ", ".join(_MATRICES)
             raise self.fail(f"the environment {name!r} is none of {known}")
         if self.peek() == "[":  # where it stands
             self.skip_until("]")
-        if name == "array" and self.peek() == "{":  # how its columns are aligned
-            self.skip_until("}")
+        if name in _COLUMNS and self.peek() == "{":  # how many there are, or how they are aligned
+            self.at = after_group(self.tokens, self.at)
         opening, closing = ([Node(sign) for sign in tokenize(side)] for side in _MATRICES[name])
-        return [*opening, self.matrix(end, depth), *closing]
+        matrix = self.matrix(end, depth)
+        if name in _DISPLAYS and Node(LINE) not in (lines := matrix.children[0][1]):
+            return [node for node in lines if node != Node(CELL)]
+        return [*opening, matrix, *closing]
 
     def matrix(self, closing: str | None, depth: int) -> Node:
         """Lines and cells up to `closing`; an empty last line is none, as after a last `\\\\`."""

@@ -6,11 +6,14 @@ that `\ABOVE` stands for the `ABOVE` of CROHME's RIT truths (a root's index afte
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections.abc import Sequence
 from functools import cache
-from itertools import chain
+from itertools import takewhile
 
 from hmer.latex.tree import COMMANDS, LIMITS
-from hmer.latex.vocabulary import vocabulary
+from hmer.latex.vocabulary import chosen_vocabulary, vocabulary
 
 
 def _words(text: str) -> frozenset[str]:
@@ -20,16 +23,28 @@ def _words(text: str) -> frozenset[str]:
 BLANKS = _words(r"""
     $ ~ \, \; \: \! \> \/ \( \) \[ \] \quad \qquad \thinspace \nobreak \displaystyle \textstyle
     \scriptstyle \scriptscriptstyle \nolimits \mathstrut \strut
+    \enspace \hfill \hfil \allowbreak \nobreakspace \noindent \smallskip \medskip \bigskip \relax
+    \protect \null \nonumber \notag \boldmath \unboldmath \tiny \scriptsize \footnotesize \small
+    \normalsize \large \Large \LARGE \huge \Huge
     """) | {"\\ "}
 """Signs without ink."""
+
+UNSEEN = _words(r"""
+    \hspace \vspace \phantom \hphantom \vphantom \label \tag \color \textcolor \raisebox \scalebox
+    """)
+"""Commands whose first argument (a length, a name, a gap) leaves no ink."""
 
 FONTS = _words(r"""
     \mbox \hbox \text \textrm \textit \textbf \textsf \texttt \textnormal \mathrm \mathit \mathbf
     \mathsf \mathtt \mathnormal \mathop \mathbin \mathrel
     \mathord \mathopen \mathclose \mathpunct \operatorname \boldsymbol \bm \ensuremath
-    \rm \it \bf \sf \tt
+    \rm \it \bf \sf \tt \sl \sc \mit \emph \textup \textmd \textsl \textsc \pmb \bold \mathinner
+    \smash \vcenter \rlap \llap
     """)
 """Commands that change the look of what follows, not the structure."""
+
+SWITCHES = {"\\cal": "\\mathcal", "\\Bbb": "\\mathbb", "\\frak": "\\mathfrak"}
+"""Old commands of alphabets: `{\\cal L}`, for the letters that follow in the group."""
 
 FENCES = _words(r"\left \right \middle")
 """Commands before a delimiter; a dot after them is an invisible delimiter."""
@@ -48,6 +63,23 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "\\ne": ("\\neq",),
     "\\to": ("\\rightarrow",),
     "\\longrightarrow": ("\\rightarrow",),
+    "\\gets": ("\\leftarrow",),
+    "\\longleftarrow": ("\\leftarrow",),
+    "\\longleftrightarrow": ("\\leftrightarrow",),
+    "\\longmapsto": ("\\mapsto",),
+    "\\implies": ("\\Rightarrow",),
+    "\\Longrightarrow": ("\\Rightarrow",),
+    "\\impliedby": ("\\Leftarrow",),
+    "\\Longleftarrow": ("\\Leftarrow",),
+    "\\iff": ("\\Leftrightarrow",),
+    "\\Longleftrightarrow": ("\\Leftrightarrow",),
+    "\\land": ("\\wedge",),
+    "\\lor": ("\\vee",),
+    "\\lnot": ("\\neg",),
+    "\\owns": ("\\ni",),
+    "\\dag": ("\\dagger",),
+    "\\ddag": ("\\ddagger",),
+    "\\bmod": ("\\mod",),
     "\\lbrack": ("[",),
     "\\rbrack": ("]",),
     "\\lbrace": ("\\{",),
@@ -60,10 +92,14 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "\\mid": ("|",),
     "\\|": ("|", "|"),
     "\\Vert": ("|", "|"),
+    "\\lVert": ("|", "|"),
+    "\\rVert": ("|", "|"),
     "\\parallel": ("|", "|"),
     "\\dots": ("\\ldots",),
     "\\dotsc": ("\\ldots",),
     "\\dotsb": ("\\cdots",),
+    "\\dotsm": ("\\cdots",),
+    "\\hdots": ("\\ldots",),
     "\\cdotp": ("\\cdot",),
     "\\ldotp": (".",),
     "\\colon": (":",),
@@ -71,40 +107,23 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "\\dfrac": ("\\frac",),
     "\\tfrac": ("\\frac",),
     "\\cfrac": ("\\frac",),
+    "\\dbinom": ("\\binom",),
+    "\\tbinom": ("\\binom",),
+    "\\stackrel": ("\\overset",),
+    "\\substack": ("\\matrix",),
+    "\\mathds": ("\\mathbb",),
     "\\sp": ("^",),
     "\\sb": ("_",),
     "−": ("-",),
     "–": ("-",),
-    "×": ("\\times",),
-    "÷": ("\\div",),
-    "±": ("\\pm",),
     "·": ("\\cdot",),
-    "⋅": ("\\cdot",),
-    "⋯": ("\\cdots",),
-    "…": ("\\ldots",),
-    "≤": ("\\leq",),
-    "≥": ("\\geq",),
-    "≠": ("\\neq",),
-    "→": ("\\rightarrow",),
-    "∞": ("\\infty",),
-    "∫": ("\\int",),
-    "∑": ("\\sum",),
-    "∈": ("\\in",),
-    "∀": ("\\forall",),
-    "∃": ("\\exists",),
-    "′": ("'",),
     "’": ("'",),
+    "′": ("'",),
     "″": ("'", "'"),
-    "α": ("\\alpha",),
-    "β": ("\\beta",),
-    "γ": ("\\gamma",),
-    "Δ": ("\\Delta",),
-    "θ": ("\\theta",),
-    "λ": ("\\lambda",),
-    "μ": ("\\mu",),
-    "π": ("\\pi",),
-    "σ": ("\\sigma",),
-    "φ": ("\\phi",),
+    "∆": ("\\Delta",),
+    "⊥": ("\\perp",),
+    "∣": ("|",),
+    "‖": ("|", "|"),
 }
 """Spellings that mean the same sign."""
 
@@ -125,26 +144,111 @@ OTHERS = _words(r"""
 
 
 INDEX_AFTER = "\\ABOVE"
-OVER = "\\over"
+OVER = {"\\over": "\\frac", "\\choose": "\\binom"}
+"""Commands between the parts of what others write before them."""
 STACK = "\\vtop"
 
-_NEVER_GLUED = BLANKS | FONTS | FENCES | SIZES | COMMANDS.keys() | {LIMITS, "\\sp", "\\sb"}
+_NEVER_GLUED = BLANKS | UNSEEN | FONTS | FENCES | SIZES | COMMANDS.keys() | SWITCHES.keys() | {
+    LIMITS, "\\sp", "\\sb"
+}  # fmt: skip
+
+_STARS = re.compile(
+    r"(\\(?:operatorname|[hv]space|tag|cfrac)(?![A-Za-z]))\s*(?:\*|\[\s*[lcr]\s*\])"
+)
+_KERNS = re.compile(
+    r"\\(?:[hvm]skip|m?kern|raise|lower)(?![A-Za-z])\s*[+-]?[\d.\s]*"
+    r"(?:e\s*[mx]|p\s*t|m\s*[mu]|c\s*m|i\s*n)"
+)
+_RAISED, _LOWERED = re.compile("[²³¹⁰-ⁿ]+"), re.compile("[₀-ₜ]+")
+_ALPHABETS = (
+    (re.compile(r"\bDOUBLE-STRUCK\b"), r"\mathbb"),
+    (re.compile(r"\bSCRIPT\b"), r"\mathcal"),
+    (re.compile(r"\b(?:BLACK-LETTER|FRAKTUR)\b"), r"\mathfrak"),
+)
 
 
-def plain_tokens(tokens: list[str]) -> list[str]:
+def plain_text(latex: str) -> str:
+    r"""LaTeX without variants that change no sign (`\operatorname*`, `\kern 2pt`), in ASCII.
+
+    Characters of Unicode become what LaTeX has for them (`x² ∈ ℝ`); others stay.
+    """
+    latex = _KERNS.sub(" ", _STARS.sub(r"\1", latex))
+    # CROHME spells a root's index after the root.
+    latex = re.sub(r"\bABOVE(?=\s*\{)", lambda _: INDEX_AFTER, latex)
+    if latex.isascii():
+        return latex
+    for run, mark in ((_RAISED, "^"), (_LOWERED, "_")):
+        latex = run.sub(lambda found, mark=mark: f"{mark}{{{_compatible(found[0])}}}", latex)
+    return "".join(map(_in_latex, latex))
+
+
+def _compatible(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
+
+
+@cache
+def _in_latex(character: str) -> str:
+    """What LaTeX has for a character; itself where it has nothing."""
+    if character.isascii() or character in SYNONYMS:
+        return character
+    if command := _commands().get(character):
+        return f"{command} "
+    if unicodedata.category(character) == "Cf":  # invisible: a mark of order, a joiner
+        return ""
+    plain = _compatible(character)
+    if plain == character:
+        return character
+    over, slash, under = plain.partition("⁄")
+    if slash:
+        return f"\\frac{{{over}}}{{{under}}}"
+    found = "".join(map(_in_latex, plain))
+    name = unicodedata.name(character)
+    alphabet = next((command for word, command in _ALPHABETS if word.search(name)), None)
+    return f"{alphabet}{{{found}}}" if alphabet else found
+
+
+@cache
+def _commands() -> dict[str, str]:
+    """Commands by the character that they show; of several the first in ASCII order."""
+    tokens = chosen_vocabulary("wide", "plain").tokens
+    return {sign(token): token for token in sorted(tokens, reverse=True) if token[0] == "\\"}
+
+
+def plain_tokens(tokens: Sequence[str]) -> list[str]:
     """Tokens without blanks, fonts, sizes and fences; glued ones apart, synonyms replaced."""
+    tokens = [part for token in tokens for part in _unglued(token)]
     plain: list[str] = []
+    at = 0
     after_fence = False
-    for token in chain.from_iterable(map(_unglued, tokens)):
-        if token in BLANKS or token in FONTS or token in SIZES:
+    while at < len(tokens):
+        token = tokens[at]
+        at += 1
+        if token in BLANKS or token in FONTS:
             continue
-        if token in FENCES:
+        if token in UNSEEN:
+            at = after_group(tokens, at)
+            continue
+        if token in FENCES or token in SIZES:
             after_fence = True
             continue
-        if not (after_fence and token == "."):
+        if token in SWITCHES:
+            letters = list(takewhile(str.isalpha, tokens[at:]))
+            at += len(letters)
+            plain += [SWITCHES[token], *(["{", *letters, "}"] if letters else [])]
+        elif not (after_fence and token == "."):
             plain.extend(SYNONYMS.get(token, (token,)))
         after_fence = False
     return plain
+
+
+def after_group(tokens: Sequence[str], at: int) -> int:
+    """Where the braced group, or the one token, that begins at `at` has ended."""
+    depth = 0
+    for end in range(at, len(tokens)):
+        depth += (tokens[end] == "{") - (tokens[end] == "}")
+        if depth <= 0:
+            return end + (depth == 0)  # a brace that closes what is around stays
+    return len(tokens)
 
 
 def _unglued(token: str) -> tuple[str, ...]:
@@ -166,5 +270,50 @@ def _known() -> frozenset[str]:
     """Commands that the tables know."""
     symbols = vocabulary("wap").tokens + vocabulary("comer").tokens
     return frozenset((*symbols, *SYNONYMS, *COMMANDS, *FUNCTIONS.values())) | (
-        BLANKS | FONTS | FENCES | SIZES | DEFAULT_LIMITS | {LIMITS, OVER, INDEX_AFTER, STACK}
+        BLANKS
+        | UNSEEN
+        | FONTS
+        | FENCES
+        | SIZES
+        | DEFAULT_LIMITS
+        | {*SWITCHES, *OVER, LIMITS, INDEX_AFTER, STACK}
     )
+
+
+_SIGNS = {
+    r"\cdot": "⋅", r"\cdots": "⋯", r"\ldots": "…", r"\div": "÷", r"\times": "×", r"\pm": "±",
+    r"\leq": "≤", r"\geq": "≥", r"\neq": "≠", r"\in": "∈", r"\exists": "∃", r"\forall": "∀",
+    r"\infty": "∞", r"\int": "∫", r"\sum": "∑", r"\prime": "′", r"\rightarrow": "→",
+    r"\{": "{", r"\}": "}", "-": "−", "'": "′", r"\partial": "∂", r"\nabla": "∇", r"\prod": "∏",
+    r"\subset": "⊂", r"\cup": "∪", r"\cap": "∩", r"\mp": "∓", r"\approx": "≈", r"\equiv": "≡",
+}  # fmt: skip
+_MORE = r"""
+    \ll ≪ \gg ≫ \cong ≅ \propto ∝ \sim ∼ \simeq ≃ \ni ∋ \notin ∉ \subseteq ⊆ \subsetneq ⊊
+    \supset ⊃ \supseteq ⊇ \emptyset ∅ \varnothing ∅ \perp ⊥ \bot ⊥ \top ⊤ \models ⊨ \vdash ⊢
+    \dashv ⊣ \triangleq ≜ \bullet • \circ ∘ \ast ∗ \star ⋆ \vee ∨ \wedge ∧ \oplus ⊕ \ominus ⊖
+    \otimes ⊗ \odot ⊙ \leftarrow ← \leftrightarrow ↔ \Rightarrow ⇒ \Leftarrow ⇐ \Leftrightarrow ⇔
+    \uparrow ↑ \downarrow ↓ \mapsto ↦ \hookrightarrow ↪ \rightleftharpoons ⇌ \vdots ⋮ \ddots ⋱
+    \aleph ℵ \angle ∠ \dagger † \hbar ℏ \ell ℓ \neg ¬ \triangle △ \square □ \langle ⟨ \rangle ⟩
+    \lfloor ⌊ \rfloor ⌋ \lceil ⌈ \rceil ⌉ \backslash \ \iint ∬ \iiint ∭ \oint ∮ \coprod ∐
+    \bigcap ⋂ \bigcup ⋃ \bigoplus ⨁ \bigotimes ⨂ \bigvee ⋁ \bigwedge ⋀ \setminus ∖ \prec ≺ \succ ≻
+    \therefore ∴ \because ∵ \Re ℜ \Im ℑ \degree ° \% % \# # \& & \$ $
+""".split()
+_SIGNS |= dict(zip(_MORE[::2], _MORE[1::2], strict=True))
+
+
+@cache
+def sign(token: str) -> str:
+    """The character, or the name of a function, that a token shows."""
+    if token in _SIGNS:
+        return _SIGNS[token]
+    name = token.removeprefix("\\")
+    if token in FUNCTIONS.values() or name == token:
+        return name
+    case = "CAPITAL" if name[:1].isupper() else "SMALL"
+    spelled = {"LAMBDA": "LAMDA", "VAREPSILON": "EPSILON", "VARPHI": "PHI"}.get(
+        name.upper(), name.upper()
+    )
+    try:
+        return unicodedata.lookup(f"GREEK {case} LETTER {spelled}")
+    except KeyError:
+        return name

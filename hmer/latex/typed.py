@@ -2,14 +2,12 @@ r"""Captions as people type them (`\frac{a}{b}`, `x^2`), and as MathML for displ
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from hmer.errors import LatexError
-from hmer.latex.spellings import FUNCTIONS
+from hmer.latex.spellings import sign
 from hmer.latex.tree import (
     COMMANDS,
     INKLESS,
@@ -97,25 +95,6 @@ def _unbraced(tokens: list[str]) -> list[str]:
     return found
 
 
-_SIGNS = {
-    r"\cdot": "⋅", r"\cdots": "⋯", r"\ldots": "…", r"\div": "÷", r"\times": "×", r"\pm": "±",
-    r"\leq": "≤", r"\geq": "≥", r"\neq": "≠", r"\in": "∈", r"\exists": "∃", r"\forall": "∀",
-    r"\infty": "∞", r"\int": "∫", r"\sum": "∑", r"\prime": "′", r"\rightarrow": "→",
-    r"\{": "{", r"\}": "}", "-": "−", "'": "′", r"\partial": "∂", r"\nabla": "∇", r"\prod": "∏",
-    r"\subset": "⊂", r"\cup": "∪", r"\cap": "∩", r"\mp": "∓", r"\approx": "≈", r"\equiv": "≡",
-}  # fmt: skip
-_MORE = r"""
-    \ll ≪ \gg ≫ \cong ≅ \propto ∝ \sim ∼ \simeq ≃ \ni ∋ \notin ∉ \subseteq ⊆ \subsetneq ⊊
-    \supset ⊃ \supseteq ⊇ \emptyset ∅ \varnothing ∅ \perp ⊥ \bot ⊥ \top ⊤ \models ⊨ \vdash ⊢
-    \dashv ⊣ \triangleq ≜ \bullet • \circ ∘ \ast ∗ \star ⋆ \vee ∨ \wedge ∧ \oplus ⊕ \ominus ⊖
-    \otimes ⊗ \odot ⊙ \leftarrow ← \leftrightarrow ↔ \Rightarrow ⇒ \Leftarrow ⇐ \Leftrightarrow ⇔
-    \uparrow ↑ \downarrow ↓ \mapsto ↦ \hookrightarrow ↪ \rightleftharpoons ⇌ \vdots ⋮ \ddots ⋱
-    \aleph ℵ \angle ∠ \dagger † \hbar ℏ \ell ℓ \neg ¬ \triangle △ \square □ \langle ⟨ \rangle ⟩
-    \lfloor ⌊ \rfloor ⌋ \lceil ⌈ \rceil ⌉ \backslash \ \iint ∬ \iiint ∭ \oint ∮ \coprod ∐
-    \bigcap ⋂ \bigcup ⋃ \bigoplus ⨁ \bigotimes ⨂ \bigvee ⋁ \bigwedge ⋀ \setminus ∖ \prec ≺ \succ ≻
-    \therefore ∴ \because ∵ \Re ℜ \Im ℑ \degree ° \% % \# # \& & \$ $
-""".split()
-_SIGNS |= dict(zip(_MORE[::2], _MORE[1::2], strict=True))
 _ALPHABETS = {r"\mathbb": "double-struck", r"\mathcal": "script", r"\mathfrak": "fraktur"}
 _ACCENTS = {
     r"\bar": "¯", r"\overline": "¯", r"\underline": "_", r"\vec": "→", r"\hat": "^",
@@ -283,21 +262,3 @@ class _NamedWriter(_Writer):
         element = self.element("mn" if node.token.isdigit() else "mi" if word else "mo", node)
         element.text = node.token
         return element
-
-
-@cache
-def sign(token: str) -> str:
-    """The character, or the name of a function, that a token shows."""
-    if token in _SIGNS:
-        return _SIGNS[token]
-    name = token.removeprefix("\\")
-    if token in FUNCTIONS.values() or name == token:
-        return name
-    case = "CAPITAL" if name[:1].isupper() else "SMALL"
-    spelled = {"LAMBDA": "LAMDA", "VAREPSILON": "EPSILON", "VARPHI": "PHI"}.get(
-        name.upper(), name.upper()
-    )
-    try:
-        return unicodedata.lookup(f"GREEK {case} LETTER {spelled}")
-    except KeyError:
-        return name

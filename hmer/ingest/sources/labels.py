@@ -1,7 +1,7 @@
 """Files of captions, as people keep them: CSV, TSV, JSON lines, or a name and a caption a line.
 
 Cells are separated by whatever the first line is separated by: commas, semicolons (spreadsheets
-of half the world) or tabs, in a .txt also blanks. A displayed equation is read as its content.
+of half the world) or tabs, in a .txt also blanks.
 """
 
 from __future__ import annotations
@@ -25,13 +25,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 _DELIMITERS = {".csv": ",;\t", ".tsv": "\t", ".txt": "\t "}
 """What may separate cells, by the file's ending; the first wins where others separate alike."""
-_DISPLAY = re.compile(
-    r"\s*\\begin\s*\{(equation|displaymath|math|align|gather|multline|eqnarray|flalign)(\*?)\}"
-    r"(.*)\\end\s*\{\1\2\}\s*",
-    re.DOTALL,
-)
-"""A caption that is one displayed equation."""
-_NUMBERING = re.compile(r"\\(?:nonumber|notag)(?![A-Za-z])|\\(?:label|tag\*?)\s*\{[^{}]*\}")
 _JSON = (".jsonl", ".ndjson")
 
 
@@ -127,9 +120,18 @@ def _delimiter(first: str, delimiters: str) -> str:
 def _cells(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     if delimiter == " ":
         return (line.strip().split(None, 1) for line in lines)
-    if delimiter == "\t":  # such files are written without quoting: a quote in them is a prime
-        return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    if delimiter == "\t":
+        return (
+            [_unquoted(cell) for cell in cells]
+            for cells in csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        )
     return csv.reader(lines, delimiter=delimiter)
+
+
+def _unquoted(cell: str) -> str:
+    """A cell between tabs: a quote in it is a prime, but spreadsheets quote cells with commas."""
+    quoted = re.fullmatch(r'\s*"(.*)"\s*', cell)
+    return quoted[1].replace('""', '"') if quoted else cell
 
 
 def _named(names: Sequence[str], piece: str) -> bool:
@@ -141,19 +143,5 @@ def _label(cells: Mapping[str, str], number: int) -> Label:
         next((cells[name].strip() for name in COLUMNS[piece] if cells.get(name)), "")
         for piece in ("file", "latex", "writer")
     )
-    latex, problem = _content(latex)
-    if not problem and not (file and latex):
-        problem = "lacks a picture's name or its caption"
-    problem = problem and f"line {number} {problem}"
+    problem = "" if file and latex else f"line {number} lacks a picture's name or its caption"
     return Label(file, "" if problem else latex, writer, problem)
-
-
-def _content(latex: str) -> tuple[str, str]:
-    """A caption without the environment that displays it, and what is wrong with that."""
-    display = _DISPLAY.fullmatch(latex)
-    if display is None:
-        return latex, ""
-    lines = _NUMBERING.sub("", display[3]).strip().removesuffix(r"\\")
-    if r"\\" in lines:
-        return "", f"has several lines in {display[1]}{display[2]}; give each a picture of its own"
-    return re.sub(r"(?<!\\)&", "", lines).strip(), ""

@@ -27,6 +27,11 @@ from hmer.latex.tree import MAX_DEPTH, parse, serialise
         ),
         (r"\begin{Vmatrix}a\end{Vmatrix}_2", r"| | \matrix { a } | | _ { 2 }"),
         (r"\begin{equation}x\end{equation}", "x"),
+        (r"\begin{align*} \{ a \& b \} &= 1 \label{eq:a} \\ \end{align*}", r"\{ a \& b \} = 1"),
+        (r"\begin{eqnarray} x &=& 1 \nonumber \end{eqnarray}", "x = 1"),
+        (r"\begin{array}{@{}c@{}} a \end{array}", r"\matrix { a }"),
+        (r"\sum_{\substack{i<n \\ j}} a", r"\sum _ { \matrix { i < n \\ j } } a"),
+        (r"{n \choose k}", r"\binom { n } { k }"),
     ],
 )
 def test_matrices_and_lines(latex: str, caption: str) -> None:
@@ -146,6 +151,24 @@ def test_shorten() -> None:
     ],
 )
 def test_readings(latex: str, caption: str) -> None:
+    assert serialise(read(latex)) == caption.split()
+
+
+@pytest.mark.parametrize(
+    ("latex", "caption"),
+    [
+        (r"\operatorname*{lim}_x \operatorname * {s g n} x", r"\lim _ { x } s g n x"),
+        (r"\cfrac[l]{1}{2} \Bigl. x \Bigr|_0", r"\frac { 1 } { 2 } x | _ { 0 }"),
+        (r"a \hspace*{1 cm} b \kern - . 1 8 e m c \mskip-2mu d", "a b c d"),
+        (r"\phantom{x^{2}} \textcolor{red}{x} \tag*{(1)} {\label m}", "x"),
+        (r"{\cal L}_a {\cal A B} \Bbb{R} \cal \; M", r"\mathcal { L } _ { a } \mathcal { A B } "
+         r"\mathbb { R } \mathcal { M }"),
+        ("x² + a₁₀ⁿ ∈ ℝ", r"x ^ { 2 } + a _ { 1 0 } ^ { n } \in \mathbb { R }"),
+        ("½ ω − 𝑥\u2062（１）µ ∪ ℏ", r"\frac { 1 } { 2 } \omega - x ( 1 ) \mu \cup \hbar"),
+        ("é ☺", "é ☺"),  # told as what no vocabulary has
+    ],
+)  # fmt: skip
+def test_what_leaves_no_ink_or_is_pasted(latex: str, caption: str) -> None:
     assert serialise(read(latex)) == caption.split()
 
 

@@ -8,6 +8,8 @@ from hmer.latex.tree import COMMANDS, SCRIPTS
 def test_tables_do_not_overlap() -> None:
     tables = [
         spellings.BLANKS,
+        spellings.UNSEEN,
+        set(spellings.SWITCHES),
         spellings.FONTS,
         spellings.FENCES,
         spellings.SIZES,

@@ -41,6 +41,12 @@ def test_tables_without_names(tmp_path: Path) -> None:
         Label("train_1.jpg", "\\frac { 1 } { 2 }"),
     ]
     assert read(tmp_path / "c.csv", 'a.png,"f(x,y)"\n') == [Label("a.png", "f(x,y)")]
+    # Spreadsheets quote what has a comma, and double the quotes in it.
+    quoted = 'a.png\t"f(x,y)"\n"b.png"\t"f "" (x,y)"\n'
+    assert read(tmp_path / "c.tsv", quoted) == [
+        Label("a.png", "f(x,y)"),
+        Label("b.png", 'f " (x,y)'),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -78,32 +84,6 @@ def test_captions_that_are_cut_by_a_separator_are_told(tmp_path: Path) -> None:
     assert "line 2 has 3 cells separated by ',', not 2; put a caption" in found[0].problem
     (label,) = read(tmp_path / "d.csv", "latex,file\nx,a.png,y\n")
     assert label.file == "a.png" and label.problem
-
-
-@pytest.mark.parametrize(
-    ("caption", "latex"),
-    [
-        (r"\begin{equation}x+1\end{equation}", "x+1"),
-        (r" \begin{equation*} x+1 \end{equation*} ", "x+1"),
-        (r"\begin{displaymath}x\end{displaymath}", "x"),
-        (r"\begin{align} x &= 1 \nonumber \\ \end{align}", "x = 1"),
-        (r"\begin{align*} \{ a \& b \} &= 1 \label{eq:a} \end{align*}", r"\{ a \& b \} = 1"),
-        (r"\[x\]", r"\[x\]"),  # these are the normaliser's
-        ("$$x$$", "$$x$$"),
-    ],
-)
-def test_displayed_equations_are_read_as_their_content(
-    tmp_path: Path, caption: str, latex: str
-) -> None:
-    found = read(tmp_path / "c.tsv", f"a.png\t{caption}\n")
-    assert found == [Label("a.png", latex)]
-
-
-def test_several_lines_in_an_environment_are_told(tmp_path: Path) -> None:
-    found = read(tmp_path / "c.tsv", "a.png\t\\begin{align}x\\\\y\\end{align}\n")
-    assert found[0].latex == "" and "line 1 has several lines in align" in found[0].problem
-    found = read(tmp_path / "c.tsv", "a.png\t\\begin{align}\\end{align}\n")
-    assert "lacks a picture's name or its caption" in found[0].problem
 
 
 def test_lines_of_no_use_are_told_one_by_one(tmp_path: Path) -> None:
