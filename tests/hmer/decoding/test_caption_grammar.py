@@ -86,7 +86,7 @@ def test_random_walks_parse_and_the_other_direction_agrees(name: str, way: int) 
     words = SMALL if name == "small" else vocabulary(name)
     rng = np.random.default_rng(way)
     deepest = 0
-    for _ in range(150):
+    for _ in range(60):
         limit = int(rng.integers(0, 60))
         tokens = sample(words, way, limit, rng)
         assert len(tokens) <= limit
