@@ -48,10 +48,10 @@ def made(name: str) -> tuple[Recogniser, Vocabulary]:
 
 @cache
 def images() -> Tensor:
-    """Three drawings of different width on one canvas."""
+    """Two drawings of different width on one canvas."""
     generator = torch.Generator().manual_seed(1)
-    found = torch.zeros(3, 1, 32, 64)
-    for image, width in zip(found, (20, 36, 60), strict=True):
+    found = torch.zeros(2, 1, 32, 64)
+    for image, width in zip(found, (20, 60), strict=True):
         for _ in range(5):
             top, left = (int(torch.randint(n, (), generator=generator)) for n in (28, width - 8))
             image[:, top : top + 3, left : left + 9] = 1.0
@@ -131,11 +131,17 @@ class Slow:
         return [found[0], *sorted(found[1:], key=lambda reading: -reading[2])]
 
 
+@cache
+def remembered(name: str) -> Slow:
+    """One for all tests of a recogniser: it keeps what it has computed."""
+    return Slow(*made(name))
+
+
 def fast(model: Recogniser, words: Vocabulary, **options: Any) -> list[list[Reading]]:
     config = DecodingConfig(alpha=1.0, beam=BEAM, max_length=LENGTH, **options)
     encoded = model.encode(images())
     return search(
-        MemoryStep(model.step, encoded), 3, config,
+        MemoryStep(model.step, encoded), len(images()), config,
         sos=words.sos, eos=words.eos, pad=words.pad,
     )  # fmt: skip
 
@@ -144,7 +150,7 @@ def fast(model: Recogniser, words: Vocabulary, **options: Any) -> list[list[Read
 @torch.no_grad()
 def test_the_n_best_are_those_of_the_slow_search(name: str) -> None:
     model, words = made(name)
-    slow = Slow(model, words)
+    slow = remembered(name)
     found = fast(model, words)
     for row, readings in enumerate(found):
         expected = slow.readings(row)
