@@ -268,23 +268,6 @@ def test_blank_paper_is_read_as_nothing(
         assert found.latex == ""
 
 
-def test_with_the_grammar_every_reading_parses(
-    recognizer: Recognizer, inks: tuple[Ink, ...]
-) -> None:
-    broken = 0
-    for ink in inks:
-        found = recognizer.recognize(ink, QUICK.model_copy(update={"grammar": True}))
-        for tokens in (found.tokens, *(tokens for tokens, _ in found.alternatives)):
-            parse(tokens)
-        free = recognizer.recognize(ink, QUICK)
-        for tokens in (free.tokens, *(tokens for tokens, _ in free.alternatives)):
-            try:
-                parse(tokens)
-            except HmerError:
-                broken += 1
-    assert broken
-
-
 def test_what_is_too_large_is_named(recognizer: Recognizer, tmp_path: Path) -> None:
     # Small symbols far apart: 80 x 80 symbol units at 20 pixels are 2.6 million.
     corner = np.array([[0, 0], [0.5, 1], [1, 0]], np.float32)

@@ -13,8 +13,6 @@ from torch import Tensor
 
 from hmer.data.collate import Batch, both_directions
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
-from hmer.decoding.caption_grammar import caption_grammar
-from hmer.latex.tree import parse
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.base import Recogniser
 from hmer.models.linear import use_fast_linear
@@ -133,19 +131,12 @@ class Slow:
         return [found[0], *sorted(found[1:], key=lambda reading: -reading[2])]
 
 
-@cache
-def remembered(name: str) -> Slow:
-    """One for all tests of a recogniser: it keeps what it has computed."""
-    return Slow(*made(name))
-
-
 def fast(model: Recogniser, words: Vocabulary, **options: Any) -> list[list[Reading]]:
     config = DecodingConfig(alpha=1.0, beam=BEAM, max_length=LENGTH, **options)
     encoded = model.encode(images())
     return search(
         MemoryStep(model.step, encoded), len(images()), config,
         sos=words.sos, eos=words.eos, pad=words.pad,
-        constraints=caption_grammar(words) if config.grammar else None,
     )  # fmt: skip
 
 
@@ -153,7 +144,7 @@ def fast(model: Recogniser, words: Vocabulary, **options: Any) -> list[list[Read
 @torch.no_grad()
 def test_the_n_best_are_those_of_the_slow_search(name: str) -> None:
     model, words = made(name)
-    slow = remembered(name)
+    slow = Slow(model, words)
     found = fast(model, words)
     for row, readings in enumerate(found):
         expected = slow.readings(row)
@@ -177,17 +168,3 @@ def test_fast_layers_change_nothing(name: str) -> None:
     for one, two in zip(before, fast(other, words), strict=True):
         assert [r.tokens for r in one] == [r.tokens for r in two]
         assert [r.score for r in one] == pytest.approx([r.score for r in two], abs=1e-5)
-
-
-@pytest.mark.parametrize("name", RECOGNISERS)
-@torch.no_grad()
-def test_with_the_grammar_every_reading_parses(name: str) -> None:
-    model, words = made(name)
-    slow = remembered(name)
-    for row, readings in enumerate(fast(model, words, grammar=True)):
-        assert readings
-        for reading in readings:
-            parse(words.decode(reading.tokens))
-            total = slow.total(row, (words.sos, *reading.tokens, words.eos))
-            total += slow.total(row, (words.eos, *reading.tokens[::-1], words.sos))
-            assert reading.score == pytest.approx(total / (len(reading.tokens) + 1), abs=1e-5)

@@ -118,14 +118,15 @@ def test_held_out_captions_do_not_come_out(expressions: Expressions) -> None:
     rng = np.random.default_rng(0)
     seen = [written.tokens for written in (free(rng) for _ in range(200))]
     held = [tokens for tokens in seen if len(tokens) > 3]
-    kept = Decomposer(expressions, leakage=Leakage.of(held))
-    assert kept.excluded >= len({tuple(tokens) for tokens in held})
+    kept = Decomposer(expressions, leakage=(leakage := Leakage.of(held)))
+    assert leakage.excluded >= len({tuple(tokens) for tokens in held})
     rng = np.random.default_rng(0)
     assert not any(kept(rng).tokens in held for _ in range(500))
 
 
-def test_longest(expressions: Expressions) -> None:
-    short = Decomposer(expressions, DecomposeConfig(longest=5))
+def test_longest(expressions: Expressions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hmer.synthesis.decompose.LONGEST", 5)
+    short = Decomposer(expressions)
     rng = np.random.default_rng(0)
     assert max(len(short(rng).tokens) for _ in range(300)) <= 5
 
