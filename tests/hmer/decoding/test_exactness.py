@@ -19,6 +19,8 @@ from hmer.models.linear import use_fast_linear
 from hmer.models.registry import RECOGNISERS, build_recogniser, recogniser_entry
 from hmer.models.step import MemoryStep
 
+pytestmark = pytest.mark.medium
+
 LENGTH, BEAM = 5, 3
 ENCODER = {"name": "compact", "width": 8, "blocks": [1, 1, 1]}
 DECODER = {"layers": 3, "width": 16, "heads": 2, "feedforward": 16}
