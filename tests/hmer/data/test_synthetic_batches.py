@@ -192,6 +192,7 @@ def test_a_synthesiser_that_writes_nothing_is_told() -> None:
         maker(Nothing())(WrittenPlan(0, 0, 60), RNG)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_processes_share_the_writing(tmp_path: Path, share: float) -> None:
     """However many there are: as many expressions are written, and the same batches made."""

@@ -19,6 +19,8 @@ from hmer.models.linear import use_fast_linear
 from hmer.models.registry import RECOGNISERS, build_recogniser, recogniser_entry
 from hmer.models.step import MemoryStep
 
+pytestmark = pytest.mark.medium
+
 LENGTH, BEAM = 5, 3
 ENCODER = {"name": "compact", "width": 8, "blocks": [1, 1, 1]}
 DECODER = {"layers": 3, "width": 16, "heads": 2, "feedforward": 16}
@@ -131,12 +133,6 @@ class Slow:
         return [found[0], *sorted(found[1:], key=lambda reading: -reading[2])]
 
 
-@cache
-def remembered(name: str) -> Slow:
-    """One for all tests of a recogniser: it keeps what it has computed."""
-    return Slow(*made(name))
-
-
 def fast(model: Recogniser, words: Vocabulary, **options: Any) -> list[list[Reading]]:
     config = DecodingConfig(alpha=1.0, beam=BEAM, max_length=LENGTH, **options)
     encoded = model.encode(images())
@@ -150,7 +146,7 @@ def fast(model: Recogniser, words: Vocabulary, **options: Any) -> list[list[Read
 @torch.no_grad()
 def test_the_n_best_are_those_of_the_slow_search(name: str) -> None:
     model, words = made(name)
-    slow = remembered(name)
+    slow = Slow(model, words)
     found = fast(model, words)
     for row, readings in enumerate(found):
         expected = slow.readings(row)
