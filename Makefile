@@ -15,8 +15,11 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export GX_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Containers often set this. Then each of the hundred processes of a run compiles torch, Lightning
+# and MLflow anew, which takes longer than what it is there for.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup repro test test-fast bench ui crohme study summary docs lock clean
+.PHONY: help setup repro test test-fast lint pytest bench ui crohme study summary docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,20 +39,21 @@ $(STAMP): requirements.lock pyproject.toml
 repro: $(STAMP) ## run the pipeline: every stage whose inputs have changed
 	@$(BIN)/python -m pipeline run --no-prefect
 
-# loadfile: what the tests of a file share is made once.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
-
 test-fast: $(STAMP) ## lint, types and the tests that take no time: before every commit
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(PYTEST) -m "not medium and not slow"
+	@$(MAKE) --no-print-directory --jobs=2 lint pytest TESTS='-m "not medium and not slow"'
 
 test: $(STAMP) ## all that CI runs: ruff, mypy, pytest; HMER_SLOW=1 adds servers and whole pipelines
+	@$(MAKE) --no-print-directory --jobs=2 lint pytest TESTS='--durations=20 --durations-min=5'
+
+# At the same time: mypy keeps one core busy, and starting the tests is mostly imports.
+lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(PYTEST) --durations=20 --durations-min=5
+
+# loadfile: what the tests of a file share is made once.
+pytest:
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 bench: $(STAMP) ## measure ratios on this machine
 	$(BIN)/python -m benchmarks

@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("quick", deadline=None, max_examples=30)
+settings.register_profile("thorough", deadline=None, max_examples=300)
+settings.load_profile("thorough" if "HMER_SLOW" in os.environ else "quick")
 
 # There are as many test processes as cores: threads within them would wait for each other, which
 # makes small operations many times slower. Before torch is imported, and inherited by stages.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -141,12 +144,17 @@ def check(program: str, arguments: list[str]) -> None:
         get_main_parser().parse_args(arguments)
     elif program in {"mlflow", "prefect"}:
         command = list(takewhile(lambda word: not word.startswith("-"), arguments))
-        done = subprocess.run(
-            [sys.executable, "-m", program, *command, "--help"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        told = io.StringIO()
+        with (
+            redirect_stdout(told),
+            pytest.MonkeyPatch.context() as patch,
+            pytest.raises(SystemExit) as end,
+        ):
+            patch.setattr(sys, "argv", [program, *command, "--help"])
+            runpy.run_module(program, run_name="__main__")
+        assert not end.value.code
         for option in (word for word in arguments if word.startswith("--")):
-            assert option in done.stdout, option
+            assert option in told.getvalue(), option
     elif program == "pytest":
         assert all((ROOT / word).exists() for word in arguments if not word.startswith("-"))
     elif program.startswith(("benchmarks", "pipeline.")):

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError, InkError, LatexError
-from hmer.ink.scale import normalise
+from hmer.ink.scale import normalise, own_unit, stroke_boxes
 from hmer.latex.tree import Row, parse, serialise
 from hmer.synthesis.base import NEVER_ALONE, Written
 from hmer.synthesis.glyphs.bank import GlyphBank
@@ -109,7 +109,8 @@ class Composer:
         """
         hand = self.hand(rng)
         manner = FittedManner(MEASURED, rng) if self.config.fitted else None
-        ink = normalise(write(row, hand, rng, manner))
+        ink = write(row, hand, rng, manner)
+        ink = normalise(ink, own_unit(stroke_boxes(ink)))
         source = hand.source if isinstance(hand, BankWriter) else ""
         return Written(ink, serialise(row), KIND, hand=source)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
-from hmer.ink.scale import unit_of_boxes
+from hmer.ink.scale import own_unit
 from hmer.ink.strokes import Ink
 from hmer.latex.alignment import symbols_of
 from hmer.latex.tree import COMMANDS, Row, parse, rows
@@ -148,7 +148,7 @@ class Decomposer:
         corner = boxes[:, :2].min(axis=0)
         unit = 1.0
         if own_scale:
-            unit = unit_of_boxes(boxes.astype(np.float64))
+            unit = own_unit(boxes.astype(np.float64))
         factor = np.float32(1 / unit)
         strokes = tuple((material.stroke(k) - corner) * factor for k in numbers.tolist())
         tokens = material.tokens[expression][start:stop]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
@@ -55,7 +55,6 @@ def is_right(image: Tensor, hidden: Tensor, share: float, block: int) -> bool:
     return False
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 1000),
     share=st.floats(0.0, 1.0),
@@ -161,7 +160,6 @@ def slowly(mass: list[float], share: float, keys: list[float]) -> list[bool]:
     return hidden
 
 
-@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 10_000), percent=st.integers(0, 100), units=st.integers(1, 9))
 def test_is_the_rule(seed: int, percent: int, units: int) -> None:
     generator = torch.Generator().manual_seed(seed)

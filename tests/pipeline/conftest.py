@@ -168,10 +168,9 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-@pytest.fixture
-def toy(tmp_path: Path) -> Toy:
-    """A fresh toy project, without git."""
-    made = Toy(tmp_path / "toy")
+def toy_project(root: Path) -> Toy:
+    """Make a toy project, without git."""
+    made = Toy(root)
     (made.root / ".dvc").mkdir(parents=True)
     config = (ROOT / ".dvc" / "config").read_text()
     (made.root / ".dvc" / "config").write_text(config + "    no_scm = true\n")
@@ -182,3 +181,24 @@ def toy(tmp_path: Path) -> Toy:
     (made.root / "raw.txt").write_text("ink")
     made.params()
     return made
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    """A fresh toy project, without git."""
+    return toy_project(tmp_path / "toy")
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy project after `dvc repro`, to be copied: four processes take seconds."""
+    made = toy_project(tmp_path_factory.mktemp("made") / "toy")
+    done = made.run("-m", "dvc", "repro")
+    assert done.returncode == 0, done.stderr
+    return made.root
+
+
+@pytest.fixture
+def made(made_once: Path, tmp_path: Path) -> Toy:
+    """A toy project all of whose stages have run."""
+    return Toy(shutil.copytree(made_once, tmp_path / "made"))

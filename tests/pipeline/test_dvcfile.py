@@ -49,35 +49,33 @@ def test_nonsense_is_told_in_the_words_of_dvc(toy: Toy) -> None:
 
 
 @pytest.mark.medium
-def test_what_there_is_to_do(toy: Toy) -> None:
+def test_what_there_is_to_do(toy: Toy, made: Toy) -> None:
     assert look(toy.root).to_do == {"first", "second", "third"}
-    assert toy.run("-m", "dvc", "repro").returncode == 0
-    assert look(toy.root).to_do == frozenset()
-    toy.params(second={"text": "more"})
-    assert look(toy.root).to_do == {"second", "third"}
-    (toy.root / "raw.txt").write_text("other ink")
-    assert look(toy.root).to_do == {"first", "second", "third"}
-    toy.params()
-    (toy.root / "raw.txt").write_text("ink")
-    (toy.root / "out/third/value.txt").unlink()
-    assert look(toy.root).to_do == {"third"}
+    assert look(made.root).to_do == frozenset()
+    made.params(second={"text": "more"})
+    assert look(made.root).to_do == {"second", "third"}
+    (made.root / "raw.txt").write_text("other ink")
+    assert look(made.root).to_do == {"first", "second", "third"}
+    made.params()
+    (made.root / "raw.txt").write_text("ink")
+    (made.root / "out/third/value.txt").unlink()
+    assert look(made.root).to_do == {"third"}
 
 
 @pytest.mark.medium
-def test_a_busy_dvc_means_that_anything_may_have_changed(toy: Toy) -> None:
-    assert toy.run("-m", "dvc", "repro").returncode == 0
-    toy.params(second={"seconds": 60})
-    busy = toy.start("-m", "dvc", "repro", "second")
+def test_a_busy_dvc_means_that_anything_may_have_changed(made: Toy) -> None:
+    made.params(second={"seconds": 100000})
+    pid = made.root / "pid-second"
+    pid.unlink()
+    busy = made.start("-m", "dvc", "repro", "second")
     try:
-        deadline = time.monotonic() + 60
-        (toy.root / "pid-second").unlink()
-        while not (toy.root / "pid-second").exists():
-            assert time.monotonic() < deadline
+        while not (pid.exists() and pid.read_text()):
+            assert busy.poll() is None
             time.sleep(0.05)
-        assert look(toy.root).to_do == {"first", "second", "third"}
+        assert look(made.root).to_do == {"first", "second", "third"}
     finally:
         busy.send_signal(signal.SIGTERM)
-        psutil.Process(int((toy.root / "pid-second").read_text())).terminate()
+        psutil.Process(int(pid.read_text())).terminate()
         busy.communicate()
 
 

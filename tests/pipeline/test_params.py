@@ -4,7 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -127,7 +127,6 @@ VALUES = st.recursive(
 CHARACTERS = st.text(st.sampled_from("train: {}[]-?!&*#|>'\"%@\n\t 0129.e+_xoZ\0"), max_size=60)
 
 
-@settings(deadline=None, max_examples=300)
 @given(CHARACTERS | CHARACTERS.map("train: ".__add__) | VALUES.map("train: {}".format))
 def test_any_text_is_parameters_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, text: str

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from hmer.ink.scale import unit_of_boxes
+from hmer.ink.scale import own_unit, stroke_boxes
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import ROOT
 from hmer.synthesis.base import Leakage, Written
@@ -181,10 +181,10 @@ class Recombiner:
 
     def _scaled(self, ink: Ink, rng: np.random.Generator) -> Ink | None:
         """The ink with its left top at 0, perhaps in its own symbol unit; None if absurdly wide."""
-        corners = np.array([(*s.min(axis=0), *s.max(axis=0)) for s in ink.strokes], np.float64)
+        corners = stroke_boxes(ink)
         unit = 1.0
         if rng.random() < self.config.own_scale:
-            unit = unit_of_boxes(corners)
+            unit = own_unit(corners)
         corner = corners[:, :2].min(axis=0)
         if (corners[:, 2:].max(axis=0) - corner).max() > _WIDEST * unit:
             return None

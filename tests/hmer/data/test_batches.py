@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.data.batches import (
@@ -27,7 +27,6 @@ SIZE = st.tuples(st.integers(1, 400), st.integers(1, 1500))
 SIZES = st.lists(SIZE, min_size=1, max_size=60).map(lambda s: np.array(s, dtype=np.int64))
 
 
-@settings(deadline=None, max_examples=60)
 @given(SIZES, st.integers(1, 9), st.sampled_from([1, 4, 8, 16]))
 def test_few_shapes_that_hold_everything(sizes: np.ndarray, limit: int, multiple: int) -> None:
     buckets = choose_buckets(sizes, limit, multiple)
@@ -77,7 +76,6 @@ def planned(
     )
 
 
-@settings(deadline=None, max_examples=80)
 @given(
     SIZES,
     st.integers(1, 7),
@@ -188,7 +186,6 @@ def test_is_epoch_after_epoch() -> None:
     assert plain(stream().batches(0, len(wanted))) == plain(list(enumerate(wanted)))
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 60), st.integers(0, 25))
 def test_any_piece_of_it_is_a_slice(start: int, number: int) -> None:
     whole = plain(stream().batches(0, 85))
@@ -228,7 +225,6 @@ def test_making_batches_takes_no_number_from_the_training() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=200), st.integers(1, 16), st.integers(1, 24))
 def test_each_chunk_has_one_maker_and_all_have_like_much(
     written: list[bool], workers: int, chunk: int
@@ -250,7 +246,6 @@ def test_each_chunk_has_one_maker_and_all_have_like_much(
         assert all(b == (a + 1) % workers for a, b in pairwise(owners))
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.tuples(st.integers(1, 300), st.integers(1, 900)), min_size=1, max_size=40),
     st.integers(1, 6),

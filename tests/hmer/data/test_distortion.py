@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -47,7 +47,6 @@ def test_no_change_changes_nothing() -> None:
     np.testing.assert_allclose(points, ink_points(image), atol=1e-4)
 
 
-@settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 999),
     rotation=st.floats(0, 30),

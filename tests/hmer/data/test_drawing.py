@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.data.dataset import load_expressions
@@ -35,7 +35,6 @@ def test_as_the_renderer_draws_it_where_there_is_room() -> None:
     assert drawn.pen == wanted.pen == 2.0
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     seed=st.integers(0, 99),
     width=st.floats(0, 30),

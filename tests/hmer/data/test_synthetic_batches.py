@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.data.batches import BatchConfig, BatchStream, OrderedLoader, PlannedBatch, batch_size
@@ -70,7 +70,6 @@ def test_real_batches_keep_their_order() -> None:
     assert [p.samples.tolist() for p in real] == [p.samples.tolist() for p in alone]
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 199), st.integers(0, 60))
 def test_any_piece_of_it_is_a_slice(start: int, number: int) -> None:
     number = min(number, 200 - start)

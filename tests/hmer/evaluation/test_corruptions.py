@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -115,7 +115,6 @@ def left(found: Ink) -> set[int]:
     return {int(stroke[0, 0]) for stroke in found.strokes}
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 30), st.floats(0.0, 1.0), st.integers(0, 100))
 def test_the_share_is_met_within_a_stroke(count: int, share: float, seed: int) -> None:
     found = without_strokes(ink(count), share, np.random.default_rng(seed))
@@ -182,7 +181,6 @@ def drawing(seed: int) -> np.ndarray:
     return image
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 50), st.floats(0.0, 1.0), st.integers(1, 12))
 def test_at_least_the_share_and_at_most_a_block_more(seed: int, share: float, block: int) -> None:
     image = drawing(seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.evaluation.metrics import (
@@ -103,7 +103,6 @@ def slow_distance(a: list[str], b: list[str]) -> int:
 tokens = st.lists(st.sampled_from(["x", "2", "\\frac", "{", "}", "^", "_", "\\alpha"]), max_size=9)
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(tokens.filter(bool), st.none() | tokens), min_size=1, max_size=8))
 def test_agrees_with_a_slow_reference(cases: list[tuple[list[str], list[str] | None]]) -> None:
     metrics = ExpressionMetrics()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import HmerError
@@ -21,7 +21,6 @@ from hmer.recognizer import Recognizer
 pytestmark = pytest.mark.medium
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     st.integers(1, 4), st.integers(1, 9), st.integers(2, 9), st.integers(0, 10), st.integers(0, 99)
 )

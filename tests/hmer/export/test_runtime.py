@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -237,7 +237,6 @@ def test_damage_is_told(exported: Path, tmp_path: Path) -> None:
     assert "model.json: missing" in refusal(folder)
 
 
-@settings(deadline=None, max_examples=25)
 @given(st.sampled_from(["encoder.onnx", "step.onnx"]), st.data())
 def test_damaged_graphs_are_loaded_or_told(
     exported: Path, tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import ArchiveError
@@ -202,7 +202,6 @@ def test_paths_that_cannot_be(tmp_path: Path) -> None:
             read(path)
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.integers(0, 511), st.binary(min_size=1, max_size=12), st.sampled_from("0xgKL5S7"))
 def test_any_header_gives_members_or_an_archive_error(
     tmp_path_factory: pytest.TempPathFactory, at: int, bytes_: bytes, kind: str
@@ -222,7 +221,6 @@ def test_any_header_gives_members_or_an_archive_error(
         assert "p.tar" in str(error)
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_damaged_packages_give_members_or_an_archive_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -5,7 +5,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.data.schema import Quarantined, Sample
@@ -188,7 +188,6 @@ MATH = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.tuples(TEXT, st.lists(st.integers(0, 4), max_size=4)), max_size=5),
     TEXT,

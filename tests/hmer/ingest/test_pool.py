@@ -61,6 +61,7 @@ def test_killed_worker_is_told() -> None:
         list(ordered_map(os._exit, range(3), 2))
 
 
+@pytest.mark.medium
 def test_a_dask_cluster_gives_the_same_in_the_same_order() -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(

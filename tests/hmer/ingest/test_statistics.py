@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -228,7 +228,6 @@ def test_jensen_shannon_by_hand() -> None:
     assert jensen_shannon(Counter(a=3), Counter(a=5, b=5)) == pytest.approx(expected, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=50)
 @given(counts, counts)
 def test_jensen_shannon_is_symmetric_and_bounded(one: Counter[str], two: Counter[str]) -> None:
     value = jensen_shannon(one, two)

@@ -2,7 +2,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import InkError
@@ -15,7 +15,6 @@ strokes = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=100)
 @given(strokes, st.data())
 def test_round_trip_within_half_a_step(
     points: list[list[tuple[float, float]]], data: st.DataObject
@@ -67,7 +66,6 @@ def test_places_cost_nothing_where_there_are_none() -> None:
 GOOD = pack(Ink((np.arange(12, dtype=np.float32).reshape(6, 2),), (Symbol("x", (0,), 7),)))
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255), st.booleans())
 def test_damage_is_an_ink_error_or_ink(at: int, value: int, cut: bool) -> None:
     data = GOOD[:at] if cut else GOOD[:at] + bytes([value]) + GOOD[at + 1 :]
@@ -79,7 +77,6 @@ def test_damage_is_an_ink_error_or_ink(at: int, value: int, cut: bool) -> None:
     assert all(i < len(found.strokes) for symbol in found.symbols for i in symbol.strokes)
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=80))
 def test_noise_is_an_ink_error_or_ink(data: bytes) -> None:
     with contextlib.suppress(InkError):

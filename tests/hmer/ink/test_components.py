@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -26,7 +26,6 @@ def flooded(mask: np.ndarray) -> list[tuple[int, ...]]:
     return sorted(boxes)
 
 
-@settings(deadline=None, max_examples=200)
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_agrees_with_flood_fill(mask: np.ndarray) -> None:
     assert sorted(map(tuple, component_boxes(mask).tolist())) == flooded(mask)

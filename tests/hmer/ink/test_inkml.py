@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import HmerError, InkError
@@ -136,7 +136,6 @@ def test_control_characters_cannot_be_written() -> None:
         write_inkml(InkDocument(Ink((np.zeros((1, 2), np.float32),)), "a\0b"))
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.integers(0, len(DOCUMENT) - 1), st.binary(min_size=0, max_size=4), st.integers(0, 40))
 def test_damaged_files_give_ink_or_an_ink_error(at: int, noise: bytes, gone: int) -> None:
     data = DOCUMENT[:at] + noise + DOCUMENT[at + gone :]
@@ -206,7 +205,6 @@ def test_ink_is_told_from_pictures() -> None:
     assert not looks_like_ink(b"<svg><inkscape/></svg>")
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_any_bytes_give_ink_or_an_ink_error(data: bytes) -> None:
     for text in (data, ink("<trace>" + data.decode("utf-8", "replace") + "</trace>")):
@@ -217,7 +215,6 @@ def test_any_bytes_give_ink_or_an_ink_error(data: bytes) -> None:
             assert "a.inkml" in str(error)
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     st.lists(
         st.lists(

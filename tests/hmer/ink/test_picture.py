@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
@@ -284,7 +284,6 @@ def test_images_and_arrays_are_pictures() -> None:
     assert np.array_equal(load_picture(expected), expected)
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_damaged_files_give_ink_or_an_ink_error(data: st.DataObject) -> None:
     whole = bytearray(data.draw(st.sampled_from(SMALL)))
@@ -293,13 +292,11 @@ def test_damaged_files_give_ink_or_an_ink_error(data: st.DataObject) -> None:
     reads_or_refuses(bytes(whole[: data.draw(st.integers(1, len(whole)))]))
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=300))
 def test_any_bytes_give_ink_or_an_ink_error(data: bytes) -> None:
     reads_or_refuses(data)
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_array_gives_ink_or_an_ink_error(data: st.DataObject) -> None:
     shape = data.draw(st.lists(st.sampled_from([0, 1, 2, 3, 4, 9, 50, 150]), max_size=3))

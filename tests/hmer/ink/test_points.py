@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import InkError
@@ -90,7 +90,6 @@ def encoded(rows: Rows, orders: list[str], blanks: bool) -> str:
 whole = st.integers(-(10**6), 10**6)
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     st.lists(st.tuples(whole, whole), min_size=1, max_size=30),
     st.lists(st.sampled_from("!'\""), min_size=30, max_size=30),
@@ -101,7 +100,6 @@ def test_differences_give_the_points_back(rows: Rows, orders: list[str], blanks:
     np.testing.assert_array_equal(found, np.array(rows, float))
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.text(st.sampled_from("0123456789.,-+ '\"!#*?TFeE\n;"), max_size=60))
 def test_any_text_gives_points_or_an_ink_error(text: str) -> None:
     try:

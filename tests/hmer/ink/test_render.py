@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import InkError
@@ -44,7 +44,6 @@ def test_agrees_with_the_definition(pen: float) -> None:
     assert np.abs(rendering.image - reference(rendering, ink)).max() <= 1.01
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     st.lists(st.tuples(st.floats(0, 0.9), st.floats(0, 0.9)), min_size=1, max_size=5),
     st.floats(3, 14),

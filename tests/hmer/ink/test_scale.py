@@ -3,11 +3,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import InkError
-from hmer.ink.scale import MAX_GAP, TOLERANCE, normalise, symbol_unit
+from hmer.ink.scale import MAX_GAP, TOLERANCE, normalise, own_unit, stroke_boxes, symbol_unit
 from hmer.ink.strokes import Ink, Points, Symbol
 
 
@@ -54,7 +54,6 @@ def test_lone_strokes_get_their_natural_size() -> None:
     assert height(line((3, 4))) == 0  # a dot stays a dot
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.floats(0.001, 1e4), st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))
 def test_normalised_ink_knows_no_device(scale: float, dx: float, dy: float) -> None:
     shift = np.array([dx, dy]) * scale / 10
@@ -125,3 +124,13 @@ def test_ink_without_points_is_refused() -> None:
             symbol_unit(ink)
     with pytest.raises(InkError):
         normalise(Ink((LETTERS[0], empty)))
+
+
+def test_a_dot_alone_stays_a_dot() -> None:
+    slipped = Ink((np.array([(10, 10), (12, 11), (11, 13)], np.float32),))
+    assert np.ptp(normalise(slipped).strokes[0], axis=0).max() == pytest.approx(0.1)
+    finer = Ink((slipped.strokes[0] * np.float32(10.5),))  # no steps of a tablet: any symbol
+    assert np.ptp(normalise(finer).strokes[0], axis=0).max() > 0.9
+    assert own_unit(stroke_boxes(Ink((line((1, 1), (1.1, 1.2)),)))) == 1.0
+    comma = stroke_boxes(Ink((line((0, 0.5), (0.2, 0)),)))
+    assert own_unit(comma) == symbol_unit(Ink((line((0, 0.5), (0.2, 0)),))) < 1.0

@@ -3,7 +3,7 @@ from __future__ import annotations
 from types import ModuleType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import LatexError
@@ -71,7 +71,6 @@ _PIECES = st.sampled_from(
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(_PIECES, max_size=30).map(" ".join)))
-@settings(deadline=None, max_examples=500)
 def test_any_text_gives_a_caption_or_an_error(text: str) -> None:
     try:
         tokens = normalise(text)
@@ -83,7 +82,6 @@ def test_any_text_gives_a_caption_or_an_error(text: str) -> None:
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=100)
 def test_captions_are_read_as_they_are_parsed(
     data: st.DataObject, trees: st.SearchStrategy[Row]
 ) -> None:
@@ -153,7 +151,6 @@ def test_hand_worked(caption: str, expected: str) -> None:
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=100)
 def test_is_a_projection_that_keeps_the_symbols(
     data: st.DataObject, trees: st.SearchStrategy[Row]
 ) -> None:

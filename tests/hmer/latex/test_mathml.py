@@ -4,7 +4,7 @@ import contextlib
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import LatexError
@@ -106,7 +106,6 @@ _elements = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
 @given(_elements)
 def test_any_nesting_is_read_or_refused(inner: str) -> None:
     try:
@@ -119,7 +118,6 @@ def test_any_nesting_is_read_or_refused(inner: str) -> None:
         assert [n.token for n in walk(parse(tokens))] == [n.token for n in walk(tree.row)]
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.text(max_size=60))
 def test_noise_is_a_latex_error(text: str) -> None:
     with contextlib.suppress(LatexError):

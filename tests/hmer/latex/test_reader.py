@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import LatexError
@@ -61,7 +61,6 @@ def test_lone_backslash_is_refused() -> None:
 
 
 @given(st.text())
-@settings(deadline=None, max_examples=100)
 def test_nothing_but_blanks_is_lost(text: str) -> None:
     try:
         tokens = tokenize(text)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from types import ModuleType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import LatexError
@@ -212,7 +212,6 @@ def test_rows_come_after_those_that_hang_on_them() -> None:
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=100)
 def test_any_run_of_a_row_is_an_expression(
     data: st.DataObject, trees: st.SearchStrategy[Row]
 ) -> None:
@@ -231,7 +230,6 @@ _TOKENS = st.sampled_from(tokenize(r"x { } ^ _ \frac \sqrt [ ] \limits \int "))
 
 
 @given(st.lists(_TOKENS, max_size=24))
-@settings(deadline=None, max_examples=400)
 def test_what_is_accepted_is_written_back(tokens: list[str]) -> None:
     try:
         row = parse(tokens)
@@ -253,7 +251,6 @@ _X: Row = (Node("x"),)
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=150)
 def test_trees_come_back(data: st.DataObject, trees: st.SearchStrategy[Row]) -> None:
     row = data.draw(trees)
     assert parse(serialise(row)) == row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.latex.dialect import normalise
@@ -54,7 +54,6 @@ def grown(inner: st.SearchStrategy[list[str]]) -> st.SearchStrategy[list[str]]:
     )
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.recursive(LEAF, grown, max_leaves=12))
 def test_what_is_typed_reads_back(tokens: list[str]) -> None:
     spelled = normalise(" ".join(tokens), "wap")

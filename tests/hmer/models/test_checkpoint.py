@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -173,7 +173,6 @@ def test_an_origin_that_is_none(tmp_path: Path, origin: str) -> None:
     load_weights(module(), path)
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_damaged_files_are_loaded_or_told(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -263,7 +262,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_a_description_of_any_kind_is_a_model_or_one_line(
     model_folder: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

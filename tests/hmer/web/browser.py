@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.sync.client import connect
@@ -77,31 +78,32 @@ def started(process: subprocess.Popen[str], wanted: str) -> str:
 
 
 @contextmanager
-def opened(address: str) -> Iterator[Browser]:
-    """A browser that shows a page."""
+def chromium() -> Iterator[str]:
+    """A browser, and the address at which it takes commands."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0")
         with subprocess.Popen(
-            [CHROMIUM, *options, f"--user-data-dir={profile}", "--window-size=900,1000", address],
+            [CHROMIUM, *options, f"--user-data-dir={profile}", "--window-size=900,1000"],
             stderr=subprocess.PIPE, text=True,
         ) as process:  # fmt: skip
             try:
                 place = started(process, "DevTools listening on").split()[-1]
-                port = place.split(":")[2].split("/")[0]
-                tabs: list[dict[str, str]] = []
-                while not any(tab["url"] == address for tab in tabs):
-                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
-                        tabs = json.load(answer)
-                    time.sleep(0.1)
-                (tab,) = (tab for tab in tabs if tab["url"] == address)
-                with connect(tab["webSocketDebuggerUrl"], max_size=None) as connection:
-                    browser = Browser(connection)
-                    # A tab has its address before it has its page.
-                    browser.until(
-                        "location.href !== 'about:blank' && document.readyState === 'complete'"
-                    )
-                    yield browser
+                yield f"http://{urlsplit(place).netloc}"
             finally:
                 process.kill()
+
+
+@contextmanager
+def opened(address: str, commands: str) -> Iterator[Browser]:
+    """A new tab of the browser, which shows a page."""
+    request = urllib.request.Request(f"{commands}/json/new?{address}", method="PUT")
+    with urllib.request.urlopen(request) as answer:
+        tab: dict[str, str] = json.load(answer)
+    with connect(tab["webSocketDebuggerUrl"], max_size=None) as connection:
+        browser = Browser(connection)
+        # A tab is there before its page.
+        browser.until("location.href !== 'about:blank' && document.readyState === 'complete'")
+        yield browser
+    urllib.request.urlopen(f"{commands}/json/close/{tab['id']}").close()

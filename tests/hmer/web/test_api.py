@@ -27,6 +27,8 @@ from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink
 from hmer.recognizer import Recognizer
 
+pytestmark = pytest.mark.medium
+
 STROKES: list[list[list[float]]] = [
     [[10, 30], [40, 0], [40, 150]],
     [[100, 80], [190, 80]],

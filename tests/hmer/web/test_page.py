@@ -125,8 +125,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def browser(address: str) -> Iterator[Browser]:
-    with opened(address) as found:
+def browser(address: str, commands: str) -> Iterator[Browser]:
+    with opened(address, commands) as found:
         found.until("typeof katex === 'object' && !document.querySelector('#keep').hidden")
         yield found
 

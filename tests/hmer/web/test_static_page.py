@@ -44,10 +44,10 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def browser(folder: Path) -> Iterator[Browser]:
+def browser(folder: Path, commands: str) -> Iterator[Browser]:
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        with opened(f"http://127.0.0.1:{server.server_address[1]}/") as found:
+        with opened(f"http://127.0.0.1:{server.server_address[1]}/", commands) as found:
             found.until("document.querySelector('#status').textContent.startsWith('Ready')", 120)
             yield found
         server.shutdown()

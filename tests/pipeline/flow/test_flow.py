@@ -233,13 +233,13 @@ def test_two_flows_at_once_are_refused(toy: Toy, prefect_server: str) -> None:
 
 
 @pytest.mark.medium
-def test_without_prefect_it_is_dvc_repro(toy: Toy) -> None:
-    done = toy.run("go.py", "run", "--no-prefect")
+def test_without_prefect_it_is_dvc_repro(tracked: Toy) -> None:
+    done = tracked.run("go.py", "run", "--no-prefect")
     assert done.returncode == 0, done.stderr
     assert "Running stage 'third'" in done.stdout + done.stderr
     assert "Nothing has been evaluated yet" in done.stdout
-    toy.params(first={"fail": "user"})
-    done = toy.run("go.py", "run", "--no-prefect")
+    tracked.params(first={"fail": "user"})
+    done = tracked.run("go.py", "run", "--no-prefect")
     assert done.returncode != 0
     assert "error: first: the toy is broken" in done.stdout + done.stderr
 

@@ -7,16 +7,14 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from hmer.files import content_digest
 from pipeline.registry.reproduce import CannotReproduce, Recipe, recipe, reproduce
 from pipeline.tracking.provenance import git, origin, raw_data
-
-if TYPE_CHECKING:
-    from tests.pipeline.conftest import Toy
+from tests.pipeline.conftest import Toy, toy_project
 
 WEIGHTS = "out/second/value.txt"
 
@@ -32,9 +30,10 @@ class Artifacts:
         return str(Path(to) / path)
 
 
-@pytest.fixture
-def made(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Toy, dict[str, str]]]:
-    """A toy in git whose second stage is made, and what a version of it would say."""
+@pytest.fixture(scope="module")
+def versioned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Toy, dict[str, str]]]:
+    """A toy in git whose second stage is made, and the tags of a version of it."""
+    toy = toy_project(tmp_path_factory.mktemp("versioned") / "toy")
     config = toy.root / ".dvc/config"
     config.write_text(config.read_text().replace("    no_scm = true\n", ""))
     toy.params(second={"text": "?"})
@@ -62,10 +61,11 @@ def made(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Toy, dict[
         "raw.path": raw[0],
         "raw.digest": raw[1],
     }
-    for name in ("HMER_PARENT_RUN", "DVC_STAGE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PYTHONPATH", toy.environment["PYTHONPATH"])
-    yield toy, tags
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HMER_PARENT_RUN", "DVC_STAGE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("PYTHONPATH", toy.environment["PYTHONPATH"])
+        yield toy, tags
 
 
 def asked(toy: Toy, tags: dict[str, str], **other: str) -> Recipe:
@@ -75,8 +75,8 @@ def asked(toy: Toy, tags: dict[str, str], **other: str) -> Recipe:
 
 
 @pytest.mark.medium
-def test_byte_identical_and_not(made: tuple[Toy, dict[str, str]], tmp_path: Path) -> None:
-    toy, tags = made
+def test_byte_identical_and_not(versioned: tuple[Toy, dict[str, str]], tmp_path: Path) -> None:
+    toy, tags = versioned
     assert (toy.root / WEIGHTS).read_text() == "ink!"
     before = dict(os.environ)
     outcome = reproduce(asked(toy, tags), toy.root)
@@ -96,9 +96,9 @@ def test_byte_identical_and_not(made: tuple[Toy, dict[str, str]], tmp_path: Path
 
 @pytest.mark.medium
 def test_what_cannot_be_reproduced_is_said_before_anything_runs(
-    made: tuple[Toy, dict[str, str]],
+    versioned: tuple[Toy, dict[str, str]],
 ) -> None:
-    toy, tags = made
+    toy, tags = versioned
     for change, because in (
         ({"git.commit": "0" * 40}, "which this repository does not have"),
         ({"git.commit": ""}, "not made in a git repository"),

@@ -305,18 +305,19 @@ def test_a_server_that_goes_away_does_not_stop_the_work(
     assert capsys.readouterr().err == "warning: train: not tracked: connection refused\n"
 
 
-def test_a_clone_pulls_what_was_pushed(toy: Toy, tmp_path: Path) -> None:
-    assert toy.run("-m", "dvc", "repro").returncode == 0
-    added = toy.run("-m", "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
-    assert added.returncode == 0, added.stderr
-    pushed = toy.run("-m", "dvc", "push")
+def test_a_clone_pulls_what_was_pushed(made: Toy, tmp_path: Path) -> None:
+    config = (made.root / ".dvc/config").read_text()
+    (made.root / ".dvc/config").write_text(
+        f"{config}    remote = store\n['remote \"store\"']\n    url = {tmp_path / 'store'}\n"
+    )
+    pushed = made.run("-m", "dvc", "push")
     assert pushed.returncode == 0, pushed.stderr
 
-    clone = type(toy)(tmp_path / "clone")
+    clone = type(made)(tmp_path / "clone")
     clone.root.mkdir()
     for name in ("dvc.yaml", "dvc.lock", "params.yaml", "toy.py", "raw.txt", ".dvc/config"):
         (clone.root / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(toy.root / name, clone.root / name)
+        shutil.copyfile(made.root / name, clone.root / name)
     pulled = clone.run("-m", "dvc", "pull")
     assert pulled.returncode == 0, pulled.stderr
     assert (clone.root / "out/third/value.txt").read_text() == "ink"

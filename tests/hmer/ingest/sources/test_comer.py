@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import ArchiveError, HmerError
@@ -144,7 +144,6 @@ def test_packages_that_point_outside_are_refused(
             walk(put(tmp_path / package, content))
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.text(max_size=60), st.binary(max_size=60))
 def test_any_captions_and_any_pictures_end_somewhere(
     tmp_path_factory: pytest.TempPathFactory, text: str, data: bytes

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import HmerError
@@ -113,7 +113,6 @@ def test_files_that_are_no_captions(tmp_path: Path) -> None:
 TABLES = st.text(st.sampled_from("file,latex;ab.png\t\"'\n\r \\{}&sep=\0\x85é$"), max_size=80)
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     st.sampled_from(["c.csv", "c.tsv", "c.txt", "c.jsonl"]),
     st.binary(max_size=200) | TABLES.map(str.encode),

@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -23,7 +23,6 @@ def depth(row: Row) -> int:
     )
 
 
-@settings(deadline=None, max_examples=100)
 @given(seed=st.integers(0, 2**31), full=st.booleans())
 def test_samples_can_be_spelled_and_read_back(seed: int, full: bool) -> None:
     grammar = FULL if full else SCHOOL

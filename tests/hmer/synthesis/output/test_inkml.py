@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.ink.inkml import read_inkml
@@ -58,7 +58,6 @@ def test_every_symbol_finds_its_place_again(caption: str) -> None:
 
 
 @given(st.integers(0, 2**31))
-@settings(deadline=None, max_examples=50)
 def test_expressions_of_the_grammar(seed: int) -> None:
     grammar = Grammar(GrammarConfig(symbols="full", max_tokens=40))
     check(serialise(grammar.sample(np.random.default_rng(seed))))
