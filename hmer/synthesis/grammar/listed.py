@@ -51,7 +51,7 @@ class Listed:
             LatexError: a line cannot be read or written; file, line and reason are named.
         """
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise HmerError(f"{path}: cannot be read as UTF-8 text ({error})") from error
         rows = []

@@ -193,7 +193,7 @@ def test_ink_is_written_back_with_its_symbols(tmp_path: Path) -> None:
 
 def test_only_some_symbols_are_written(tmp_path: Path) -> None:
     file, names = plus(tmp_path / "a.inkml"), tmp_path / "names"
-    names.write_text("1\n-\n")
+    names.write_text("1\n-\n", encoding="utf-8-sig")
     for given in ("1 -", str(names)):
         (latex,) = lines(file, "--symbols", given)
         assert latex and {*latex.split()} <= {"1", "-"}
