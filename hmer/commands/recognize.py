@@ -165,7 +165,7 @@ def _symbols(given: str) -> list[str]:
     """Tokens between blanks, or in a file of that name."""
     path = Path(given)
     try:
-        return (path.read_text(encoding="utf-8") if path.is_file() else given).split()
+        return (path.read_text(encoding="utf-8-sig") if path.is_file() else given).split()
     except (OSError, UnicodeDecodeError) as error:
         raise HmerError(f"--symbols: {given} cannot be read ({error}); save it as UTF-8") from None
 

@@ -27,6 +27,7 @@ _Line = NDArray[np.float64]  # points (n, 2)
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _PIECE = re.compile(rf"([MmLlHhVvCcSsQqTtAaZz])|({_NUMBER})|[\s,]+")
+_VALUE, _FLAG = re.compile(rf"[\s,]*({_NUMBER})"), re.compile(r"[\s,]*([01])")
 _TRANSFORM = re.compile(r"(matrix|translate|scale|rotate|skewX|skewY)\s*\(([^)]*)\)")
 _RULE = re.compile(r"\.([\w-]+)\s*\{([^}]*)\}")
 _VALUES = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "A": 7, "Z": 0}
@@ -140,7 +141,7 @@ def _is_stroke(element: Element, style: Mapping[str, str], name: str) -> bool:
 
 
 def _number(text: str, name: str) -> float:
-    found = re.match(rf"\s*({_NUMBER})", text)
+    found = _VALUE.match(text)
     if found is None:
         raise InkError(f"{name}: the SVG has {text[:20]!r} for a number; save it again")
     return float(found[1])
@@ -253,7 +254,7 @@ class _Pen:
             for number in range(_VALUES[command.upper()]):
                 # The flags of an arc are single digits, and need nothing between them.
                 flag = command in "Aa" and number in (3, 4)
-                value = re.compile(rf"[\s,]*({'[01]' if flag else _NUMBER})").match(data, at)
+                value = (_FLAG if flag else _VALUE).match(data, at)
                 if value is None:
                     raise InkError(f"{self.name}: the SVG has a path that is none; save it again")
                 values.append(float(value[1]))
