@@ -25,8 +25,8 @@ from rich.table import Table
 from hmer.data.dataset import load_expressions
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
+from hmer.export.convert import exportable
 from hmer.export.folder import convert, header, write
-from hmer.export.graphs import exportable
 from hmer.models.checkpoint import load_recogniser
 from hmer.recognizer import Recognizer
 

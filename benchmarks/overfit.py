@@ -33,7 +33,7 @@ from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Recogniser
 from hmer.models.registry import RECOGNISERS, build_recogniser
 from hmer.recognizer import Recognizer
-from hmer.training.optimisation import OptimisationConfig, adamw
+from hmer.training.optimisation import CLIP, OptimisationConfig, adamw
 
 EXPRESSIONS = 64
 WANTED = 95.0
@@ -93,7 +93,7 @@ def overfit(name: str, encoder: str, expressions: Expressions, words: Vocabulary
             losses, _ = model.losses(batches[next(order)])
             optimiser.zero_grad()
             torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), OPTIMISATION.clip)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
             optimiser.step()
             schedule.step()
         step += CHECK_EVERY

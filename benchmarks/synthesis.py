@@ -24,7 +24,8 @@ import typer
 from matplotlib.figure import Figure
 
 from benchmarks import two_sample
-from hmer.ingest.sources.synthesised import TrainingInk, read_material
+from benchmarks.habits import Values, compare, gather
+from hmer.ingest.material import TrainingInk, read_material
 from hmer.ink.render import render
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import parse, serialise
@@ -39,12 +40,11 @@ from hmer.plots import (
     to_png,
 )
 from hmer.synthesis.base import Leakage, Written
-from hmer.synthesis.compose import ComposeConfig, Composer
+from hmer.synthesis.compose import Composer
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.cutting import Sourced, cut_bank, learn_extents, read_training_inks
 from hmer.synthesis.grammar.fitted import FittedGrammar
-from hmer.synthesis.hands.measurements import Values, compare, gather
 
 _SHOWN = (
     *("sup scale", "sup raise", "sup gap", "sub scale", "sub drop", "limit scale"),
@@ -85,13 +85,9 @@ def compose(
         for item in read_training_inks(train)
         if any(symbol.place is not None for symbol in item.ink.symbols)
     ]
-    glyphs, refused = _bank(bank, items)
+    glyphs = _bank(bank, items)
     grammar = FittedGrammar(item.tokens for item in items)
-    composers = {
-        "composed, real glyphs": Composer(glyphs, grammar),
-        "composed, drawn glyphs": Composer(None, grammar),
-        "careful, drawn glyphs": Composer(None, grammar, ComposeConfig(fitted=False)),
-    }
+    composers = {"composed, real glyphs": Composer(glyphs, grammar)}
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(items))
     chosen = [items[i] for i in order.tolist()]
@@ -100,14 +96,14 @@ def compose(
     extents = learn_extents(items[:: max(1, len(items) // 1200)])
     real = gather(((item.ink, item.tokens) for item in chosen[:_MEASURED]), extents)
     habits = {"real": real}
-    for name in list(composers)[:2]:
+    for name in composers:
         written = zip(again[name], chosen[:_MEASURED], strict=True)
         habits[name] = gather(((ink, item.tokens) for ink, item in written), extents)
     (out / "habits.png").write_bytes(habit_histograms(habits, _SHOWN))
     (out / "contact.png").write_bytes(_sheet(chosen, again))
     inks = [item.ink for item in chosen[:pairs]]
     numbers = {
-        "bank": _bank_numbers(glyphs) | {"refused": refused},
+        "bank": _bank_numbers(glyphs),
         "per_second": {name: _speed(c, seed) for name, c in composers.items()},
         "grammar": _grammar(grammar, items, rng),
         "two_sample": {
@@ -120,14 +116,13 @@ def compose(
     typer.echo(text)
 
 
-def _bank(path: Path | None, items: list[Sourced]) -> tuple[GlyphBank, int | None]:
-    """The bank, and how many symbols were refused for it; None where it was cut before."""
+def _bank(path: Path | None, items: list[Sourced]) -> GlyphBank:
     if path is not None and path.is_file():
-        return GlyphBank.load(path), None
-    found, report = cut_bank(items)
+        return GlyphBank.load(path)
+    found = cut_bank(items)
     if path is not None:
         found.save(path)
-    return found, (report.outliers + report.unlike).total()
+    return found
 
 
 def _again(composer: Composer, items: list[Sourced], rng: np.random.Generator) -> list[Ink]:
@@ -301,7 +296,7 @@ def _token_figure(shares: Mapping[str, Mapping[str, float]]) -> Figure:
 
 def _made(material: TrainingInk, weights: Mapping[str, float]) -> Generators:
     config = GeneratorsConfig.model_validate(dict(weights))
-    return Generators.of(config, material, material.bank, material.held_out or Leakage())
+    return Generators(config, material, material.bank, material.held_out or Leakage())
 
 
 def _write(generators: Generators, count: int, seed: int) -> list[Written]:

@@ -27,6 +27,7 @@ HERE = Path(__file__).parent.resolve()
 SIZE = (1900, 900)
 WAIT_MS = 30_000  # for the pages' scripts, which fetch what they show
 COLOURS = 64  # of a picture: enough for text, and a quarter of the bytes
+FAR = "mlflow.test"  # by a name that is not the loopback's, MLflow does not open its assistant
 
 
 def main() -> None:
@@ -35,14 +36,19 @@ def main() -> None:
     apply_environment(root)
     shoot((root / "reports/index.html").as_uri(), "report")
     client, experiment = connect(root)
-    parents = client.search_runs([experiment], "tags.decision != ''", max_results=1)
+    decided = "tags.stage = 'pipeline' and tags.decision != ''"
+    parents = client.search_runs([experiment], decided, max_results=1)
     if not parents:
         sys.exit(f"{root}: no run has been decided on: python -m pipeline run comes first")
     with mlflow() as address:
-        run = f"experiments/{experiment}/runs/{parents[0].info.run_id}"
-        shoot(f"{address}/#/{run}", "mlflow-run")
+        pages = {
+            "mlflow-runs": f"experiments/{experiment}/runs",
+            "mlflow-run": f"experiments/{experiment}/runs/{parents[0].info.run_id}",
+        }
         for model in client.search_registered_models(max_results=1):
-            shoot(f"{address}/#/models/{model.name}", "mlflow-model")
+            pages["mlflow-model"] = f"models/{model.name}"
+        for name, page in pages.items():
+            shoot(f"{address}/#/{page}?workflowType=machine_learning", name)
     with server() as api:
         found = latest_flow_run(api)
         if found:
@@ -53,19 +59,20 @@ def main() -> None:
 def mlflow() -> Iterator[str]:
     """Address of MLflow's user interface on the project's store."""
     port = free_port(0)
-    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", os.environ["MLFLOW_TRACKING_URI"]]
+    command += ["--allowed-hosts", f"127.0.0.1:{port},{FAR}:{port}"]
+    command += ["--cors-allowed-origins", f"http://{FAR}:{port}"]
     quiet = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with subprocess.Popen(
         command, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        address = f"http://127.0.0.1:{port}"
-        while not answers(address):
+        while not answers(f"http://127.0.0.1:{port}"):
             if process.poll() is not None:
                 sys.exit("mlflow ui ended before it answered")
             time.sleep(0.5)
         try:
-            yield address
+            yield f"http://{FAR}:{port}"
         finally:
             process.terminate()
 
@@ -86,8 +93,10 @@ def shoot(address: str, name: str) -> None:
     with tempfile.TemporaryDirectory() as profile:
         command = [chromium, "--headless", "--no-sandbox", "--hide-scrollbars"]
         command += [f"--user-data-dir={profile}", f"--window-size={SIZE[0]},{SIZE[1]}"]
-        command += [f"--virtual-time-budget={WAIT_MS}", f"--screenshot={file}", address]
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=300)
+        command += [f"--host-resolver-rules=MAP {FAR} 127.0.0.1", f"--screenshot={file}"]
+        command += [f"--virtual-time-budget={WAIT_MS}", address]
+        for _ in range(2):  # on a first visit pages show hints
+            subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=300)
     Image.open(file).convert("RGB").quantize(COLOURS).save(file, optimize=True)
     sys.stdout.write(f"{file}\n")
 

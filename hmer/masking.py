@@ -6,7 +6,6 @@ random origin, and that ink is counted, not area (hiding paper teaches nothing).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -123,7 +122,7 @@ def hidden_share(images: Tensor, hidden: Tensor) -> Tensor:
     return gone / total.clamp(min=1e-6)
 
 
-Shape = Literal["linear", "cosine", "step", "fixed", "none"]
+Shape = Literal["linear", "fixed", "none"]
 
 MOST = 0.9
 """Largest share that may be hidden: something has to be left to match from."""
@@ -142,10 +141,9 @@ class Curriculum(BaseModel):
     end: float = Field(0.5, ge=0, description="share hidden at the end, at most 0.9")
     shape: Shape = Field(
         "linear",
-        description="linear, cosine and step grow from start to end; fixed: the end share from the "
-        "beginning; none: nothing is ever hidden",
+        description="linear: grows from start to end; fixed: the end share from the beginning; "
+        "none: nothing is ever hidden",
     )
-    steps: int = Field(4, ge=1, le=100, description="stairs of the shape `step`")
 
     @field_validator("start", "end")
     @classmethod
@@ -159,16 +157,7 @@ class Curriculum(BaseModel):
 
     def share(self, progress: float) -> float:
         """Share of the ink to hide at `progress` (0 at the beginning, 1 at the end)."""
-        progress = min(1.0, max(0.0, progress))
-        match self.shape:
-            case "none":
-                return 0.0
-            case "linear":
-                grown = progress
-            case "cosine":
-                grown = 0.5 * (1 - math.cos(math.pi * progress))
-            case "step":
-                grown = min(1.0, math.floor(progress * self.steps) / max(1, self.steps - 1))
-            case "fixed":
-                grown = 1.0
+        if self.shape == "none":
+            return 0.0
+        grown = 1.0 if self.shape == "fixed" else min(1.0, max(0.0, progress))
         return self.start + (self.end - self.start) * grown

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
-from hmer.decoding.caption_grammar import caption_grammar
 from hmer.decoding.step import Floats, Numbers, Step
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.export.runtime import OnnxReader, graphs_in, load_graphs
@@ -55,7 +54,7 @@ from hmer.recognition_symbols import symbols_of_ink, symbols_of_picture
 
 if TYPE_CHECKING:
     from hmer.models.base import Recogniser
-    from hmer.models.reading import TorchReader
+    from hmer.models.step import TorchReader
 
 Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.generic] | Ink
 """A file (picture, InkML, SVG) by its name, content or open; a Pillow image; an array of a picture,
@@ -160,7 +159,7 @@ class Recognizer:
         if isinstance(model, OnnxReader):
             self.reader = model
         else:
-            from hmer.models.reading import TorchReader
+            from hmer.models.step import TorchReader
 
             found = model if isinstance(model, TorchReader) else TorchReader(model)
             self.reader = self._by_torch = found
@@ -403,7 +402,6 @@ class Recognizer:
             encoded, len(images), config,
             sos=words.sos, eos=words.eos, pad=words.pad, banned=self._banned,
             limits=self._limits(canvas),
-            constraints=caption_grammar(words) if config.grammar else None,
         )  # fmt: skip
         if not all(found):
             raise HmerError("the model gives no reading at all: its weights are damaged")
@@ -584,7 +582,7 @@ def _torch_reader(path: Path, device: str) -> tuple[TorchReader, About]:
     """A recogniser by PyTorch, and how it reads."""
     torch = require("torch", extra="train")
     from hmer.models.checkpoint import load_recogniser
-    from hmer.models.reading import TorchReader
+    from hmer.models.step import TorchReader
 
     saved = load_recogniser(path)
     if device == "auto":

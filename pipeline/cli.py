@@ -123,12 +123,11 @@ def as_repro(config: str | None, settings: tuple[str, ...]) -> int:
     from pipeline.configure import prepare
     from pipeline.dvcfile import DVC, look
     from pipeline.env import FLOW_LOCK
-    from pipeline.flow.config import notifying
     from pipeline.process import guard, hold, run_group
     from pipeline.tracking.runs import parent_run
 
     root = project_root()
-    with hold(root / FLOW_LOCK, "the pipeline"), notifying(root):
+    with hold(root / FLOW_LOCK, "the pipeline"):
         prepare(root, config, settings)
         guard()
         changed = bool(look(root).to_do)
@@ -352,7 +351,7 @@ def reproduce(
     root = project_root()
     client, name = registered(root)
     found = find_version(client, name, version)
-    outcome = reproduce(recipe(client, root, found, "register"), root, into)
+    outcome = reproduce(recipe(client, root, found), root, into)
     say(outcome.line())
     return 0 if outcome.same else 1
 

@@ -56,9 +56,6 @@ def recognize(
     ] = None,
     model: Annotated[Path | None, typer.Option(help=MODEL_HELP)] = None,
     beam: Annotated[int, typer.Option(min=1, max=100, help="Hypotheses per direction.")] = 10,
-    grammar: Annotated[
-        bool, typer.Option(help="Write only LaTeX that parses, whatever the model would like.")
-    ] = False,
     format: Annotated[
         Format | None,
         typer.Option(
@@ -125,7 +122,7 @@ def recognize(
         out.mkdir(parents=True, exist_ok=True)
     chosen = None if symbols is None else _symbols(symbols)
     recognizer = Recognizer.load(chosen_model(model), "cpu", symbols=chosen)
-    decoding = DecodingConfig(beam=beam, grammar=grammar)
+    decoding = DecodingConfig(beam=beam)
     failed, said = False, []
     for name, source in _counted(sources):
         read, reason = _read(

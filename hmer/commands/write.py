@@ -99,11 +99,11 @@ def _write_many(
     bank: Path | None,
     held_out: Path | None,
 ) -> None:
-    from hmer.ingest.sources.synthesised import read_material
+    from hmer.ingest.material import read_material
     from hmer.synthesis.base import Leakage
     from hmer.synthesis.generators import Generators, GeneratorsConfig
     from hmer.synthesis.glyphs.cache import open_bank, split_file
-    from hmer.synthesis.output.collection import Origin, check_package, write_collection
+    from hmer.synthesis.output import check_package, write_collection
 
     check_package(out)
     train = read_material(source, held_out=held_out)
@@ -111,16 +111,14 @@ def _write_many(
     weights = {name.value: float(generator in (name, Generator.ALL)) for name in chosen}
     config = GeneratorsConfig.model_validate(weights)
     glyphs = train.bank if bank is None else lambda: open_bank(bank, split_file(source))
-    leakage = train.held_out or Leakage()
-    generators = Generators.of(config, train, glyphs, leakage)
-    known = None if train.held_out is None else len(leakage)
-    origin = Origin(train.tokens, [item.writer for item in train.items], known)
-    summary = write_collection(generators, origin, count, seed, out, train.dialect)
+    generators = Generators(config, train, glyphs, train.held_out or Leakage())
+    writers = [item.writer for item in train.items]
+    summary = write_collection(generators, train.tokens, writers, count, seed, out, train.dialect)
     left_out = sum(summary.contradictory.values())
-    unknown = "" if known is not None else "; nothing told what is held out (--held-out)"
+    unknown = "; nothing told what is held out (--held-out)" if train.held_out is None else ""
     sys.stdout.write(
-        f"{out}: {summary.expressions} expressions, {summary.captions} captions, of which "
-        f"{summary.new_captions} are new; {sum(summary.excluded.values())} times a held-out "
+        f"{out}: {sum(summary.by_generator.values())} expressions, {summary.captions} captions, "
+        f"of which {summary.new_captions} are new; {summary.excluded} times a held-out "
         f"caption came up; {left_out} left out{unknown}\n"
     )
 
@@ -129,7 +127,7 @@ def _encoder(out: Path, writer: int, unit: float) -> Callable[[Written], bytes]:
     """What turns the ink into the bytes of the file; HmerError for an unknown format."""
 
     def inkml(written: Written) -> bytes:
-        from hmer.synthesis.output.inkml import to_inkml
+        from hmer.synthesis.output import to_inkml
 
         return to_inkml(written, f"hand-{writer}")
 
@@ -140,7 +138,7 @@ def _encoder(out: Path, writer: int, unit: float) -> Callable[[Written], bytes]:
         return encode_png(255 - render(written.ink, unit).image)
 
     def svg(written: Written) -> bytes:
-        from hmer.synthesis.output.svg import to_svg
+        from hmer.synthesis.output import to_svg
 
         return to_svg(written.ink, unit)
 

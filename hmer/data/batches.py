@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, groupby, islice
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -102,8 +102,7 @@ def plan_epoch(
         scale_range: sizes are multiplied by a factor drawn log-uniformly from it; a sample that
             then fits no bucket is shrunk to the largest one.
         least: samples in a batch, at least, however large they are.
-        lengths: of the captions, (n,): batches are then made of captions of about one length, so
-            that a decoder has little padding to work on.
+        lengths: of the captions, (n,): batches are then made of captions of about one length.
     """
     low, high = np.log(scale_range)
     scales = np.exp(rng.uniform(low, high, len(sizes)))
@@ -229,16 +228,6 @@ class _MadeBatches(Dataset[T_co], Generic[T_co]):
         return self.maker(plan, np.random.default_rng([self.seed, 1, step]))
 
 
-@runtime_checkable
-class Chunked(Protocol):
-    """A plan that shares costly work with all plans of its chunk; one process makes them all."""
-
-    @property
-    def chunk(self) -> int:
-        """Which chunk; its plans follow one another, with others among them."""
-        ...
-
-
 _AHEAD = 8
 """Batches that a process makes ahead of the training."""
 
@@ -290,15 +279,18 @@ class OrderedLoader(Generic[T_co]):
 
 
 def share_out(plans: Sequence[Any], workers: int) -> list[int]:
-    """Which of `workers` makes each plan: the one with the fewest so far, a chunk as a whole."""
+    """Which of `workers` makes each plan: the one with the fewest so far, a chunk as a whole.
+
+    Plans with a `chunk` share costly work; they follow one another, with others among them.
+    """
     counts = [0] * workers
     chunk, home = None, 0
     owners = []
     for plan in plans:
         owner = counts.index(min(counts))
-        if isinstance(plan, Chunked):
-            if plan.chunk != chunk:
-                chunk, home = plan.chunk, owner
+        if (own := getattr(plan, "chunk", None)) is not None:
+            if own != chunk:
+                chunk, home = own, owner
             owner = home
         counts[owner] += 1
         owners.append(owner)

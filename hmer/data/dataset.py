@@ -73,11 +73,7 @@ def _order(text: str) -> bytes:
 
 
 def load_expressions(path: Path) -> Expressions:
-    """Read a split.
-
-    Raises:
-        HmerError: the file is missing, damaged, or holds no expression.
-    """
+    """Read a split. Raises HmerError: the file is missing, damaged, or holds no expression."""
     if not path.is_file():
         raise HmerError(f"{path}: no such data set split; ingest the data first")
     columns = ["id", "tokens", "image", "ink", "height", "width"]

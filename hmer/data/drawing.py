@@ -1,25 +1,133 @@
 """Drawing one expression for a batch: from its strokes where there are any, else its image.
 
-Both are distorted where that is wanted: strokes by `hmer.ink.augment`, images by
-`hmer.data.distortion`, with the same parameters.
+Both are distorted where that is wanted, with the same parameters: strokes by `hmer.ink.augment`,
+images by what can be done to them (*our design*): rotation, slant, stretch, pen. The geometry is
+kept with the image by torchvision's key points, so that a piece of ink is found again.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional as nn_functional
+from torchvision.transforms import InterpolationMode  # type: ignore[import-untyped]
+from torchvision.transforms.v2 import functional  # type: ignore[import-untyped]
+from torchvision.tv_tensors import KeyPoints  # type: ignore[import-untyped]
 
 from hmer.data.dataset import Expressions
-from hmer.data.distortion import distort, ink_points
 from hmer.errors import HmerError, InkError
 from hmer.ink.augment import AugmentConfig, augment
-from hmer.ink.images import encode_png
+from hmer.ink.images import encode_png, ink_mask
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
+
+TRACE = 12
+"""Grey value above which a pixel is kept when paper is cut off."""
+THINNEST = 0.6
+"""A line loses at most this share of its outermost pixels: hair lines must not vanish."""
+
+
+def ink_points(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Centres of the inked pixels of an image (H, W), row by row: (n, 2), x before y."""
+    rows, columns = np.nonzero(ink_mask(image))
+    return (np.stack([columns, rows], axis=1) + 0.5).astype(np.float32)
+
+
+def distort(
+    image: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """A distorted copy of an image (H, W), ink 255 on 0, with as much paper around the ink.
+
+    Also where its `ink_points` came to lie in the copy, in the same order.
+    """
+    points = ink_points(image)
+    draws = rng.uniform(-1, 1, 4)
+    if not (image > TRACE).any():
+        return image, points
+    pixels = pen_width(torch.from_numpy(image.copy())[None], config.pen ** float(draws[0]))
+    pixels, moved = _turn(
+        pixels,
+        torch.from_numpy(points),
+        config.rotation * float(draws[1]),
+        math.degrees(math.atan(config.shear * float(draws[2]))),
+    )
+    stretch = config.aspect ** (0.5 * float(draws[3]))
+    height, width = pixels.shape[-2:]
+    size = [max(1, round(height / stretch)), max(1, round(width * stretch))]
+    if size != [height, width]:
+        pixels = functional.resize(pixels, size, antialias=True)
+        moved = functional.resize(KeyPoints(moved, canvas_size=(height, width)), size)
+    left, top, right, bottom = _frame(pixels[0], image)
+    pixels = functional.pad(pixels, [max(0, -left), max(0, -top), max(0, right), max(0, bottom)])
+    rows, columns = pixels.shape[-2:]
+    window = pixels[
+        0,
+        max(0, top) : rows - max(0, -bottom),
+        max(0, left) : columns - max(0, -right),
+    ]
+    shift = np.array([left, top], np.float32)
+    return np.ascontiguousarray(window.numpy()), moved.as_subclass(Tensor).numpy() - shift
+
+
+def pen_width(pixels: Tensor, factor: float) -> Tensor:
+    """Lines about `factor` times as wide: grey uint8 (1, H, W) to the same.
+
+    Blends the image with its dilation (or erosion) by one pixel, so that the amount of ink is
+    `factor` times what it was as far as one pixel on either side allows.
+    """
+    grey = pixels.float()
+    ink = grey.sum()
+    if factor >= 1:
+        other = nn_functional.max_pool2d(grey, 3, 1, 1)
+        most = 1.0
+    else:
+        other = -nn_functional.max_pool2d(-grey, 3, 1, 1)
+        most = THINNEST
+    change = (other.sum() - ink).abs().clamp(min=1e-6)
+    blend = (abs(factor - 1) * ink / change).clamp(max=most)
+    return torch.lerp(grey, other, blend).round().to(torch.uint8)
+
+
+def _turn(pixels: Tensor, points: Tensor, angle: float, slant: float) -> tuple[Tensor, Tensor]:
+    """Rotate and slant (degrees) about the middle, on paper that is large enough for it."""
+    height, width = pixels.shape[-2:]
+    reach = math.sin(math.radians(abs(angle)))
+    lean = math.tan(math.radians(abs(slant)))
+    around = [math.ceil((height * (reach + lean)) / 2) + 2, math.ceil(width * reach / 2) + 2]
+    pixels = functional.pad(pixels, around)
+    spots = functional.pad(KeyPoints(points, canvas_size=(height, width)), around)
+    about = {"angle": angle, "translate": [0, 0], "scale": 1.0, "shear": [slant, 0.0]}
+    turned = functional.affine(
+        pixels, interpolation=InterpolationMode.BILINEAR, fill=[0.0], **about
+    )
+    return turned, cast(Tensor, functional.affine(spots, **about))
+
+
+def _frame(pixels: Tensor, original: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """What to cut off at the left and top, and to add at the right and bottom; may be negative.
+
+    Then the ink has as much paper around it as in the original.
+    """
+    found = []
+    for image in (pixels.numpy(), original):
+        traces = image > TRACE
+        rows, columns = np.flatnonzero(traces.any(axis=1)), np.flatnonzero(traces.any(axis=0))
+        if not len(rows):  # thinned to nothing: leave it where it is
+            return 0, 0, 0, 0
+        height, width = image.shape
+        found.append((columns[0], rows[0], width - 1 - columns[-1], height - 1 - rows[-1]))
+    now, before = found
+    return (
+        int(now[0] - before[0]), int(now[1] - before[1]),
+        int(before[2] - now[2]), int(before[3] - now[3]),
+    )  # fmt: skip
 
 
 class Drawable(Protocol):
@@ -93,15 +201,9 @@ def draw_image(
     augmentation: AugmentConfig | None = None,
     rng: np.random.Generator | None = None,
 ) -> Drawn:
-    """Rescale a stored image, distorted before if wanted; inked pixels stand for points of ink.
+    """Rescale a stored image (H, W), so that it fits; inked pixels stand for points of ink.
 
-    Args:
-        image: (H, W), ink 255 on 0.
-        scale: of the copy; smaller where it would not fit otherwise.
-        height: room for it.
-        width: room for it.
-        augmentation: what to do with it before; None: nothing.
-        rng: randomness of that.
+    With an augmentation it is distorted before.
 
     Raises:
         ValueError: an augmentation without randomness.
@@ -142,14 +244,10 @@ def draw(
 def drawn_at(
     expressions: Expressions, style: RenderConfig, stored: RenderConfig | None
 ) -> Expressions:
-    """The expressions with images at the scale of a recogniser, whatever their data set's.
+    """The expressions with images in the `style` of a recogniser, whatever their data set's.
 
-    Ink is drawn in `style`; an image without ink is resized by the ratio of the two units.
-
-    Args:
-        expressions: a split of a data set.
-        style: how the recogniser's training images were drawn.
-        stored: how the images of the data set are drawn; None where that is not known.
+    An image without ink is resized by the ratio of its unit to that of `stored`, how the images of
+    the data set are drawn; None where that is not known.
 
     Raises:
         HmerError: there is an image without ink, and the scale of the data set is not known; or

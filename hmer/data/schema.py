@@ -56,12 +56,10 @@ class Sample:
         id: unique within the split.
         source: the collection it comes from.
         split: the file it is in: "train", "val", "dev-<name>" or "test-<name>".
-        writer: who wrote it.
         latex: the truth as found.
         tokens: the truth as normalised tokens.
         image: PNG, 8-bit grey, ink 255 on 0; `hmer.ink.images.decode_png` opens it.
-        height: of the image, in pixels.
-        width: of the image, in pixels.
+        height, width: of the image, in pixels.
         strokes: how many; 0 if only the image is known.
         ink: normalised ink for `hmer.ink.codec.unpack`, if strokes are known.
         symbol_boxes: where each symbol is in the image, if the segmentation is known.

@@ -14,7 +14,7 @@ from hmer.data.batches import BatchConfig, BatchStream, PlannedBatch, Sizes, bat
 from hmer.data.collate import Batch
 from hmer.data.supervised import SupervisedMaker
 from hmer.ink.strokes import Ink
-from hmer.synthesis.base import Synthesiser
+from hmer.synthesis.base import LONGEST, PATIENCE, Synthesiser
 
 
 class MixingConfig(BaseModel):
@@ -30,8 +30,7 @@ class MixingConfig(BaseModel):
     shortest: int = Field(
         6, ge=1, description="tokens of a written expression at the very beginning, at most"
     )
-    longest: int = Field(60, ge=1, description="tokens of a written expression, ever")
-    grown: float = Field(0.3, ge=0, le=1, description="progress at which `longest` is reached")
+    grown: float = Field(0.3, ge=0, le=1, description="progress at which it is 60")
     chunk: int = Field(24, ge=1, le=4096, description="written batches that are planned together")
 
     def at(self, progress: float) -> float:
@@ -46,9 +45,9 @@ class MixingConfig(BaseModel):
 
     def limit(self, progress: float) -> int:
         """Tokens of a written expression at `progress`, at most; grows geometrically."""
-        if progress >= self.grown or self.longest <= self.shortest:
-            return self.longest
-        growth: float = (self.longest / self.shortest) ** (progress / self.grown)
+        if progress >= self.grown or self.shortest >= LONGEST:
+            return LONGEST
+        growth: float = (LONGEST / self.shortest) ** (progress / self.grown)
         return round(self.shortest * growth)
 
 
@@ -107,10 +106,6 @@ class MixedStream:
             yield WrittenPlan(chunk, number, self.config.limit(begun / self.steps))
 
 
-PATIENCE = 200
-"""Draws in a row that may come to nothing."""
-
-
 @dataclass
 class WrittenExpressions:
     """Written expressions in the form that drawing and labelling want (`Expressions`)."""
@@ -123,11 +118,7 @@ class WrittenExpressions:
         return self.inks[index]
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """Never there.
-
-        Raises:
-            LookupError: always.
-        """
+        """Never there. Raises LookupError: always."""
         raise LookupError(f"written expression {index} has ink, and no image")
 
 
@@ -157,9 +148,8 @@ class MixedMaker:
     def _write(self, plan: WrittenPlan) -> tuple[WrittenExpressions, list[PlannedBatch]]:
         """Write until the expressions fill all batches of the chunk.
 
-        Every expression joins the pile of its shape. A pile that is full is a batch; when full
-        and begun piles together are enough, the begun ones are filled with repetitions, so that
-        no shape is preferred.
+        Every expression joins the pile of its shape; a pile that is full is a batch. In the end
+        begun piles are filled with repetitions, so that no shape is preferred.
         """
         rng = np.random.default_rng([self.seed, 2, plan.chunk])
         expressions = WrittenExpressions()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hmer.decoding.constraint import Constraint, stack_allowed
 from hmer.decoding.step import Numbers, Step
 
 Scores = NDArray[np.float64]
@@ -42,27 +41,6 @@ class Direction:
     """Token that ends one."""
     banned: tuple[int, ...]
     """Tokens that are never written."""
-    constraint: Constraint | None = None
-    """What else may not be written; all directions of a search have one, or none."""
-
-
-def beam_search(
-    step: Step,
-    inputs: int,
-    *,
-    start: int,
-    stop: int,
-    banned: tuple[int, ...],
-    beam: int,
-    max_length: int | Sequence[int],
-    alpha: float = 1.0,
-) -> list[list[Hypothesis]]:
-    """The best sequences for each of `inputs` inputs; see `search_directions`."""
-    found = search_directions(
-        step, inputs, [Direction(start, stop, banned)],
-        beam=beam, max_length=max_length, alpha=alpha,
-    )  # fmt: skip
-    return [row[0] for row in found]
 
 
 def search_directions(
@@ -88,8 +66,7 @@ def search_directions(
         inputs: B.
         directions: the D ways to write; searched as if each were alone.
         beam: hypotheses per direction; 1 is greedy search.
-        max_length: tokens of a hypothesis at most, without start and stop; of each input, or of
-            all.
+        max_length: tokens at most, without start and stop; of each input, or of all.
         alpha: power of the length that divides the log-probability.
 
     Returns:
@@ -148,8 +125,6 @@ class _State:
     """(B', S, K)"""
     written: Numbers
     """(B', S, K, t + 1), the start token included."""
-    automata: list[list[list[Hashable]]] | None
-    """Per input, slot and hypothesis, the state of the direction's constraint."""
     past: Any = None
     bans: Scores | None = None
     """(B', S, 1, V): -inf for what a direction never writes, elsewhere 0."""
@@ -160,16 +135,12 @@ class _State:
     ) -> _State:
         """One hypothesis per input and direction, with the start token only."""
         starts = np.array([d.start for d in directions], np.int64).reshape(1, -1, 1, 1)
-        constraints = [d.constraint for d in directions if d.constraint is not None]
-        if len(constraints) not in (0, len(directions)):
-            raise ValueError("either all directions of a search have a constraint, or none has")
         return cls(
             step=step,
             found=found,
             directions=[list(directions) for _ in found],
             scores=np.zeros((len(found), len(directions), 1)),
             written=starts.repeat(len(found), axis=0),
-            automata=[[[c.start()] for c in constraints] for _ in found] if constraints else None,
         )
 
     def advance(self, beam: int, length: int) -> bool:
@@ -177,7 +148,7 @@ class _State:
         inputs, slots, width = self.scores.shape
         said, self.past = self.step(self.written[..., -1].reshape(inputs, -1), self.past)
         classes = said.shape[-1]
-        total = said.reshape(inputs, slots, width, classes) + self._forbidden(classes, length)
+        total = said.reshape(inputs, slots, width, classes) + self._forbidden(classes)
         total += self.scores[..., None]
         best, origin, token = _best(total, 2 * beam)
         ended = token == np.array([[[d.stop] for d in row] for row in self.directions])
@@ -189,25 +160,14 @@ class _State:
         at = (*_places(inputs, slots), alive)
         return self._continue(best[at], origin[at], token[at])
 
-    def _forbidden(self, classes: int, length: int) -> Scores:
-        """-inf for what may not follow `length` tokens, of a shape that goes with (B', S, K, V)."""
+    def _forbidden(self, classes: int) -> Scores:
+        """-inf for what may not follow, of a shape that goes with (B', S, K, V)."""
         if self.bans is None:
             self.bans = np.zeros((*self.scores.shape[:2], 1, classes))
             for row, directions in enumerate(self.directions):
                 for slot, direction in enumerate(directions):
                     self.bans[row, slot, 0, list(direction.banned)] = _NEVER
-        if self.automata is None:
-            return self.bans
-        every = [
-            (direction.constraint, state, max(0, one.limit - length))
-            for row, states, found in zip(self.directions, self.automata, self.found, strict=True)
-            for direction, line, one in zip(row, states, found, strict=True)
-            for state in line
-            if direction.constraint is not None
-        ]
-        masks = stack_allowed(*(list(column) for column in zip(*every, strict=True)))
-        allowed = masks.reshape(*self.scores.shape, classes)
-        return np.where(allowed, self.bans, _NEVER)
+        return self.bans
 
     def _collect(
         self, best: Scores, origin: Numbers, ended: NDArray[np.bool_], beam: int, length: int
@@ -232,9 +192,7 @@ class _State:
     def _cut_off(self, total: Scores, length: int) -> None:
         """File the living of limit `length` that did not choose to stop, scored as if they did.
 
-        Args:
-            total: (B', S, K, V), scores of the living and each token.
-            length: tokens that all of them have.
+        `total` (B', S, K, V) are the scores of the living and each token.
         """
         for row, slots in enumerate(self.found):
             for slot, found in enumerate(slots):
@@ -267,40 +225,15 @@ class _State:
             self.directions = [
                 [self.directions[r][s] for s in c] for r, c in zip(rows, chosen, strict=True)
             ]
-            if self.automata is not None:
-                self.automata = [
-                    [self.automata[r][s] for s in c] for r, c in zip(rows, chosen, strict=True)
-                ]
             self.bans = None
             if len(rows) < inputs:
                 self.step = self.step.keep(kept)
-        if self.automata is not None:
-            self.automata = [
-                [
-                    self._automata(row, slot, origin[row, slot], token[row, slot], line)
-                    for slot, line in enumerate(lines)
-                ]
-                for row, lines in enumerate(scores)
-            ]
         flat = np.array(chosen)[:, :, None] * width + origin
         self.past = self.step.reorder(self.past, kept, flat.reshape(len(rows), -1))
         history = history[(*_places(*origin.shape[:2]), origin)]
         self.written = np.concatenate([history, token[..., None]], axis=3)
         self.scores = scores
         return True
-
-    def _automata(
-        self, row: int, slot: int, origin: Numbers, token: Numbers, scores: Scores
-    ) -> list[Hashable]:
-        """The states of the hypotheses (K,) that continue those of a slot."""
-        constraint, states = self.directions[row][slot].constraint, self.automata
-        assert constraint is not None and states is not None
-        before = states[row][slot]
-        return [
-            # What is impossible may have written anything; nothing comes of it.
-            constraint.advance(before[o], t) if score > _NEVER else constraint.start()
-            for o, t, score in zip(origin.tolist(), token.tolist(), scores.tolist(), strict=True)
-        ]
 
 
 def _places(inputs: int, slots: int) -> tuple[Numbers, Numbers]:

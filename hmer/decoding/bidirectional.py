@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hmer.decoding.beam import Direction, Hypothesis, search_directions
-from hmer.decoding.constraint import Constraint
 from hmer.decoding.rescore import score_sequences
 from hmer.decoding.step import Step
 
@@ -25,9 +25,14 @@ class DecodingConfig(BaseModel):
     alpha: float = Field(
         0.0, ge=0, le=4, description="power of the length that divides scores (BTTR, CoMER: 1)"
     )
-    grammar: bool = Field(
-        False, description="write only what parses: balanced braces, commands with their groups"
-    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, given: Any) -> Any:
+        """Registered models keep how they were judged; `grammar` was never but false."""
+        if isinstance(given, dict) and given.get("grammar") is False:
+            return {key: value for key, value in given.items() if key != "grammar"}
+        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +60,19 @@ def search(
     pad: int,
     banned: Sequence[int] = (),
     limits: Sequence[int] | None = None,
-    constraints: tuple[Constraint, Constraint] | None = None,
 ) -> list[list[Reading]]:
     """The n-best readings of each input: the one of the best score, the others by confidence.
 
     A left-to-right sequence starts with `sos` and stops with `eos`, a right-to-left one the other
     way round (BTTR). Both are searched in one batch; what one direction has found is then scored
-    by the other.
-
-    Args:
-        step: the model.
-        inputs: B.
-        config: how to search; whether to constrain is up to the caller.
-        sos: first token of a sequence, last of a reversed one.
-        eos: last token of a sequence, first of a reversed one.
-        pad: never written.
-        banned: further tokens that are never written.
-        limits: tokens of each input at most, if that is less than `config.max_length`.
-        constraints: what may be written from left to right and from right to left.
+    by the other. `banned` tokens are never written; `limits` are tokens of each input at most, if
+    that is less than `config.max_length`.
     """
     ways = [(sos, eos), (eos, sos)][: 1 + config.both_directions]
-    automata = constraints or (None, None)
     found = search_directions(
         step,
         inputs,
-        [
-            Direction(start, stop, (pad, start, *banned), automata[i])
-            for i, (start, stop) in enumerate(ways)
-        ],
+        [Direction(start, stop, (pad, start, *banned)) for start, stop in ways],
         beam=config.beam,
         max_length=[min(config.max_length, limit) for limit in limits]
         if limits is not None

@@ -11,16 +11,11 @@ from hmer.decoding.step import Numbers, Step, TreeStep
 
 
 def score_sequences(step: Step, sequences: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
-    """Log-probability of given sequences: of every token after the first, given those before it.
+    """Log-probability of sequences with start and stop: of every token after the first, in context.
 
     The hypotheses of one input differ in a few tokens. Their tree of common beginnings has far
     fewer nodes than they have tokens, and each node is computed once: at every depth, the rows
     of the step are the nodes there, or the nodes of several depths where the step takes trees.
-    Inputs leave the batch with their longest sequence.
-
-    Args:
-        step: the model.
-        sequences: for each input, any number of sequences with their start and stop token.
     """
     trees = [_Tree(row) for row in sequences]
     totals = [[0.0] * len(row) for row in sequences]

@@ -19,24 +19,14 @@ class Step(Protocol):
     """
 
     def __call__(self, tokens: Numbers, past: Any) -> tuple[Floats, Any]:
-        """One token further.
-
-        Args:
-            tokens: (B, K).
-            past: caches; None at the start.
-
-        Returns:
-            Log-probabilities of what follows (B, K, V), and grown caches.
-        """
+        """Log-probabilities (B, K, V) after tokens (B, K), and grown caches (None at first)."""
         ...
 
     def reorder(self, past: Any, inputs: Numbers, origin: Numbers) -> Any:
         """Caches of other hypotheses, and of fewer inputs.
 
-        Args:
-            past: of K hypotheses of each of B inputs.
-            inputs: (B',), which inputs stay.
-            origin: (B', K'), which of its input's hypotheses each new one continues.
+        `inputs` (B',): which inputs stay; `origin` (B', K'): which of its input's hypotheses each
+        new one continues.
         """
         ...
 
@@ -55,16 +45,11 @@ class TreeStep(Step, Protocol):
         ...
 
     def grow(self, tokens: Numbers, parents: Numbers, past: Any) -> tuple[Floats, Any]:
-        """Continue by trees of tokens.
+        """Continue by trees of tokens (B, M), each after those before it in its tree.
 
-        Args:
-            tokens: (B, M), each after those before it in its tree.
-            parents: (B, M), number of the new token that each follows; -1 for the first M' of
-                each input, which continue the hypotheses of `past`, each its own.
-            past: caches of M' or more hypotheses, None at the start.
-
-        Returns:
-            Log-probabilities (B, M, V), and caches of M hypotheses.
+        `parents` (B, M) is the number of the new token that each follows; -1 for the first M' of
+        each input, which continue the hypotheses of `past`, each its own. Returns log-probabilities
+        (B, M, V), and caches of M hypotheses.
         """
         ...
 

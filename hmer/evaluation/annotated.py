@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hmer.data.dataset import Expressions
 from hmer.errors import LatexError
-from hmer.evaluation.pictures import Image
+from hmer.evaluation.report import Image
 from hmer.ink.boxes import SymbolBox, symbol_boxes
 from hmer.ink.images import ink_mask
 from hmer.ink.render import RenderConfig, Rendering, render

@@ -18,10 +18,9 @@ from hmer.data.batches import BatchConfig
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.annotated import Annotated, cell_grid
 from hmer.evaluation.bootstrap import FloatArray
-from hmer.evaluation.pictures import Image, Mark, to_png
 from hmer.evaluation.prediction import Prediction, mark
 from hmer.evaluation.reading import in_batches, read_all
-from hmer.evaluation.report import Gallery, Picture, Section
+from hmer.evaluation.report import Gallery, Image, Mark, Picture, Section, to_png
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Recogniser
 from hmer.recognizer import Recognizer
@@ -53,11 +52,6 @@ def teacher_forced_maps(
     model: Recogniser, words: Vocabulary, shown: Sequence[Annotated]
 ) -> list[FloatArray | None]:
     """The decoder's attention as it writes each token of the truth, from left to right.
-
-    Args:
-        model: in evaluation mode.
-        words: of the captions.
-        shown: expressions.
 
     Returns:
         (T, h, w) for every expression of T tokens, on the picture's own cells; None where the
@@ -96,15 +90,10 @@ def peaks(maps: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def upsample(attention: NDArray[np.floating], shape: tuple[int, int], stride: float) -> FloatArray:
-    """Bilinear interpolation onto the picture.
-
-    Args:
-        attention: maps, shape (..., h, w).
-        shape: height and width of the picture, pixels.
-        stride: pixels to a cell.
+    """Bilinear interpolation of maps (..., h, w), in cells of `stride` pixels, onto a picture.
 
     Returns:
-        Maps of shape (..., H, W), each summing to 1, or to 0 where nothing in the picture was
+        Maps of `shape` (..., H, W), each summing to 1, or to 0 where nothing in the picture was
         attended to.
 
     Raises:
@@ -136,14 +125,9 @@ def overlay(
     colour: str = "",
     box: Mark | None = None,
 ) -> bytes:
-    """A PNG of the ink on paper tinted by a map (h, w), scaled to its own maximum.
+    """A PNG of the ink (H, W) on paper tinted by a map (h, w), scaled to its own maximum.
 
-    Args:
-        image: (H, W).
-        weights: the map.
-        stride: pixels to a cell.
-        colour: of a ring around the maximum; none without.
-        box: drawn as well.
+    With a `colour` there is a ring around the maximum; `box` is drawn as well.
     """
     marks = [box] if box else []
     if colour:
@@ -160,17 +144,9 @@ def attention_section(
     batch: BatchConfig,
     count: int,
 ) -> Section | None:
-    """The first expressions with what is attended to; None where there is nothing to show.
+    """The first `count` expressions with what is attended to; None where there is nothing to show.
 
-    They are read once more: attention is not kept for all the others.
-
-    Args:
-        recognizer: trained.
-        predictions: with tokens.
-        images: the pictures that were read, one per prediction.
-        decoding: as they were read.
-        batch: likewise.
-        count: expressions shown.
+    They are read once more, as before: attention is not kept for all the others.
     """
     chosen = [n for n, one in enumerate(predictions) if one.tokens][:count]
     if not chosen:

@@ -49,12 +49,7 @@ def paired_difference(
 ) -> Interval:
     """Rate of `a` minus rate of `b`, in percentage points, with its paired bootstrap interval.
 
-    Args:
-        a: results of one recogniser, shape (expressions,).
-        b: results of the other, on the same expressions in the same order.
-        seed: of the resampling.
-        n: resamples.
-        level: confidence level of the interval.
+    Both are results on the same expressions in the same order, shape (expressions,).
 
     Raises:
         ValueError: different lengths, nothing to resample, or senseless `n` or `level`.
@@ -77,15 +72,8 @@ def paired_ratio(
 ) -> Interval:
     """Summed `difference` over summed `weight` in percent, with its paired bootstrap interval.
 
-    With differences in edits and lengths of truths this is the difference of two error rates;
-    with weights of 1, a mean difference.
-
-    Args:
-        difference: one recogniser minus the other, per expression, shape (expressions,).
-        weight: positive, shape (expressions,).
-        seed: of the resampling.
-        n: resamples.
-        level: confidence level of the interval.
+    Both are of shape (expressions,), weights positive. With differences in edits and lengths of
+    truths this is the difference of two error rates; with weights of 1, a mean difference.
 
     Raises:
         ValueError: different lengths, nothing to resample, a weight that is not positive, or
@@ -109,15 +97,9 @@ def ratio_interval(
 ) -> Interval:
     """sum(top) / sum(bottom), not percent, resampling expressions as a whole.
 
-    What belongs to one expression stays together: symbols of one hand are no independent cases.
-    Resamples whose bottom is 0 are left out.
-
-    Args:
-        top: one number per expression, shape (expressions,).
-        bottom: likewise, not negative.
-        seed: of the resampling.
-        n: resamples.
-        level: confidence level of the interval.
+    Both are of shape (expressions,), `bottom` not negative. What belongs to one expression stays
+    together: symbols of one hand are no independent cases. Resamples whose bottom is 0 are left
+    out.
 
     Raises:
         ValueError: different lengths, or nothing in `bottom`.

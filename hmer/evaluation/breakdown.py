@@ -1,9 +1,7 @@
 """Sections of a report from predictions alone: scores, breakdowns, confidence, errors.
 
-Scores are broken down by length, by nesting depth, and by how often training has the very same
-caption. A decoder learns the captions of its training as a language model does. In CROHME half of
-the captions of a writer-disjoint validation split occur in training, too, those of the test years
-hardly ever: only the rate on new captions predicts theirs.
+In CROHME half of the captions of a writer-disjoint validation split occur in training, too, those
+of the test years hardly ever: only the rate on new captions predicts theirs.
 """
 
 from __future__ import annotations
@@ -23,9 +21,8 @@ from rapidfuzz.distance import Levenshtein
 from hmer.evaluation.bootstrap import rate_interval
 from hmer.evaluation.calibration import KEPT, TRUSTED_RISK, Reliability, RiskCoverage
 from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary, SetScores
-from hmer.evaluation.pictures import to_png
 from hmer.evaluation.prediction import Prediction, correctness, mark
-from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table
+from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table, to_png
 from hmer.ink.images import decode_png
 from hmer.latex.tree import nesting_depth
 from hmer.plots import (
@@ -143,14 +140,7 @@ def read_captions(train: Path) -> Captions:
 def score_sections(
     predictions: Sequence[Prediction], scores: SetScores, known: Captions, config: ReportConfig
 ) -> list[Section]:
-    """Scores, breakdowns, confidence and confusions.
-
-    Args:
-        predictions: of one set, read or not.
-        scores: theirs.
-        known: captions of training.
-        config: how much is shown.
-    """
+    """Scores, breakdowns, confidence and confusions; `known` are the captions of training."""
     return [
         _scores(scores),
         novelty(predictions, known, config.seed, config.resamples),

@@ -76,10 +76,7 @@ class RiskCoverage:
 def reliability(confidence: FloatArray, correct: BoolArray, bins: int = 10) -> Reliability:
     """Expected calibration error over bins of equal width (Guo et al. 2017, equation 3).
 
-    Args:
-        confidence: sequence probabilities, shape (n,).
-        correct: which predictions are right, shape (n,).
-        bins: how many bins share [0, 1].
+    Takes sequence probabilities (n,), and which predictions are right (n,).
 
     Raises:
         ValueError: no predictions, different lengths, values outside [0, 1], or no bins.
@@ -146,15 +143,10 @@ _LEAST = 1e-6
 def fit_calibration(
     log_probabilities: FloatArray, tokens: NDArray[np.int64], right: BoolArray
 ) -> Calibration:
-    """The calibration that says best how often a reading is right.
+    """The calibration that says best how often a reading of that probability and length is right.
 
     Minimises the negative log-likelihood by Newton's method, with Platt's smoothed targets (1999),
-    so that all right or all wrong has an answer, too. Goes into model.json as `calibration`.
-
-    Args:
-        log_probabilities: (n,), at most 0: of the best reading of each expression.
-        tokens: (n,), how many it has.
-        right: (n,), whether it is.
+    so that all right or all wrong has an answer, too. All arguments are (n,), of the best readings.
 
     Raises:
         ValueError: there are none, or a probability is above 1.

@@ -26,12 +26,10 @@ class PairedDifference:
     """New minus old at one level of one series, over the `n` expressions that both have read.
 
     `rates`: ExpRate of the new and of the old run, percent. `exprate`, `cer`: points of ExpRate and
-    of CER, each with its paired bootstrap interval; the new run is better where `exprate` lies
-    above 0, and where `cer` lies below. `loss`: the points of ExpRate that the new run loses from
-    level 0 to this one, minus what the old one loses; below 0, the new run is the more robust,
-    whatever its rate (None where level 0 was not read by both). `alike`: both have lost the same
-    share of every expression; under another `evaluate.seed`, block or scale the pairs are still of
-    the same expressions, but no longer of the same pictures.
+    of CER, each with its paired bootstrap interval. `loss`: the points of ExpRate that the new run
+    loses from level 0 to this one, minus what the old one loses; below 0, the new run is the more
+    robust (None where level 0 was not read by both). `alike`: both have lost the same share of
+    every expression, so that the pairs are of the same pictures.
     """
 
     series: str
@@ -84,14 +82,7 @@ def compare(
     level: float = LEVEL,
     name: str = "",
 ) -> Comparison:
-    """Pair what two runs have read, by series, level and id.
-
-    Args:
-        old, new: from `hmer.evaluation.prediction.read_trials`; what only one has is left out.
-        seed: of the bootstrap.
-        resamples: of the bootstrap.
-        level: confidence level of all intervals.
-        name: of the set.
+    """Pair what two runs have read (`read_trials`) by series, level and id.
 
     Raises:
         HmerError: the runs share no trial, or disagree on a truth.
@@ -107,15 +98,11 @@ def compare(
         for id in ids:
             if list(runs[0][condition][id].truth) != list(runs[1][condition][id].truth):
                 raise HmerError(f"{id}: the two runs have different truths; compare one data set")
-    plain = [run.get((PLAIN, 0.0), {}) for run in runs]
+    plain, draw = [run.get((PLAIN, 0.0), {}) for run in runs], (seed, resamples, level)
     pairs = [(plain[0][id], plain[1][id]) for id in plain[0] if id in plain[1]]
     return Comparison(
-        [
-            _difference(condition, ids, runs, seed, resamples, level)
-            for condition, ids in shared.items()
-            if ids
-        ],
-        _hidden(runs, seed, resamples, level),
+        [_difference(condition, ids, runs, draw) for condition, ids in shared.items() if ids],
+        _hidden(runs, draw),
         [pair for pair in pairs if pair[0].correct != pair[1].correct],
         alone=len(plain[0].keys() ^ plain[1].keys()),
         name=name,
@@ -123,11 +110,7 @@ def compare(
 
 
 def compare_evaluations(old: Path, new: Path, seed: int = 0) -> list[Comparison]:
-    """Compare two evaluations set by set.
-
-    Args:
-        old, new: folder of one evaluated set, or of an evaluation with several.
-        seed: of the bootstrap.
+    """Compare two evaluations, or two sets of them, by folder.
 
     Raises:
         HmerError: a folder is no evaluation, or they have no set or no expression in common.
@@ -180,6 +163,7 @@ def _sets(folder: Path) -> dict[str, Path]:
 
 
 _Run = Mapping[_Condition, Mapping[str, Trial]]
+_Draw = tuple[int, int, float]  # seed, resamples and level of the bootstrap
 
 
 def _by_condition(trials: Iterable[Trial]) -> _Run:
@@ -190,12 +174,7 @@ def _by_condition(trials: Iterable[Trial]) -> _Run:
 
 
 def _difference(
-    condition: _Condition,
-    ids: Sequence[str],
-    runs: tuple[_Run, _Run],
-    seed: int,
-    resamples: int,
-    level: float,
+    condition: _Condition, ids: Sequence[str], runs: tuple[_Run, _Run], draw: _Draw
 ) -> PairedDifference:
     old, new = ([run[condition][id] for id in ids] for run in runs)
     right, before = (np.array([t.correct for t in part], dtype=np.bool_) for part in (new, old))
@@ -205,20 +184,15 @@ def _difference(
         *condition,
         n=len(ids),
         rates=(100.0 * float(right.mean()), 100.0 * float(before.mean())),
-        exprate=paired_difference(right, before, seed, resamples, level),
-        cer=paired_ratio(np.array(edits, dtype=np.float64), length, seed, resamples, level),
-        loss=_loss(condition, ids, runs, seed, resamples, level),
+        exprate=paired_difference(right, before, *draw),
+        cer=paired_ratio(np.array(edits, dtype=np.float64), length, *draw),
+        loss=_loss(condition, ids, runs, draw),
         alike=all(abs(a.share - b.share) < _SAME for a, b in zip(old, new, strict=True)),
     )
 
 
 def _loss(
-    condition: _Condition,
-    ids: Sequence[str],
-    runs: tuple[_Run, _Run],
-    seed: int,
-    resamples: int,
-    level: float,
+    condition: _Condition, ids: Sequence[str], runs: tuple[_Run, _Run], draw: _Draw
 ) -> Interval | None:
     """What the new run loses from level 0 to this one, less what the old one loses."""
     whole = condition[0], 0.0
@@ -229,10 +203,10 @@ def _loss(
         np.array([float(run[whole][id].correct) - run[condition][id].correct for id in known])
         for run in runs
     )
-    return paired_ratio(new - old, np.ones(len(known)), seed, resamples, level)
+    return paired_ratio(new - old, np.ones(len(known)), *draw)
 
 
-def _hidden(runs: tuple[_Run, _Run], seed: int, resamples: int, level: float) -> Interval | None:
+def _hidden(runs: tuple[_Run, _Run], draw: _Draw) -> Interval | None:
     """See `Comparison.hidden`."""
     old, new = (
         {
@@ -249,4 +223,4 @@ def _hidden(runs: tuple[_Run, _Run], seed: int, resamples: int, level: float) ->
     for key in sorted(new):
         gains[key[0]].append(int(new[key]) - int(old[key]))
     means = np.array([sum(gain) / len(gain) for gain in gains.values()], dtype=np.float64)
-    return paired_ratio(means, np.ones_like(means), seed, resamples, level)
+    return paired_ratio(means, np.ones_like(means), *draw)

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from hmer.data.dataset import Expressions
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.annotated import spread_over
-from hmer.evaluation.pictures import Image
 from hmer.evaluation.prediction import OCCLUSION
+from hmer.evaluation.report import Image
 from hmer.ink.images import ink_mask
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
@@ -80,7 +80,6 @@ class Series:
     """One kind of corruption over some expressions.
 
     Attributes:
-        name: of the series and of its section in the report.
         levels: above 0 and growing.
         members: indices of the expressions that take part, at every level.
         corrupt: the same index and level give the same picture.
@@ -164,19 +163,12 @@ def _redrawn(
 
 
 def hide_blocks(image: Image, share: float, block: int, rng: np.random.Generator) -> Corrupted:
-    """Blank square blocks centred on ink until at least `share` of the ink is hidden.
+    """Blank blocks of `block` pixels, centred on ink, until at least `share` of the ink is hidden.
 
-    Blocks are centred on ink still visible, so blank paper is never spent, and at most the last
-    block goes beyond the share. With the same generator state, the blocks of a small share are the
-    first of those of a larger one: the levels of a curve are nested. On purpose not
-    `hmer.masking.hide_ink`, which hides blocks of a grid: a recogniser is not tested with
-    the very masks that it may have been trained with.
-
-    Args:
-        image: ink 255 on 0, shape (H, W); not changed.
-        share: of the ink pixels, in [0, 1].
-        block: side of a block, pixels.
-        rng: decides where the blocks fall.
+    Blocks are centred on ink still visible, so at most the last one goes beyond the share. With
+    the same generator state, the blocks of a small share are the first of those of a larger one.
+    On purpose not `hmer.masking.hide_ink`: a recogniser is not tested with the very masks that it
+    may have been trained with.
 
     Raises:
         ValueError: share outside [0, 1] or block below 1.
@@ -203,9 +195,8 @@ def hide_blocks(image: Image, share: float, block: int, rng: np.random.Generator
 def without_strokes(ink: Ink, share: float, rng: np.random.Generator) -> Left:
     """The ink without a random `share` of its strokes; at least one stroke stays.
 
-    How many go is rounded up or down at random such that on average the share is exact: of short
-    expressions often none. With the same generator state, what a small share takes a larger one
-    takes too: the levels of a curve are nested.
+    How many go is rounded at random such that on average the share is exact. With the same
+    generator state, what a small share takes a larger one takes too.
 
     Raises:
         ValueError: share outside [0, 1], or ink without strokes.

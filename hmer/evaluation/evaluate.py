@@ -80,14 +80,11 @@ def evaluate(
         config: parameters.
         model: folder of the recogniser.
         dataset: folder with train.parquet (whose captions are known) and the splits to score.
-        out: existing directory; gets metrics.json (numbers by set), a report folder per set and
-            index.html, which links them.
+        out: existing directory; gets metrics.json (numbers by set, which are returned, too), a
+            report folder per set and index.html, which links them.
         progress: called with how many images are read, of how many.
         start: folder of the recogniser that training went on from, to be scored beside it.
         names: the splits to score; by default `held_out(dataset)`.
-
-    Returns:
-        The content of metrics.json.
 
     Raises:
         HmerError: model or data set are missing or damaged, or the scale of the data set's images
@@ -218,12 +215,8 @@ def beside_start(
 ) -> Section:
     """A recogniser beside the one that its training went on from, on the same expressions.
 
-    Numbers: ExpRate and CER of the earlier one (`exprate`, `cer`, percent), and what the training
-    has gained, in points, with the ends of its paired bootstrap interval (`gain`, `gain_low`,
-    `gain_high`).
-
-    Raises:
-        HmerError: as `compare`.
+    Numbers: `exprate` and `cer` of the earlier one, percent, and what the training has gained, in
+    points, with the ends of its paired bootstrap interval (`gain`, `gain_low`, `gain_high`).
     """
     runs = plain_trials(after), plain_trials(before)
     (found,) = compare(runs[1], runs[0], config.seed, config.resamples).differences

@@ -16,7 +16,6 @@ from hmer.data.batches import BatchConfig
 from hmer.data.schema import Sample
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError, InkError
-from hmer.evaluation.label_graphs import GraphScores
 from hmer.evaluation.metrics import SetScores, score_predictions
 from hmer.evaluation.prediction import UNREADABLE, Prediction
 from hmer.evaluation.reading import read_all
@@ -29,8 +28,82 @@ from hmer.ink.images import decode_png
 from hmer.ink.inkml import looks_like_ink
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
-from hmer.latex.label_graph import label_graph
+from hmer.latex.label_graph import LabelGraph, label_graph
 from hmer.recognizer import Recognizer
+
+
+@dataclass
+class GraphScores:
+    """LgEval's main figures of label graphs, as counts over expressions.
+
+    A symbol of the truth is *segmented* if the reading has one of exactly its strokes, and
+    *recognised* if that has its label, too. A relation is right if both its symbols are segmented
+    and the reading has the same relation between them. A structure is right if all its symbols are
+    segmented and all relations are right, with none too many; an expression, if all labels are
+    right as well. Recall is over the truth's symbols or relations, precision over the reading's.
+    """
+
+    expressions: int = 0
+    true_symbols: int = 0
+    read_symbols: int = 0
+    segmented: int = 0
+    recognised: int = 0
+    true_relations: int = 0
+    read_relations: int = 0
+    related: int = 0
+    structures: int = 0
+    """Expressions of right structure."""
+    correct: int = 0
+    """Expressions that are right."""
+
+    def update(self, truth: LabelGraph, read: LabelGraph) -> None:
+        """Count an expression; of one that could not be read, `read` has no symbols."""
+        by_strokes = {owned: key for key, owned in read.strokes.items() if owned}
+        same = {
+            key: by_strokes[owned] for key, owned in truth.strokes.items() if owned in by_strokes
+        }
+        recognised = sum(truth.labels[key] == read.labels[other] for key, other in same.items())
+        related = sum(
+            parent in same
+            and child in same
+            and read.relations.get((same[parent], same[child])) == relation
+            for (parent, child), relation in truth.relations.items()
+        )
+        count, links = len(truth.strokes), len(truth.relations)
+        structure = len(same) == len(read.strokes) == count
+        structure = structure and related == len(read.relations) == links
+        self.expressions += 1
+        self.true_symbols += count
+        self.read_symbols += len(read.strokes)
+        self.segmented += len(same)
+        self.recognised += recognised
+        self.true_relations += links
+        self.read_relations += len(read.relations)
+        self.related += related
+        self.structures += structure
+        self.correct += structure and recognised == count
+
+    def numbers(self) -> dict[str, float]:
+        """Rates in percent, by the names of `hmer.evaluation.metrics.METRICS`; empty where nothing
+        was counted."""
+        if not self.expressions:
+            return {}
+        rates = {
+            "segmentation_recall": (self.segmented, self.true_symbols),
+            "segmentation_precision": (self.segmented, self.read_symbols),
+            "symbol_recall": (self.recognised, self.true_symbols),
+            "symbol_precision": (self.recognised, self.read_symbols),
+            "relation_recall": (self.related, self.true_relations),
+            "relation_precision": (self.related, self.read_relations),
+            "structure": (self.structures, self.expressions),
+            "exprate": (self.correct, self.expressions),
+        }
+        return {"label_graphs.n": float(self.expressions)} | {
+            f"label_graphs.{name}": 100.0 * count / total
+            for name, (count, total) in rates.items()
+            if total
+        }
+
 
 BATCH = BatchConfig(max_pixels=400_000, max_count=32)
 _SUFFIX = ".inkml"
@@ -70,8 +143,6 @@ def read_labelled(
         dialect: of the captions: the recogniser's own.
         captions: lines of an id, a tab and LaTeX, in place of the truths in the files.
         limit: so many files at most, spread evenly.
-        workers: processes.
-        progress: called with how many files are read.
 
     Raises:
         HmerError: the path is missing, or holds no expression with a truth; the captions cannot
@@ -122,12 +193,7 @@ def read_labelled(
 def as_pictures(
     found: LabelledSet, prepare: Callable[[Image.Image], NDArray[np.uint8]]
 ) -> LabelledSet:
-    """The set with each drawing read back as a picture of unknown scale.
-
-    Args:
-        found: from `read_labelled`, drawn at any scale.
-        prepare: `Recognizer.prepare`, which estimates scale, pen and slant from the pixels.
-    """
+    """The set with each drawing read back, by `Recognizer.prepare`, as a picture."""
     ids, truths, images, refused = [], [], [], dict(found.refused)
     for id, truth, drawing in zip(found.ids, found.truths, found.images, strict=True):
         try:
@@ -177,7 +243,7 @@ class Scored:
     """Why an expression could not be read, by id."""
     unlabelled: int
     graphs: Mapping[str, float]
-    """LgEval's figures (`hmer.evaluation.label_graphs`), where symbols are known."""
+    """LgEval's figures (`hmer.evaluation.labelled`), where symbols are known."""
 
     def numbers(self) -> dict[str, float]:
         """All metrics by name."""

@@ -37,8 +37,7 @@ from hmer.evaluation.attention_maps import (
     upsample,
 )
 from hmer.evaluation.bootstrap import BoolArray, FloatArray, Interval, rate_interval, ratio_interval
-from hmer.evaluation.pictures import Mark
-from hmer.evaluation.report import Figure, Gallery, Picture, Section, Table
+from hmer.evaluation.report import Figure, Gallery, Mark, Picture, Section, Table
 from hmer.ink.canvas import INK_THRESHOLD
 from hmer.ink.images import ink_mask
 from hmer.plots import BLUE, RIGHT, WRONG, interval_bars
@@ -114,12 +113,6 @@ def localise(
     Numbers: `lift` and `gain` (over the map that is even over the cells with ink) with the ends of
     their intervals, `lift_even`; where symbols are known, `pointing` with its ends, percent, its
     `pointing_chance`, and `lift_<class>`.
-
-    Args:
-        recognizer: trained.
-        expressions: with ink, to be judged by class; without ink only the share on ink is known.
-        config: how much.
-        seed: of the bootstrap.
     """
     name, title = "localisation", "Attention localisation"
     model = recognizer.model
@@ -237,10 +230,7 @@ def class_shares(weights: FloatArray, shown: Annotated, stride: int) -> FloatArr
 def lift_by_class(shares: FloatArray, seed: int, resamples: int) -> dict[str, Interval]:
     """Share of the attention on ink over share of the ink, of each class with any ink.
 
-    Args:
-        shares: from `class_shares`, shape (expressions, 2, classes).
-        seed: of the bootstrap.
-        resamples: of the bootstrap.
+    `shares` is of `class_shares`, (expressions, 2, classes).
     """
     return {
         kind: ratio_interval(shares[:, 0, number], shares[:, 1, number], seed, resamples)
@@ -300,13 +290,8 @@ def judge_cross_attention(
     """Judge the cross-attention of any recogniser (last layer, mean over heads).
 
     Numbers: `symbols`, `pointing` with the ends of its interval, `pointing_chance`,
-    `pointing_<class>`; all rates in percent.
-
-    Args:
-        recognizer: trained.
-        expressions: with ink whose symbols know their tokens; others are not judged.
-        config: how much.
-        seed: of the bootstrap.
+    `pointing_<class>`; all rates in percent. Ink whose symbols do not know their tokens is not
+    judged.
     """
     name, title = "cross_attention", "Cross-attention"
     rows = spread_over(len(expressions), config.limit)

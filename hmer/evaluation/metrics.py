@@ -1,9 +1,7 @@
 """Metrics of a test set: the table of all of them, and scores in which every truth counts.
 
-The denominator is the number of truths; an expression that could not be read is wrong at every
-tolerance, all of its truth counts as deleted, and its id is listed. Rates are in percent.
-
-A new metric is a row of `METRICS` and the function that computes it: report, index page,
+An expression that could not be read is wrong at every tolerance, and all of its truth counts as
+deleted. A new metric is a row of `METRICS` and the function that computes it: report, index page,
 `hmer evaluate`, summary and model card go through the table.
 """
 
@@ -145,11 +143,9 @@ def shape(row: Row) -> Shape:
 
 
 def same_structure(truth: Sequence[str], prediction: Sequence[str]) -> bool:
-    r"""Whether both have the same tree when symbols are ignored.
+    """Whether both have the same tree, in canonical spelling, when symbols are ignored.
 
-    Trees are compared in their canonical spelling, since `\limits`, the order of scripts and
-    groups that only group cannot be seen in the picture. A sequence that cannot be parsed has no
-    structure, and agrees only with itself.
+    A sequence that cannot be parsed has no structure, and agrees only with itself.
     """
     if list(truth) == list(prediction):
         return True
@@ -178,11 +174,6 @@ def score_predictions(
     predictions: Sequence[Prediction], seed: int = 0, resamples: int = RESAMPLES
 ) -> SetScores:
     """Score all truths of a set, read or not.
-
-    Args:
-        predictions: each id once.
-        seed: of the bootstrap.
-        resamples: of the bootstrap.
 
     Raises:
         ValueError: there are no predictions, or an id comes twice.

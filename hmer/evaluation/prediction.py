@@ -140,42 +140,24 @@ def plain_trials(predictions: Iterable[Prediction]) -> list[Trial]:
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Every prediction with its distance, in the order given (`PREDICTION_SCHEMA`)."""
-    rows = [
-        {
-            "id": one.id,
-            "truth": list(one.truth),
-            "prediction": None if one.tokens is None else list(one.tokens),
-            "distance": one.distance,
-            "confidence": float(one.confidence),
-            "correct": one.correct,
-        }
-        for one in predictions
-    ]
-    pq.write_table(pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA), path, compression="zstd")
+    _write(path, predictions, PREDICTION_SCHEMA)
 
 
 def write_trials(path: Path, trials: Iterable[Trial]) -> None:
     """All trials in the order given (`TRIAL_SCHEMA`)."""
+    _write(path, trials, TRIAL_SCHEMA)
+
+
+def _write(path: Path, readings: Iterable[_Reading], schema: pa.Schema) -> None:
     rows = [
-        {
-            "series": trial.series,
-            "level": trial.level,
-            "share": trial.share,
-            "id": trial.id,
-            "truth": list(trial.truth),
-            "prediction": None if trial.tokens is None else list(trial.tokens),
-            "correct": trial.correct,
-        }
-        for trial in trials
+        {name: getattr(one, "tokens" if name == "prediction" else name) for name in schema.names}
+        for one in readings
     ]
-    pq.write_table(pa.Table.from_pylist(rows, schema=TRIAL_SCHEMA), path, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, compression="zstd")
 
 
 def read_trials(report: Path) -> list[Trial]:
-    """Everything that was read for one report: series `PLAIN`, then trials.parquet if there.
-
-    Args:
-        report: folder of one evaluated set.
+    """What was read for one report folder: series `PLAIN`, then trials.parquet if there.
 
     Raises:
         HmerError: the folder has no predictions, or a file of it is damaged.

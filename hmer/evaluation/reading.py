@@ -10,7 +10,7 @@ from torch import Tensor
 from hmer.data.batches import BatchConfig, choose_buckets, fixed_plans
 from hmer.data.collate import stack
 from hmer.decoding.bidirectional import DecodingConfig
-from hmer.evaluation.pictures import Image
+from hmer.evaluation.report import Image
 from hmer.recognition import Recognition
 from hmer.recognizer import PAPER, Recognizer
 

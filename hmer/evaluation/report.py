@@ -7,6 +7,7 @@ to run is written: equal evaluations give equal bytes.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -16,13 +17,57 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from PIL import ImageDraw
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.evaluation.metrics import METRICS, SetScores
 from hmer.evaluation.prediction import Marked
+from hmer.plots import on_paper
+
+Image = NDArray[np.uint8]
+"""A picture, shape (H, W), ink 255 on 0."""
+
+_COLOURS = 48  # of a tinted picture: a third of the bytes of full colour, and no visible loss
+_SCALE = 2  # of pictures with marks
+
+
+class Mark(NamedTuple):
+    """A box drawn over a picture: left, top, right, bottom in pixels; round or not."""
+
+    box: tuple[float, float, float, float]
+    colour: str
+    round: bool = False
+
+
+def to_png(
+    image: Image, tint: NDArray[np.floating] | None = None, marks: Sequence[Mark] = ()
+) -> bytes:
+    """Black ink on white paper as PNG, with `tint` as in `on_paper` and marks drawn over it."""
+    if tint is None and not marks:
+        shown = PillowImage.fromarray(255 - image)
+    else:
+        colours = np.round(255.0 * on_paper(image, tint)).astype(np.uint8)
+        shown = PillowImage.fromarray(colours)
+        if marks:
+            size = (_SCALE * shown.width, _SCALE * shown.height)
+            shown = shown.resize(size, PillowImage.Resampling.BILINEAR)
+            draw = ImageDraw.Draw(shown)
+            for mark in marks:
+                left, top, right, bottom = (_SCALE * side for side in mark.box)
+                corners = (left, top, max(right - 1, left), max(bottom - 1, top))
+                shape = draw.ellipse if mark.round else draw.rectangle
+                shape(corners, outline=mark.colour, width=2)
+        shown = shown.quantize(_COLOURS)
+    buffer = io.BytesIO()
+    shown.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
 
 DIGITS = 4
 """Of the numbers in files."""
@@ -90,9 +135,8 @@ class Gallery(NamedTuple):
 class Section:
     """One measurement of a report.
 
-    `name` is short and unique in a report; `title` heads it on the page; `text` says in two or
-    three sentences what is measured and how to read it. `numbers` are finite, and are metrics of
-    the evaluation under the names `<section>.<name>`.
+    `name` is short and unique in a report; `text` says what is measured and how to read it.
+    `numbers` are finite, and are metrics of the evaluation as `<section>.<name>`.
 
     Raises:
         ValueError: a name that cannot be a file's, or a number that is not finite.
@@ -133,14 +177,9 @@ def write_report(
     sections: Sequence[Section],
     facts: Mapping[str, str],
 ) -> dict[str, float]:
-    """Write index.html, metrics.json, and the tables and figures of all sections.
+    """Write index.html, metrics.json, and the tables and figures of all sections, into `out`.
 
-    Args:
-        out: folder of the report, created if need be.
-        name: of the evaluated set.
-        scores: of all its expressions.
-        sections: each with a name of its own, in the order of the page.
-        facts: shown as they are (recogniser, dialect, decoding); keep dates and paths out of them.
+    `facts` (recogniser, dialect, decoding) are shown as they are; keep dates and paths out of them.
 
     Returns:
         The content of metrics.json: those of `METRICS` that predictions decide, then the numbers of

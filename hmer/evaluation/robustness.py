@@ -20,10 +20,9 @@ from hmer.evaluation.bootstrap import (
 )
 from hmer.evaluation.corruptions import STROKES, SYMBOLS, OcclusionConfig, Series
 from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary
-from hmer.evaluation.pictures import to_png
 from hmer.evaluation.prediction import OCCLUSION, Trial, mark
 from hmer.evaluation.reading import Count, read_all
-from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table
+from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table, to_png
 from hmer.plots import BLUE, DASHED, SERIES, WRONG, band, legend, new_figure, style
 from hmer.plots import to_png as plot_png
 from hmer.recognizer import Recognizer
@@ -200,17 +199,10 @@ def robustness_section(
     config: OcclusionConfig,
     report: ReportConfig,
 ) -> Section:
-    """One series as a section; without numbers where no expression can take part.
+    """One series and its trials as a section; without numbers where no expression can take part.
 
     Numbers: `n`, `exprate_<level>`, `cer_<level>`, `loss_<level>` (points of ExpRate), and
     `exprate_mean` over the levels above 0.
-
-    Args:
-        series: what was taken away.
-        trials: its readings.
-        expressions: of the set.
-        config: how it was measured.
-        report: seed of the draw of pictures and of the bootstrap.
     """
     wording = WORDINGS[series.name]
     note = "".join(f" Left out: {count} {reason}." for reason, count in series.left_out.items())

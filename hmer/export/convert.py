@@ -8,18 +8,82 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hmer.errors import HmerError
-from hmer.export.graphs import EncoderGraph
 from hmer.export.runtime import Source
 from hmer.export.step_graph import OPSET
 from hmer.extra import require
+from hmer.models.base import Recogniser
+from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.models.mask_match import MaskMatch
+
+
+def exportable(model: Recogniser) -> MaskMatch:
+    """The model, if there are graphs of it. Raises HmerError: there are none."""
+    if not isinstance(model, MaskMatch):
+        raise HmerError(
+            f"a {type(model).__name__} recogniser cannot be exported, only a mask-match one; "
+            "choose one with --model"
+        )
+    return model
+
+
+def ink_first(chosen: Tensor) -> Cells:
+    """`Cells.where` with a top-k in place of the sort, and without rounding the number up.
+
+    Of `chosen`, bool (B, h, w), at least two cells each, filled up to the longest of the batch.
+    """
+    height, width = chosen.shape[1:]
+    flat = chosen.flatten(1)
+    cells = flat.shape[1]
+    # At least two: the tracer takes a length of 1 for a constant.
+    longest = cast(int, flat.sum(dim=1).max().clamp(min=2).item())
+    torch._check(longest >= 2)  # type: ignore[no-untyped-call]
+    torch._check(longest <= cells)  # type: ignore[no-untyped-call]
+    # No two keys are equal; those of chosen cells are positive, the first cell's the largest.
+    key = torch.arange(cells, 0, -1, device=chosen.device)
+    index = torch.where(flat, key, -key).topk(longest, dim=1).indices
+    valid = flat.gather(1, index)
+    return Cells(index.masked_fill(~valid, 0), valid, (height, width))
+
+
+class EncoderGraph(nn.Module):
+    """`MaskMatch.encode` from tensor to tensors, with its own parts.
+
+    Only ink cells are gathered in another way (`ink_first`): ONNX has no stable sort.
+    """
+
+    def __init__(self, model: MaskMatch) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Read images, float (B, 1, H, W), ink 1 on 0, sides multiples of the stride.
+
+        Returns:
+            Keys of every layer, then values of every layer, each (B, heads, N, width / heads),
+            then the bias (B, 1, 1, N), then the attention map (B, h, w), then the numbers of the
+            cells (B, N) in that map; 0 for padding.
+        """
+        model = self.model
+        features = cast(Tensor, model.encoder(images))
+        cells = ink_first(ink_cells(images, model.stride))
+        attended = model.attention(features, cells, cells.valid)
+        content = cast(Tensor, model.adapt(attended.features))
+        bias = model.strength * attended.log_map.masked_fill(~cells.valid, 0.0)
+        bias = bias.masked_fill(~cells.valid, -torch.inf)
+        memory = model.decoder.remember(content, cells.code(content.shape[-1]), bias)
+        # Padding has an index of 0 and a share of 0.
+        height, width = cells.grid
+        blank = bias.new_zeros(bias.shape[0], height * width)
+        shown = blank.scatter_add(1, cells.index, attended.log_map.exp())
+        spatial = shown.unflatten(1, (height, width))
+        return *memory.keys, *memory.values, memory.bias, spatial, cells.index
 
 
 def encoder_names(layers: int) -> list[str]:
@@ -45,11 +109,7 @@ def convert_encoder(model: MaskMatch) -> Any:
 
 
 def without_weights(proto: Any, state: Mapping[str, Tensor]) -> dict[str, Source]:
-    """Take out of a graph, in place, what can be computed from the weights it was made of.
-
-    Args:
-        proto: an ONNX model of which nothing has been quantised.
-        state: the weights by name, as the model's file has them.
+    """Take out of a graph (an ONNX model), in place, what can be computed from weights by name.
 
     Returns:
         Where each tensor that the graph now lacks comes from.
@@ -104,10 +164,9 @@ def _source(name: str, value: Any, arrays: Mapping[str, Any]) -> Source | None:
 def quantise(model: Any, path: Path) -> None:
     """Write an ONNX model whose matrices are int8, quantised per channel.
 
-    What is multiplied by them is quantised when it is known (dynamic quantisation). 7 of the 8
-    bits are used: without VNNI, processors add pairs of products in 16 bits, which 8 would
-    overflow. Filters stay as they are: integer convolutions are slower than those in floating
-    point (benchmarks/export.py).
+    Their inputs are quantised dynamically. 7 of the 8 bits are used: without VNNI, processors add
+    pairs of products in 16 bits, which 8 would overflow. Filters stay as they are: integer
+    convolutions are slower (benchmarks/export.py).
     """
     quantization = require("onnxruntime.quantization", extra="export")
     with _quiet():
@@ -130,15 +189,10 @@ def _convert(
     results: Sequence[str],
     axes: Mapping[str, Mapping[int, str]],
 ) -> Any:
-    """A module as an ONNX model.
+    """A module in evaluation mode as an ONNX model.
 
-    Args:
-        module: in evaluation mode; takes and gives tensors.
-        arguments: examples.
-        shapes: which of their sides may vary, as `torch.export.export` wants it.
-        names: of the inputs, in order.
-        results: of the outputs, in order.
-        axes: names for the sides that vary, where inputs or outputs have them.
+    `shapes` says which sides of the example arguments may vary, as `torch.export.export` wants it;
+    `names` and `results` are inputs and outputs in order; `axes` name their sides that vary.
     """
     require("onnx", "onnxscript", extra="export")
     # With gradients: without, linear layers would be oneDNN's, which ONNX does not know.

@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hmer.errors import HmerError
-from hmer.export.convert import convert_encoder, encoder_names, quantise, without_weights
-from hmer.export.graphs import exportable
+from hmer.export.convert import (
+    convert_encoder,
+    encoder_names,
+    exportable,
+    quantise,
+    without_weights,
+)
 from hmer.export.runtime import ABOUT, ENCODER, KIND, SECTION, STEP
 from hmer.export.step_graph import OPSET, cache_shapes, convert_step, step_names
 from hmer.extra import require
@@ -30,13 +35,7 @@ def export(
     *,
     int8: bool,
 ) -> None:
-    """Write a recogniser as ONNX: all files, or none.
-
-    Args:
-        model: the recogniser.
-        reads: how it reads.
-        out: folder; it is created, and replaced if an earlier export is all that is in it.
-        int8: quantise the matrices.
+    """Write a recogniser as ONNX: all files, or none; an earlier export there is replaced.
 
     Raises:
         HmerError: a package is missing, the recogniser has no graphs, or `out` is in use.
@@ -62,9 +61,6 @@ def header(reads: About, *, int8: bool) -> dict[str, Any]:
 
 def add_graphs(folder: Path) -> None:
     """Write graphs without weights into a model folder, which then reads without PyTorch, too.
-
-    Args:
-        folder: holds model.safetensors and model.json, which will say what the graphs are.
 
     Raises:
         HmerError: a package is missing, or the recogniser has no graphs.

@@ -51,11 +51,7 @@ class Source(BaseModel):
     """What the norm adds, in place of the filter."""
 
     def compute(self, weights: Mapping[str, Array], epsilon: float = 1e-5) -> Array:
-        """The tensor, in full precision.
-
-        Raises:
-            KeyError: weights are missing.
-        """
+        """The tensor, in full precision. Raises KeyError: weights are missing."""
         found = np.asarray(weights[self.of], np.float32)
         if self.norm is not None:
             scale, shift, mean, variance = (
@@ -105,13 +101,13 @@ class OnnxReader:
         self._encoder = encoder
         self._step = step
 
-    def encode(self, images: Floats) -> OnnxImages:
+    def encode(self, images: Floats) -> OnnxStep | EarlierStep:
         """Images (B, 1, H, W), ink 1 on 0, their sides multiples of the stride."""
         names = self.graphs.encoder.outputs
         found = dict(zip(names, self._encoder.run(list(names), {"images": images}), strict=True))
         memory = {name: x for name, x in found.items() if name not in ("attention", "cells")}
-        kind = OnnxStep if self.graphs.trees else EarlierStep
-        return kind(self, memory, found["attention"], found.get("cells"))
+        about = self, memory, found["attention"], found.get("cells")
+        return OnnxStep(*about) if self.graphs.trees else EarlierStep(*about)
 
     def step(self, feeds: dict[str, Array], *, looked: bool = True) -> list[Array]:
         """The outputs of one step; the last, the attention, only if it is asked for."""
@@ -130,14 +126,6 @@ class OnnxImages:
     """(B, h, w): the spatial attention map."""
     cells: Numbers | None
     """(B, N): numbers of the cells that the decoder sees; None in graphs of older versions."""
-
-    def __call__(self, tokens: Numbers, past: Any) -> tuple[Floats, Any]:
-        """See `Step`."""
-        raise NotImplementedError
-
-    def reorder(self, past: Any, inputs: Numbers, origin: Numbers) -> Any:
-        """See `Step`."""
-        raise NotImplementedError
 
     def keep(self, rows: Numbers) -> Self:
         """See `Step`."""
@@ -217,12 +205,10 @@ class OnnxStep(OnnxImages):
     def _grown(
         self, tokens: Numbers, above: Floats | None, past: Written | None
     ) -> tuple[Floats, Written]:
-        """Log-probabilities, and what is written then.
+        """Log-probabilities of what follows new tokens (B, M), and what is written then.
 
-        Args:
-            tokens: (B, M), new ones.
-            above: (B, 1, M, M), 1 where one comes before another; None: none does.
-            past: of as many hypotheses, those that the new tokens continue.
+        `above` (B, 1, M, M) is 1 where one comes before another; None: none does. `past` is of as
+        many hypotheses, those that the new tokens continue.
         """
         past = past or self._nothing(*tokens.shape)
         feeds, seen = self._feeds(tokens, above, past)

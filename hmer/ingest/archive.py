@@ -66,12 +66,9 @@ class Member:
 def read_members(path: Path, suffix: Suffix, parameter: str) -> Iterator[Member]:
     """The files whose names end in `suffix` (any case); hidden ones are passed over.
 
-    A folder is read in the order of its names, a package in its own order.
-
-    Args:
-        path: a folder, or a .tar, .tar.gz, .tgz, .tar.xz, .tar.bz2 or .zip package.
-        suffix: ".inkml", say, or several such; "": all files but those that are too large.
-        parameter: what the user set to name the path, for error messages.
+    A folder is read in the order of its names, a package (.tar, .tar.gz, .tgz, .tar.xz, .tar.bz2,
+    .zip) in its own order. `suffix` "": all files but those that are too large. `parameter` is what
+    the user set to name the path, for error messages.
 
     Raises:
         ArchiveError: the path is missing, of another kind, damaged or unsafe.
@@ -108,10 +105,6 @@ def check_path(path: Path, parameter: str) -> None:
 
 def read_lines(path: Path, parameter: str) -> Iterator[str]:
     """The lines of a UTF-8 text, perhaps compressed (gzip, xz, bzip2), without their ends.
-
-    Args:
-        path: the file.
-        parameter: what the user set to name it, for error messages.
 
     Raises:
         ArchiveError: it is missing, damaged, or no such text.
@@ -309,13 +302,7 @@ def spread(
 ) -> Iterator[Member]:
     """All members, or `limit` of them at even distances: the first alone would be one writer's.
 
-    Args:
-        path, suffix, parameter: as for `read_members`.
-        limit: how many; None: all.
-        wanted: which of the members to take, by their content; None: all.
-
-    Raises:
-        ArchiveError: as `read_members`.
+    `wanted` chooses by content; the rest is as for `read_members`.
     """
 
     def members() -> Iterator[Member]:

@@ -26,8 +26,6 @@ class Converted:
     """A row of the dataset or of the quarantine, and the file it was read from.
 
     Attributes:
-        file: its name.
-        result: the row.
         unplaced: why the symbols of a sample could not be matched with the tokens of its caption;
             None if they were, or if no segmentation is known.
         further: as in `SourceItem`.

@@ -167,12 +167,8 @@ def _unit(strokes: Glyph) -> Glyph:
 def read_detexify(path: Path, left_out: Counter[str]) -> Iterator[Isolated]:
     """The samples of a file of JSON lines (`command`, `strokes`), perhaps packed (.xz, .gz).
 
-    Args:
-        path: the file.
-        left_out: counts lines that hold no symbol.
-
     Raises:
-        HmerError: the file cannot be read.
+        HmerError: the file cannot be read. What is no symbol is counted in `left_out`.
     """
     for line in read_lines(path, "ingest.glyphs.detexify"):
         try:
@@ -191,11 +187,7 @@ def read_detexify(path: Path, left_out: Counter[str]) -> Iterator[Isolated]:
 
 
 def _strokes(arrays: Iterable[NDArray[np.float64]]) -> Glyph:
-    """The strokes with finite points.
-
-    Raises:
-        ValueError: one is no list of pairs.
-    """
+    """The strokes with finite points. Raises ValueError: one is no list of pairs."""
     found = []
     for array in arrays:
         if array.size and (array.ndim != 2 or array.shape[1] < 2):
@@ -211,9 +203,7 @@ def _strokes(arrays: Iterable[NDArray[np.float64]]) -> Glyph:
 def read_unipen(path: Path, left_out: Counter[str]) -> Iterator[Isolated]:
     """The isolated characters of a UNIPEN distribution: `data` with segments, `include` with ink.
 
-    Args:
-        path: folder or package that holds both.
-        left_out: counts segments that name ink that is not there, or more than one character.
+    `left_out` counts segments that name ink that is not there, or more than one character.
 
     Raises:
         HmerError: it cannot be read.

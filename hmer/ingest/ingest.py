@@ -37,7 +37,6 @@ from hmer.ingest.sources.crohme import CrohmeConfig
 from hmer.ingest.sources.images import ImagesConfig
 from hmer.ingest.sources.mathwriting import MathWritingConfig
 from hmer.ingest.sources.mixture import MixedSource
-from hmer.ingest.sources.synthesised import WrittenConfig
 from hmer.ingest.sources.synthetic import SyntheticConfig
 from hmer.ingest.summary import SUMMARY, IngestSummary, Tally
 from hmer.ink.render import RenderConfig
@@ -96,7 +95,6 @@ class IngestConfig(BaseModel):
     images: ImagesConfig = ImagesConfig()
     mathwriting: MathWritingConfig = MathWritingConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
-    written: WrittenConfig = WrittenConfig()
     glyphs: GlyphsConfig = GlyphsConfig()
     captions: list[str] = Field(
         default_factory=list, description="files of LaTeX, one expression a line, to be composed"
@@ -170,14 +168,8 @@ def ingest(
 
     Writes `<split>.parquet` for every split (always train and val), `vocabulary.json`,
     `quarantine.parquet`, `label_noise.parquet` (expressions whose annotations contradict each
-    other; they are in their split all the same) and `summary.json`.
-
-    Args:
-        config: what to make it of.
-        out: folder of the dataset.
-        progress: told how many expressions are done.
-        refused: file for the quarantine of a dataset that is not made for lack of data; by
-            default beside `out`.
+    other; they are in their split all the same) and `summary.json`. For lack of data there is none,
+    but the quarantine goes to `refused`, by default beside `out`.
 
     Raises:
         HmerError: the source cannot be read, training or validation would be empty, or `out`
@@ -273,10 +265,8 @@ def _write(
 ) -> set[tuple[str, ...]]:
     """Every result to the file it belongs to; of equal ids in a split the first is kept.
 
-    Expressions of more than `longest` tokens are left out, but never out of a test set.
-
-    Returns:
-        The captions outside the training split.
+    Expressions of more than `longest` tokens are left out, but never out of a test set. Returns
+    the captions outside the training split.
     """
     held_out: set[tuple[str, ...]] = set()
     judged: set[tuple[str, ...]] = set()  # captions of development and test sets

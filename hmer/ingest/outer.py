@@ -1,8 +1,7 @@
-"""What other collections lend: isolated symbols and captions to write with, and tests of the rest.
+"""Isolated symbols and captions of other collections to write with, and tests of what is held out.
 
 Real expressions have the symbols of their data set alone. Whatever else a vocabulary has is written
-by the synthesiser in isolated symbols of other collections; how well it is read then is measured on
-symbols of hands and on captions that no training ever had.
+in isolated symbols of other collections, and tested on hands and captions that training never had.
 """
 
 from __future__ import annotations
@@ -15,21 +14,69 @@ from pathlib import Path
 import numpy as np
 
 from hmer.data.schema import SCHEMA, Sample, row_writer, sample_row
-from hmer.errors import LatexError
-from hmer.ingest.captions import outer_captions
+from hmer.errors import HmerError, LatexError
+from hmer.ingest.archive import read_lines
 from hmer.ingest.convert import Converter
 from hmer.ingest.glyphs import GlyphsConfig, gather, is_held_out
 from hmer.ingest.sources.base import SourceItem
 from hmer.ingest.summary import SUMMARY
 from hmer.ink.strokes import Ink
+from hmer.latex.dialect import canonical, normalise
 from hmer.latex.tree import Row, parse
 from hmer.latex.vocabulary import Vocabulary
 from hmer.synthesis.base import CAPTIONS, ISOLATED, OUTER, Numbered
-from hmer.synthesis.compose import ComposeConfig, Composer
+from hmer.synthesis.compose import Composer, Listed
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.foreign import tokens_of
-from hmer.synthesis.grammar.listed import Listed
-from hmer.synthesis.render_latex import WritingLimits, check_writable
+from hmer.synthesis.render_latex import check_writable
+
+
+def outer_captions(
+    paths: Iterable[str], vocabulary: Vocabulary
+) -> tuple[list[str], dict[str, dict[str, int]]]:
+    """The captions of files with one expression a line, spelled as the vocabulary has them.
+
+    Returns:
+        Captions, each once, tokens apart, in order of appearance; and by file how many were taken,
+        and left out for what reason.
+
+    Raises:
+        HmerError: a file cannot be read, or none of its captions can be written.
+    """
+    captions: dict[str, None] = {}
+    counts: dict[str, dict[str, int]] = {}
+    for path in paths:
+        count: Counter[str] = Counter()
+        unknown: Counter[str] = Counter()
+        for line in read_lines(Path(path), "ingest.captions"):
+            if not line.strip() or line.lstrip().startswith("%"):
+                continue
+            try:
+                tokens = canonical(normalise(line))
+            except LatexError:
+                count["not readable"] += 1
+                continue
+            if missing := vocabulary.unknown(tokens):
+                count["with tokens that the vocabulary lacks"] += 1
+                unknown.update(missing)
+            elif (caption := " ".join(tokens)) in captions:
+                count["there already"] += 1
+            else:
+                captions[caption] = None
+                count["taken"] += 1
+        if not count["taken"] and not count["there already"]:
+            lacking = ", ".join(f"{token} ({n})" for token, n in unknown.most_common(10))
+            raise HmerError(
+                f"ingest.captions: {path} has no caption that can be written"
+                + (
+                    f": the vocabulary lacks {lacking}"
+                    if lacking
+                    else "; give it LaTeX, one a line"
+                )
+            )
+        counts[Path(path).name] = dict(sorted(count.items()))
+    return list(captions), counts
+
 
 TESTS = ("test-isolated", "test-composed")
 """Sets of symbols, and of captions written in symbols, that were held out."""
@@ -109,7 +156,7 @@ def _alone(bank: GlyphBank, split: str) -> Iterator[SourceItem]:
 
 def _can_be_written(row: Row, bank: GlyphBank) -> bool:
     try:
-        check_writable(row, bank, WritingLimits())
+        check_writable(row, bank)
     except LatexError:
         return False
     return True
@@ -117,7 +164,7 @@ def _can_be_written(row: Row, bank: GlyphBank) -> bool:
 
 def _composed(bank: GlyphBank, rows: list[Row], seed: int, split: str) -> Iterator[SourceItem]:
     """Expressions of these captions in hands of the bank."""
-    written = Numbered(Composer(bank, Listed(rows), ComposeConfig()), seed)
+    written = Numbered(Composer(bank, Listed(rows)), seed)
     for number in range(_COMPOSED):
         found = written[number]
         yield SourceItem(

@@ -29,7 +29,7 @@ class _Future(Protocol[Result]):
 
 
 _CHUNK = 32  # items per message: large enough to hide its cost, small enough to spread the work
-_CHUNK_BYTES = 2**22  # unless the items are large: photographs of some megabytes
+CHUNK_BYTES = 2**22  # unless the items are large: photographs of some megabytes
 _WAITING = 4  # chunks per worker that are under way at a time
 
 
@@ -39,12 +39,11 @@ def ordered_map(
     workers: int,
     size: Callable[[In], int] | None = None,
 ) -> Iterator[Out]:
-    """`function(item)` for every item, in their order.
+    """`function(item)` for every item, in their order, by `workers` processes; 1: by this one.
 
     Args:
-        function: picklable, with its results, if there is more than one worker.
+        function: picklable, with its results.
         items: read only as fast as the work is done.
-        workers: processes; 1 does everything in this one.
         size: bytes of an item; fewer large ones are under way at a time.
 
     Raises:
@@ -72,14 +71,9 @@ def dask_map(
     address: str | None,
     size: Callable[[In], int] | None = None,
 ) -> Iterator[Out]:
-    """The same on a Dask cluster.
+    """The same on a Dask cluster: one on this machine, or that of the scheduler at `address`.
 
-    Args:
-        function: as for `ordered_map`.
-        items: as for `ordered_map`.
-        workers: of a cluster on this machine, if there is no address.
-        address: of a scheduler that runs, such as tls://host:8786; without TLS a local one only.
-        size: as for `ordered_map`.
+    An address such as tls://host:8786; without TLS a local one only.
 
     Raises:
         HmerError: Dask is not installed, the scheduler does not answer, or workers died.
@@ -163,10 +157,10 @@ def _in_order(
 
 
 def _chunk(source: Iterator[In], size: Callable[[In], int] | None) -> list[In]:
-    """The next items: `_CHUNK` of them, or so many that they reach `_CHUNK_BYTES`."""
+    """The next items: `_CHUNK` of them, or so many that they reach `CHUNK_BYTES`."""
     chunk: list[In] = []
     taken = 0
-    while len(chunk) < _CHUNK and taken < _CHUNK_BYTES:
+    while len(chunk) < _CHUNK and taken < CHUNK_BYTES:
         try:
             item = next(source)
         except StopIteration:

@@ -37,11 +37,6 @@ REASONS = (RESPELLED, REFUSED, ZEROS, BRACES, EMPTY_SCRIPT, ORDER, LEFT_OUT, OTH
 def caption_difference(raw: str, caption: Sequence[str], dialect: str) -> tuple[str, str] | None:
     """Compare a caption with the normalised raw truth.
 
-    Args:
-        raw: the truth as found.
-        caption: the tokens given.
-        dialect: of the caption.
-
     Returns:
         The explanation, one of `REASONS`, and what we would write; None where that is the caption.
     """

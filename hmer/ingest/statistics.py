@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hmer.data.schema import SCHEMA
 from hmer.errors import HmerError
+from hmer.ingest.pool import CHUNK_BYTES, ordered_map
 from hmer.ingest.row_checks import FINGERPRINT_BYTES, RowFacts, row_facts
 
 Progress = Callable[[int, int], None]
@@ -94,7 +93,7 @@ def profile(
         dataset: folder with `{train,val,test*}.parquet`.
         vocabulary: the tokens that labels may use.
         workers: processes; with 1 everything happens in this one.
-        progress: told the rows done and the rows in all.
+        progress: called with the rows done and the rows in all.
         dialect: of the captions; None not to compare them with the raw truths.
 
     Raises:
@@ -109,9 +108,10 @@ def profile(
     ]
     jobs = [(path, group) for path, _, groups in sound for group in range(groups)]
     total, done = sum(rows for _, rows, _ in sound), 0
-    results: dict[int, GroupFacts] = {}
-    for index, facts in _run(jobs, frozenset(vocabulary), dialect, workers):
-        results[index] = facts
+    read = partial(profile_group, vocabulary=frozenset(vocabulary), dialect=dialect)
+    results = []
+    for facts in ordered_map(read, jobs, workers if len(jobs) >= PARALLEL_FROM else 1, _alone):
+        results.append(facts)
         done += len(facts.rows)
         if progress is not None:
             progress(done, total)
@@ -119,35 +119,16 @@ def profile(
     return _assemble(jobs, results, files.drop(columns="groups"))
 
 
-def _run(
-    jobs: list[tuple[Path, int]], vocabulary: frozenset[str], dialect: str | None, workers: int
-) -> Iterator[tuple[int, GroupFacts]]:
-    if workers <= 1 or len(jobs) < PARALLEL_FROM:
-        for index, (path, group) in enumerate(jobs):
-            yield index, profile_group(path, group, vocabulary, dialect)
-        return
-    # Not forked: Arrow's threads do not survive a fork.
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn"))
-    try:
-        futures = {
-            pool.submit(profile_group, path, group, vocabulary, dialect): index
-            for index, (path, group) in enumerate(jobs)
-        }
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BrokenProcessPool as error:
-        raise HmerError(
-            "a process that read the dataset was killed, most likely for lack of memory; "
-            "use fewer workers"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _alone(job: tuple[Path, int]) -> int:
+    """A row group is work enough for a message to a process of its own."""
+    return CHUNK_BYTES
 
 
 def profile_group(
-    path: Path, group: int, vocabulary: frozenset[str], dialect: str | None = None
+    job: tuple[Path, int], vocabulary: frozenset[str], dialect: str | None = None
 ) -> GroupFacts:
     """The facts of one row group of a file that keeps the data contract."""
+    path, group = job
     with pq.ParquetFile(path) as file:
         table = file.read_row_group(group, use_threads=False)
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
@@ -173,16 +154,14 @@ def _fingerprints(prints: list[bytes]) -> NDArray[np.uint8]:
 
 
 def _assemble(
-    jobs: list[tuple[Path, int]], results: dict[int, GroupFacts], files: pd.DataFrame
+    jobs: list[tuple[Path, int]], groups: list[GroupFacts], files: pd.DataFrame
 ) -> Profile:
     tokens: dict[str, Counter[str]] = {}
     seen: Counter[str] = Counter()
-    for index, (path, _) in enumerate(jobs):
-        group = results[index]
+    for (path, _), group in zip(jobs, groups, strict=True):
         group.rows["row"] += seen[path.stem]
         seen[path.stem] += len(group.rows)
         tokens.setdefault(path.stem, Counter()).update(group.tokens)
-    groups = [results[index] for index in range(len(jobs))]
     rows = pd.concat([_frame([]), *(group.rows for group in groups)], ignore_index=True)
     fingerprints = [_fingerprints([]), *(group.fingerprints for group in groups)]
     return Profile(rows, np.concatenate(fingerprints), tokens, files)

@@ -60,12 +60,10 @@ class Reason(BaseModel):
 class IngestSummary(BaseModel):
     """A whole dataset: its splits by name, and how much was refused, by folder of the file.
 
-    `reasons` of the refusals come most frequent first; `unknown_tokens` are those that the
-    vocabulary lacks, with the number of refused expressions that have them. `left_out` counts, by
-    source, training expressions that the weights of a mixture passed over; `excluded`, by reason,
-    expressions that were passed over to keep held-out data out of training;
-    `too_long` expressions of train and val with more tokens than wanted. `render` is how its images
-    are drawn.
+    `reasons` come most frequent first; `unknown_tokens` are those that the vocabulary lacks, with
+    the number of refused expressions that have them. `left_out` counts, by source, what the weights
+    of a mixture passed over; `excluded`, by reason, what was kept out of training as held-out;
+    `too_long`, expressions of train and val with more tokens than wanted.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -102,12 +100,7 @@ class IngestSummary(BaseModel):
         return f"{_LACKING}: {shown}; {remedy_for(self.unknown_tokens)}"
 
     def lack(self, val_share: float, paths: Sequence[str]) -> str:
-        """What keeps the data from being trained on, in one line; "" if nothing does.
-
-        Args:
-            val_share: the share of writers that is wanted for validation.
-            paths: what was read.
-        """
+        """What keeps the data of `paths` from being trained on, in one line; "" if nothing."""
         refusals = self.refusals()
         if not self.splits[TRAIN].samples:
             if not refusals:

@@ -132,11 +132,7 @@ def told_of(path: Path, remedy: str = "train the model again") -> Iterator[None]
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What the JSON file beside `path` says.
-
-    Raises:
-        HmerError: it is missing or is not JSON.
-    """
+    """What the JSON file beside `path` says. Raises HmerError: it is missing or is not JSON."""
     sidecar = path.with_suffix(".json")
     with told_of(sidecar):
         try:

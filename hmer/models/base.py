@@ -53,7 +53,7 @@ class Recogniser(nn.Module, ABC):
     stride: int
     """Pixels per cell; image sides must be multiples of it."""
     encoder: Encoder
-    """Of the images; held still at the beginning of a training that asks for it."""
+    """Of the images."""
     training_only: ClassVar[tuple[str, ...]] = ()
     """Names of the parts that reading does not need."""
 

@@ -30,11 +30,7 @@ def save_module(
 ) -> None:
     """Write `path` (.safetensors) and, beside it, `about` with a digest of the weights (.json).
 
-    Args:
-        module: its parameters and buffers are written.
-        path: of the weights.
-        about: what they are.
-        half: write matrices and filters in half precision; they are loaded in full again.
+    `half`: matrices and filters in half precision; they are loaded in full again.
     """
     # Copies: tensors may share memory, which safetensors refuses.
     state = {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
@@ -126,14 +122,10 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def as_it_was(name: str, config: Any) -> Any:
-    """A saved configuration, completed by what was always so when it was written.
+    """A recogniser's saved configuration, completed by what was always so when it was written.
 
     A configuration is saved in full, so that what it does not name did not exist; the defaults of
     today would build another model.
-
-    Args:
-        name: of the recogniser.
-        config: as its file says; what is no configuration comes back as it is.
     """
     decoder = config.get("decoder") if isinstance(config, Mapping) else None
     if name == "mask-match" and isinstance(decoder, Mapping):

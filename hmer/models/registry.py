@@ -32,11 +32,7 @@ RECOGNISERS = (
 
 
 def recogniser_entry(name: str) -> Entry:
-    """How the recogniser of that name is built.
-
-    Raises:
-        HmerError: there is none of that name.
-    """
+    """How the recogniser of that name is built. Raises HmerError: there is none of that name."""
     if name not in RECOGNISERS:
         raise HmerError(f"no recogniser named {name!r}; there are: {', '.join(RECOGNISERS)}")
     entry: Entry = importlib.import_module(f"hmer.models.{name.replace('-', '_')}").ENTRY

@@ -1,35 +1,25 @@
-"""A PyTorch model as a step of the search, and how rows of its caches are chosen."""
+"""A PyTorch recogniser for `hmer.recognizer`: arrays in, a step of the search and caches out."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hmer.decoding.step import Floats, Numbers, in_place, log_softmax
+from hmer.models.base import Encoded, Recogniser
+from hmer.models.linear import use_fast_linear
 
 Caches = tuple[Any, ...]
-"""Tensors whose first two sides are inputs and hypotheses, or any `SharedCache`."""
+"""Tensors whose first two sides are inputs and hypotheses, or a `History`, which they share."""
 Tree = TypeVar("Tree")
-
-
-@runtime_checkable
-class SharedCache(Protocol):
-    """A cache that hypotheses share, and that knows how others are chosen."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Inputs, hypotheses, and whatever else."""
-        ...
-
-    def reorder(self, inputs: Tensor, origin: Tensor) -> SharedCache:
-        """See `reorder`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +48,10 @@ class MemoryStep:
         return reorder(past, *(torch.from_numpy(x).to(self.device) for x in (inputs, origin)))
 
     @torch.inference_mode()
-    def keep(self, rows: Numbers) -> MemoryStep:
+    def keep(self, rows: Numbers) -> Self:
         """See `Step`."""
         index = torch.from_numpy(rows).to(self.device)
-        return MemoryStep(self.function, select(self.memory, index), self.device)
+        return dataclasses.replace(self, memory=select(self.memory, index))
 
 
 def select(tree: Tree, rows: Tensor) -> Tree:
@@ -87,15 +77,10 @@ def select(tree: Tree, rows: Tensor) -> Tree:
 
 
 def reorder(past: Caches, inputs: Tensor, origin: Tensor) -> Caches:
-    """Caches of other hypotheses, and of fewer inputs.
+    """Caches, each (B, K, ...) or shared, of other hypotheses, and of fewer inputs: (B', K', ...).
 
-    Args:
-        past: each (B, K, ...), or shared.
-        inputs: int64 (B',), which inputs stay.
-        origin: int64 (B', K'), which of its input's hypotheses each new one continues.
-
-    Returns:
-        Each (B', K', ...), or shared.
+    `inputs` (B',): which inputs stay; `origin` (B', K'): which of its input's hypotheses each new
+    one continues.
     """
     width = past[0].shape[1]
     flat = (inputs.unsqueeze(1) * width + origin).flatten()
@@ -106,3 +91,41 @@ def reorder(past: Caches, inputs: Tensor, origin: Tensor) -> Caches:
         else cache.reorder(inputs, origin)
         for cache in past
     )
+
+
+class TorchReader:
+    """A recogniser in evaluation mode, a copy that shares the weights of the one given."""
+
+    def __init__(self, model: Recogniser) -> None:
+        # The caller's module stays as it is.
+        shared: dict[int, object] = {id(t): t for t in (*model.parameters(), *model.buffers())}
+        self.model = (copy.deepcopy(model, shared) if shared else model).eval()
+        use_fast_linear(self.model)
+        self.stride = self.model.stride
+
+    @torch.inference_mode()
+    def encode(self, images: Floats) -> EncodedStep:
+        """Images (B, 1, H, W), ink 1 on 0, their sides multiples of the stride."""
+        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
+        encoded = self.model.encode(torch.from_numpy(images).to(device))
+        return EncodedStep(self.model.step, encoded, device, self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedStep(MemoryStep):
+    """A step of the search, and what else the recogniser knows of the images."""
+
+    model: Recogniser | None = None
+
+    @property
+    def attention(self) -> NDArray[np.float32] | None:
+        """(B, h, w): the spatial attention map, where the recogniser has one."""
+        found = cast(Encoded, self.memory).attention
+        return None if found is None else found.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def maps(self, tokens: Numbers) -> NDArray[np.float32]:
+        """Where the decoder looks at each of the tokens (B, T): (B, T, h, w)."""
+        assert self.model is not None
+        there = torch.from_numpy(tokens).to(self.device)
+        return self.model.attention_maps(there, self.memory).float().cpu().numpy()

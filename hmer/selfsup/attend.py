@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -36,6 +36,10 @@ from hmer.training.fit import RunContext, fit
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
 
+TEACHER_DECAY = 0.99
+EVEN = (0.5, 0.95)
+"""Band of the map's evenness: below, it sees one cell only; above, it is nearly uniform."""
+
 METRICS = ("loss", "loss_global", "loss_local", "evenness_of_map", "hidden")
 
 
@@ -50,31 +54,6 @@ class AttendConfig(BaseModel):
     augment: AugmentConfig = AugmentConfig()
     curriculum: Curriculum = Curriculum()
     block: float = Field(1.0, gt=0, le=8, description="side of a hidden block in symbol units")
-    teacher_decay: float = Field(0.99, ge=0, lt=1)
-    global_weight: float = Field(1.0, ge=0, description="0: without the global match")
-    local_weight: float = Field(
-        1.0, ge=0, validate_default=True, description="0: without the match at hidden cells"
-    )
-    evenness_weight: float = Field(
-        1.0, ge=0, description="of the penalty outside the band that follows; too small: one cell"
-    )
-    evenness_low: float = Field(0.5, ge=0, le=1, description="below: the map sees one cell only")
-    evenness_high: float = Field(0.95, ge=0, le=1, description="above: the map is nearly uniform")
-
-    @field_validator("local_weight")
-    @classmethod
-    def _some_loss(cls, weight: float, info: ValidationInfo) -> float:
-        curriculum = info.data.get("curriculum")
-        if info.data.get("global_weight", 1.0):
-            return weight
-        if not weight:
-            raise ValueError("nothing to match: set global_weight or local_weight above 0")
-        if isinstance(curriculum, Curriculum) and curriculum.shape == "none":
-            raise ValueError(
-                "with curriculum.shape none nothing is hidden, and there is nothing to match "
-                "locally: set global_weight above 0"
-            )
-        return weight
 
 
 class Match(SteppedModule):
@@ -91,8 +70,7 @@ class Match(SteppedModule):
         self.attention = AttentionNetwork(channels, config.attention)
         self.teacher = copy.deepcopy(self.attention).requires_grad_(False)
         sizes = (channels, 2 * channels, channels)
-        self.predict_global = projector(*sizes) if config.global_weight else None
-        self.predict_local = projector(*sizes) if config.local_weight else None
+        self.predict_global, self.predict_local = projector(*sizes), projector(*sizes)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the step; the frozen parts do not learn statistics either."""
@@ -103,8 +81,7 @@ class Match(SteppedModule):
     def losses(self, images: Tensor) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
         """`global`, `local`, `evenness` of drawings (B, 1, H, W).
 
-        Measured: planned and hidden share, evenness of the map. A loss of weight 0 is 0 and
-        not computed; neither is masking where nothing is to be hidden.
+        Measured: planned and hidden share, evenness of the map.
         """
         config = self.config
         share = config.curriculum.share(self.global_step / config.optimisation.steps)
@@ -122,38 +99,24 @@ class Match(SteppedModule):
                 visible = left & cells.valid
         attended: Attended = self.attention(seen, cells, visible)
         even = evenness(attended.log_map)
-        penalty = evenness_penalty(even, config.evenness_low, config.evenness_high)
+        mean = self.predict_global(pooled(attended.features, attended.log_map))
+        lost = cells.valid & ~visible
+        off = mismatch(self.predict_local(attended.features[lost]), target_cells[lost])
         losses = {
-            "global": self._global(attended, pooled(target_cells, target.log_map)),
-            "local": self._local(attended, target_cells, cells.valid & ~visible),
-            "evenness": config.evenness_weight * penalty,
+            "global": mismatch(mean, pooled(target_cells, target.log_map)).mean(),
+            "local": off.sum() / lost.sum().clamp(min=1),
+            "evenness": evenness_penalty(even, *EVEN),
         }
         planned = torch.tensor(share)
         return losses, {"planned": planned, "hidden": gone, "evenness_of_map": even.mean()}
 
-    def _global(self, attended: Attended, target: Tensor) -> Tensor:
-        """Mismatch of the pooled features with the teacher's (B, channels)."""
-        if self.predict_global is None:
-            return target.new_zeros(())
-        mean = self.predict_global(pooled(attended.features, attended.log_map))
-        return self.config.global_weight * mismatch(mean, target).mean()
-
-    def _local(self, attended: Attended, target: Tensor, lost: Tensor) -> Tensor:
-        """Mismatch with the teacher's cells (B, M, channels) where they are `lost`, bool (B, M)."""
-        if self.predict_local is None:
-            return target.new_zeros(())
-        guess = self.predict_local(attended.features[lost])
-        off = mismatch(guess, target[lost]).sum() / lost.sum().clamp(min=1)
-        return self.config.local_weight * off
-
     def after_step(self) -> None:
         """The teacher follows the student (Tarvainen and Valpola, 2017, equation 1)."""
-        decay = self.config.teacher_decay
         with torch.no_grad():
             for slow, fast in zip(
                 self.teacher.parameters(), self.attention.parameters(), strict=True
             ):
-                slow.lerp_(fast, 1 - decay)
+                slow.lerp_(fast, 1 - TEACHER_DECAY)
 
 
 def pooled(features: Tensor, log_map: Tensor) -> Tensor:
@@ -211,7 +174,7 @@ def attend(
         run: surroundings.
         seed: of everything random.
         show: Parquet file (validation) of which a dozen expressions are shown with their masks
-            and the attention on them; they have no influence on the training.
+            and the attention on them.
 
     Raises:
         HmerError: the encoder is missing, damaged or of another shape; a loss is not finite.

@@ -7,6 +7,8 @@ the map's entropy must lie.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,10 +17,7 @@ from torch.nn import functional
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     """NT-Xent (Chen et al., 2020, SimCLR, equation 1), mean over the 2B anchors.
 
-    Args:
-        first: (B, d) embeddings of the first views, any length.
-        second: (B, d) embeddings of the second views; row i belongs to row i of `first`.
-        temperature: of the softmax over cosine similarities.
+    Takes embeddings (B, d) of both views, row by row of one expression, of any length.
 
     Raises:
         ValueError: views of different shapes, or fewer than two expressions.
@@ -38,16 +37,9 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 def local_info_nce(first: Tensor, second: Tensor, valid: Tensor, temperature: float) -> Tensor:
     """InfoNCE (van den Oord et al., 2018, equation 4) over matched ink cells, both ways.
 
-    Negatives of a cell are all other matched cells, of the same expression and of others.
-
-    Args:
-        first: (B, K, d) embeddings of K ink cells of each first view.
-        second: (B, K, d) embeddings of the cells with the same ink in the second views.
-        valid: bool (B, K), False for places that hold no match.
-        temperature: of the softmax over cosine similarities.
-
-    Returns:
-        Mean over the valid cells and both directions; 0 where fewer than two are valid.
+    Negatives of a cell are all other matched cells, of the same expression and of others. Takes
+    embeddings (B, K, d) of cells with the same ink in both views, where bool (B, K) is True. 0
+    where fewer than two are valid.
     """
     a = functional.normalize(first[valid].float(), dim=1)
     b = functional.normalize(second[valid].float(), dim=1)
@@ -61,15 +53,9 @@ def local_info_nce(first: Tensor, second: Tensor, valid: Tensor, temperature: fl
 
 
 def cells_at(features: Tensor, points: Tensor, stride: int) -> Tensor:
-    """Features of the cells in which points lie.
+    """Features (B, K, channels) of the cells of a map (B, channels, h, w) in which points lie.
 
-    Args:
-        features: (B, channels, h, w).
-        points: (B, K, 2) pixel coordinates, x before y; clamped to the map.
-        stride: pixels per cell.
-
-    Returns:
-        (B, K, channels).
+    Points (B, K, 2) are pixel coordinates, x before y; they are clamped to the map.
     """
     height, width = features.shape[-2:]
     columns = (points[..., 0] / stride).long().clamp(0, width - 1)
@@ -80,12 +66,7 @@ def cells_at(features: Tensor, points: Tensor, stride: int) -> Tensor:
 
 
 def ink_mean(features: Tensor, cells: Tensor) -> Tensor:
-    """Mean feature over the given cells: (B, channels).
-
-    Args:
-        features: (B, channels, h, w).
-        cells: bool (B, h, w), at least one per image.
-    """
+    """Mean feature (B, channels) of a map (B, channels, h, w) over the cells in bool (B, h, w)."""
     weights = cells.unsqueeze(1).to(features.dtype)
     return (features * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
 
@@ -116,3 +97,50 @@ def evenness(log_map: Tensor) -> Tensor:
 def evenness_penalty(even: Tensor, low: float, high: float) -> Tensor:
     """Squared distance of evenness (B,) from the band [low, high], averaged."""
     return ((low - even).clamp(min=0) + (even - high).clamp(min=0)).square().mean()
+
+
+ENOUGH = 256
+"""Embeddings that are measured: the number of pairs grows with the square."""
+
+
+def spread(embeddings: Tensor) -> Tensor:
+    """Standard deviation of normalised embeddings (B, d) over the batch, 1 if even on the sphere.
+
+    0 means that all are equal: the representation has collapsed (Chen and He, 2021, SimSiam,
+    section 4.1).
+    """
+    unit = functional.normalize(embeddings.detach().float(), dim=1)
+    return unit.std(dim=0).mean() * math.sqrt(unit.shape[1])
+
+
+def alignment(first: Tensor, second: Tensor) -> Tensor:
+    """Mean squared distance of normalised partners (B, d) (Wang and Isola, 2020, equation 6).
+
+    With alpha = 2: 0 where both views have one embedding, 2 where they have nothing in common.
+    """
+    a, b = (functional.normalize(x.detach().float(), dim=1) for x in (first, second))
+    return (a - b).square().sum(dim=1).mean()
+
+
+def uniformity(embeddings: Tensor) -> Tensor:
+    """Log of the mean Gaussian potential of all pairs (Wang and Isola, 2020, equation 8).
+
+    With t = 2: 0 where all embeddings (B, d), normalised here, are equal; about -4 where they are
+    even on a sphere of many dimensions.
+    """
+    unit = functional.normalize(embeddings.detach().float(), dim=1)
+    above = torch.ones(len(unit), len(unit), dtype=torch.bool, device=unit.device).triu(1)
+    squared = (2 - 2 * (unit @ unit.T))[above]
+    return (-2 * squared).exp().mean().log()
+
+
+def embedding_metrics(first: Tensor, second: Tensor, suffix: str = "") -> dict[str, Tensor]:
+    """`spread`, `alignment` and `uniformity` of two views' embeddings (B, d); none for B < 2."""
+    if len(first) < 2:
+        return {}
+    first, second = first[:ENOUGH], second[:ENOUGH]
+    return {
+        f"spread{suffix}": spread(first),
+        f"alignment{suffix}": alignment(first, second),
+        f"uniformity{suffix}": uniformity(first),
+    }

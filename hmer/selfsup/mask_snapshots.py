@@ -31,28 +31,21 @@ COUNT = 12
 HIDDEN_INK = np.array([0.84, 0.37, 0.0])
 HIDDEN_PAPER = np.array([0.99, 0.93, 0.87])
 
-FINE = 400
-"""Places at which the planned line is drawn: enough for the stairs of `step`."""
-
 
 def curriculum_plot(
     curriculum: Curriculum, steps: int, hidden: Sequence[tuple[int, float]] = ()
 ) -> bytes:
-    """A PNG of the hidden share of the ink over the steps of a training.
+    """A PNG of the hidden share of the ink over a training, as planned and as measured.
 
-    Args:
-        curriculum: what was planned.
-        steps: of the training.
-        hidden: measured means: the last step of each stretch of the training (growing), and the
-            share that was really hidden in it. More than planned where pieces are large (the last
-            one chosen is hidden whole), less where an expression has one piece only.
+    `hidden` are means: the last step of each stretch of the training (growing), and the share that
+    was really hidden in it. More than planned where pieces are large (the last one chosen is hidden
+    whole), less where an expression has one piece only.
     """
     figure = new_figure(6.4, 3.4)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     axes = figure.add_subplot()
-    progress = np.linspace(0, 1, FINE)
-    planned = [100 * curriculum.share(float(at)) for at in progress]
-    axes.plot(progress * steps, planned, color=MUTED, linewidth=1.4, linestyle="--",
+    planned = [100 * curriculum.share(at) for at in (0.0, 1.0)]
+    axes.plot([0, steps], planned, color=MUTED, linewidth=1.4, linestyle="--",
               label=f"planned ({curriculum.shape})")  # fmt: skip
     if hidden:
         ends = [step for step, _ in hidden]
@@ -76,19 +69,10 @@ def mask_snapshots(
     data: Path,
     render: RenderConfig,
 ) -> bytes:
-    """A PNG: an expression per row, a moment of the training per column, attention at the right.
+    """A PNG: an expression of `data` per row, a moment of the training per column, attention last.
 
     Hidden ink is orange. Attention is tinted from white to orange, the most attended cell of each
-    picture the deepest.
-
-    Args:
-        encoder: in evaluation mode.
-        attention: likewise, after its training.
-        curriculum: of the training.
-        block: side of a hidden block in pixels.
-        seed: of the training.
-        data: Parquet file that the expressions are chosen from.
-        render: scale at which they are drawn.
+    picture the deepest. Both networks are in evaluation mode; `block` is in pixels.
     """
     expressions = load_expressions(data)
     maker = ImageMaker(expressions, render, None)
@@ -131,13 +115,7 @@ def _cell_attention(
 def shown_expressions(maker: ImageMaker, sizes: Sizes, stride: int) -> list[Tensor]:
     """A dozen expressions (or all, if fewer), each as a batch (1, 1, H, W).
 
-    Spread evenly over the ranks of width from a fifth to four fifths: what a set usually holds,
-    from short to long.
-
-    Args:
-        maker: of drawings.
-        sizes: (n, 2) heights and widths of its expressions.
-        stride: pixels per cell.
+    Spread evenly over the ranks of width, of sizes (n, 2), from a fifth to four fifths.
     """
     order = np.lexsort((np.arange(len(sizes)), sizes[:, 1]))
     ranks = np.linspace(0.2, 0.8, COUNT) * (len(order) - 1)

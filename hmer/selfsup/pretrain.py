@@ -25,13 +25,23 @@ from hmer.ink.render import RenderConfig
 from hmer.models.checkpoint import save_module
 from hmer.models.common.encoders import CompactConfig, CompactEncoder
 from hmer.models.common.ink_cells import ink_cells
-from hmer.selfsup.embedding_metrics import embedding_metrics
-from hmer.selfsup.losses import cells_at, ink_mean, local_info_nce, nt_xent, projector
+from hmer.selfsup.losses import (
+    cells_at,
+    embedding_metrics,
+    ink_mean,
+    local_info_nce,
+    nt_xent,
+    projector,
+)
 from hmer.selfsup.views import ViewBatch, ViewMaker
-from hmer.training.curves import Curves
 from hmer.training.fit import RunContext, fit
-from hmer.training.module import SteppedModule
+from hmer.training.module import Curves, SteppedModule
 from hmer.training.optimisation import OptimisationConfig
+
+DROP_STROKES = 0.05
+"""Rate, in the second view of ink."""
+CROP = 0.2
+"""Share of its width that the second view of an image loses."""
 
 METRICS = (
     "loss", "loss_global", "loss_local",
@@ -49,18 +59,11 @@ class PretrainConfig(BaseModel):
     optimisation: OptimisationConfig
     batch: BatchConfig = BatchConfig()
     augment: AugmentConfig = AugmentConfig()
-    drop_strokes: float = Field(0.05, ge=0, lt=1, description="rate, in the second view of ink")
-    crop: float = Field(
-        0.2, ge=0, lt=1, description="share of its width that the second view of an image loses"
-    )
     points: int = Field(32, ge=1, le=256, description="matched cells per expression")
     temperature: float = Field(0.1, gt=0, le=10)
     global_weight: float = Field(0.25, ge=0, description="0: without the global loss")
     local_weight: float = Field(1.0, ge=0, description="0: without the local loss")
     projection: int = Field(128, ge=8, le=4096)
-    hidden: int | None = Field(
-        None, ge=8, le=16384, description="width in the projectors; None: twice the encoder's"
-    )
     collapse: float = Field(
         0.1, ge=0, lt=1, description="least spread of embeddings, as a share of the even spread"
     )
@@ -80,7 +83,7 @@ class Tower(nn.Module):
         super().__init__()
         self.encoder = CompactEncoder(config.encoder)
         channels = self.encoder.channels
-        sizes = (channels, config.hidden or 2 * channels, config.projection)
+        sizes = (channels, 2 * channels, config.projection)
         self.project_global = projector(*sizes) if config.global_weight else None
         self.project_local = projector(*sizes) if config.local_weight else None
 
@@ -178,7 +181,7 @@ def pretrain(
     stream = BatchStream(expressions.sizes, config.batch, stride, seed, scales, least=2)
     maker = ViewMaker(
         expressions, render, augmentation, scales, config.points, stride,
-        drop_rate=config.drop_strokes, crop=config.crop,
+        drop_rate=DROP_STROKES, crop=CROP,
     )  # fmt: skip
     fit(module, stream, maker, run, title="pretrain")
 
@@ -188,13 +191,7 @@ def pretrain(
 
 
 def write_outcome(curves: Curves, names: Iterable[str], out: Path) -> dict[str, float]:
-    """Write `curves.csv` and `metrics.json` into the folder `out`.
-
-    Args:
-        curves: of the whole training.
-        names: of the curves whose newest value is a metric; what was never measured is left out.
-        out: existing directory.
-    """
+    """Write `curves.csv` and, of their newest values, `metrics.json` into the folder `out`."""
     known = {name for _, name, _ in curves.rows}
     metrics = {name: round(curves.last(name), 4) for name in names if name in known}
     curves.write(out / "curves.csv")

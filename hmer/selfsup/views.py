@@ -2,9 +2,8 @@
 
 *Our design.* Both views are drawn from the same strokes, each with its own augmentation, which
 moves points but never adds or drops them: the k-th point of the ink is the same piece of ink in
-both. Where the source has images only, the image itself is turned, slanted, stretched, rescaled
-and its lines made thinner or thicker, and where its pixels go is known. The second view also
-loses something: strokes, or an end of the image.
+both. Where the source has images only, the image itself is distorted, and where its pixels go is
+known. The second view also loses something: strokes, or an end of the image.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Interface of the generators of synthetic expressions, and what wraps them.
 
-An expression has ink whose symbols have places in its caption. Generators are numbered (each number
-gives the same expression, whatever else is written), mixed by weight, and kept from
-writing captions that are held out.
+Generators are numbered (each number gives the same expression, whatever else is written), mixed by
+weight, and kept from writing captions that are held out.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class Written:
         ink: normalised (symbol units, left top at (0, 0)), with its symbols; each symbol's
             `place` is the index of its token in `tokens`.
         tokens: the caption, spelled as `hmer.latex.tree` spells it.
-        kind: which generator made it ("decompose", "recombine", "compose"), for counts.
+        kind: the generator ("decompose", "recombine", "compose").
         base: number, in the split, of the expression it was made from; None if there is no one.
         hand: the real hand whose glyphs were followed, "" if no single one was.
     """
@@ -47,6 +46,9 @@ class Synthesiser(Protocol):
         """One expression, decided by `rng` alone; None where this draw made nothing usable."""
         ...
 
+
+LONGEST = 60
+"""Tokens of what is written, at most."""
 
 SHORT = 3
 """Captions of at most so many tokens are never excluded."""
@@ -80,12 +82,7 @@ def digest(caption: Sequence[str]) -> str:
 
 @dataclass
 class Leakage:
-    """Tells which captions may be written, and counts those that may not.
-
-    Attributes:
-        short: longest caption, in tokens, that is never excluded.
-        excluded: how many were refused.
-    """
+    """Says which captions of more than `short` tokens may be written, and counts others."""
 
     short: int = SHORT
     excluded: int = 0
@@ -99,11 +96,7 @@ class Leakage:
 
     @classmethod
     def read(cls, path: Path) -> Leakage:
-        """From what `write` wrote.
-
-        Raises:
-            HmerError: the file is missing or damaged.
-        """
+        """From what `write` wrote. Raises HmerError: the file is missing or damaged."""
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
             return cls(int(about["short"]), 0, set(map(str, about["captions"])))
@@ -136,12 +129,9 @@ _STREAM = 5  # keeps these draws apart from all others under the same seed
 
 @dataclass
 class Numbered:
-    """A generator as a list without end.
+    """A generator as a list without end; seed and number decide an expression.
 
-    Attributes:
-        synthesiser: the generator.
-        seed: with the number of an expression it decides everything.
-        nothing: how many draws came to nothing.
+    `nothing` counts draws that came to nothing.
     """
 
     synthesiser: Synthesiser
@@ -149,11 +139,7 @@ class Numbered:
     nothing: int = 0
 
     def __getitem__(self, number: int) -> Written:
-        """Expression `number`, from 0 on.
-
-        Raises:
-            HmerError: draw after draw comes to nothing.
-        """
+        """Expression `number`, from 0 on. Raises HmerError: draw after draw comes to nothing."""
         rng = np.random.default_rng([self.seed, _STREAM, number])
         for _ in range(PATIENCE):
             written = self.synthesiser(rng)

@@ -1,8 +1,10 @@
-"""Compose: new LaTeX typeset in the sloppiness of hands, with real glyphs or drawn ones."""
+"""Compose: new LaTeX typeset in the sloppiness of hands, with the glyphs of real ones."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,13 +15,39 @@ from hmer.latex.tree import Row, parse, serialise
 from hmer.synthesis.base import NEVER_ALONE, Written
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.foreign import tokens_of
-from hmer.synthesis.grammar.listed import Sampler
 from hmer.synthesis.hands.placement_style import FittedManner
-from hmer.synthesis.hands.style_distribution import MEASURED
-from hmer.synthesis.hands.writer import BankWriter, Writer
+from hmer.synthesis.hands.writer import BankWriter
 from hmer.synthesis.layout.layout import write
 
 KIND = "compose"
+
+_LOYALTY = 0.9  # how often a glyph is the followed hand's own (or its collection's)
+
+
+class Sampler(Protocol):
+    """Where expressions come from."""
+
+    def sample(self, rng: np.random.Generator) -> Row:
+        """One structure tree, decided by `rng` alone."""
+        ...
+
+
+class Listed:
+    """Samples the expressions of a list, all equally often; a picklable `Sampler`."""
+
+    def __init__(
+        self, rows: Sequence[Row], share: float = 1.0, other: Sampler | None = None
+    ) -> None:
+        """Take structure trees, at least one; with `other`, only a share of samples are of them."""
+        self.rows = tuple(rows)
+        self.share = share
+        self.other = other
+
+    def sample(self, rng: np.random.Generator) -> Row:
+        """One of them."""
+        if self.other is not None and rng.random() >= self.share:
+            return self.other.sample(rng)
+        return self.rows[int(rng.integers(len(self.rows)))]
 
 
 class ComposeConfig(BaseModel):
@@ -27,26 +55,11 @@ class ComposeConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    loyalty: float = Field(
-        default=0.9,
-        ge=0,
-        le=1,
-        description="how often a glyph is the followed hand's own (or its collection's)",
-    )
-    fitted: bool = Field(
-        default=True, description="place signs as measured on real hands, not as a careful one"
-    )
     foreign: float = Field(
-        default=0.3, ge=0, le=1, description="how often a hand of isolated symbols is followed"
+        0.3, ge=0, le=1, description="how often a hand of isolated symbols is followed"
     )
     single: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="share of single symbols, every token of the bank as often",
-    )
-    font_hands: int = Field(
-        default=500, ge=1, description="hands drawn from the vector font where there is no bank"
+        0.0, ge=0, le=1, description="share of single symbols, every token of the bank as often"
     )
 
 
@@ -58,31 +71,19 @@ class Composer:
     """
 
     def __init__(
-        self,
-        bank: GlyphBank | None,
-        grammar: Sampler,
-        config: ComposeConfig | None = None,
+        self, bank: GlyphBank, grammar: Sampler, config: ComposeConfig | None = None
     ) -> None:
-        """Make a composer.
-
-        Args:
-            bank: glyphs of real hands; None for the vector font.
-            grammar: where expressions come from.
-            config: how they are written.
-
-        Raises:
-            HmerError: the bank is empty.
-        """
-        if bank is not None and not len(bank):
-            raise HmerError("the glyph bank is empty; cut it again, or compose without a bank")
+        """Raises HmerError where the bank is empty."""
+        if not len(bank):
+            raise HmerError("the glyph bank is empty; cut it again")
         self.bank = bank
         self.grammar = grammar
         self.config = config or ComposeConfig()
         self.missing: Counter[str] = Counter()
-        self._shares = None if bank is None else _shares(bank, self.config.foreign)
-        self._hands: dict[int, Writer] = {}
+        # More samples count, but less than in proportion.
+        self._shares = bank.hands(np.sqrt(bank.writer_samples()), self.config.foreign)
         alone: dict[str, list[list[str]]] = {}  # letters of an alphabet share its command's part
-        for tokens in () if bank is None else map(tokens_of, bank.tokens):
+        for tokens in map(tokens_of, bank.tokens):
             alone.setdefault(tokens[0], []).append(tokens)
         self._alone = [found for token, found in alone.items() if token not in NEVER_ALONE]
 
@@ -108,28 +109,13 @@ class Composer:
             InkError: the ink spans more than `hmer.ink.scale.MAX_EXTENT`.
         """
         hand = self.hand(rng)
-        manner = FittedManner(MEASURED, rng) if self.config.fitted else None
-        ink = write(row, hand, rng, manner)
+        ink = write(row, hand, rng, FittedManner(rng))
         ink = normalise(ink, own_unit(stroke_boxes(ink)))
-        source = hand.source if isinstance(hand, BankWriter) else ""
-        return Written(ink, serialise(row), KIND, hand=source)
+        return Written(ink, serialise(row), KIND, hand=hand.source)
 
-    def hand(self, rng: np.random.Generator) -> Writer:
+    def hand(self, rng: np.random.Generator) -> BankWriter:
         """A writer, drawn once per expression."""
-        if self.bank is None or self._shares is None:
-            number = int(rng.integers(self.config.font_hands))
-            if number not in self._hands:
-                self._hands[number] = Writer.draw(number)
-            return self._hands[number]
         source = self.bank.writers[int(rng.choice(len(self._shares), p=self._shares))]
         return BankWriter.follow(
-            self.bank, source, int(rng.integers(2**31)), self.config.loyalty, self.missing
+            self.bank, source, int(rng.integers(2**31)), _LOYALTY, self.missing
         )
-
-    def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"_hands": {}}
-
-
-def _shares(bank: GlyphBank, foreign: float) -> np.ndarray:
-    """How often each hand is followed: more samples count, but less than in proportion."""
-    return bank.hands(np.sqrt(bank.writer_samples()), foreign)

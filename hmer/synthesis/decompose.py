@@ -1,11 +1,9 @@
 """New expressions cut out of real ones: every balanced sub-expression that owns its symbols.
 
-The strongest single lever known for small data sets (Le, Indurkhya and Nakagawa, "Pattern
-generation strategies for improving recognition of handwritten mathematical expressions", Pattern
-Recognition Letters 2019): the decoder sees token sequences that nobody wrote as a whole, in the
-ink of real hands. Numerators, radicands, scripts, bases with their scripts, operands and brackets
-are all runs of neighbours in some row; runs that end where operators and brackets stand come more
-often than those cut out of the middle of a product.
+After Le, Indurkhya and Nakagawa, "Pattern generation strategies for improving recognition of
+handwritten mathematical expressions", Pattern Recognition Letters 2019. Numerators, radicands,
+scripts, bases with their scripts, operands and brackets are all runs of neighbours in some row;
+runs that end where operators and brackets stand come more often than those cut out of a product.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from hmer.ink.scale import own_unit
 from hmer.ink.strokes import Ink
 from hmer.latex.alignment import symbols_of
 from hmer.latex.tree import COMMANDS, Row, parse, rows
-from hmer.synthesis.base import NEVER_ALONE, Leakage, Written
+from hmer.synthesis.base import LONGEST, NEVER_ALONE, Leakage, Written
 from hmer.synthesis.ink_index import InkedCaptions, Material
 from hmer.synthesis.substitutions import BRACKETS, rarity
 
@@ -44,23 +42,24 @@ _HANGING = 0.03  # weight of a run that starts or ends with a sign that wants a 
 _MOST_RARE = 4.0  # times that a run with a rare token comes more often
 
 
+OWN_SCALE = 0.5
+"""Probability that what is written is brought to its own symbol unit."""
+TEMPERING = 0.5
+"""1: pieces, groups and symbols as often as they occur; 0: each different one as often."""
+RARE = 0.25
+"""How strongly what has rare tokens is preferred."""
+
+
 class DecomposeConfig(BaseModel):
-    """What pieces are cut, and at which size they are written."""
+    """What pieces are cut."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    own_scale: float = Field(
-        0.5, ge=0, le=1, description="probability that a piece is brought to its own symbol unit"
-    )
     single: float = Field(
-        0.1, ge=0, le=1, description="share of single symbols, every token as often"
-    )
-    longest: int = Field(60, ge=1, description="tokens of a piece, at most")
-    tempering: float = Field(
-        0.5, ge=0, le=1, description="1: pieces as often as they occur; 0: every caption as often"
-    )
-    rare: float = Field(
-        0.25, ge=0, le=1, description="how strongly pieces with rare tokens are preferred"
+        0.1,
+        ge=0,
+        le=1,
+        description="share of single symbols, by the square root of how often each token comes",
     )
 
 
@@ -82,12 +81,7 @@ class Decomposer:
         config: DecomposeConfig | None = None,
         leakage: Leakage | None = None,
     ) -> None:
-        """Find all pieces.
-
-        Args:
-            expressions: of the training split.
-            config: what is cut.
-            leakage: captions that must not come out.
+        """Find all pieces of a training split but those with captions that must not come out.
 
         Raises:
             HmerError: no expression has ink whose symbols are known to be its tokens.
@@ -95,12 +89,11 @@ class Decomposer:
         self.config = config or DecomposeConfig()
         self.material = Material.of(expressions)
         leakage = leakage or Leakage()
-        refused = leakage.excluded
         rows: list[tuple[int, int, int]] = []
         weights: list[float] = []
         captions: list[str] = []
         for number, tokens in enumerate(self.material.tokens):
-            for piece in pieces(tokens, self.config.longest):
+            for piece in pieces(tokens, LONGEST):
                 caption = tokens[piece.start : piece.stop]
                 if leakage.allows(caption):
                     rows.append((number, piece.start, piece.stop))
@@ -111,9 +104,10 @@ class Decomposer:
                 "there is nothing to decompose: no training expression has ink whose symbols are "
                 "placed in its caption; ingest a source with trace groups again"
             )
-        self.excluded = leakage.excluded - refused
         self._singles = _single_symbols(self.material) if self.config.single else []
-        self.distinct = len(set(captions))
+        # Alone, a comma looks like a bracket, `X` like `x`: the likelier one is written more often.
+        often = np.sqrt([len(places) for places in self._singles])
+        self._singles_below = np.cumsum(often / often.sum())
         self._rows = np.array(rows, np.int32)
         chances = self._chances(np.array(weights), captions)
         self._below = np.cumsum(chances / chances.sum())
@@ -128,11 +122,12 @@ class Decomposer:
         A single symbol is at its own, as it would be if nothing else had been written.
         """
         if self._singles and rng.random() < self.config.single:
-            places = self._singles[int(rng.integers(len(self._singles)))]
+            number = int(np.searchsorted(self._singles_below, rng.random()))
+            places = self._singles[min(number, len(self._singles) - 1)]
             expression, place = places[int(rng.integers(len(places)))]
             return self.cut(expression, place, place + 1, own_scale=True)
         expression, start, stop = self.draw(rng)
-        return self.cut(expression, start, stop, rng.random() < self.config.own_scale)
+        return self.cut(expression, start, stop, rng.random() < OWN_SCALE)
 
     def draw(self, rng: np.random.Generator) -> tuple[int, int, int]:
         """Which piece: the expression, its first token and the one after its last."""
@@ -160,8 +155,8 @@ class Decomposer:
         """How often each piece comes, not normalised."""
         times = Counter(captions)
         often = np.array([times[caption] for caption in captions], np.float64)
-        tempered = weights * often ** (self.config.tempering - 1)
-        boost = rare_boost(self.material.tokens, self.config.rare)
+        tempered = weights * often ** (TEMPERING - 1)
+        boost = rare_boost(self.material.tokens, RARE)
         best = {caption: max(boost[token] for token in caption.split(" ")) for caption in times}
         factors = np.array([best[caption] for caption in captions])
         return np.asarray(tempered * factors, np.float64)
@@ -170,9 +165,7 @@ class Decomposer:
 def rare_boost(captions: Sequence[Sequence[str]], strength: float) -> dict[str, float]:
     """For every token how much more often than others to draw what contains it, 1 for common ones.
 
-    Args:
-        captions: in which rare and common are counted.
-        strength: 0: not at all; 1: in proportion to how rare a token is, up to `_MOST_RARE`.
+    `strength` 0: not at all; 1: in proportion to how rare it is in `captions`, up to `_MOST_RARE`.
     """
     seen = Counter(token for tokens in captions for token in tokens)
     return rarity(seen, strength, _MOST_RARE)

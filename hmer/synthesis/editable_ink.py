@@ -25,9 +25,7 @@ class Part:
     Attributes:
         token: the LaTeX token; "" for a bare group, which has no ink of its own.
         strokes: its ink, as yet neither scaled nor moved.
-        rows: what hangs on it.
-        scale: of its own ink, along x and y.
-        offset: of its own ink, after scaling.
+        scale, offset: of its own ink, along x and y; it is scaled first.
     """
 
     token: str
@@ -146,11 +144,7 @@ def take(material: Material, expression: int, start: int, stop: int) -> list[Par
 
 
 def parts_of(ink: Ink, tokens: Sequence[str]) -> list[Part]:
-    """The row that placed ink writes.
-
-    Raises:
-        LatexError: the caption cannot be parsed.
-    """
+    """The row that placed ink writes. Raises LatexError: the caption cannot be parsed."""
     strokes = {s.place: [ink.strokes[i] for i in s.strokes] for s in ink.symbols}
     named = {place: found for place, found in strokes.items() if place is not None}
     return _parts(parse(tokens), named)

@@ -34,7 +34,6 @@ class Material:
     """Expressions whose ink is known symbol by symbol.
 
     Attributes:
-        tokens: captions.
         numbers: (e,), which expression of the split each of them is.
         points: float32 (p, 2), of all strokes of all expressions, symbol units.
         stroke_points: (s + 1,), where each stroke begins in `points`.

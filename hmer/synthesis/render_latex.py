@@ -6,7 +6,6 @@ import re
 from collections import Counter
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError, LatexError
 from hmer.ink.scale import normalise
@@ -16,37 +15,27 @@ from hmer.synthesis.base import Written
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.font import WORDS, variants
 from hmer.synthesis.hands.placement_style import FittedManner
-from hmer.synthesis.hands.style_distribution import MEASURED
 from hmer.synthesis.hands.writer import BankWriter, Writer
 from hmer.synthesis.layout.layout import ALPHABETS, DRAWN, write
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
-
-class WritingLimits(BaseModel):
-    """What is refused before anything is laid out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_tokens: int = Field(default=200, ge=1, le=2000, description="longest caption")
-    max_depth: int = Field(default=10, ge=0, le=32, description="deepest nesting")
+MAX_TOKENS, MAX_DEPTH = 200, 10
+"""Longest caption and deepest nesting that are laid out."""
 
 
-def check_writable(row: Row, bank: GlyphBank | None, limits: WritingLimits) -> None:
+def check_writable(row: Row, bank: GlyphBank | None) -> None:
     """Raise an error that says why an expression cannot be written, if it cannot.
 
     Raises:
         LatexError: unknown tokens (all are named), too long, or too deep.
     """
     tokens, depth = len(serialise(row)), expression_depth(row)
-    if tokens > limits.max_tokens:
+    if tokens > MAX_TOKENS:
+        raise LatexError(f"the expression has {tokens} tokens, more than {MAX_TOKENS}: shorten it")
+    if depth > MAX_DEPTH:
         raise LatexError(
-            f"the expression has {tokens} tokens, more than {limits.max_tokens}: shorten it"
-        )
-    if depth > limits.max_depth:
-        raise LatexError(
-            f"the expression is nested {depth} levels deep, more than {limits.max_depth}: "
-            "flatten it"
+            f"the expression is nested {depth} levels deep, more than {MAX_DEPTH}: flatten it"
         )
     names = dict.fromkeys(map(_glyph_name, symbols(row)))
     unknown = [name for name in names if not has_glyph(name, bank)]
@@ -99,16 +88,11 @@ def write_latex(
     writer: int,
     bank: GlyphBank | None = None,
     careful: bool = False,
-    limits: WritingLimits | None = None,
 ) -> Written:
     """The expression in the hand of this number; the same every time.
 
-    Args:
-        latex: as people write it; see `hmer.latex.dialect`.
-        writer: number of the hand, not negative; with a bank it counts through the bank's hands.
-        bank: glyphs of real hands, or None for the vector font.
-        careful: place signs evenly instead of as measured on real hands.
-        limits: what is refused.
+    With a bank, numbers count through its hands, else they are of the vector font; a careful hand
+    places signs evenly instead of as measured on real hands.
 
     Raises:
         LatexError: LaTeX that cannot be read, has nothing to write, unknown tokens, or is too long
@@ -120,11 +104,11 @@ def write_latex(
         raise HmerError(f"writer {writer}: hands are numbered from 0")
     check_balanced(latex)
     row = parse(normalise_latex(latex))
-    check_writable(row, bank, limits or WritingLimits())
+    check_writable(row, bank)
     rng = np.random.default_rng([writer, 3])
     hand = Writer.draw(writer)
     if bank is not None:
         source = bank.writers[writer % len(bank.writers)]
         hand = BankWriter.follow(bank, source, writer, 1.0, Counter())
-    manner = None if careful else FittedManner(MEASURED, rng)
+    manner = None if careful else FittedManner(rng)
     return Written(normalise(write(row, hand, rng, manner)), serialise(row), "compose")

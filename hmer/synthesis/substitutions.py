@@ -39,10 +39,8 @@ _VARIABLE, _DIGIT, _OTHER, _BRACKET, _CROSS = 0.55, 0.6, 0.15, 0.08, 0.12
 def rarity(counts: Mapping[str, int], strength: float, most: float) -> dict[str, float]:
     """For every token how much more often than it occurs it is to be drawn, 1 for common ones.
 
-    Args:
-        counts: how often each occurs.
-        strength: 0: not at all; 1: in proportion to how much rarer than the median token it is.
-        most: where that ends.
+    `strength` 0: not at all; 1: in proportion to how much rarer than the median token it is, up to
+    `most`.
     """
     usual = float(np.median(list(counts.values())))
     return {
@@ -140,11 +138,9 @@ class Lookalikes:
     """Draws another symbol for a symbol; rare ones more often than they occur."""
 
     def __init__(self, counts: Mapping[str, int], tempering: float) -> None:
-        """Prepare the draws.
+        """Prepare the draws of the tokens in `counts`.
 
-        Args:
-            counts: how often each token occurs; others are never drawn.
-            tempering: 1: tokens as often as they occur; 0: all of a category as often.
+        `tempering` 1: tokens as often as they occur; 0: all of a category as often.
         """
         self._others: dict[str, tuple[list[str], NDArray[np.float64]]] = {}
         for category in CATEGORIES:

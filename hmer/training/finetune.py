@@ -16,11 +16,13 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
+from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from hmer.data.batches import BatchConfig, BatchStream
+from hmer.data.batches import BatchConfig, BatchStream, fixed_plans
 from hmer.data.collate import Batch
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import split_scale
@@ -36,8 +38,48 @@ from hmer.training.fit import RunContext, fit
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.synthesis import SynthesisConfig, mixed
-from hmer.training.validation import teacher_forced
 from hmer.training.warm_start import Init, further, initial
+
+
+@torch.inference_mode()
+def teacher_forced(
+    model: Recogniser,
+    maker: SupervisedMaker,
+    batch: BatchConfig,
+    precision: str,
+    name: str = "val",
+    new: NDArray[np.bool_] | None = None,
+) -> dict[str, float]:
+    """Loss and ExpRate on a validation set, under `name`.
+
+    `val_exprate_forced`: percent of captions (read from left to right) of which every token is
+    the likeliest one given the true tokens before it. Greedy decoding gives exactly these
+    captions, so this is the greedy ExpRate, without running a decoder. `val_exprate_new`: the same
+    of the captions that are `new` (n,), none of the training's, if there are any.
+    """
+    total = tokens = 0.0
+    right = np.zeros(len(maker.expressions), dtype=bool)
+    device = next(model.parameters()).device
+    enabled = precision == "bf16-mixed"
+    for _, plan in fixed_plans(maker.expressions.sizes, batch, model.stride):
+        made = maker(plan, np.random.default_rng(0)).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=enabled):
+            _, logits = model.losses(made)
+        logits = logits.float()
+        known = made.targets != Vocabulary.pad
+        total += float(
+            functional.cross_entropy(logits[known], made.targets[known], reduction="sum")
+        )
+        tokens += float(known.sum())
+        forth = slice(0, len(made.images))
+        # What the search never writes is no rival of the true token either.
+        logits[..., [Vocabulary.pad, Vocabulary.sos]] = -torch.inf
+        hit = (logits[forth].argmax(dim=-1) == made.targets[forth]) | ~known[forth]
+        right[plan.samples] = hit.all(dim=1).cpu().numpy()
+    found = {f"{name}_loss": total / tokens, f"{name}_exprate_forced": 100 * float(right.mean())}
+    if new is not None and new.any():
+        found[f"{name}_exprate_new"] = 100 * float(right[new].mean())
+    return found
 
 
 class FinetuneConfig(BaseModel):
@@ -60,7 +102,6 @@ class FinetuneConfig(BaseModel):
     optimisation: OptimisationConfig
     batch: BatchConfig = BatchConfig()
     augment: AugmentConfig = AugmentConfig()
-    frozen: float = Field(0.0, ge=0, le=1, description="share of the steps with a frozen encoder")
     masking: Curriculum = Curriculum(start=0.0, end=0.4)
     masked: float = Field(0.5, ge=0, le=1, description="share of expressions that are masked")
     block: float = Field(0.6, gt=0, le=8, description="side of a hidden block in symbol units")
@@ -103,11 +144,8 @@ class Finetune(SteppedModule):
         ).requires_grad_(False)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed the step; hold the encoder still at the beginning."""
+        """Seed the step; the average does not learn statistics of its own."""
         super().on_train_batch_start(batch, batch_idx)
-        frozen = self.global_step < self.config.frozen * self.optimisation.steps
-        self.model.encoder.requires_grad_(not frozen)
-        self.model.encoder.train(not frozen)
         self.average.eval()
 
     def losses(self, batch: Batch) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
@@ -161,8 +199,7 @@ def finetune(
         choice: the recogniser to train.
         render: scale at which ink is drawn, here and by the recogniser ever after.
         dataset: folder with train.parquet, val.parquet, vocabulary.json.
-        encoder: weights from phase 1.
-        attention: weights from phase 2.
+        encoder, attention: weights from phase 1 and 2.
         start: folder of a recogniser to go on from, in place of both.
         out: existing directory; gets model.safetensors, model.json, curves.csv, metrics.json.
         run: surroundings.

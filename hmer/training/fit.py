@@ -17,9 +17,8 @@ from lightning.pytorch.loggers import Logger
 
 from hmer.data.batches import Maker, OrderedLoader, Stream
 from hmer.progress import Steps
-from hmer.training.distributed import from_first, gathered
-from hmer.training.module import SteppedModule
-from hmer.training.optimisation import OptimisationConfig
+from hmer.training.module import SteppedModule, from_first, gathered
+from hmer.training.optimisation import CLIP, OptimisationConfig
 
 CHECKPOINT = "last.ckpt"
 
@@ -133,10 +132,10 @@ def fit(
     title: str,
     state: Path | None = None,
 ) -> None:
-    """Train `module` to its last step, from the checkpoint in `run.resume` if there is one.
+    """Train `module`, in place, to its last step, from the checkpoint in `run.resume` if any.
 
     Args:
-        module: trained in place; its curves are filled.
+        module: its curves are filled, too.
         stream: which samples make which batch.
         maker: makes the batch.
         run: surroundings.
@@ -150,12 +149,13 @@ def fit(
         accelerator=config.accelerator,
         devices=config.devices,
         num_nodes=config.nodes,
-        strategy=_strategy(config),
+        # Phases freeze parts of a model, which plain DDP takes for a mistake.
+        strategy="ddp_find_unused_parameters_true" if config.processes > 1 else "auto",
         accumulate_grad_batches=config.batches // config.processes,
         precision=config.arithmetic,
         max_steps=config.steps,
         max_epochs=-1,
-        gradient_clip_val=config.clip,
+        gradient_clip_val=CLIP,
         reload_dataloaders_every_n_epochs=1,
         logger=False,
         enable_checkpointing=False,
@@ -196,13 +196,6 @@ def deterministic() -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=lenient)
-
-
-def _strategy(config: OptimisationConfig) -> str:
-    """Phases freeze parts of a model, which plain DDP takes for a mistake."""
-    if config.strategy == "auto" and config.processes > 1:
-        return "ddp_find_unused_parameters_true"
-    return config.strategy
 
 
 def quiet_lightning() -> None:

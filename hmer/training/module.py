@@ -1,21 +1,105 @@
-"""The Lightning module that the three trainings share."""
+"""The Lightning module that the three trainings share, their curves, and several processes.
+
+A step averages `batches` planned batches (`OptimisationConfig`). Of n processes, process r takes
+number r, r + n, r + 2n ... of each step and the gradients are averaged. So the number of processes
+does not change the training: the same batches make the same step, but for the order of a sum, and
+for the running statistics of batch normalisation, which follow the first process only. Batches stay
+whole because a contrastive loss needs all of its batch for negatives.
+"""
 
 from __future__ import annotations
 
+import csv
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
+import torch.distributed as dist
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from hmer.errors import HmerError
-from hmer.training.curves import Curves
-from hmer.training.distributed import gathered
 from hmer.training.optimisation import OptimisationConfig, adamw
+
+Sums = dict[str, tuple[float, int]]
+"""Sum and number of the values of each name."""
+
+
+class Curves:
+    """Rows of measurements in long form: step, name, value."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, str, float]] = []
+        self._sums: Sums = {}
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Take values of one step into the running means."""
+        for name, value in values.items():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (total + value, count + 1)
+
+    def pool(self, gather: Callable[[Sums], list[Sums]]) -> None:
+        """Take what other processes have measured, as `gathered`, into the running means."""
+        pooled: Sums = {}
+        for sums in gather(self._sums):
+            for name, (total, count) in sums.items():
+                before, number = pooled.get(name, (0.0, 0))
+                pooled[name] = (before + total, number + count)
+        self._sums = pooled
+
+    def flush(self, step: int) -> dict[str, float]:
+        """Write the means since the last flush as rows of `step`, and return them."""
+        means = {name: total / count for name, (total, count) in self._sums.items()}
+        self.rows += [(step, name, round(value, 6)) for name, value in means.items()]
+        self._sums.clear()
+        return means
+
+    def last(self, name: str) -> float:
+        """The newest value of a curve. Raises KeyError: nothing was measured under that name."""
+        for _, other, value in reversed(self.rows):
+            if other == name:
+                return value
+        raise KeyError(name)
+
+    def write(self, path: Path) -> None:
+        """One row per step, one column per name; empty where nothing was measured."""
+        names = sorted({name for _, name, _ in self.rows})
+        table: dict[int, dict[str, float]] = {}
+        for step, name, value in self.rows:
+            table.setdefault(step, {})[name] = value
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["step", *names], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({"step": step, **row} for step, row in sorted(table.items()))
+
+
+T = TypeVar("T")
+
+
+def gathered(value: T) -> list[T]:
+    """What each process has, in the order of ranks, on all of them."""
+    if not _many():
+        return [value]
+    values: list[T | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values  # type: ignore[return-value]  # every place has been filled
+
+
+def from_first(act: Callable[[], T]) -> T:
+    """The result of `act` in the first process, on all of them; the others wait for it."""
+    if not _many():
+        return act()
+    box: list[T | None] = [act() if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]  # type: ignore[return-value]  # broadcast by the first
+
+
+def _many() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 class SteppedModule(L.LightningModule):

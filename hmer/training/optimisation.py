@@ -12,13 +12,7 @@ from torch import nn
 
 
 def warmup_cosine(step: int, total: int, warmup: int) -> float:
-    """Linear warm-up to 1, then half a cosine to 0 at `total` (Loshchilov and Hutter, 2017).
-
-    Args:
-        step: steps done, from 0.
-        total: steps in all.
-        warmup: steps of the linear part.
-    """
+    """Linear warm-up to 1, then half a cosine to 0 at `total` (Loshchilov and Hutter, 2017)."""
     if step < warmup:
         return (step + 1) / warmup
     if total <= warmup:
@@ -32,17 +26,15 @@ def warmup_stable_decay(step: int, total: int, warmup: int, decay: int) -> float
 
     Before the decay nothing depends on `total`, so a training can go on for ever, and a decay
     branch can start from any checkpoint of the plateau (Haegele et al., 2024, arXiv 2405.18392).
-
-    Args:
-        step: steps done, from 0.
-        total: steps in all.
-        warmup: steps of the linear part.
-        decay: steps of the last part.
     """
     if step < warmup:
         return (step + 1) / warmup
     decayed = step - (total - decay)
     return 1.0 if decayed <= 0 else 1 - math.sqrt(min(1.0, decayed / decay))
+
+
+CLIP = 1.0
+"""Gradient norm, at most."""
 
 
 class OptimisationConfig(BaseModel):
@@ -57,7 +49,6 @@ class OptimisationConfig(BaseModel):
     warmup: float = Field(0.05, ge=0, description="share of the steps; from 1 on: steps")
     decay: int = Field(0, ge=0, description="last steps, in which warmup-stable-decay decays")
     weight_decay: float = Field(0.01, ge=0, le=1)
-    clip: float = Field(1.0, gt=0, description="gradient norm, at most")
     precision: Literal["auto", "bf16-mixed", "32-true"] = Field(
         "auto", description="auto: bf16 autocast where the processor multiplies in it, else fp32"
     )
@@ -66,9 +57,6 @@ class OptimisationConfig(BaseModel):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(1, ge=1, le=1024, description="processes on each node, one per device")
     nodes: int = Field(1, ge=1, le=1024, description="machines")
-    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = Field(
-        "auto", description="how processes work together; auto allows for frozen parts"
-    )
 
     @property
     def arithmetic(self) -> Literal["bf16-mixed", "32-true"]:
@@ -85,15 +73,11 @@ class OptimisationConfig(BaseModel):
         return self.devices * self.nodes
 
     @model_validator(mode="after")
-    def _decays_within(self) -> OptimisationConfig:
+    def _steps_and_batches_come_out(self) -> OptimisationConfig:
         if self.decay > self.steps:
             raise ValueError(f"decay = {self.decay} steps are more than the {self.steps} in all")
         if self.decay and self.schedule == "cosine":
             raise ValueError("decay belongs to schedule: warmup-stable-decay")
-        return self
-
-    @model_validator(mode="after")
-    def _shared_evenly(self) -> OptimisationConfig:
         if self.batches % self.processes:
             raise ValueError(
                 f"batches = {self.batches} cannot be shared by {self.processes} processes "

@@ -15,6 +15,7 @@ from hmer.data.synthetic_batches import MixedMaker, MixedStream, MixingConfig
 from hmer.synthesis.base import CAPTIONS, HELD_OUT, Leakage, Synthesiser, read_captions
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.glyphs.cache import bank_of
+from hmer.synthesis.grammar.fitted import Limits
 
 
 class SynthesisConfig(GeneratorsConfig):
@@ -33,11 +34,11 @@ class SynthesisConfig(GeneratorsConfig):
             return self
         if not self.decompose + self.recombine + self.compose:
             raise ValueError("decompose, recombine and compose are all 0: nothing can be written")
-        least, most = self.grammar.min_tokens, min(self.mixing.shortest, self.mixing.longest)
-        if not self.decompose + self.recombine and most < least:
+        least = Limits().min_tokens
+        if not self.decompose + self.recombine and self.mixing.shortest < least:
             raise ValueError(
-                f"mixing.shortest and .longest allow {most} tokens, but compose alone writes "
-                f"{least} and more (grammar.min_tokens); raise them"
+                f"mixing.shortest allows {self.mixing.shortest} tokens, but compose alone writes "
+                f"{least} and more; raise it"
             )
         return self
 
@@ -51,7 +52,7 @@ def synthesiser(
         HmerError: its ink does not say which strokes write which token.
     """
     captions = read_captions(path.parent / CAPTIONS)
-    return Generators.of(config, train, lambda: bank_of(path).bank, leakage, captions)
+    return Generators(config, train, lambda: bank_of(path), leakage, captions)
 
 
 def mixed(
@@ -64,16 +65,11 @@ def mixed(
 ) -> tuple[Stream, Maker[Batch]]:
     """Stream and maker with written batches among the real ones; unchanged if none is wanted.
 
-    Args:
-        config: parameters.
-        dataset: folder with train.parquet and held_out.json.
-        train: the former, loaded.
-        stream: of real batches.
-        maker: of real batches.
-        batches: of the whole training.
+    `dataset` is a folder with train.parquet, loaded as `train`, and held_out.json; `batches` are
+    those of the whole training.
 
     Raises:
-        HmerError: what is held out is not told, or the ink has no symbols.
+        HmerError: what is held out is not said, or the ink has no symbols.
     """
     if not config.wanted:
         return stream, maker

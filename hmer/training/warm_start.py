@@ -27,18 +27,11 @@ Init = Literal["auto", "scratch", "pretrain", "attend"]
 def initial(
     choice: ModelConfig, init: Init, vocabulary: Vocabulary, encoder: Path, attention: Path
 ) -> Recogniser:
-    """The recogniser, with the weights that `init` asks for.
+    """The recogniser, with the weights that `init` asks for, from phase 1 and 2.
 
     A compact encoder and an attention network have the size of the trained ones, where the
     parameters do not say otherwise. `auto` starts from both where the recogniser has both, from
     the encoder where that alone suits it, from nothing where it has another encoder (DenseNet).
-
-    Args:
-        choice: which recogniser.
-        init: what to start from.
-        vocabulary: of the captions.
-        encoder: weights from phase 1.
-        attention: weights from phase 2.
 
     Raises:
         HmerError: the weights are missing, or `init` asks for weights that do not fit.
@@ -120,17 +113,10 @@ def further(
     """What is in the folder `start`, if it is of the kind that is to be trained.
 
     A finished recogniser takes the sizes that `choice` gives, if they are larger than its own: what
-    it has learnt is kept (`transplant`). Parts that only training needs are not in the folder; they
-    have fresh weights. A training state (`last.ckpt`) goes on as if it had never stopped; with
-    another vocabulary it is taken for the recogniser of its averaged weights.
-
-    Args:
-        choice: which recogniser; what it says of sizes must be at least what is there.
-        start: folder of a trained recogniser, or of a training state.
-        vocabulary: of the captions; it may have more tokens than the recogniser's, whose rows are
-            kept, while those of new tokens are fresh.
-        drop: leave out what the recogniser knows of tokens that the vocabulary lacks.
-        render: scale of the images, which must be that of the recogniser unless `rescaled`.
+    it has learnt is kept (`transplant`). Parts that only training needs have fresh weights, and so
+    have the rows of new tokens; tokens that the vocabulary lacks are left out if `drop`. A training
+    state (`last.ckpt`) goes on as if it had never stopped; with another vocabulary it is taken for
+    the recogniser of its averaged weights. Images have its scale unless `rescaled`.
 
     Raises:
         HmerError: it is missing, damaged, or of another kind, size, vocabulary or scale.
@@ -240,7 +226,7 @@ def transplant(state: Mapping[str, Tensor], model: nn.Module, origin: Path) -> N
 
     Weights by which new inputs would reach old outputs are 0, new blocks and layers begin as the
     identity: but for normalisation over wider layers the function is the same (after Chen,
-    Goodfellow and Shlens, 2016, Net2Net). Old parts may become wider or more, never less.
+    Goodfellow and Shlens, 2016, Net2Net).
 
     Raises:
         HmerError: the network is smaller somewhere; the first such place is named.

@@ -7,6 +7,7 @@ submitted to threads they would not see a signal before their stage has ended by
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import re
@@ -21,6 +22,8 @@ from uuid import UUID
 from httpx import HTTPError
 from prefect import flow, get_run_logger, tags, task
 from prefect.artifacts import create_markdown_artifact
+from prefect.automations import AutomationCore, CallWebhook, EventTrigger, Posture
+from prefect.blocks.webhook import Webhook
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
@@ -31,12 +34,14 @@ from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Crashed
+from prefect.types import SecretDict
+from pydantic import SecretStr
 
 from hmer.errors import HmerError
 from pipeline.configure import prepare
 from pipeline.dvcfile import DVC, REGISTRATION, look, read_report, running_order
 from pipeline.env import FLOW_LOCK, apply_environment, project_root
-from pipeline.flow.config import FlowConfig, flow_config, is_training, notifying
+from pipeline.flow.config import FlowConfig, flow_config, is_training
 from pipeline.process import guard, hold, run_group
 from pipeline.stage import TRANSIENT
 from pipeline.tracking.provenance import headline
@@ -105,6 +110,64 @@ def wait(states: Callable[[], Sequence[State[Any] | None]], tasks: int) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(PAUSE)
+
+
+ENDS = {
+    "failure": {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")},
+    "success": {"prefect.flow-run.Completed"},
+}
+"""Prefect's events for what `flow.notify` names."""
+MESSAGE = """{
+"text": {{ (automation.name ~ ": " ~ flow_run.state.name ~ ": "
+            ~ flow_run.state.message) | tojson }},
+"state": {{ flow_run.state.name | tojson }},
+"message": {{ flow_run.state.message | tojson }},
+"run": {{ flow_run.name | tojson }},
+"id": {{ flow_run.id | string | tojson }}
+}"""
+"""Template that the server fills in: `text` is what chat services show, the rest for programs."""
+
+
+def automation(root: Path, config: FlowConfig, webhook: UUID) -> AutomationCore:
+    """The automation that calls a webhook, by the id of its block, when a run of ours ends."""
+    ours = {
+        "prefect.resource.role": "tag",
+        "prefect.resource.id": f"prefect.tag.{project_tag(root)}",
+    }
+    return AutomationCore(
+        name=f"hmer {root}",
+        description="Section flow of params.yaml: webhook, notify. Every run brings it up to date.",
+        trigger=EventTrigger(
+            expect=set[str]().union(*(ENDS[end] for end in config.notify)),
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            match_related=ours,
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[CallWebhook(block_document_id=webhook, payload=MESSAGE)],
+    )
+
+
+def notify(root: Path, config: FlowConfig) -> None:
+    """Have the Prefect server call the webhook when a run ends; without a webhook, not any more."""
+    try:
+        with get_client(sync_client=True) as client:
+            known = client.read_automations_by_name(f"hmer {root}")
+            if config.webhook is None:
+                for one in known:
+                    client.delete_automation(one.id)
+                return
+            json = SecretDict({"Content-Type": "application/json"})
+            hook = Webhook(url=SecretStr(config.webhook), headers=json)
+            # Prefect takes letters, digits and dashes.
+            name = f"hmer-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}"
+            wanted = automation(root, config, hook.save(name, overwrite=True))
+            if known:
+                client.update_automation(known[0].id, wanted)
+            else:
+                client.create_automation(wanted)
+    except (HTTPError, PrefectException, ValueError) as error:
+        get_run_logger().warning("nobody will be told how this run ends: %s", error)
 
 
 LIMIT = "hmer-training"
@@ -245,13 +308,14 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
         guard(anew=True)  # it may be killed alone
     root = project_root()
     apply_environment(root)
-    with hold(root / FLOW_LOCK, "the pipeline"), notifying(root) as told:
+    with hold(root / FLOW_LOCK, "the pipeline"):
         close_dead_runs(root)
         prepare(root, config, settings)
         around = flow_config(root)
+        if PREFECT_API_URL.value():  # a server of one run alone would end before it has told
+            notify(root, around)
         outcomes: dict[str, str] = {}
         seen = look(root)
-        told["quiet"] = not seen.to_do
         try:
             with _tracked(root, bool(seen.to_do)):
                 for stage in running_order(seen.graph):
@@ -263,8 +327,8 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
             raise
         publish(root, outcomes)
         wait_until_recorded(len(outcomes))
-        told["message"] = ", ".join(f"{stage} {name.lower()}" for stage, name in outcomes.items())
-    return Completed(message=told["message"], data=outcomes)
+    message = ", ".join(f"{stage} {name.lower()}" for stage, name in outcomes.items())
+    return Completed(name=None if seen.to_do else CACHED, message=message, data=outcomes)
 
 
 def _stage(stage: str, root: Path, changed: bool, around: FlowConfig) -> str:

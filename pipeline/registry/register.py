@@ -37,10 +37,14 @@ from pipeline.registry.versions import (
     BY_GATE,
     CHALLENGER,
     CHAMPION,
+    DECISION,
     FILES,
+    OLD_DECISION,
+    ORIGIN,
     Act,
     Event,
     download,
+    last_decision,
     locked,
     record,
     registry,
@@ -51,7 +55,6 @@ from pipeline.registry.versions import (
 )
 from pipeline.rendering import rendered
 from pipeline.tracking.provenance import headline, origin, producers, raw_data, run_link
-from pipeline.tracking.tracker import TAG_LENGTH
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -278,31 +281,34 @@ def _kept_evidence(client: MlflowClient, version: ModelVersion, to: Path) -> Evi
 
 
 RUN = "run."
-"""Prefix of the tags that name the run of a stage."""
+"""Prefix of the keys that name the run of a stage."""
 
 
-def version_tags(candidate: Candidate, tracker: Tracker, root: Path) -> dict[str, str]:
-    """Where a version comes from: everything that `python -m pipeline reproduce` needs."""
+def made_from(candidate: Candidate, tracker: Tracker, root: Path) -> dict[str, str]:
+    """Where a version comes from: everything that `python -m pipeline reproduce` needs.
+
+    With the runs of the stages behind it, under `run.<stage>`. The parameters of the version are
+    those its weights were made with: its own run has a copy.
+    """
     declared = declarations(root)
     name = tracker.name
     runs = producers(tracker.client, tracker.experiment, root, ancestors(declared, name))
-    # The parameters of the version are those its weights were made with: the run has a copy.
-    tags = {f"{RUN}{stage}": run.info.run_id for stage, run in runs.items()}
-    tags |= {f"{RUN}{name}": tracker.run_id, "sha256": candidate.sha256}
-    tags |= {"weights.path": f"{FOLDER}/{FILES[0]}", "weights.stage": STAGE}
-    tags |= origin(root)
+    made = {f"{RUN}{stage}": run.info.run_id for stage, run in runs.items()}
+    made |= {f"{RUN}{name}": tracker.run_id, "sha256": candidate.sha256}
+    made |= {"weights.path": f"{FOLDER}/{FILES[0]}", "weights.stage": STAGE}
+    made |= origin(root)
     if found := raw_data(root):
-        tags |= {"raw.path": found[0], "raw.digest": found[1]}
-    return {key: value[:TAG_LENGTH] for key, value in tags.items()}
+        made |= {"raw.path": found[0], "raw.digest": found[1]}
+    return made
 
 
 def described(
-    candidate: Candidate, name: str, version: int, tags: Mapping[str, str], experiment: str
+    candidate: Candidate, name: str, version: int, made: Mapping[str, str], experiment: str
 ) -> str:
     """Markdown for the page of the version."""
     runs = {
         key.removeprefix(RUN): run_link(value, experiment)
-        for key, value in tags.items()
+        for key, value in made.items()
         if key.startswith(RUN)
     }
     return rendered(
@@ -312,12 +318,8 @@ def described(
         version=version,
         metrics=METRICS,
         runs=runs,
-        tags=tags,
+        made=made,
     )
-
-
-REPORT = "registration"
-"""Tag with the whole report of a decision."""
 
 
 Registration = dict[str, Any]
@@ -351,8 +353,9 @@ def register(
     with registry(), locked(config.name):
         champion = version_of(client, config.name, CHAMPION)
         mine = _known(client, config.name, candidate)
-        if mine and champion and mine.version == champion.version and REPORT in mine.tags:
-            return dict(json.loads(mine.tags[REPORT]))
+        same = mine and champion and mine.version == champion.version
+        if mine and same and (earlier := last_decision(client, mine)):
+            return earlier
         while True:
             # Before there is a version: one without a decision must not be left where this fails.
             rival = meet(client, config, candidate, champion, rescore)
@@ -365,7 +368,7 @@ def register(
                 break
             champion = now  # from another machine, where our lock is not seen: meet that one
         _carry_out(client, config.name, done, champion)
-    tracker.tags({f"gate.{key}": str(done[key]) for key in ("decision", "reason", "version")})
+    tracker.tags({key: str(done[key]) for key in ("decision", "version")})
     return done
 
 
@@ -472,11 +475,14 @@ def _carry_out(
     client: MlflowClient, name: str, done: Registration, champion: ModelVersion | None
 ) -> None:
     number, decision, reason = str(done["version"]), done["decision"], str(done["reason"])
+    version = client.get_model_version(name, number)
+    client.log_dict(str(version.run_id), done, DECISION)
+    if OLD_DECISION in version.tags:
+        client.delete_model_version_tag(name, number, OLD_DECISION)
     # The first paragraph of a description is the decision: the version may be decided on anew.
-    body = str(client.get_model_version(name, number).description or "").partition("\n\n")[2]
+    body = str(version.description or "").partition("\n\n")[2]
     client.update_model_version(name, number, f"{headline(done)}\n\n{body}")
-    for key, value in (("decision", decision), ("reason", reason), (REPORT, json.dumps(done))):
-        client.set_model_version_tag(name, number, key, value)
+    client.set_model_version_tag(name, number, "decision", decision)
     if decision != "refused":
         client.set_registered_model_alias(name, decision, number)
     if decision != CHALLENGER:
@@ -503,22 +509,26 @@ def _new_version(
     for name in EVIDENCE:
         if (candidate.report / name).is_file():
             tracker.artifact(candidate.report / name, GATE)
-    tags = {**_tags(candidate), **version_tags(candidate, tracker, root)}
-    made = mlflow.register_model(info.model_uri, config.name, tags=tags)
-    text = described(candidate, config.name, int(made.version), tags, tracker.experiment)
-    tracker.client.update_model_version(config.name, str(made.version), text)
-    return made
+    made = made_from(candidate, tracker, root)
+    tracker.client.log_dict(tracker.run_id, made, ORIGIN)
+    version = mlflow.register_model(
+        info.model_uri, config.name, tags={"decision": "none yet", **_identity(candidate)}
+    )
+    text = described(candidate, config.name, int(version.version), made, tracker.experiment)
+    tracker.client.update_model_version(config.name, str(version.version), text)
+    return version
 
 
 def _known(client: MlflowClient, name: str, candidate: Candidate) -> ModelVersion | None:
-    wanted = _tags(candidate).items()
+    wanted = _identity(candidate).items()
     return next((v for v in versions(client, name) if wanted <= v.tags.items()), None)
 
 
-def _tags(candidate: Candidate) -> dict[str, str]:
+def _identity(candidate: Candidate) -> dict[str, str]:
+    """Tags by which a version is known again."""
     return {
-        "weights": candidate.weights,
-        "evaluation_data": candidate.data,
-        "split": candidate.split,
         "exprate": repr(candidate.exprate),
+        "split": candidate.split,
+        "evaluation_data": candidate.data,
+        "weights": candidate.weights,
     }

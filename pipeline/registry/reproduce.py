@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from hmer.errors import HmerError
 from hmer.files import content_digest
 from pipeline.dvcfile import PARAMS
 from pipeline.process import run_group
+from pipeline.registry.versions import made_of, registry
 from pipeline.tracking.provenance import LOCK, git
 
 if TYPE_CHECKING:
@@ -59,48 +60,49 @@ class Outcome:
         return f"{self.label}: {told} (sha256 {self.sha256})"
 
 
-def recipe(client: MlflowClient, root: Path, version: ModelVersion, register: str) -> Recipe:
+def recipe(client: MlflowClient, root: Path, version: ModelVersion) -> Recipe:
     """Read and check what is needed, before anything is computed.
 
     Args:
         client: of the registry.
         root: the project, with the git repository and the raw data.
-        version: what to reproduce.
-        register: the stage whose run has the parameters.
+        version: what to reproduce; its run has the parameters.
 
     Raises:
         CannotReproduce: something is not recorded, was never committed, or is not there any more.
     """
-    tags: Mapping[str, str] = version.tags
     label = f"{version.name} version {version.version}"
+    if not version.run_id:
+        raise CannotReproduce(f"{label} cannot be reproduced: it does not name its run")
+    with registry():
+        made = made_of(client, version)
     for key, told in (
         ("git.commit", "it was not made in a git repository"),
         ("sha256", "it does not say what its weights are"),
-        (f"run.{register}", "it does not name its run"),
     ):
-        if not tags.get(key):
+        if not made.get(key):
             raise CannotReproduce(f"{label} cannot be reproduced: {told}")
-    if tags.get("git.dirty") == "true":
+    if made.get("git.dirty") == "true":
         raise CannotReproduce(
-            f"{label} was made from code that was not committed ({tags.get('git.changed', '')}): "
+            f"{label} was made from code that was not committed ({made.get('git.changed', '')}): "
             "no commit brings it back"
         )
-    commit = tags["git.commit"]
+    commit = made["git.commit"]
     if not git(root, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"):
         raise CannotReproduce(
             f"{label} was made from commit {commit}, which this repository does not have: "
             "`git fetch` it"
         )
-    raw = (tags["raw.path"], tags["raw.digest"]) if "raw.digest" in tags else None
+    raw = (made["raw.path"], made["raw.digest"]) if "raw.digest" in made else None
     if raw is not None:
         _check_raw(root, label, *raw)
     return Recipe(
         label=label,
         commit=commit,
-        params=_params(client, label, tags[f"run.{register}"]),
-        weights=tags["weights.path"],
-        sha256=tags["sha256"],
-        stage=tags["weights.stage"],
+        params=_params(client, label, version.run_id),
+        weights=made["weights.path"],
+        sha256=made["sha256"],
+        stage=made["weights.stage"],
         raw=raw,
     )
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hmer.errors import HmerError
 from hmer.files import atomic_folder
@@ -24,7 +24,7 @@ from pipeline.env import lasting_root, user_folder
 from pipeline.params import load_section
 from pipeline.process import hold
 from pipeline.registry.decision import RegisterConfig
-from pipeline.tracking.provenance import git
+from pipeline.tracking.provenance import git, run_link
 from pipeline.tracking.store import TrackingError
 
 if TYPE_CHECKING:
@@ -123,9 +123,40 @@ def registry() -> Iterator[None]:
         raise TrackingError(f"the model registry refuses: {first}") from error
 
 
-PREFIX = "audit."
+ORIGIN = "version.json"
+"""Artifact of a version's run: what the version was made from. Older ones have it in their tags."""
+DECISION, OLD_DECISION = "registration.json", "registration"
+"""Artifact beside it with the newest decision about the version; the tag that older ones have."""
+
+
+def made_of(client: MlflowClient, version: ModelVersion) -> Mapping[str, str]:
+    """What a version was made from, on record with its run."""
+    return _artifact(client, version, ORIGIN) or version.tags
+
+
+def last_decision(client: MlflowClient, version: ModelVersion) -> dict[str, Any] | None:
+    """The newest decision of the gate about a version; None where there is none."""
+    if old := version.tags.get(OLD_DECISION):
+        return dict(json.loads(old))
+    return _artifact(client, version, DECISION)
+
+
+def _artifact(client: MlflowClient, version: ModelVersion, name: str) -> dict[str, Any] | None:
+    run_id = str(version.run_id)
+    if name not in {file.path for file in client.list_artifacts(run_id)}:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(client.download_artifacts(run_id, name, folder))
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+
+
+AUDIT = "audit"
+"""Tag of a registered model: the run with its trail. `audit.` begins older tags, an event each."""
+EVENTS, TABLE = "events", "audit.csv"
+"""Artifacts of that run: a file for each event, so that nobody overwrites another's, and all of
+them in one table."""
 SHOWN = 20
-"""Events in the description of a registered model; `python -m pipeline audit` has all."""
+"""Events in the description of a registered model."""
 BY_GATE = "gate"
 """Who decides where no person does."""
 
@@ -163,23 +194,42 @@ class Event:
 
 
 def record(client: MlflowClient, name: str, done: Event) -> None:
-    """Append an event; the whole trail is the description of the registered model, newest first."""
-    key = f"{PREFIX}{done.when}-{secrets.token_hex(2)}".replace(":", "").replace("+0000", "Z")
-    client.set_registered_model_tag(name, key, json.dumps(asdict(done)))
-    rows = [one.row() for one in reversed(trail(client, name))]
+    """Append an event to the trail; the newest ones are the registered model's description."""
+    import pandas as pd
+
+    run = client.get_registered_model(name).tags.get(AUDIT)
+    if run is None:
+        acted = str(client.get_model_version(name, str(done.version)).run_id)
+        experiment = client.get_run(acted).info.experiment_id
+        tags = {"stage": AUDIT}
+        run = client.create_run(experiment, tags=tags, run_name=f"audit of {name}").info.run_id
+        client.set_terminated(run)
+    file = f"{EVENTS}/{done.when[:23]}-{secrets.token_hex(2)}.json".replace(":", "")
+    client.log_dict(run, asdict(done), file)
+    client.set_registered_model_tag(name, AUDIT, run)
+    events = trail(client, name)
+    client.log_text(run, pd.DataFrame(map(asdict, events)).to_csv(index=False), TABLE)
     head = ["| when | what | version | champion | who | why |", "|---|---|---|---|---|---|"]
-    client.update_registered_model(name, "\n".join([*head, *rows[:SHOWN]]))
+    rows = [one.row() for one in reversed(events[-SHOWN:])]
+    experiment = client.get_run(run).info.experiment_id
+    whole = f"\nAll of it: {run_link(run, experiment, TABLE)}"
+    client.update_registered_model(name, "\n".join([*head, *rows, whole]))
 
 
 def trail(client: MlflowClient, name: str) -> list[Event]:
-    """All events, oldest first; none where the model is not registered."""
-    from mlflow.exceptions import MlflowException
+    """All events, oldest first; none where the model is not registered.
 
-    try:
-        tags = client.get_registered_model(name).tags
-    except MlflowException:
-        return []
-    return [Event(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(PREFIX)]
+    Raises:
+        TrackingError: the registry refuses.
+    """
+    with registry(), tempfile.TemporaryDirectory() as folder:
+        found = client.search_registered_models(f"name = '{name}'")
+        tags = found[0].tags if found else {}
+        texts = [value for key, value in tags.items() if key.startswith(f"{AUDIT}.")]
+        if run := tags.get(AUDIT):
+            files = Path(client.download_artifacts(run, EVENTS, folder)).glob("*.json")
+            texts += [file.read_text(encoding="utf-8") for file in files]
+    return sorted((Event(**json.loads(text)) for text in texts), key=lambda event: event.when)
 
 
 def reigns(events: list[Event]) -> list[int]:

@@ -42,7 +42,7 @@ RAW = "raw"
 
 
 def origin(root: Path) -> dict[str, str]:
-    """Tags that say what a run was made from.
+    """What a run was made from: code, parameters, environment.
 
     `git.dirty` is about code: parameters are kept with the run, and outputs that git tracks
     change by the very run.
@@ -162,6 +162,8 @@ def _processor() -> str:
     return found[1] if found else platform.machine()
 
 
+PROVENANCE = "provenance.json"
+"""Artifact of every run: what it was made from. Tags are what one searches or lists runs by."""
 OUTPUT = "output"
 """Tag with the digest of all outputs of a stage, as its run left them."""
 PARENT_TAG = "mlflow.parentRunId"
@@ -228,16 +230,16 @@ def producers(
     return {name: run for name, run in found.items() if run is not None}
 
 
-def input_tags(
+def input_runs(
     client: MlflowClient, experiment: str, declared: Declaration, root: Path
 ) -> dict[str, str]:
-    """`input.<stage>`: the runs that made what this stage is going to read."""
+    """The runs that made what this stage is going to read, by stage."""
     try:
         needs = upstream(declarations(root)).get(declared.name, set())
     except HmerError:
         return {}
     runs = producers(client, experiment, root, needs) if needs else {}
-    return {f"input.{name}": run.info.run_id for name, run in runs.items()}
+    return {name: run.info.run_id for name, run in runs.items()}
 
 
 def stories(client: MlflowClient, experiment: str, root: Path, execution: str) -> list[StageStory]:
@@ -274,18 +276,14 @@ def _story(
     return StageStory(declared.name, state, run.info.run_id, run.data.metrics.get("cost.seconds"))
 
 
-def links(told: list[StageStory], experiment: str) -> dict[str, str]:
-    """Tags for a parent run: every stage's state, and the run behind its outputs."""
-    tags: dict[str, str] = {}
+def stage_table(told: list[StageStory], experiment: str) -> str:
+    """Markdown for a parent run: every stage's state, and the run behind its outputs."""
     rows = ["| stage | what happened | run | seconds |", "|---|---|---|---|"]
     for story in told:
-        tags[f"stage.{story.name}.state"] = story.state
-        if story.run_id:
-            tags[f"stage.{story.name}"] = story.run_id
         seconds = "" if story.seconds is None else f"{story.seconds:.0f}"
         link = run_link(story.run_id, experiment) if story.run_id else ""
         rows.append(f"| {story.name} | {story.state} | {link} | {seconds} |")
-    return {**tags, NOTE: "\n".join(rows)}
+    return "\n".join(rows)
 
 
 def run_link(run_id: str, experiment: str, artifact: str = "") -> str:

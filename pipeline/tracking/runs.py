@@ -11,7 +11,8 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +23,16 @@ from pipeline.tracking.provenance import (
     NOTE,
     OUTPUT,
     PARENT_TAG,
+    PROVENANCE,
     Cost,
     device,
     headline,
-    input_tags,
-    links,
+    input_runs,
     origin,
     output_digest,
     run_link,
     scored,
+    stage_table,
     stories,
 )
 from pipeline.tracking.store import answered, connect
@@ -165,7 +167,7 @@ def parent_run(root: Path, tags: Mapping[str, str]) -> Iterator[str]:
     record = root / RESUME / "run.json"
     client, experiment = connect(root)
     close_left_open(client, record)
-    run_id = _create(client, experiment, "pipeline", {**origin(root), **tags})
+    run_id = _create(client, experiment, "pipeline", tags, origin(root))
     tracker = Tracker(client, run_id, "pipeline", experiment)
     remember(record, tracker.run_id, "")
     os.environ[PARENT] = tracker.run_id
@@ -197,7 +199,9 @@ def _tell(
         if (root / "dvc.lock").is_file():
             tracker.artifact(root / "dvc.lock")
         told = stories(tracker.client, tracker.experiment, root, tracker.run_id)
-        found = {**links(told, tracker.experiment), **origin(root), "device": device()}
+        stages = {story.name: asdict(story) for story in told}
+        tracker.document({**origin(root), "stages": stages}, PROVENANCE)
+        found = {NOTE: stage_table(told, tracker.experiment), "device": device()}
         if version := locked(root)[1].get(DATASET):
             found["dvc.data"] = version
         if finished and (done := read_report(root / REGISTRATION)):
@@ -251,9 +255,9 @@ def _changes(client: MlflowClient, root: Path, done: Mapping[str, Any]) -> list[
     try:
         rival = client.get_model_version(done["model"], str(done["champion_before"]["version"]))
         with tempfile.TemporaryDirectory() as folder:
-            file = client.download_artifacts(rival.tags["run.register"], PARAMS, folder)
+            file = client.download_artifacts(str(rival.run_id), PARAMS, folder)
             before = dict(leaves(read_yaml(Path(file))))
-    except (MlflowException, OSError, KeyError):
+    except (MlflowException, OSError):
         return []
     now = dict(leaves(read_yaml(root / PARAMS)))
     return [f"{k}={now.get(k)}" for k in sorted({*now, *before}) if now.get(k) != before.get(k)]
@@ -265,15 +269,16 @@ def _open(stage: Stage, params: Mapping[str, Any], record: Path) -> Tracker:
         found = left_open(client, record, stage.fingerprint)
         if found is not None:
             return _continued(stage, Tracker(client, found.info.run_id, stage.name, experiment))
-        tags = {"stage": stage.name, "fingerprint": stage.fingerprint, **origin(stage.root)}
-        tags |= input_tags(client, experiment, stage.declared, stage.root)
+        tags, made_from = {"stage": stage.name}, origin(stage.root)
+        inputs = input_runs(client, experiment, stage.declared, stage.root)
         if parent := os.environ.get(PARENT):
             tags[PARENT_TAG] = parent
         if name := os.environ.get("DVC_EXP_NAME"):
             tags["dvc.experiment"] = name
-        run_id = _create(client, experiment, stage.name, tags)
+        run_id = _create(client, experiment, stage.name, tags, made_from)
     remember(record, run_id, stage.fingerprint)
     tracker = Tracker(client, run_id, stage.name, experiment)
+    tracker.document({**made_from, "fingerprint": stage.fingerprint, "inputs": inputs}, PROVENANCE)
     tracker.params(params)
     tracker.data(list(stage.declared.deps), stage.root, "input")
     if (stage.root / PARAMS).is_file():
@@ -296,19 +301,19 @@ def _continued(stage: Stage, tracker: Tracker) -> Tracker:
     return tracker
 
 
-def _create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:
-    short = {key: value[:TAG_LENGTH] for key, value in {**_source(name, tags), **tags}.items()}
+def _create(
+    client: MlflowClient,
+    experiment: str,
+    name: str,
+    tags: Mapping[str, str],
+    made_from: Mapping[str, str],
+) -> str:
+    """A run with tags that fill MLflow's own columns: who, what program, which commit."""
+    source = {"mlflow.source.name": f"pipeline: {name}", "mlflow.source.type": "LOCAL"}
+    if commit := made_from.get("git.commit"):
+        source |= {"mlflow.source.git.commit": commit, "git.dirty": made_from["git.dirty"]}
+    with suppress(KeyError, OSError):  # a container's user without a name
+        source["mlflow.user"] = getpass.getuser()
+    short = {key: value[:TAG_LENGTH] for key, value in {**source, **tags}.items()}
     with answered():
         return str(client.create_run(experiment, tags=short, run_name=name).info.run_id)
-
-
-def _source(name: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags that fill MLflow's own columns: who, what program, which commit."""
-    found = {"mlflow.source.name": f"pipeline: {name}", "mlflow.source.type": "LOCAL"}
-    if commit := tags.get("git.commit"):
-        found["mlflow.source.git.commit"] = commit
-    try:
-        found["mlflow.user"] = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return found
-    return found

@@ -84,6 +84,8 @@ def _replace(connection: sqlite3.Connection, old: str, new: str) -> None:
 
 
 EXPERIMENT = "hmer"
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag by which MLflow's user interface opens an experiment on its runs, not on traces of agents."""
 ARTIFACTS = "mlruns"
 """Folder of a project-local store's artifacts."""
 SERVERS = ("http:", "https:", "databricks")
@@ -117,7 +119,7 @@ def connect(root: Path) -> tuple[MlflowClient, str]:
         if found is not None:
             return client, str(found.experiment_id)
         place = artifact_location(uri, root)
-        return client, str(client.create_experiment(name, artifact_location=place))
+        return client, str(client.create_experiment(name, place, tags=KIND))
 
 
 def make_store(store: Path) -> None:

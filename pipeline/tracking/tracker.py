@@ -188,6 +188,10 @@ class Tracker:
         self.curve_points([point for point in missing if math.isfinite(point[2])])
         return set(curves)
 
+    def document(self, values: Mapping[str, Any], file: str) -> None:
+        """Log a JSON file."""
+        self._witness(self.client.log_dict, self.run_id, dict(values), file)
+
     def artifact(self, file: Path, folder: str | None = None) -> None:
         """Log one file."""
         self._witness(self.client.log_artifact, self.run_id, str(file), folder)

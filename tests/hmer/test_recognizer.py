@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hmer.synthesis.output.svg import to_svg
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -28,7 +29,6 @@ from hmer.latex.tree import parse
 from hmer.models.checkpoint import load_recogniser, save_module
 from hmer.recognition import Recognition
 from hmer.recognizer import PAPER, Recognizer
-from hmer.synthesis.output.svg import to_svg
 
 QUICK = DecodingConfig(beam=3, max_length=8)
 Grey = NDArray[np.uint8]
@@ -277,23 +277,6 @@ def test_blank_paper_is_read_as_nothing(
         found = recognizer.recognize(source, QUICK, attention=True)
         assert (found.tokens, found.confidence, found.alternatives) == ((), 1.0, ())
         assert found.latex == ""
-
-
-def test_with_the_grammar_every_reading_parses(
-    recognizer: Recognizer, inks: tuple[Ink, ...]
-) -> None:
-    broken = 0
-    for ink in inks:
-        found = recognizer.recognize(ink, QUICK.model_copy(update={"grammar": True}))
-        for tokens in (found.tokens, *(tokens for tokens, _ in found.alternatives)):
-            parse(tokens)
-        free = recognizer.recognize(ink, QUICK)
-        for tokens in (free.tokens, *(tokens for tokens, _ in free.alternatives)):
-            try:
-                parse(tokens)
-            except HmerError:
-                broken += 1
-    assert broken
 
 
 def test_what_is_too_large_is_named(recognizer: Recognizer, tmp_path: Path) -> None:

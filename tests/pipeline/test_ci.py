@@ -64,11 +64,16 @@ def test_the_comparison_has_what_changed_and_nothing_else(toy: Toy) -> None:
         ["scores/val.json", "exprate", "57.1", "58.3"],
         ["params.yaml", "evaluate.beam", "5", "10"],
     ]
+    chart = done.stdout.partition("```mermaid\n")[2].partition("```")[0].split("\n")
+    drawn = dict(line.split(maxsplit=1) for line in chart if " " in line.strip())
+    assert (drawn["x-axis"], drawn["bar"], drawn["line"]) == ('["val"]', "[58.3]", "[57.1]")
 
 
 def test_the_workflow_runs_scripts_that_are_there() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/pull-request.yml").read_text())
     commands = [step.get("run", "") for step in workflow["jobs"]["default"]["steps"]]
     scripts = [one.split()[0] for one in commands if one.startswith(".ci/")]
+    assert workflow["defaults"]["run"]["shell"] == "bash", "or a script that fails in a pipe passes"
+    assert "${{" not in "".join(commands), "what a pull request names must not become a command"
     assert scripts == [".ci/run", ".ci/compare"]
     assert all((ROOT / script).stat().st_mode & 0o100 for script in scripts)

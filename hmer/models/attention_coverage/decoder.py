@@ -156,15 +156,9 @@ class GruDecoder(nn.Module):
     def advance(
         self, embedded: Tensor, state: State, memory: CoverageMemory
     ) -> tuple[State, Tensor, Tensor]:
-        """One token further.
+        """One token (B, K, width), embedded, of K hypotheses further.
 
-        Args:
-            embedded: (B, K, width), the newest token of each hypothesis.
-            state: before it.
-            memory: of the B images; shared by the K hypotheses.
-
-        Returns:
-            The new state, the context (B, K, channels) and the attention (B, K, N) of this step.
+        Returns the new state, the context (B, K, channels) and the attention (B, K, N).
         """
         shape = embedded.shape
         hidden = self.lower(embedded.flatten(0, 1), state.hidden.flatten(0, 1))
@@ -199,16 +193,7 @@ class GruDecoder(nn.Module):
     def step(
         self, tokens: Tensor, memory: CoverageMemory, past: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """One token further for K hypotheses of each of B images.
-
-        Args:
-            tokens: (B, K), the newest token of each hypothesis.
-            memory: of the B images.
-            past: the state: (B, K, width) and (B, K, N); () at the start.
-
-        Returns:
-            Logits (B, K, vocabulary) and the new `past`.
-        """
+        """See `Recogniser.step`; `past` is the state: (B, K, width) and (B, K, N)."""
         embedded = cast(Tensor, self.embed(tokens))
         state = State(*past) if past else self.start(memory, tokens.shape[1])
         state, context, _ = self.advance(embedded, state, memory)

@@ -3,10 +3,8 @@
 *From the abstract* (Mitra, Chakraborty, Sahu, arXiv 2508.06107): an attention network trained
 without labels by progressive spatial masking. *Our design*: everything else here. A spatial map
 says which cells carry information; one self-attention layer, whose keys are weighted by that
-map, completes each cell from the others. Phase 2 can only predict what is hidden by looking at
-informative cells, so the map learns which those are. Further transformer layers over the same
-cells (`layers`) give them the context that tells a letter's case, a 9 from a q or a prime from a
-comma: size and place relative to the others.
+map, completes each cell from the others. Further transformer layers over the same cells (`layers`)
+give them the context that tells a letter's case, a 9 from a q or a prime from a comma.
 """
 
 from __future__ import annotations
@@ -126,13 +124,9 @@ class AttentionNetwork(nn.Module):
         self.context = CellEncoder(channels, config) if config.layers else None
 
     def forward(self, features: Tensor, cells: Cells, attendable: Tensor) -> Attended:
-        """Attend to a feature map.
+        """Attend to a feature map (B, channels, h, w), to complete its M `cells`.
 
-        Args:
-            features: (B, channels, h, w) from the encoder.
-            cells: the M cells to complete.
-            attendable: bool (B, M), True for the cells on which attention may fall; each
-                expression needs at least one.
+        Attention may fall where `attendable`, bool (B, M), is True: somewhere in each expression.
         """
         scores = cells.gather(self.score(features)).squeeze(-1).float()
         log_map = scores.masked_fill(~attendable, -torch.inf).log_softmax(dim=1)

@@ -90,10 +90,7 @@ class Gate(nn.Module):
 class AttentionRefinement(nn.Module):
     """From where the decoder has looked so far to what its attention is lowered by.
 
-    Args:
-        heads: of the attention that is refined.
-        config: which coverage is used.
-        gate: works on the hidden maps (HMER-MTL).
+    A `gate` works on the hidden maps (HMER-MTL).
     """
 
     def __init__(self, heads: int, config: ArmConfig, gate: Gate | None = None) -> None:
@@ -111,14 +108,14 @@ class AttentionRefinement(nn.Module):
         return torch.cat(chosen, dim=-2)
 
     def forward(self, coverage: Tensor, valid: Tensor) -> Tensor:
-        """Refinement term of S steps of each image.
+        """Refinement term of S steps of each image, to be subtracted from the attention logits.
 
         Args:
             coverage: (B, S, maps, h, w), sums of the attention of all steps before each.
             valid: bool (B, h, w).
 
         Returns:
-            (B, S, heads, h, w), to be subtracted from the attention logits.
+            (B, S, heads, h, w).
         """
         if not (self.training or torch.is_grad_enabled() or coverage.device.type != "cpu"):
             return self._by_image(coverage, valid)
@@ -222,12 +219,9 @@ class RefinedLayer(nn.Module):
         return x.view(*x.shape[:-1], self.heads, -1).transpose(-3, -2)
 
     def talk(self, x: Tensor, history: History | None, index: int) -> Tensor:
-        """Self-attention of x (B, K, T, width), and the normalisation after it.
+        """Self-attention of the newest x (B, K, T, width), and the normalisation after it.
 
-        Args:
-            x: of the newest tokens.
-            history: with room for them; None: x is all there is.
-            index: of this layer.
+        `history` has room for them; None: x is all there is.
         """
         projected = self.self_project(x)
         if history is None:
@@ -267,12 +261,8 @@ class RefinedDecoder(nn.Module):
 
     From the second layer on, attention is refined by one shared ARM: E being the logits,
     A = softmax(E) and A' = softmax(E - ARM(sum over the steps before of [A' of the layer below,
-    A])). Dropout acts on A and A', so coverage is of dropped-out attention, as published.
-
-    Args:
-        config: size.
-        arm: None for plain attention (BTTR).
-        gate: for the ARM.
+    A])). Dropout acts on A and A', so coverage is of dropped-out attention, as published. Without
+    `arm` attention is plain (BTTR).
     """
 
     def __init__(
@@ -311,12 +301,12 @@ class RefinedDecoder(nn.Module):
             x: (B, K, T, width), embedded.
             memory: of the B images.
             past: caches of the tokens before; () at the start. They need `cache`.
-            cache: also return the grown caches.
+            cache: also return the grown caches, else ().
             contributes: bool (B, K, T), the tokens whose attention counts as coverage (PosFormer's
                 implicit attention correction); None: all.
 
         Returns:
-            Hidden states (B, K, T, width), and the caches, () without `cache`.
+            Hidden states (B, K, T, width), and the caches.
         """
         hidden, grown, _ = self._run(x, memory, past, cache, contributes, False)
         return hidden, grown

@@ -2,11 +2,9 @@
 
 Huang et al. (2017) with bottlenecks and compression, but each convolution is followed, not
 preceded, by its normalisation (the order of the WAP line of recognisers). 3.157 million weights
-together with the recognisers' projection to 256 channels.
-
-*Ours*: what lies outside the written area is 0 to every convolution, as if the image ended there.
-A cell sees hundreds of pixels of this network, so elsewhere, what is read depends on how much
-blank padding a batch happens to bring.
+together with the recognisers' projection to 256 channels. *Ours*: what lies outside the written
+area is 0 to every convolution, as if the image ended there; elsewhere, what is read depends on how
+much blank padding a batch brings.
 """
 
 from __future__ import annotations
@@ -98,11 +96,9 @@ class Block(NamedTuple):
 class FoldedDenseNet(NamedTuple):
     """The filters of a `DenseNet` in evaluation; valid as long as its weights do not change.
 
-    About twice as fast on a CPU, the same but for rounding. Each normalisation is folded into the
-    filters before it. The features of a block lie in one channels-last buffer that its layers read
-    from and add to, where `torch.cat` would copy them in every layer. Convolution and ReLU are one
-    operation of oneDNN; it is part of PyTorch, and it also computes 1 x 1 convolutions at twice the
-    speed of what PyTorch takes for few images on one thread.
+    About twice as fast on a CPU, the same but for rounding: each normalisation is folded into the
+    filters before it, the features of a block lie in one channels-last buffer that its layers read
+    from and add to, and convolution and ReLU are one operation of oneDNN.
     """
 
     stem: Folded

@@ -42,13 +42,9 @@ class Adapter(nn.Module):
 class GridRecogniser(Recogniser):
     """A recogniser whose decoder looks at all cells of the image.
 
-    Args:
-        encoder: of the image.
-        adapt: called with features (B, channels, h, w) and bool (B, h, w).
-        decoder: of the words.
-        vocabulary: words; their number is what `losses` and `step` give logits for.
-        further: classes of the decoder beyond the vocabulary (the blank of implicit labels).
-        second_norm: of the word embedding.
+    `adapt` is called with features (B, channels, h, w) and bool (B, h, w). `further` counts classes
+    of the decoder beyond the vocabulary (the blank of implicit labels), which `losses` and `step`
+    give no logits for.
     """
 
     def __init__(

@@ -70,12 +70,11 @@ class Cells:
         return filled.view(*values.shape[:-1], height, width)
 
     def code(self, channels: int) -> Tensor:
-        """Position code of each cell: (B, M, channels).
+        """Position code of each cell: (B, M, channels); first half the column, second half the row.
 
-        The first half of the channels encodes the column, the second the row. Positions are
-        absolute cells, not shares of the image: renderings have one scale, so a script is as
-        many cells away in a long expression as in a short one (our design; CoMER divides by
-        the size).
+        Positions are absolute cells, not shares of the image: renderings have one scale, so a
+        script is as many cells away in a long expression as in a short one (our design; CoMER
+        divides by the size).
         """
         width = self.grid[1]
         return torch.cat(
@@ -93,12 +92,8 @@ def written_area(images: Tensor, stride: int) -> Tensor:
     Where the field carries a mask of the padding through its batches, this finds the expression
     in the image itself, so that what is read does not depend on the padding at all.
 
-    Args:
-        images: float (B, 1, H, W), ink 1 on 0, sides multiples of `stride`.
-        stride: pixels per cell.
-
     Returns:
-        bool (B, H / stride, W / stride), for each image a rectangle; all cells if it is blank.
+        bool (B, H / stride, W / stride) for images (B, 1, H, W): a rectangle; all if it is blank.
     """
     ink = functional.max_pool2d(images, stride).squeeze(1) > INK_THRESHOLD
     rows, columns = (_up_to_last(ink.any(dim=side)) for side in (2, 1))

@@ -1,10 +1,9 @@
 """Key-value cache of a beam search: each written token is kept once, however many share it.
 
-A beam's hypotheses have most of their past in common. Caches that belong to one hypothesis each
-must be copied whenever the search goes on with others, and are many times as large as what they
-say. Here every token that was ever written keeps its one place, and a hypothesis is a row of a
-mask: it sees its own past only. Choosing other hypotheses chooses rows of the mask, and attention
-is one product for all hypotheses of an image.
+Caches that belong to one hypothesis each must be copied whenever the search goes on with others.
+Here every token that was ever written keeps its one place, and a hypothesis is a row of a mask: it
+sees its own past only. Choosing other hypotheses chooses rows of the mask, and attention is one
+product for all hypotheses of an image.
 """
 
 from __future__ import annotations
@@ -46,14 +45,10 @@ class History:
 
     @classmethod
     def grown(cls, past: History | None, layers: int, like: Tensor) -> History:
-        """A history with room for T more tokens, which every layer is to `write`.
+        """A history with room for T more tokens (B, K, T, width), which all layers are to `write`.
 
-        They see what was before and one another from the left.
-
-        Args:
-            past: None at the start. It stays valid.
-            layers: that will write.
-            like: (B, K, T, width), of the kind that will be written.
+        They see what was before and one another from the left. `past` (None at the start) stays
+        valid.
         """
         batch, rows, length, width = like.shape
         new = rows * length

@@ -16,10 +16,8 @@ _LEVELS = 1 << 8
 class Dropout(nn.Dropout):
     """`nn.Dropout` that makes eight decisions of each random number (CPU, in training).
 
-    A fifth of the cost of PyTorch's, which draws a number for every element.
-
-    The rate is rounded to a 256th; what is kept is scaled by exactly what that asks for, so the
-    expectation is the input. Draws from PyTorch's global generator, as `nn.Dropout` does.
+    A fifth of the cost of PyTorch's. The rate is rounded to a 256th; what is kept is scaled by
+    exactly what that asks for. Draws from PyTorch's global generator, as `nn.Dropout` does.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -45,16 +43,9 @@ def _bytes(like: Tensor) -> Tensor:
 
 
 def sinusoid(positions: Tensor, width: int, base: float = 10_000.0) -> Tensor:
-    """Interleaved sine and cosine of each position (Vaswani et al., 2017, section 3.5).
+    """Sine and cosine, in turn, of positions (...): (..., width) (Vaswani et al., 2017, 3.5).
 
-    Args:
-        positions: any shape (...), real-valued.
-        width: number of channels, even.
-        base: the slowest wave has period 2 pi times this.
-
-    Returns:
-        (..., width): channel 2i is the sine and 2i + 1 the cosine of base^(-2i / width) times
-        the position.
+    Channel 2i is the sine and 2i + 1 the cosine of base^(-2i / width) times the position.
     """
     if width % 2:
         raise ValueError(f"a position code needs an even width, not {width}")
@@ -66,21 +57,13 @@ def sinusoid(positions: Tensor, width: int, base: float = 10_000.0) -> Tensor:
 
 
 def image_code(valid: Tensor, width: int, *, paired: bool = True) -> Tensor:
-    """Position of each cell as a share of the written area, in sines and cosines.
+    """Position of each cell as a share of the written area, in sines and cosines: (B, h, w, width).
 
-    Row and column are counted over the unpadded cells, from 1, divided by their number (plus
-    1e-6) and multiplied by 2 pi. The first half of the channels encodes the column, the second
-    the row, with base 10000.
-
-    Args:
-        valid: bool (B, h, w), True for the cells that are not padding.
-        width: number of channels, a multiple of 4.
-        paired: neighbouring channels are sine and cosine of one frequency (CoMER); otherwise
-            each channel has its own frequency, base^(-i / half), of which even channels are the
-            sine and odd ones the cosine (BTTR).
-
-    Returns:
-        (B, h, w, width).
+    Row and column are counted over the unpadded cells, `valid`, bool (B, h, w), from 1, divided by
+    their number (plus 1e-6) and multiplied by 2 pi. The first half of the channels encodes the
+    column, the second the row, with base 10000. Paired: neighbouring channels are sine and cosine
+    of one frequency (CoMER); otherwise each channel has its own, base^(-i / half), of which even
+    channels are the sine and odd ones the cosine (BTTR).
     """
     if width % 4:
         raise ValueError(f"an image position code needs a multiple of 4 channels, not {width}")

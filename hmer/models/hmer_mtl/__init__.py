@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Entry
-from hmer.models.common.comer import CoMER, CoMERConfig
+from hmer.models.common.comer import CoMER, CoMERConfig, tag_table
 from hmer.models.common.coverage_decoder import Gate, MaskedBatchNorm
 from hmer.models.common.grid import both_rows, stack_rows
-from hmer.models.common.implicit_labels import tag_table
 
 MTL_KEPT = frozenset("{}^_[]+=-><") | {r"\frac", r"\sqrt", r"\times", r"\cdot", r"\div", r"\geq"}
 """Tokens that the implicit head keeps (17)."""
@@ -27,11 +26,6 @@ class Cbam(Gate):
     Pools and statistics are over the unpadded cells, and padding is 0 to the convolution. The
     published code lets padded cells take part, which makes a reading depend on what else is in
     the batch; for an image without padding both are the same.
-
-    Args:
-        channels: of the hidden maps.
-        ratio: by which the channel gate narrows.
-        side: of the convolution of the spatial gate.
     """
 
     def __init__(self, channels: int, ratio: int = 2, side: int = 7) -> None:

@@ -17,10 +17,9 @@ from torch.nn import functional
 from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Encoded, Entry
-from hmer.models.common.comer import CoMER, CoMERConfig
+from hmer.models.common.comer import CoMER, CoMERConfig, blank_weights, tag_table
 from hmer.models.common.coverage_decoder import Past
 from hmer.models.common.grid import both_rows, stack_rows
-from hmer.models.common.implicit_labels import blank_weights, tag_table
 from hmer.models.common.kv_cache import History
 
 ICAL_KEPT = frozenset("{}^_")
@@ -53,14 +52,9 @@ class ImplicitModule(nn.Module):
         return self._finish(explicit, said.transpose(1, 2).flatten(2))
 
     def step(self, explicit: Tensor, past: History | None) -> tuple[Tensor, History]:
-        """One token further for K hypotheses of each of B images.
+        """One token further for K hypotheses of each of B images; `past` is None at the start.
 
-        Args:
-            explicit: (B, K, width), the decoder's newest output.
-            past: keys and values so far; None at the start.
-
-        Returns:
-            Implicit features (B, K, width) and the new `past`.
+        Takes the decoder's newest output and gives implicit features, both (B, K, width).
         """
         projected = cast(Tensor, self.project(explicit)).unsqueeze(2)
         width = explicit.shape[-1]

@@ -22,12 +22,8 @@ class CoverageRefinement(nn.Module):
     """From the attention that a cell has had so far to what its logits are lowered by.
 
     After the attention refinement module of CoMER (Zhao and Gao, ECCV 2022, section 3.2). *Our
-    design* is what makes it cheap: the cells are a sequence here, not a map, so each cell is judged
-    by its own coverage alone, without a convolution, and without normalisation over the batch.
-
-    Args:
-        heads: of the attention.
-        channels: of the hidden layer.
+    design* is what makes it cheap: each cell is judged by its own coverage alone, without a
+    convolution, and without normalisation over the batch.
     """
 
     def __init__(self, heads: int, channels: int) -> None:
@@ -106,13 +102,10 @@ class DecoderLayer(nn.Module):
         bias: Tensor,
         before: Tensor | None = None,
     ) -> Look:
-        """`look` with its attention weights, refined by coverage: not fused, so slower.
+        """`look` at x (B, T, width), refined by coverage, with its weights: not fused, slower.
 
-        Args:
-            x: (B, T, width).
-            keys: of the memory, as `values` and `bias`.
-            before: (B, heads, T, N), coverage before each row of x; None if the rows are steps
-                that follow one another from the first on.
+        `before` is the coverage before each row of x (B, heads, T, N); None if the rows are steps
+        that follow one another from the first on.
         """
         query = self.split(self.cross_query(self.norm_cross(x)))
         logits = (query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5).float() + bias
@@ -144,14 +137,10 @@ class DecoderLayer(nn.Module):
         return x + cast(Tensor, self.dropout(self.self_merge(said.transpose(1, 2).flatten(2))))
 
     def recall(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """`listen` for the newest token of each of K hypotheses.
+        """`listen` for the newest token x (B, K, width) of each of K hypotheses.
 
-        Args:
-            x: (B, K, width).
-            past: (B, K, 2, t, width), keys and values of the t tokens before.
-
-        Returns:
-            x with what self-attention says, and the grown `past`.
+        `past`, which comes back grown, is (B, K, 2, t, width): keys and values of the t tokens
+        before.
         """
         query, key, value = self.project(x)
         entry = torch.stack([key, value], dim=2).unsqueeze(3)
@@ -194,12 +183,9 @@ class TransformerDecoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def remember(self, content: Tensor, code: Tensor, bias: Tensor) -> CrossMemory:
-        """Project a grid of cells once for all layers and steps.
+        """Project a grid of cells (B, N, width) once for all layers and steps.
 
-        Args:
-            content: (B, N, width) features.
-            code: (B, N, width) position code, added to the keys only.
-            bias: (B, N) added to the attention logits.
+        Their position code is added to the keys only, `bias` (B, N) to the attention logits.
         """
         keys, values = [], []
         for layer in self._layers():
@@ -219,16 +205,10 @@ class TransformerDecoder(nn.Module):
     def step(
         self, tokens: Tensor, memory: CrossMemory, past: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """One token further for K hypotheses of each of B images.
+        """See `Recogniser.step`.
 
-        Args:
-            tokens: (B, K), the newest token of each hypothesis.
-            memory: of the B images; shared by the K hypotheses, never copied.
-            past: per layer (B, K, 2, t, width), keys and values so far; then, with coverage, per
-                layer (B, K, heads, N), the coverage so far; () at the start.
-
-        Returns:
-            Logits (B, K, vocabulary) and the new `past`.
+        `past` is per layer (B, K, 2, t, width), keys and values so far; then, with coverage, per
+        layer (B, K, heads, N), the coverage so far.
         """
         past = past or self._start(tokens, memory)
         position = past[0].shape[3]
@@ -293,8 +273,7 @@ def alignment_loss(attention: Tensor, places: Tensor, targets: Tensor) -> Tensor
     """Guided attention: how little of it falls on the symbol of the token that is written.
 
     *Our design*, after the attention guider of "Track, Attend and Parse" (Zhang, Du and Dai, 2018,
-    section IV-C), which asks a recurrent decoder for the same: where the data say which strokes
-    write which token, the alignment that a decoder otherwise has to find by itself is taught.
+    section IV-C), which asks a recurrent decoder for the same.
 
     Args:
         attention: (2B, T, M), shares of the attention over M cells, both reading directions.

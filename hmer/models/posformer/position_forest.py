@@ -43,10 +43,8 @@ _BRANCH = {
 class Position(NamedTuple):
     """Place of a token in PosFormer's position forest.
 
-    Attributes:
-        identifier: branch codes of the enclosing groups, outermost first, then `MAIN`.
-        level: nested level, 0 to 4.
-        relative: relative position, a branch code.
+    `identifier` are the branch codes of the enclosing groups, outermost first, then `MAIN`;
+    `level` is 0 to 4, `relative` a branch code.
     """
 
     identifier: tuple[int, ...]
@@ -95,16 +93,11 @@ class PositionTargets(NamedTuple):
 
 
 def position_targets(targets: Tensor, words: Vocabulary) -> PositionTargets:
-    """The labels of a batch.
+    """The labels of a batch, from its targets (2B, T), see `Batch`.
 
     The stop has level 0 and its own code as relative position. (The published code gives it
     padding's code, except in the longest caption of a batch, where it gives that of the start.)
     A caption that cannot be parsed has no labels.
-
-    Args:
-        targets: int64 (2B, T) as in `hmer.models.base.Batch`: captions with the stop token,
-            padded; rows B to 2B - 1 are the same captions from right to left.
-        words: what the numbers mean.
     """
     rows, length = targets.shape
     identifiers = torch.zeros(rows, length, DEPTH)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -54,8 +54,6 @@ class GlyphBank:
         writers: hands; `writer_of` (n,) numbers them.
         groups: for every hand the collection it belongs to.
         points: int16 (p, 2), 1/`RESOLUTION` of a symbol unit.
-        stroke_points: points per stroke.
-        sample_strokes: strokes per sample.
         about: where the bank was cut from, as far as the file says.
     """
 
@@ -123,11 +121,7 @@ class GlyphBank:
     ) -> Glyph:
         """A sample of the class: by `writer` if it has one, else from its collection, else any.
 
-        Args:
-            token: the class.
-            rng: source of chance.
-            writer: one of `writers`, or None for anyone's.
-            loyalty: probability of looking for the writer's own sample first.
+        `loyalty` is the probability of looking for the writer's own sample first.
 
         Raises:
             KeyError: the bank has no sample of the token.
@@ -151,11 +145,9 @@ class GlyphBank:
         return np.bincount(self.writer_of, minlength=len(self.writers))
 
     def hands(self, weights: NDArray[np.float64], foreign: float) -> NDArray[np.float64]:
-        """Probabilities of following each hand.
+        """Probabilities of following each hand, from their weights (writers,).
 
-        Args:
-            weights: (writers,) of the hands.
-            foreign: what all hands of isolated symbols get together, where there are both kinds.
+        Hands of isolated symbols get `foreign` together, where there are both kinds.
         """
         alone = np.array([group.startswith(FOREIGN) for group in self.groups])
         chances = weights / weights.sum()
@@ -164,18 +156,10 @@ class GlyphBank:
                 chances[kind] *= share / chances[kind].sum()
         return np.asarray(chances)
 
-    def missing(self, tokens: Iterable[str]) -> list[str]:
-        """The tokens of which the bank has no sample, each once."""
-        return [token for token in dict.fromkeys(tokens) if token not in self]
-
     # --- storage ---
 
     def save(self, path: Path) -> None:
-        """Write the bank as one file.
-
-        Raises:
-            HmerError: it cannot be written.
-        """
+        """Write the bank as one file. Raises HmerError: it cannot be written."""
         meta = {
             "format": _FORMAT,
             "tokens": self.tokens,
@@ -198,11 +182,7 @@ class GlyphBank:
 
     @classmethod
     def load(cls, path: Path) -> GlyphBank:
-        """Read a bank.
-
-        Raises:
-            HmerError: the file is missing, or not a glyph bank.
-        """
+        """Read a bank. Raises HmerError: the file is missing, or not a glyph bank."""
         if not path.is_file():
             raise HmerError(f"{path}: no such glyph bank; cut one from a training split")
         try:
@@ -219,7 +199,6 @@ class GlyphBank:
                 **arrays,
                 about=about,
             )
-            bank._check()
             if meta["digest"] != bank._digest():
                 raise ValueError("its content is not what was stored")
         except _DAMAGE as error:
@@ -233,23 +212,6 @@ class GlyphBank:
         for name in _ARRAYS:
             found.update(np.ascontiguousarray(getattr(self, name)).data)
         return found.hexdigest()
-
-    def _check(self) -> None:
-        """Raises ValueError where the arrays contradict each other."""
-        samples = len(self.sample_strokes)
-        if not samples:
-            raise ValueError("there is no sample in it")
-        sound = (
-            len(self.token_of) == len(self.writer_of) == samples
-            and len(self.groups) == len(self.writers)
-            and self.sample_strokes.sum() == len(self.stroke_points)
-            and self.stroke_points.sum() == len(self.points)
-            and min(self.sample_strokes.min(), self.stroke_points.min()) > 0
-            and 0 <= self.token_of.min() <= self.token_of.max() < len(self.tokens)
-            and 0 <= self.writer_of.min() <= self.writer_of.max() < len(self.writers)
-        )
-        if not sound:
-            raise ValueError("its arrays contradict each other")
 
     # --- look-up tables, made on first use and not pickled with the rest ---
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,13 +43,12 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class AlignedRow:
-    """A row and where it stands in the ink.
+    """A row and where it stands in the ink, in ink units.
 
     Attributes:
-        spots: the row of the structure tree.
         symbols: those of its symbols that have ink, by position in the row.
         scale: ink units per symbol unit of this row; None where nothing tells it.
-        baseline: height of the baseline at x = 0, ink units.
+        baseline: its height at x = 0.
         slope: of the baseline.
         sized: how many symbols the fit rests on.
     """
@@ -107,11 +104,9 @@ def is_sized(token: str, extents: Extents) -> bool:
 
 
 def align(ink: Ink, tokens: Sequence[str], extents: Extents) -> list[AlignedRow]:
-    """Every row of the expression whose symbols have places in the caption.
+    """Every row of the expression whose symbols have places in the caption, outermost first.
 
-    Returns:
-        The rows of the structure tree, outermost first; an empty list where the caption does not
-        parse, no symbol has a place, or a place contradicts its caption.
+    Empty where the caption does not parse, no symbol has a place, or a place contradicts it.
     """
     try:
         tree = parse(tokens)
@@ -189,42 +184,6 @@ class Sourced:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class CutReport:
-    """What became of the ink a bank was cut from.
-
-    Attributes:
-        inks: expressions seen.
-        without_places: those with no symbol that has a place (no trace groups, or contradicting).
-        cut: samples taken.
-        unsized: symbols in rows whose size nothing tells.
-        outliers: symbols refused for an absurd size, aspect or height, by class.
-        unlike: symbols refused because they look like no other of their class, by class.
-    """
-
-    inks: int
-    without_places: int
-    cut: int
-    unsized: int
-    outliers: Counter[str]
-    unlike: Counter[str]
-
-    def to_json(self) -> str:
-        """As text that `from_json` reads."""
-        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)}, sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> CutReport:
-        """What `to_json` wrote.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is no such text.
-        """
-        about = json.loads(text)
-        about |= {name: Counter(about[name]) for name in ("outliers", "unlike")}
-        return cls(**about)
-
-
 def read_training_inks(path: Path) -> Iterator[Sourced]:
     """The expressions of a training split that have ink.
 
@@ -250,36 +209,25 @@ def read_training_inks(path: Path) -> Iterator[Sourced]:
         raise HmerError(f"{path}: not a data set split ({error}); run ingest again") from error
 
 
-def cut_bank(expressions: Iterable[Sourced]) -> tuple[GlyphBank, CutReport]:
+def cut_bank(expressions: Iterable[Sourced]) -> GlyphBank:
     """A bank of all symbols whose place, row and size are known, absurd ones left out.
 
-    Expressions without trace groups, or whose symbols have no places, are skipped and counted.
+    Expressions without trace groups, or whose symbols have no places, are skipped.
 
     Raises:
         HmerError: nothing could be cut.
     """
-    items = list(expressions)
-    placed = [item for item in items if any(s.place is not None for s in item.ink.symbols)]
+    placed = [item for item in expressions if any(s.place is not None for s in item.ink.symbols)]
     extents = learn_extents(placed)
-    cuttings: list[Cutting] = []
-    unsized, without = 0, len(items) - len(placed)
-    for item in placed:
-        found = align(item.ink, item.tokens, extents)
-        without += not found
-        for row in found:
-            if row.scale is None:
-                unsized += len(row.symbols)
-                continue
-            cuttings += [
-                Cutting(symbol.spot.token, item.writer, row.glyph(symbol))
-                for symbol in row.symbols.values()
-            ]
-    sized, outliers = _without_outliers(cuttings)
-    kept = _recognised(sized)
-    unlike = Counter(cutting.token for cutting in sized)
-    unlike.subtract(cutting.token for cutting in kept)
-    bank = GlyphBank.pack(kept, {item.writer: item.source for item in placed})
-    return bank, CutReport(len(items), without, len(kept), unsized, outliers, +unlike)
+    cuttings = [
+        Cutting(symbol.spot.token, item.writer, row.glyph(symbol))
+        for item in placed
+        for row in align(item.ink, item.tokens, extents)
+        if row.scale is not None
+        for symbol in row.symbols.values()
+    ]
+    kept = _recognised(_without_outliers(cuttings))
+    return GlyphBank.pack(kept, {item.writer: item.source for item in placed})
 
 
 def learn_extents(items: Sequence[Sourced]) -> dict[str, tuple[float, float]]:
@@ -321,7 +269,7 @@ def _learnt(items: Sequence[Sourced], extents: Extents) -> dict[str, tuple[float
     return dict(extents) | anchored
 
 
-def _without_outliers(cuttings: Sequence[Cutting]) -> tuple[list[Cutting], Counter[str]]:
+def _without_outliers(cuttings: Sequence[Cutting]) -> list[Cutting]:
     """The samples whose size, aspect and height are believable for their class."""
     by_token: dict[str, list[int]] = {}
     for number, cutting in enumerate(cuttings):
@@ -330,14 +278,11 @@ def _without_outliers(cuttings: Sequence[Cutting]) -> tuple[list[Cutting], Count
     good = np.zeros(len(cuttings), bool)
     for token, numbers in by_token.items():
         good[numbers] = _believable(token, measures[numbers])
-    kept = [
+    return [
         cutting
         for cutting, fine in zip(cuttings, good.tolist(), strict=True)
         if fine and (cutting.token != r"\sqrt" or split_radical(cutting.glyph) is not None)
     ]
-    outliers = Counter(cutting.token for cutting in cuttings)
-    outliers.subtract(cutting.token for cutting in kept)
-    return kept, +outliers
 
 
 def _recognised(cuttings: Sequence[Cutting]) -> list[Cutting]:

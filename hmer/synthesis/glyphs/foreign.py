@@ -63,12 +63,8 @@ def extended(bank: GlyphBank, isolated: GlyphBank) -> GlyphBank:
     """The bank with the isolated symbols, each in the size of one that stands in a line.
 
     A symbol alone says nothing of its size and height in a line: each takes those of a sample of
-    its class drawn from the bank, of a class like it, or the vector font's. Symbols
-    that look like no other of their class are left out, as they are when a bank is cut.
-
-    Args:
-        bank: cut out of lines.
-        isolated: of any unit, in groups whose names begin with `bank.FOREIGN`.
+    its class drawn from the bank, of a class like it, or the vector font's. Symbols that look like
+    no other of their class are left out, as they are when a bank is cut.
     """
     rng = np.random.default_rng(0)
     extents = font_extents(isolated.tokens)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hmer.errors import HmerError, LatexError
 from hmer.latex.tree import Node, Relation, Row, expression_depth, parse, rows, serialise, symbols
+from hmer.synthesis.base import LONGEST
 from hmer.synthesis.substitutions import BRACKETS, Renamer, rarity
 
 Unit = tuple[str, tuple[Relation, ...]]
@@ -101,48 +101,32 @@ _MAX_WEIGHT = 20.0
 _CLOSE = frozenset(BRACKETS.values())
 
 
-class FittedConfig(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Limits:
     """How far samples may stray from the corpus."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_tokens: int = Field(default=2, ge=1, le=200)
-    max_tokens: int = Field(default=60, ge=1, le=200)
-    max_depth: int = Field(default=5, ge=0, le=16)
-    renamed: float = Field(
-        default=0.5, ge=0, le=1, description="share of captions renamed rather than n-gram samples"
-    )
-    rare_boost: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="how far rare tokens are drawn more often: 0 not at all, 1 as often as others",
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> FittedConfig:
-        if self.min_tokens > self.max_tokens:
-            raise ValueError("min_tokens must not exceed max_tokens")
-        return self
+    min_tokens: int = 2
+    max_tokens: int = LONGEST
+    max_depth: int = 5
+    renamed: float = 0.5
+    """Share of captions renamed rather than n-gram samples."""
+    rare_boost: float = 0.5
+    """How far rare tokens are drawn more often: 0 not at all, 1 as often as others."""
 
 
 class FittedGrammar:
     """Samples expressions; picklable, and the same generator state gives the same expression.
 
-    Attributes:
-        skipped: captions that do not parse and were left out of the fit.
-        tokens: occurrences of every symbol in the captions.
+    `skipped` counts captions that do not parse, `tokens` the symbols of the others.
     """
 
-    def __init__(
-        self, captions: Iterable[Sequence[str]], config: FittedConfig | None = None
-    ) -> None:
+    def __init__(self, captions: Iterable[Sequence[str]], config: Limits | None = None) -> None:
         """Fit to the captions of a training split.
 
         Raises:
             HmerError: there is no caption that parses.
         """
-        self.config = config or FittedConfig()
+        self.config = config or Limits()
         trees: list[Row] = []
         self.skipped = 0
         for caption in captions:
@@ -160,11 +144,7 @@ class FittedGrammar:
         self._renamer = Renamer(self.tokens, weight)
 
     def sample(self, rng: np.random.Generator) -> Row:
-        """One expression within the limits.
-
-        Raises:
-            HmerError: the limits leave nothing.
-        """
+        """One expression within the limits. Raises HmerError: the limits leave nothing."""
         config = self.config
         for _ in range(_ATTEMPTS):
             if rng.random() < config.renamed:
@@ -191,7 +171,7 @@ class FittedGrammar:
 class _Draw:
     """One n-gram sample; brackets are kept balanced within each row."""
 
-    def __init__(self, gram: TreeGram, config: FittedConfig, rng: np.random.Generator) -> None:
+    def __init__(self, gram: TreeGram, config: Limits, rng: np.random.Generator) -> None:
         self.gram = gram
         self.rng = rng
         self.depth = config.max_depth

@@ -176,7 +176,6 @@ class BankWriter(Writer):
     """Habits of layout as any `Writer` has; shapes from a bank.
 
     Attributes:
-        bank: where glyphs come from.
         source: whose hand is followed, one of `bank.writers`.
         loyalty: how often that hand's own samples (or its collection's) are taken first.
         missing: tokens the bank lacked, which were written in the vector font, and how often.

@@ -25,7 +25,6 @@ class Radical:
     """A radical sign, its left at 0.
 
     Attributes:
-        glyph: its strokes.
         begin: x at which the overline begins and the content may.
         foot: x of the lowest point.
         shoulder: height of the hook, over which a root index stands.
@@ -83,13 +82,7 @@ def split_radical(glyph: Glyph) -> tuple[float, float, float] | None:
 
 
 def fit_radical(glyph: Glyph, run: float, top: float, bottom: float) -> Radical:
-    """The radical with an overline `run` long at `top`, its foot at `bottom`.
-
-    Args:
-        glyph: one that `split_radical` accepts.
-        run: length of the overline, symbol units.
-        top: height of the overline.
-        bottom: height of the foot.
+    """What `split_radical` accepts, its overline `run` long at `top` and its foot at `bottom`.
 
     Raises:
         ValueError: the glyph is no radical sign.

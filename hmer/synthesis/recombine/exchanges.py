@@ -80,16 +80,10 @@ def ways(row: list[Part], way: tuple[Step, ...] = ()) -> Iterator[tuple[Step, ..
 
 
 def rewrite(way: Sequence[Step], token: str, glyph: _Strokes, extents: Extents) -> bool:
-    """Write a symbol anew, as `token`, with this ink; its neighbours make room.
+    """Write the symbol at the end of `way` anew, as `token`; its neighbours make room.
 
-    Args:
-        way: to the symbol.
-        token: what it becomes; signs that stretch only become themselves.
-        glyph: strokes in symbol units from the baseline, left at 0.
-        extents: of the classes.
-
-    Returns:
-        False, and no change, where the size of the row is not known or the ink does not fit.
+    Signs that stretch only become themselves. The glyph is in symbol units from the baseline, left
+    at 0. False, and no change, where the size of the row is not known or the ink does not fit.
     """
     step = way[-1]
     part = step.row[step.index]
@@ -166,12 +160,9 @@ _LONGEST = 24  # tokens of a group that is handed on
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Neighbours in a row for which others can stand.
+    """Neighbours in a row for which others can stand: `count` from the end of `way` on.
 
-    Attributes:
-        kind: what is wanted: as `group_kind` names it, or `OPERAND`.
-        way: to the first of them.
-        count: how many they are.
+    `kind` is what is wanted: as `group_kind` names it, or `OPERAND`.
     """
 
     kind: str

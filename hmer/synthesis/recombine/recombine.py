@@ -1,9 +1,8 @@
 """New expressions from parts of several: other hands' symbols, other symbols, other groups.
 
-Starts from a real expression or a piece of one, and changes it: the ink of a symbol becomes
-another writer's of the same class, or that of another class of its category; and whole groups are
-exchanged: a numerator for a numerator, a script for a script, an operand for an operand. What
-comes in is written in the size and on the baseline of what it replaces; the rest makes room.
+Starts from a real expression or a piece of one: the ink of a symbol becomes another writer's of the
+same class, or that of another class of its category, and whole groups are exchanged (numerators,
+scripts, operands). What comes in has the size and baseline of what it replaces.
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from hmer.ink.scale import own_unit, stroke_boxes
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import ROOT
-from hmer.synthesis.base import Leakage, Written
-from hmer.synthesis.decompose import DecomposeConfig, Decomposer, rare_boost
+from hmer.synthesis.base import LONGEST, Leakage, Written
+from hmer.synthesis.decompose import OWN_SCALE, RARE, TEMPERING, Decomposer, rare_boost
 from hmer.synthesis.editable_ink import Part, depth, faults, spelled, take, to_ink, walk
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.ink_index import InkedCaptions
 from hmer.synthesis.recombine.exchanges import Groups, bank_extents, holes, rewrite, ways
 from hmer.synthesis.substitutions import Lookalikes
 
@@ -31,6 +29,12 @@ _THIN = 0.15  # symbol units that a bar or a dot counts as wide and high
 _CAPITALS = 0.6  # of a letter: that it changes its case; a capital does so more seldom
 _LOYALTY = 0.7  # how often a symbol is taken from the one hand that lends its symbols
 _WIDEST = 80.0  # symbol units
+_WHOLE = 0.5  # share of whole expressions to start from; others are pieces
+_GROUPS = 1.0  # that are exchanged, in the mean
+_SAME = 0.25  # share of symbols in another hand's ink
+_OTHER = 0.2  # share of symbols that become others
+_FOREIGN = 0.3  # how often a hand of isolated symbols lends its symbols
+_DEEPEST = 8  # levels of nesting, at most
 
 
 class RecombineConfig(BaseModel):
@@ -38,28 +42,8 @@ class RecombineConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    whole: float = Field(
-        0.5, ge=0, le=1, description="share of whole expressions to start from; others are pieces"
-    )
-    groups: float = Field(1.0, ge=0, le=8, description="groups exchanged, in the mean")
-    same: float = Field(0.25, ge=0, le=1, description="share of symbols in another hand's ink")
-    other: float = Field(0.2, ge=0, le=1, description="share of symbols that become others")
     case: float = Field(
         0.0, ge=0, le=1, description="share of expressions in which letters change their case"
-    )
-    foreign: float = Field(
-        0.3, ge=0, le=1, description="how often a hand of isolated symbols lends its symbols"
-    )
-    tempering: float = Field(
-        0.5, ge=0, le=1, description="1: tokens and groups as often as they occur; 0: all alike"
-    )
-    rare: float = Field(
-        0.25, ge=0, le=1, description="how strongly expressions with rare tokens are preferred"
-    )
-    longest: int = Field(60, ge=1, description="tokens of an expression, at most")
-    deepest: int = Field(8, ge=0, le=32, description="levels of nesting, at most")
-    own_scale: float = Field(
-        0.5, ge=0, le=1, description="probability of bringing the result to its own symbol unit"
     )
 
 
@@ -68,40 +52,25 @@ class Recombiner:
 
     def __init__(
         self,
-        expressions: InkedCaptions,
+        pieces: Decomposer,
         bank: GlyphBank,
         config: RecombineConfig | None = None,
         leakage: Leakage | None = None,
-        decomposer: Decomposer | None = None,
     ) -> None:
-        """Collect what can be exchanged.
-
-        Args:
-            expressions: of the training split.
-            bank: glyphs cut from it.
-            config: how much is exchanged.
-            leakage: captions that must not come out.
-            decomposer: of the same expressions, if there is one already.
-
-        Raises:
-            HmerError: no expression has ink whose symbols are known to be its tokens.
-        """
+        """Collect what can be exchanged; captions of `leakage` must not come out."""
         self.config = config or RecombineConfig()
         self.bank = bank
         self.leakage = leakage or Leakage()
-        self.decomposer = decomposer or Decomposer(
-            expressions, DecomposeConfig(longest=self.config.longest), self.leakage
-        )
+        self.decomposer = pieces
         self.material = self.decomposer.material
         self.extents = bank_extents(bank)
-        self.groups = Groups(self.material, self.extents, self.config.tempering)
-        counts = bank.count()
-        boost = rare_boost(self.material.tokens, self.config.rare)
+        self.groups = Groups(self.material, self.extents, TEMPERING)
+        boost = rare_boost(self.material.tokens, RARE)
         chances = [max(boost[token] for token in tokens) for tokens in self.material.tokens]
         self._below = np.cumsum(np.array(chances) / sum(chances))
-        self.lookalikes = Lookalikes(counts, self.config.tempering)
+        self.lookalikes = Lookalikes(bank.count(), TEMPERING)
         even = np.ones(len(bank.writers))
-        self._hands_below = np.cumsum(bank.hands(even, self.config.foreign))
+        self._hands_below = np.cumsum(bank.hands(even, _FOREIGN))
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """A changed expression; None where several attempts came to nothing legible."""
@@ -115,7 +84,7 @@ class Recombiner:
         expression, start, stop = self._base(rng)
         before = self.material.tokens[expression][start:stop]
         row = take(self.material, expression, start, stop)
-        for _ in range(min(int(rng.poisson(self.config.groups)), 8)):
+        for _ in range(min(int(rng.poisson(_GROUPS)), 8)):
             found = holes(row)
             if found:
                 self.groups.exchange(found[int(rng.random() * len(found))], rng)
@@ -132,11 +101,11 @@ class Recombiner:
         return None if ink is None else Written(ink, tokens, KIND, base)
 
     def _fits(self, row: list[Part], tokens: list[str]) -> bool:
-        return len(tokens) <= self.config.longest and depth(row) <= self.config.deepest
+        return len(tokens) <= LONGEST and depth(row) <= _DEEPEST
 
     def _base(self, rng: np.random.Generator) -> tuple[int, int, int]:
         """What is changed: an expression, and the tokens of it that are taken."""
-        if rng.random() < self.config.whole:
+        if rng.random() < _WHOLE:
             drawn = int(np.searchsorted(self._below, rng.random()))
             number = min(drawn, len(self.material) - 1)
             return number, 0, len(self.material.tokens[number])
@@ -155,9 +124,9 @@ class Recombiner:
             token: str | None = part.token
             if part.token in cased:
                 token = cased[part.token]
-            elif chance < self.config.other:
+            elif chance < _OTHER:
                 token = self.lookalikes.another(part.token, rng)
-            elif chance > self.config.other + self.config.same:
+            elif chance > _OTHER + _SAME:
                 continue
             if token is not None and token in self.bank:
                 glyph = self.bank.sample(token, rng, hand, _LOYALTY)
@@ -183,7 +152,7 @@ class Recombiner:
         """The ink with its left top at 0, perhaps in its own symbol unit; None if absurdly wide."""
         corners = stroke_boxes(ink)
         unit = 1.0
-        if rng.random() < self.config.own_scale:
+        if rng.random() < OWN_SCALE:
             unit = own_unit(corners)
         corner = corners[:, :2].min(axis=0)
         if (corners[:, 2:].max(axis=0) - corner).max() > _WIDEST * unit:

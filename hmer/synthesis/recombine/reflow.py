@@ -26,12 +26,9 @@ _UNDER = frozenset((Relation.SUB, Relation.BELOW))
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One level on the way from the outermost row to a part.
+    """One level on the way from the outermost row to a part: `index` is the part that leads on.
 
-    Attributes:
-        row: the row.
-        index: which part of it leads on.
-        relation: to the next row of the way, which hangs on that part; None at the end.
+    `relation` is that of the next row of the way, which hangs on that part; None at the end.
     """
 
     row: list[Part]
@@ -58,13 +55,7 @@ def look(way: Sequence[Step], count: int = 1) -> Before:
 
 
 def settle(way: Sequence[Step], before: Before, count: int = 1) -> None:
-    """Make room for the parts at the end of a way, which changed but begin where they did.
-
-    Args:
-        way: from the outermost row to them.
-        before: how things were.
-        count: how many parts there are at the end of the way now.
-    """
+    """Make room for `count` parts at the end of a way, which changed but begin where they did."""
     for level in range(len(way) - 1, -1, -1):
         step = way[level]
         number = count if level == len(way) - 1 else 1

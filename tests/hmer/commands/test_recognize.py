@@ -56,6 +56,7 @@ def recognize(*words: str | Path, data: bytes = b"") -> tuple[int, str, str]:
         return code, out.getvalue().decode(), errors.getvalue().decode()
 
 
+@pytest.mark.medium
 def test_every_file_has_its_line(tmp_path: Path) -> None:
     names = ["a.png", "\N{CJK UNIFIED IDEOGRAPH-6F22}.png", "notes.png", "gone.png"]
     for name in names[:2]:
@@ -84,6 +85,7 @@ def lines(*words: str | Path, data: bytes = b"") -> list[str]:
     return out.splitlines()
 
 
+@pytest.mark.medium
 def test_formats(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(picture())

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from hmer.cli import app
 from hmer.errors import HmerError
-from hmer.ingest.sources.synthesised import read_material
+from hmer.ingest.material import read_material
 from hmer.ink.inkml import read_inkml
 from hmer.latex.mathml import read_mathml
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
@@ -66,7 +66,7 @@ def test_pictures(tmp_path: Path) -> None:
 
 
 def test_a_bank_changes_the_hand(tmp_path: Path, small_dataset: Path) -> None:
-    bank, _ = cut_bank(read_training_inks(small_dataset / "train.parquet"))
+    bank = cut_bank(read_training_inks(small_dataset / "train.parquet"))
     bank.save(tmp_path / "bank.safetensors")
     drawn, real = tmp_path / "drawn.svg", tmp_path / "real.svg"
     run("2+3", "--out", str(drawn))
@@ -100,7 +100,7 @@ def test_mistakes_leave_nothing(
 
 
 def test_a_bank_of_other_data_is_refused(tmp_path: Path, small_dataset: Path) -> None:
-    bank, _ = cut_bank(read_training_inks(small_dataset / "train.parquet"))
+    bank = cut_bank(read_training_inks(small_dataset / "train.parquet"))
     bank.save(tmp_path / "bank.safetensors")
     words = ["--from", str(small_dataset), "--out", str(tmp_path / "a.zip"), "--count", "2"]
     with pytest.raises(HmerError, match="not cut from"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hmer.decoding.beam import Hypothesis, beam_search
+from hmer.decoding.beam import Direction, Hypothesis, search_directions
 from hmer.models.step import MemoryStep
 
 PAD, START, STOP, A, B = 0, 1, 2, 3, 4
@@ -22,11 +22,11 @@ def search(toy: Any, inputs: int = 2, **changed: Any) -> list[list[Hypothesis]]:
     options: dict[str, Any] = {
         "beam": 3,
         "max_length": LENGTH,
-        "banned": (PAD, START),
         "alpha": 1.0,
     }
     options |= changed
-    return beam_search(toy.step, inputs, start=START, stop=STOP, **options)
+    forth = Direction(START, STOP, options.pop("banned", (PAD, START)))
+    return [row[0] for row in search_directions(toy.step, inputs, [forth], **options)]
 
 
 def slow_beam(toy: Any, row: int, beam: int, length: int, alpha: float) -> list[Hypothesis]:
@@ -245,15 +245,8 @@ def test_what_the_model_returns_is_not_written_to() -> None:
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         return logits, (tokens,)
 
-    beam_search(
-        MemoryStep(step, torch.arange(2)),
-        2,
-        start=START,
-        stop=STOP,
-        banned=(PAD,),
-        beam=1,
-        max_length=2,
-    )
+    forth = Direction(START, STOP, (PAD,))
+    search_directions(MemoryStep(step, torch.arange(2)), 2, [forth], beam=1, max_length=2)
     assert torch.equal(logits, before)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hmer.decoding.beam import beam_search
+from hmer.decoding.beam import Direction, Hypothesis, search_directions
 from hmer.decoding.bidirectional import DecodingConfig, search
 from hmer.models.step import MemoryStep
 
@@ -54,14 +54,14 @@ def test_wide_beams_rank_everything_by_both(toy: Make, seed: int, alpha: float) 
         assert readings[0].tokens == best
 
 
+def one_way(model: Any, start: int, stop: int, beam: int) -> list[list[Hypothesis]]:
+    way = Direction(start, stop, (PAD, start))
+    return [r[0] for r in search_directions(model.step, 2, [way], beam=beam, max_length=LENGTH)]
+
+
 def test_readings_are_what_either_direction_found(toy: Make) -> None:
     model = toy(7)
-    forward = beam_search(
-        model.step, 2, start=SOS, stop=EOS, banned=(PAD, SOS), beam=2, max_length=LENGTH
-    )
-    backward = beam_search(
-        model.step, 2, start=EOS, stop=SOS, banned=(PAD, EOS), beam=2, max_length=LENGTH
-    )
+    forward, backward = one_way(model, SOS, EOS, 2), one_way(model, EOS, SOS, 2)
     met = 0
     for one, other, readings in zip(forward, backward, read(model, beam=2), strict=True):
         first, second = {h.tokens for h in one}, {h.tokens[::-1] for h in other}
@@ -112,9 +112,7 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize("beam", [1, 3])
 def test_one_direction_only(toy: Make, beam: int) -> None:
     model = toy(9)
-    found = beam_search(
-        model.step, 2, start=SOS, stop=EOS, banned=(PAD, SOS), beam=beam, max_length=LENGTH
-    )
+    found = one_way(model, SOS, EOS, beam)
     answers = read(model, beam=beam, both_directions=False)
     for row, (hypotheses, readings) in enumerate(zip(found, answers, strict=True)):
         assert readings[0].tokens == hypotheses[0].tokens

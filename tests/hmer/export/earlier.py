@@ -11,8 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from hmer.export.convert import _convert, encoder_names
-from hmer.export.graphs import EncoderGraph
+from hmer.export.convert import EncoderGraph, _convert, encoder_names
 from hmer.extra import require
 from hmer.models.common.layers import sinusoid
 from hmer.models.mask_match import MaskMatch

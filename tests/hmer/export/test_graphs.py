@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import HmerError
-from hmer.export.graphs import EncoderGraph, exportable, ink_first
+from hmer.export.convert import EncoderGraph, exportable, ink_first
 from hmer.latex.vocabulary import vocabulary
 from hmer.models.bttr import BTTR, BTTRConfig
 from hmer.models.common.ink_cells import Cells

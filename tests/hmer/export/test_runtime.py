@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.errors import HmerError
 from hmer.export import runtime
+from hmer.export.convert import exportable
 from hmer.export.folder import add_graphs, export
-from hmer.export.graphs import exportable
 from hmer.export.runtime import OnnxReader, load_graphs
 from hmer.ink.canvas import on_canvas
 from hmer.ink.render import RenderConfig
@@ -121,9 +121,8 @@ def test_with_the_dense_encoder_and_no_coverage(
 def test_what_is_recognised_is_the_same(
     plain: Recognizer, fast: Recognizer, inks: tuple[Ink, ...]
 ) -> None:
-    config = QUICK.model_copy(update={"grammar": True})
     for ink in inks[:3]:
-        mine, theirs = fast.recognize(ink, config), plain.recognize(ink, config)
+        mine, theirs = fast.recognize(ink, QUICK), plain.recognize(ink, QUICK)
         assert mine.latex == theirs.latex
         assert mine.confidence == pytest.approx(theirs.confidence, rel=1e-3)
         assert mine.spatial_attention is not None and theirs.spatial_attention is not None

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
+import lzma
 from pathlib import Path
 
 import pytest
 
 from hmer.data.schema import read_samples
+from hmer.errors import HmerError
 from hmer.ingest.glyphs import GlyphsConfig
 from hmer.ingest.ingest import IngestConfig, ingest
-from hmer.ingest.outer import TESTS
+from hmer.ingest.outer import TESTS, outer_captions
 from hmer.ingest.statistics import overlap, profile
-from hmer.latex.vocabulary import chosen_vocabulary
+from hmer.latex.vocabulary import chosen_vocabulary, vocabulary
 from hmer.synthesis.base import CAPTIONS, HELD_OUT, ISOLATED, Leakage, read_captions
 from hmer.synthesis.glyphs.bank import GlyphBank
 
@@ -77,3 +79,29 @@ def test_no_tested_hand_is_upstream(lent: Path) -> None:
     found = overlap(rows, near=0.99)
     assert set(rows.rows["file"]) >= {"train", "val", *TESTS}
     assert not found["writer_leak"].any()
+
+
+def test_captions_are_spelled_alike_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "captions.txt.xz"
+    lines = [r"{\frac{1}{x'}}", "% a comment", "", r"\frac 1 {x'}", r"\Omega", r"\frac{", "a+b"]
+    path.write_bytes(lzma.compress("\n".join(lines).encode()))
+    captions, counts = outer_captions([str(path)], vocabulary("wap"))
+    assert captions == [r"\frac { 1 } { x ^ { \prime } }", "a + b"]
+    assert counts == {
+        "captions.txt.xz": {
+            "taken": 2,
+            "there already": 1,
+            "not readable": 1,
+            "with tokens that the vocabulary lacks": 1,
+        }
+    }
+
+
+def test_a_file_of_which_nothing_can_be_written_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "captions.txt"
+    path.write_text("\\Omega\n\\Omega + \\rho\n")
+    with pytest.raises(HmerError, match=r"captions\.txt .*lacks .*Omega \(2\), .*rho \(1\)"):
+        outer_captions([str(path)], vocabulary("wap"))
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(HmerError, match="damaged, or no text"):
+        outer_captions([str(path)], vocabulary("wap"))

@@ -59,17 +59,10 @@ def test_more_and_more_is_hidden(train: Train, tmp_path: Path) -> None:
     assert (curves["hidden"] <= curves["planned"] + 0.2).all()
 
 
-@pytest.mark.parametrize("changes", [
-    {"curriculum": Curriculum(shape="none"), "local_weight": 0.0},
-    {"global_weight": 0.0},
-])  # fmt: skip
-def test_ways_of_masking(train: Train, tmp_path: Path, changes: dict[str, Any]) -> None:
-    metrics = train("attend", tmp_path, **changes)
+def test_without_masking(train: Train, tmp_path: Path) -> None:
+    metrics = train("attend", tmp_path, curriculum=Curriculum(shape="none"))
     assert all(map(math.isfinite, metrics.values()))
-    nothing = "curriculum" in changes
-    assert (metrics["hidden"] == 0) == nothing
-    assert (metrics["loss_local"] == 0) == nothing
-    assert (metrics["loss_global"] == 0) == ("global_weight" in changes)
+    assert metrics["hidden"] == metrics["loss_local"] == 0 != metrics["loss_global"]
     for name in PICTURES:
         with Image.open(tmp_path / name) as picture:
             assert min(picture.size) > 200
@@ -99,7 +92,7 @@ def test_encoder_stays_and_teacher_follows(
 
     monkeypatch.setattr(phase, "fit", spy)
     one = OptimisationConfig(steps=1, learning_rate=0.01, precision="32-true", workers=0)
-    train("attend", tmp_path, optimisation=one, teacher_decay=0.75)
+    train("attend", tmp_path, optimisation=one)
     before, after = seen["before"], seen["after"]
     weights = load_file(finished / "pretrain" / "encoder.safetensors")
     assert any("running_mean" in name for name in weights)
@@ -109,7 +102,7 @@ def test_encoder_stays_and_teacher_follows(
     moved = 0
     for name in names:
         old, student = before[f"teacher.{name}"], after[f"attention.{name}"]
-        torch.testing.assert_close(after[f"teacher.{name}"], 0.75 * old + 0.25 * student)
+        torch.testing.assert_close(after[f"teacher.{name}"], 0.99 * old + 0.01 * student)
         moved += not torch.equal(old, student)
     assert moved > len(names) / 2
     kept = load_file(tmp_path / "attention.safetensors")
@@ -166,9 +159,7 @@ def test_mismatch_by_hand() -> None:
 
 
 def module(**changes: Any) -> Match:
-    config = AttendConfig.model_validate(
-        {"optimisation": OptimisationConfig(steps=1), "evenness_weight": 0.0, **changes}
-    )
+    config = AttendConfig.model_validate({"optimisation": OptimisationConfig(steps=1), **changes})
     torch.manual_seed(0)
     encoder = CompactEncoder(CompactConfig(width=16, blocks=(1, 1)))
     found = Match(config, encoder, 6, 0)
@@ -187,7 +178,7 @@ def bar() -> Tensor:
 
 def test_hidden_ink_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is hidden may have any content: the student's answer stays the same."""
-    match = module(local_weight=0.0)
+    match = module()
     torch.manual_seed(0)
     images = torch.zeros(2, 1, 16, 48)
     images[:, :, 6:9, 4:44] = 1.0
@@ -208,7 +199,7 @@ def test_hidden_ink_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     # Stride 4: columns 6 and up are hidden.
     assert torch.equal(attendable, cells.valid & (columns < 6))
     assert (cells.valid & (columns >= 6)).any()
-    assert losses["local"].item() == 0
+    assert math.isfinite(losses["local"].item())
     assert math.isfinite(measured["evenness_of_map"].item())
 
 
@@ -223,7 +214,7 @@ def test_blank_images_do_no_harm() -> None:
 
 def test_the_losses_cell_by_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against a slow double loop over expressions and cells."""
-    module_ = module(global_weight=2.0, local_weight=0.5)
+    module_ = module()
     images = bar()
     hidden = torch.zeros_like(images, dtype=torch.bool)
     hidden[0, :, :, 24:] = True
@@ -245,8 +236,6 @@ def test_the_losses_cell_by_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     student = module_.attention(seen, cells, visible)
     inked = target.features[cells.valid]
     goal = (target.features - inked.mean(0)) / (inked.std(0, correction=0) + 1e-4)
-    assert module_.predict_global is not None
-    assert module_.predict_local is not None
     whole_losses, cell_losses = [], []
     for b in range(2):
         own = sum(student.log_map[b, m].exp() * student.features[b, m]
@@ -258,9 +247,9 @@ def test_the_losses_cell_by_cell(monkeypatch: pytest.MonkeyPatch) -> None:
         guesses = [module_.predict_local(student.features[b, m]) for m in gone]
         cell_losses += [apart(x, goal[b, m]) for x, m in zip(guesses, gone, strict=True)]
     assert len(cell_losses) > 4
-    wanted = 2.0 * sum(whole_losses) / 2
+    wanted = sum(whole_losses) / 2
     assert losses["global"].item() == pytest.approx(wanted, rel=1e-4)
-    wanted = 0.5 * sum(cell_losses) / len(cell_losses)
+    wanted = sum(cell_losses) / len(cell_losses)
     assert losses["local"].item() == pytest.approx(wanted, rel=1e-4)
     # 20 of 40 columns of ink are hidden in the first image, 8 in the second.
     assert float(measured["hidden"]) == pytest.approx((0.5 + 0.2) / 2)
@@ -325,8 +314,6 @@ def test_a_batch_of_one_expression_of_one_cell() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"global_weight": 0, "local_weight": 0}, "nothing to match"),
-        ({"global_weight": 0, "curriculum": {"shape": "none"}}, "nothing is hidden"),
         ({"curriculum": {"end": 1.0}}, "hide everything"),
     ],
 )

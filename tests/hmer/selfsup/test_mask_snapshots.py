@@ -48,7 +48,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 
 def test_planned_and_hidden(drawn: list[Figure]) -> None:
-    curriculum = Curriculum(start=0.2, end=0.6, shape="step", steps=4)
+    curriculum = Curriculum(start=0.2, end=0.6, shape="linear")
     png = curriculum_plot(curriculum, 40, [(10, 0.25), (20, 0.41), (40, 0.7)])
     with Image.open(io.BytesIO(png)) as picture:
         assert picture.format == "PNG"

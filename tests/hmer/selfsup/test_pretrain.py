@@ -23,8 +23,8 @@ from hmer.selfsup import pretrain as phase
 from hmer.selfsup.losses import cells_at, ink_mean, local_info_nce, nt_xent
 from hmer.selfsup.pretrain import METRICS, Contrast, PretrainConfig, write_outcome
 from hmer.selfsup.views import ViewBatch
-from hmer.training.curves import Curves
 from hmer.training.fit import CHECKPOINT
+from hmer.training.module import Curves
 from hmer.training.optimisation import OptimisationConfig
 
 pytestmark = pytest.mark.medium

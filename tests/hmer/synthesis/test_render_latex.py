@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hmer.errors import HmerError, LatexError
-from hmer.synthesis.render_latex import WritingLimits, write_latex
+from hmer.synthesis.render_latex import write_latex
 
 
 def test_a_hand_writes_the_same_twice_and_hands_differ() -> None:
@@ -27,13 +27,13 @@ def test_careful_writing_is_another_layout() -> None:
         (r"a+\heartsuit+\spadesuit+\heartsuit", r"'\\\\heartsuit' '\\\\spadesuit'"),
         (r"\frac{a}", "cannot be read"),
         ("", "without symbols"),
-        ("a" * 30, "30 tokens, more than 20"),
-        ("a^{b^{c^{d}}}", "3 levels deep, more than 2"),
+        ("a" * 201, "201 tokens, more than 200"),
+        ("a^{" * 11 + "b" + "}" * 11, "11 levels deep, more than 10"),
     ],
 )
 def test_what_cannot_be_written_is_told(latex: str, message: str) -> None:
     with pytest.raises(LatexError, match=message):
-        write_latex(latex, 0, limits=WritingLimits(max_tokens=20, max_depth=2))
+        write_latex(latex, 0)
 
 
 def test_escaped_braces_are_signs() -> None:

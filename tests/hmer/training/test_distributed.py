@@ -14,7 +14,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from hmer.training.distributed import from_first, gathered
+from hmer.training.module import from_first, gathered
 from hmer.training.optimisation import OptimisationConfig
 
 PRETRAIN = """
@@ -141,7 +141,7 @@ def test_alone_there_is_nobody_to_agree_with() -> None:
 AGREE = """
 import sys
 import torch.distributed as dist
-from hmer.training.distributed import from_first, gathered
+from hmer.training.module import from_first, gathered
 
 rank = int(sys.argv[1])
 dist.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2)

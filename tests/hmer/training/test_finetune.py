@@ -132,19 +132,6 @@ class Spy:
         return {torch.equal(before[k], after[k]) for k in after if k.startswith(part)}
 
 
-def test_a_frozen_encoder_keeps_weights_and_statistics(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spy = Spy(monkeypatch)
-    train("finetune", tmp_path, frozen=0.5, optimisation=FOUR_STEPS)
-    assert any("running_var" in k for k in spy.states[0] if k.startswith("model.encoder."))
-    for step in (0, 1):
-        assert spy.still(step, "model.encoder.") == {True}
-        assert False in spy.still(step, "model.decoder.")
-        assert False in spy.still(step, "model.attention.")
-    assert spy.still(2, "model.encoder.") == {False}
-
-
 @pytest.mark.parametrize("decay", [0.75, 0.0])
 def test_the_average_is_what_is_kept(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decay: float

@@ -15,7 +15,7 @@ from hmer.data.batches import BatchConfig, fixed_plans
 from hmer.data.collate import Batch
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.supervised import SupervisedMaker
-from hmer.decoding.beam import beam_search
+from hmer.decoding.beam import Direction, search_directions
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.base import Encoded, Recogniser
@@ -24,7 +24,7 @@ from hmer.models.common.encoders import CompactConfig
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
 from hmer.models.mask_match.decoder import DecoderConfig
 from hmer.models.step import MemoryStep
-from hmer.training.validation import teacher_forced
+from hmer.training.finetune import teacher_forced
 
 pytestmark = pytest.mark.medium
 
@@ -45,16 +45,10 @@ def greedy(model: Recogniser, expressions: Expressions, length: int) -> dict[int
         batch = maker(expressions)(plan, np.random.default_rng(0))
         with torch.inference_mode():
             encoded = model.encode(batch.images)
-            found = beam_search(
-                MemoryStep(model.step, encoded),
-                len(batch.images),
-                start=Vocabulary.sos,
-                stop=Vocabulary.eos,
-                banned=(Vocabulary.pad, Vocabulary.sos),
-                beam=1,
-                max_length=length,
-            )
-        for sample, hypotheses in zip(plan.samples, found, strict=True):
+            forth = Direction(Vocabulary.sos, Vocabulary.eos, (Vocabulary.pad, Vocabulary.sos))
+            step = MemoryStep(model.step, encoded)
+            found = search_directions(step, len(batch.images), [forth], beam=1, max_length=length)
+        for sample, (hypotheses,) in zip(plan.samples, found, strict=True):
             if hypotheses[0].finished:
                 written[int(sample)] = WORDS.decode(hypotheses[0].tokens)
     return written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -20,13 +21,16 @@ WEIGHTS = "out/second/value.txt"
 
 
 class Artifacts:
-    """What the version's run has kept: its parameters."""
+    """What the version's run has kept."""
 
-    def __init__(self, params: bytes) -> None:
-        self.params = params
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+
+    def list_artifacts(self, run_id: str) -> list[Any]:
+        return [SimpleNamespace(path=name) for name in self.files]
 
     def download_artifacts(self, run_id: str, path: str, to: str) -> str:
-        (Path(to) / path).write_bytes(self.params)
+        (Path(to) / path).write_bytes(self.files[path])
         return str(Path(to) / path)
 
 
@@ -52,12 +56,11 @@ def versioned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Toy, d
     assert done.returncode == 0, done.stderr
     raw = raw_data(toy.root)
     assert raw is not None
-    tags = {
+    made = {
         **origin(toy.root),
         "sha256": content_digest(toy.root / WEIGHTS),
         "weights.path": WEIGHTS,
         "weights.stage": "second",
-        "run.register": "1",
         "raw.path": raw[0],
         "raw.digest": raw[1],
     }
@@ -65,19 +68,25 @@ def versioned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Toy, d
         for name in ("HMER_PARENT_RUN", "DVC_STAGE"):
             patch.delenv(name, raising=False)
         patch.setenv("PYTHONPATH", toy.environment["PYTHONPATH"])
-        yield toy, tags
+        yield toy, made
 
 
-def asked(toy: Toy, tags: dict[str, str], **other: str) -> Recipe:
-    version: Any = SimpleNamespace(name="toy", version=7, tags={**tags, **other})
-    client: Any = Artifacts((toy.root / "params.yaml").read_bytes())
-    return recipe(client, toy.root, version, "register")
+def asked(toy: Toy, made: dict[str, str], run: str = "1", **other: str) -> Recipe:
+    """The recipe of a version; one of before had it in its tags, and had `sha256` there."""
+    kept = {"params.yaml": (toy.root / "params.yaml").read_bytes()}
+    tags = {**made, **other} if "old" in other else {}
+    if not tags:
+        kept["version.json"] = json.dumps({**made, **other}).encode()
+    version: Any = SimpleNamespace(name="toy", version=7, tags=tags, run_id=run)
+    client: Any = Artifacts(kept)
+    return recipe(client, toy.root, version)
 
 
 @pytest.mark.medium
 def test_byte_identical_and_not(versioned: tuple[Toy, dict[str, str]], tmp_path: Path) -> None:
     toy, tags = versioned
     assert (toy.root / WEIGHTS).read_text() == "ink!"
+    assert asked(toy, tags, old="yes") == asked(toy, tags)
     before = dict(os.environ)
     outcome = reproduce(asked(toy, tags), toy.root)
     assert outcome.line().startswith("toy version 7: reproduced, the weights are byte-identical")
@@ -105,7 +114,7 @@ def test_what_cannot_be_reproduced_is_said_before_anything_runs(
         ({"git.dirty": "true", "git.changed": "toy.py"}, r"not committed \(toy.py\)"),
         ({"raw.digest": "f" * 64}, "made from other raw data: raw.txt"),
         ({"raw.path": "gone", "raw.digest": "f"}, "made from gone, which is not here"),
-        ({"run.register": ""}, "does not name its run"),
+        ({"run": ""}, "does not name its run"),
     ):
         with pytest.raises(CannotReproduce, match=because) as caught:
             asked(toy, tags, **change)

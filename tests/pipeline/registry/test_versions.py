@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hmer.errors import HmerError
@@ -37,6 +38,8 @@ from pipeline.registry.versions import (
     export,
     fetch,
     find_version,
+    last_decision,
+    made_of,
     reigns,
     taken_down,
     trail,
@@ -244,8 +247,14 @@ def test_a_history_of_registrations(project: Path) -> None:
 
     # What a reviewer finds with the version.
     version = find_version(client, "toy", "champion")
-    assert version.tags["sha256"] == asks(project, 3, 101).sha256
-    assert "git.commit" in version.tags
+    assert version.tags == {
+        "decision": "champion", "exprate": "50.5", "split": "test",
+        "weights": better["weights"], "evaluation_data": better["evaluation_data"],
+    }  # fmt: skip
+    made = made_of(client, version)
+    assert made["sha256"] == asks(project, 3, 101).sha256
+    assert "git.commit" in made and made["run.register"] == version.run_id
+    assert last_decision(client, version) == better
     assert f"python -m pipeline reproduce {version.version}" in str(version.description)
     assert str(version.description).startswith(
         f"champion, ExpRate 50.5 % (44.0 to 57.0): toy version {version.version} on `test`."
@@ -253,7 +262,11 @@ def test_a_history_of_registrations(project: Path) -> None:
     refused = str(client.get_model_version("toy", "3").description)
     assert refused.startswith("refused, ExpRate 30.0 %")
     audit = str(client.get_registered_model("toy").description).splitlines()
-    assert len(audit) == 2 + len(events) and "| rollback | 6 | 3 -> 6 | a person |" in audit[2]
+    assert len(audit) == 4 + len(events) and "| rollback | 6 | 3 -> 6 | a person |" in audit[2]
+    (tag,) = client.get_registered_model("toy").tags.items()
+    assert tag[0] == "audit" and tag[1] in audit[-1]
+    table = pd.read_csv(client.download_artifacts(tag[1], "audit.csv"))
+    assert table["why"].tolist() == [event.why for event in events]
     models = client.search_logged_models([connect(project)[1]])
     (logged,) = [model for model in models if model.source_run_id == version.run_id]
     assert logged.params["decoding.beam"] == "3"
@@ -349,6 +362,35 @@ def test_no_pickle_in_the_registry(project: Path) -> None:
     kept = [path for path in (project / "mlruns").rglob("*") if path.is_file()]
     assert any(path.name == "model.safetensors" for path in kept)
     assert not [path for path in kept if path.suffix in {".pkl", ".pickle", ".pt", ".ckpt"}]
+
+
+def test_a_registry_of_before_is_gone_on_with(project: Path) -> None:
+    """Its versions and its trail are in tags."""
+    found = asks(project, 1, 80)
+    first = registered(project, found, name="old")
+    client, _ = connect(project)
+    version = find_version(client, "old", "1")
+    run = client.get_registered_model("old").tags["audit"]
+    (event,) = trail(client, "old")
+    client.delete_run(run)
+    client.delete_registered_model_tag("old", "audit")
+    client.set_registered_model_tag("old", "audit.2026-01-01T0000Z-ab", json.dumps(asdict(event)))
+    for name in ("version.json", "registration.json"):
+        (kept,) = (project / "mlruns").rglob(f"{version.run_id}/artifacts/{name}")
+        kept.unlink()
+    client.set_model_version_tag("old", "1", "registration", json.dumps(first))
+    client.set_model_version_tag("old", "1", "sha256", "of before")
+
+    assert registered(project, found, name="old") == first
+    assert made_of(client, find_version(client, "old", "1"))["sha256"] == "of before"
+    assert trail(client, "old") == [event]
+    # From here on it is kept as it is now.
+    second = registered(project, asks(project, 2, 120), name="old")
+    assert (second["decision"], second["champion_before"]["version"]) == ("champion", 1)
+    crown(client, "old", 1, "rollback", "a person", "back")
+    assert [e.what for e in trail(client, "old")] == ["promote", "promote", "rollback"]
+    again = registered(project, found, name="old")
+    assert again["decision"] == "champion"
 
 
 def test_no_champion_yet(project: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def study(**changes: Any) -> StudyConfig:
         "reference": "plain",
         "variants": {
             "plain": {"describe": "as it is"},
-            "short": {"describe": "short", "settings": {"finetune": {"frozen": 0.5}}},
+            "short": {"describe": "short", "settings": {"finetune": {"masked": 0.25}}},
         },
         "report": {"folder": "a", "stem": "b"},
     }
@@ -45,7 +45,7 @@ def test_a_seed_changes_the_training_and_nothing_else(root: Path) -> None:
     assert [one.name for one in made] == [
         "mine-plain-3", "mine-short-3", "mine-plain-4", "mine-short-4"
     ]  # fmt: skip
-    assert made[1].params["finetune"]["frozen"] == 0.5
+    assert made[1].params["finetune"]["masked"] == 0.25
     assert [one.params["base"]["seed"] for one in made] == [3, 3, 4, 4]
     for one in made:
         checked = check_params(one.params, "params.yaml")

@@ -30,7 +30,7 @@ Put = Callable[..., Path]
 pytestmark = pytest.mark.parametrize("name", IngestConfig.sources())
 
 
-def sections(tmp_path: Path, put: Put, picture: Draw, dataset: Path) -> dict[str, dict[str, Any]]:
+def sections(tmp_path: Path, put: Put, picture: Draw) -> dict[str, dict[str, Any]]:
     """A small example of each."""
     stroke = np.array([[0, 0], [3, 4]], np.float32)
     ink = {
@@ -54,16 +54,13 @@ def sections(tmp_path: Path, put: Put, picture: Draw, dataset: Path) -> dict[str
         },
         "mathwriting": {"path": str(inked)},
         "synthetic": {"train": 12, "val": 3, "test": 3},
-        "written": {"path": str(dataset / "train.parquet"), "count": 6},
     }
 
 
 @pytest.fixture
-def section(
-    name: str, tmp_path: Path, put: Put, picture: Draw, small_dataset: Path
-) -> dict[str, Any]:
+def section(name: str, tmp_path: Path, put: Put, picture: Draw) -> dict[str, Any]:
     """That of the source in `ingest`."""
-    return sections(tmp_path, put, picture, small_dataset)[name]
+    return sections(tmp_path, put, picture)[name]
 
 
 def opened(name: str, section: dict[str, Any]) -> Source:

@@ -41,7 +41,7 @@ def block(width: float, top: float, bottom: float) -> Box:
 
 def manner(seed: int) -> tuple[FittedManner, np.random.Generator]:
     rng = np.random.default_rng(seed)
-    return FittedManner(MEASURED, rng), rng
+    return FittedManner(rng), rng
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,14 +1,7 @@
 import numpy as np
 import pytest
 
-from hmer.synthesis.hands.style_distribution import (
-    ENOUGH,
-    LEVELS,
-    MEASURED,
-    Habit,
-    fit_habit,
-    fit_habits,
-)
+from hmer.synthesis.hands.style_distribution import LEVELS, MEASURED, Habit
 
 SKEWED = Habit(0.4, (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 4.0))
 
@@ -30,27 +23,6 @@ def test_the_share_between_hands_is_how_instances_correlate() -> None:
         for own in rng.standard_normal(5000).tolist()
     ]
     assert np.corrcoef(np.array(pairs).T)[0, 1] == pytest.approx(0.6, abs=0.05)
-
-
-@pytest.mark.parametrize("between", [0.0, 0.3, 0.8])
-def test_a_fit_recovers_what_was_drawn(between: float) -> None:
-    true = Habit(between, (-1.0, -0.6, -0.3, 0.0, 0.3, 0.6, 1.0))
-    rng = np.random.default_rng(1)
-    measured = [
-        (str(hand), true.value(own, rng.standard_normal()))
-        for hand, own in enumerate(rng.standard_normal(1500).tolist())
-        for _ in range(4)
-    ]
-    fitted = fit_habit(measured)
-    assert fitted is not None
-    assert fitted.between == pytest.approx(between, abs=0.06)
-    assert fitted.quantiles[1:-1] == pytest.approx(true.quantiles[1:-1], abs=0.05)
-
-
-def test_few_measurements_fit_nothing() -> None:
-    few = [("a", float(n)) for n in range(ENOUGH - 1)]
-    assert fit_habit(few) is None
-    assert fit_habits({"few": few, "more": [*few, ("b", 0.0)]}).keys() == {"more"}
 
 
 def test_the_measured_habits_are_distributions() -> None:

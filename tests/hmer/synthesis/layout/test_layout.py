@@ -11,8 +11,7 @@ from hmer.latex.tree import Node, parse
 from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.font import variants
 from hmer.synthesis.hands.writer import BankWriter, Writer
-from hmer.synthesis.layout.accents import ACCENTS
-from hmer.synthesis.layout.layout import write
+from hmer.synthesis.layout.layout import ACCENTS, write
 
 SEEDS = range(12)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from hmer.latex.alignment import stroke_places
 from hmer.latex.tree import expression_depth, parse, serialise
 from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.base import Leakage, Written
+from hmer.synthesis.decompose import Decomposer
 from hmer.synthesis.editable_ink import Part, depth, faults, parts_of
 from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
 from hmer.synthesis.glyphs.font import variants
 from hmer.synthesis.glyphs.foreign import joined
+from hmer.synthesis.recombine import recombine
 from hmer.synthesis.recombine.recombine import RecombineConfig, Recombiner, legible
 
 
@@ -27,12 +30,23 @@ def expressions(small_dataset: Path) -> Expressions:
 
 @pytest.fixture(scope="module")
 def bank(small_dataset: Path) -> GlyphBank:
-    return cut_bank(read_training_inks(small_dataset / "train.parquet"))[0]
+    return cut_bank(read_training_inks(small_dataset / "train.parquet"))
 
 
 @pytest.fixture(scope="module")
 def recombiner(expressions: Expressions, bank: GlyphBank) -> Recombiner:
-    return Recombiner(expressions, bank)
+    return Recombiner(Decomposer(expressions), bank)
+
+
+@pytest.fixture
+def chances(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets how often what is exchanged."""
+
+    def setting(**values: float) -> None:
+        for name, value in values.items():
+            monkeypatch.setattr(recombine, f"_{name.upper()}", value)
+
+    return setting
 
 
 def some(recombiner: Recombiner, count: int, seed: int = 0) -> list[Written]:
@@ -69,52 +83,62 @@ def test_deterministic_and_picklable(recombiner: Recombiner) -> None:
             np.testing.assert_array_equal(a, b)
 
 
-def test_nothing_to_change_gives_nothing(expressions: Expressions, bank: GlyphBank) -> None:
-    still = Recombiner(expressions, bank, RecombineConfig(groups=0, same=0.5, other=0))
-    assert not some(still, 20)
+def test_nothing_to_change_gives_nothing(
+    recombiner: Recombiner, chances: Callable[..., None]
+) -> None:
+    chances(groups=0, same=0.5, other=0)
+    assert not some(recombiner, 20)
 
 
-def test_other_symbols_only(expressions: Expressions, bank: GlyphBank) -> None:
-    config = RecombineConfig(groups=0, same=0, other=1, whole=1)
+def test_other_symbols_only(
+    recombiner: Recombiner, expressions: Expressions, chances: Callable[..., None]
+) -> None:
+    chances(groups=0, same=0, other=1, whole=1)
     shapes = {len(tokens) for tokens in expressions.tokens}
-    made = some(Recombiner(expressions, bank, config), 40)
+    made = some(recombiner, 40)
     assert made
     assert {len(written.tokens) for written in made} <= shapes
 
 
 def test_held_out_captions_do_not_come_out(expressions: Expressions, bank: GlyphBank) -> None:
-    free = Recombiner(expressions, bank)
+    free = Recombiner(Decomposer(expressions), bank)
     held = [written.tokens for written in some(free, 100) if len(written.tokens) > 3]
-    kept = Recombiner(expressions, bank, leakage=Leakage.of(held))
+    kept = Recombiner(Decomposer(expressions), bank, leakage=Leakage.of(held))
     assert not [written for written in some(kept, 100) if written.tokens in held]
     assert kept.leakage.excluded
 
 
-def test_longest(expressions: Expressions, bank: GlyphBank) -> None:
-    short = Recombiner(expressions, bank, RecombineConfig(longest=8))
-    assert max(len(written.tokens) for written in some(short, 60)) <= 8
+def test_longest(recombiner: Recombiner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recombine, "LONGEST", 8)
+    assert max(len(written.tokens) for written in some(recombiner, 60)) <= 8
 
 
-def test_deepest(expressions: Expressions, bank: GlyphBank) -> None:
-    flat = Recombiner(expressions, bank, RecombineConfig(deepest=0))
-    made = some(flat, 60)
+def test_deepest(recombiner: Recombiner, chances: Callable[..., None]) -> None:
+    deep = some(recombiner, 60)
+    chances(deepest=0)
+    made = some(recombiner, 60)
     assert made
     assert max(expression_depth(parse(written.tokens)) for written in made) == 0
-    deep = some(Recombiner(expressions, bank), 60)
     assert max(expression_depth(parse(written.tokens)) for written in deep) > 0
     for written in deep:
         row = parts_of(written.ink, written.tokens)
         assert depth(row) == expression_depth(parse(written.tokens))
 
 
-def test_rare_tokens_come_more_often(expressions: Expressions, bank: GlyphBank) -> None:
+def test_rare_tokens_come_more_often(
+    expressions: Expressions,
+    bank: GlyphBank,
+    chances: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """With everything else turned off: how often a whole expression is started from."""
     counts = Counter(token for tokens in expressions.tokens for token in set(tokens))
     rare = {token for token, count in counts.items() if count == 1}
 
     def share(strength: float) -> float:
-        config = RecombineConfig(whole=1, rare=strength)
-        bases = [written.base for written in some(Recombiner(expressions, bank, config), 300)]
+        chances(whole=1)
+        monkeypatch.setattr(recombine, "RARE", strength)
+        bases = [written.base for written in some(Recombiner(Decomposer(expressions), bank), 300)]
         return float(
             np.mean(
                 [bool(rare & set(expressions.tokens[base])) for base in bases if base is not None]
@@ -139,15 +163,17 @@ def test_legible() -> None:
 
 
 def test_letters_change_their_case_all_through_an_expression(
-    expressions: Expressions, bank: GlyphBank
+    expressions: Expressions, bank: GlyphBank, chances: Callable[..., None]
 ) -> None:
     letters = sorted(
         {token for tokens in expressions.tokens for token in tokens if len(token) == 1}
     )
     other = [letter.swapcase() for letter in letters if letter.swapcase() != letter]
     drawn = GlyphBank.pack([Cutting(t, "font", variants(t)[0]) for t in other], {"font": "font"})
-    config = RecombineConfig(groups=0, same=0, other=0, whole=1, case=1)
-    made = some(Recombiner(expressions, joined(bank, drawn), config), 60)
+    chances(groups=0, same=0, other=0, whole=1)
+    made = some(
+        Recombiner(Decomposer(expressions), joined(bank, drawn), RecombineConfig(case=1)), 60
+    )
     assert len(made) > 20
     for written in made:
         assert written.base is not None

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from benchmarks.habits import ENOUGH, compare, fit_habit, fit_habits, gather, measure_ink, smirnov
 from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.tree import parse
 from hmer.synthesis.glyphs.cutting import font_extents
-from hmer.synthesis.hands.measurements import compare, gather, measure_ink, smirnov
+from hmer.synthesis.hands.style_distribution import Habit
 from hmer.synthesis.hands.writer import Writer
 from hmer.synthesis.layout.layout import write
 
@@ -121,3 +122,24 @@ def test_gather_collects_over_expressions() -> None:
     ]
     found = gather(inks, extents)
     assert len(found["sup scale"]) == 5 and len(found["gap ordinary binary"]) == 5
+
+
+@pytest.mark.parametrize("between", [0.0, 0.3, 0.8])
+def test_a_fit_recovers_what_was_drawn(between: float) -> None:
+    true = Habit(between, (-1.0, -0.6, -0.3, 0.0, 0.3, 0.6, 1.0))
+    rng = np.random.default_rng(1)
+    measured = [
+        (str(hand), true.value(own, rng.standard_normal()))
+        for hand, own in enumerate(rng.standard_normal(1500).tolist())
+        for _ in range(4)
+    ]
+    fitted = fit_habit(measured)
+    assert fitted is not None
+    assert fitted.between == pytest.approx(between, abs=0.06)
+    assert fitted.quantiles[1:-1] == pytest.approx(true.quantiles[1:-1], abs=0.05)
+
+
+def test_few_measurements_fit_nothing() -> None:
+    few = [("a", float(n)) for n in range(ENOUGH - 1)]
+    assert fit_habit(few) is None
+    assert fit_habits({"few": few, "more": [*few, ("b", 0.0)]}).keys() == {"more"}

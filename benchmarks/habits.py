@@ -1,4 +1,7 @@
-"""Measurements of placement (gaps, sizes, offsets) on ink with known symbols."""
+"""Habits of placement (gaps, sizes, offsets), measured on ink with known symbols, and fitted.
+
+What `hmer.synthesis.hands.style_distribution` holds was fitted so to CROHME's training ink.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import Node, Relation, Row
 from hmer.synthesis.glyphs.cutting import AlignedRow, Extents, Placed, align
-from hmer.synthesis.hands.style_distribution import ENOUGH
+from hmer.synthesis.hands.placement_style import MIDDLE, RISE, SINK
+from hmer.synthesis.hands.style_distribution import LEVELS, Habit
 from hmer.synthesis.layout.box import bracket_pairs, pair
 from hmer.synthesis.layout.radical import split_radical
 
-RISE, SINK = 0.55, 0.35
-"""How much of its base's height above, or depth below, the baseline a script follows (slopes of
-linear regressions on 4746 superscripts and 3506 subscripts)."""
-MIDDLE = 0.42
-"""Height of the middle of a line above its baseline, in units of its scale."""
+ENOUGH = 60
+"""Measurements below which a habit is not estimated."""
 
+_OWN = 2  # measurements of one hand before its variation counts
 _TALL = 1.9
 _STACKED = (r"\sum", r"\lim", r"\int")
 
@@ -281,3 +284,33 @@ def smirnov(one: Sequence[float], other: Sequence[float]) -> float:
     low = np.searchsorted(first, every, side="right") / len(first)
     high = np.searchsorted(second, every, side="right") / len(second)
     return float(np.abs(low - high).max())
+
+
+def fit_habit(values: Iterable[tuple[str, float]]) -> Habit | None:
+    """The habit behind measurements, each with the name of its hand; None if they are too few.
+
+    The share between hands is one minus the ratio of the mean variance within hands to the whole
+    variance, extremes cut off.
+    """
+    pairs = list(values)
+    if len(pairs) < ENOUGH:
+        return None
+    numbers = np.array([value for _, value in pairs])
+    quantiles: NDArray[np.float64] = np.quantile(numbers, np.array(LEVELS))
+    cut = np.clip(numbers, quantiles[0], quantiles[-1])
+    by_hand: dict[str, list[float]] = {}
+    for (hand, _), value in zip(pairs, cut.tolist(), strict=True):
+        by_hand.setdefault(hand, []).append(value)
+    within = [float(np.var(own, ddof=1)) for own in by_hand.values() if len(own) >= _OWN]
+    total = float(cut.var())
+    between = 1.0 - float(np.mean(within)) / total if within and total > 0 else 0.0
+    return Habit(
+        round(float(np.clip(between, 0.0, 0.9)), 2),
+        tuple(round(float(quantile), 3) for quantile in quantiles),
+    )
+
+
+def fit_habits(measured: Mapping[str, Sequence[tuple[str, float]]]) -> dict[str, Habit]:
+    """Habits by name, from (hand, value) pairs by name; rare ones are left out."""
+    fitted = {name: fit_habit(values) for name, values in sorted(measured.items())}
+    return {name: habit for name, habit in fitted.items() if habit is not None}
