@@ -134,9 +134,11 @@ def test_pieces_that_meet_are_one_stroke() -> None:
         ('<g id="a"><use href="#a"/></g>', "nested too deeply"),
         ("<g>" * 200 + "</g>" * 200, "nested too deeply"),
         ("<path", "cannot be read"),
+        (f'<path d="M0 0h{"1 " * 200}"/>', "over 100 pieces"),
     ],
 )
-def test_what_is_no_ink_is_told(body: str, reason: str) -> None:
+def test_what_is_no_ink_is_told(monkeypatch: pytest.MonkeyPatch, body: str, reason: str) -> None:
+    monkeypatch.setattr("hmer.ink.svg.MAX_STROKE_POINTS", 100)
     with pytest.raises(InkError, match=f"a.svg: .*{reason}"):
         strokes(body)
 
