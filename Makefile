@@ -51,9 +51,9 @@ lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# loadfile: what the tests of a file share is made once.
+# By file, because the tests of a file share what is made once; in the order of tests/conftest.py.
 pytest:
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 bench: $(STAMP) ## measure ratios on this machine
 	$(BIN)/python -m benchmarks

@@ -45,6 +45,7 @@ from hmer.ink.raster import content, looks_like_xml
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink, Points
+from hmer.ink.svg import looks_like_svg, read_svg
 from hmer.latex.tree import COMMANDS, LIMITS, SCRIPTS, parse, symbols
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.about import About, Calibration
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from hmer.models.step import TorchReader
 
 Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.generic] | Ink
-"""A file (picture or InkML) by its name, content or open; a Pillow image; an array of a picture,
+"""A file (picture, InkML, SVG) by its name, content or open; a Pillow image; an array of a picture,
 ink dark on bright or bright on dark (`hmer.ink.raster.from_array`); or ink in any unit."""
 
 SHIPPED = Path(__file__).parent / "shipped/"  # the slash keeps it out of the stages' dependencies
@@ -538,6 +539,8 @@ def _opened(source: Source) -> tuple[str, Ink | Iterator[Writing]]:
     with _named(name):
         if looks_like_xml(data):
             return name, read_inkml(data, name).ink
+        if looks_like_svg(data):
+            return name, read_svg(data, name)
     return name, written_pages(data, name)
 
 
@@ -591,6 +594,8 @@ def _torch_reader(path: Path, device: str) -> tuple[TorchReader, About]:
 def _others(symbols: Iterable[str], words: Vocabulary) -> tuple[int, ...]:
     """The numbers of all tokens but these, and what they cannot be written without."""
     chosen = set(symbols)
+    if not chosen:
+        raise HmerError("symbols: there are none to write; name some, or leave it out for all")
     if unknown := words.unknown(sorted(chosen)):
         raise HmerError(
             f"symbols that the recogniser does not know: {' '.join(unknown)}; it writes "

@@ -41,7 +41,10 @@ def evaluate(
     beam: Annotated[int, typer.Option(min=1, max=100, help="Hypotheses per direction.")] = 10,
     captions: Annotated[
         Path | None,
-        typer.Option(help="Lines of an id, a tab and LaTeX, in place of the truths in the files."),
+        typer.Option(
+            help="Lines of an id, a tab and LaTeX (also CSV, JSON lines), in place of the "
+            "truths in the files."
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="So many files at most, spread evenly.")

@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 
 MODEL_HELP = "Model folder; else $HMER_MODEL, else the recogniser that comes with hmer."
 STDIN = ("-", "/dev/stdin")
-SUFFIXES = frozenset(
-    ".png .jpg .jpeg .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .avif .heic .heif .pdf .inkml .svg "
-    ".xml".split()
-)
-"""Endings of what is read of a folder; a file that is named is read whatever its name."""
 
 
 class Format(StrEnum):
@@ -55,7 +50,7 @@ def recognize(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Pictures (PNG, JPEG, ...), InkML files, folders or patterns of them; "
+            help="Pictures (PNG, JPEG, ...), ink (InkML, SVG), folders or patterns of them; "
             "- is standard input."
         ),
     ] = None,
@@ -170,22 +165,24 @@ def _symbols(given: str) -> list[str]:
     """Tokens between blanks, or in a file of that name."""
     path = Path(given)
     try:
-        return (path.read_text(encoding="utf-8") if path.is_file() else given).split()
+        return (path.read_text(encoding="utf-8-sig") if path.is_file() else given).split()
     except (OSError, UnicodeDecodeError) as error:
         raise HmerError(f"--symbols: {given} cannot be read ({error}); save it as UTF-8") from None
 
 
 def _expanded(files: Iterable[str]) -> Iterator[str]:
-    """Files; those of a folder, sorted; those of a pattern that the shell has left as it is."""
+    """Files; those of a folder, sorted; those of a pattern that the shell has left as it is.
+
+    A file that is named is read whatever its ending.
+    """
+    from hmer.ink.raster import PICTURES
+
+    read = (*PICTURES, ".pdf", ".inkml", ".svg", ".xml")
     for name in files:
         path = Path(name)
         if path.is_dir():
-            inside = sorted(
-                f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file()
-            )
-            if not inside:
-                raise HmerError(f"{name}: a folder without pictures or InkML files")
-            yield from map(str, inside)
+            inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in read and f.is_file())
+            yield from map(str, inside or [path])  # an empty one is told where it is read
         elif not path.exists() and glob.has_magic(name) and (found := sorted(glob.glob(name))):  # noqa: PTH207
             yield from found
         else:

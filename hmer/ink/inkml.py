@@ -172,15 +172,18 @@ def _strokes(traces: Traces, name: str) -> tuple[tuple[Points, ...], _Drawn]:
             raise InkError(f"{name}: more than {MAX_STROKES} strokes for one expression")
     if not strokes:
         raise InkError(f"{name}: there is no trace with points in it")
-    total = sum(map(len, strokes))
-    if total > MAX_POINTS:
-        raise InkError(f"{name}: {total} points is more than {MAX_POINTS} for one expression")
-    return _placed(strokes, name), drawn
+    return placed(strokes, name), drawn
 
 
-def _placed(strokes: list[NDArray[np.float64]], name: str) -> tuple[Points, ...]:
-    """The strokes as float32; far from the origin, where that is too coarse, they are moved."""
+def placed(strokes: list[NDArray[np.float64]], name: str) -> tuple[Points, ...]:
+    """The strokes as float32; far from the origin, where that is too coarse, they are moved.
+
+    Raises:
+        InkError: there are too many points, they are not finite, or too far apart.
+    """
     points = np.concatenate(strokes)
+    if len(points) > MAX_POINTS:
+        raise InkError(f"{name}: {len(points)} points is more than {MAX_POINTS} for one expression")
     if not np.isfinite(points).all():
         raise InkError(f"{name}: a trace has coordinates that are not finite; write the ink again")
     origin = points.min(axis=0) if np.abs(points).max() > MAX_COORDINATE else np.zeros(2)

@@ -173,9 +173,12 @@ def _hue(colours: NDArray[np.float32]) -> Levels:
 
 def _separate(grey: Levels, name: str) -> _Cut | None:
     """What on a grey picture (H, W; 0 to 255) is ink, cut out; None where nothing is."""
-    page = _page(grey)
-    found = None if page is None else _separate_on(grey, page, name)
-    return found if found is not None else _separate_on(grey, None, name)
+    # A bright page on a dark desk, or a dark block on a bright page; else all of the picture.
+    for page in (_page(grey), _page(255 - grey)):
+        found = None if page is None else _separate_on(grey, page, name)
+        if found is not None:
+            return found
+    return _separate_on(grey, None, name)
 
 
 def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
@@ -305,7 +308,7 @@ def _grown(mask: Mask) -> Mask:
 
 
 def _page(grey: Levels) -> Mask | None:
-    """The page (H, W) where a bright one lies on something dark, else None."""
+    """The page (H, W) where a bright one lies on something dark with sharp edges, else None."""
     tile = max(grey.shape) // 48
     if tile < 4 or min(grey.shape) < 8 * tile:
         return None

@@ -38,6 +38,11 @@ FORMATS = (
 """File formats that Pillow reads for us. Others that it knows run external programs, or are
 obscure."""
 
+PICTURES = tuple(
+    ".png .jpg .jpeg .jfif .bmp .gif .tif .tiff .webp .pbm .pgm .ppm .avif .heic .heif".split()
+)
+"""Endings of picture files that are looked for in folders and packages."""
+
 _MAX_SIDE = 2560  # larger pictures are shrunk: handwriting on them is still sharp
 _PDF_SCALE = 300 / 72  # pixels per point, at most: 300 dpi
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -62,7 +67,7 @@ def content(path: Path) -> bytes:
     except FileNotFoundError:
         raise InkError(f"{path}: no such file; check the path") from None
     except IsADirectoryError:
-        raise InkError(f"{path}: a folder; name the files in it, {path}/*") from None
+        raise InkError(f"{path}: a folder; name pictures or InkML files in it") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InkError(f"{path}: cannot be opened ({reason}); check the path") from None
@@ -277,11 +282,8 @@ def _kind(data: bytes, error: Exception) -> tuple[str, str]:
         return "an SVG drawing", "export it as PNG or JPEG"
     if text:
         return "text", "name a picture, PNG or JPEG, or an InkML file"
-    if data[:4] == b"PK\3\4":
-        return (
-            "a ZIP package or an Office document",
-            "unpack it, or save its picture as PNG or JPEG",
-        )
+    if data.startswith((b"PK\3\4", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")):
+        return "a package or an Office document", "unpack it, or save its picture as PNG or JPEG"
     for mark, kind in _MARKS.items():
         if data.startswith(mark):
             return f"{kind}, cut short or damaged{_why(error)}", f"fetch it again, or {_AGAIN}"

@@ -226,6 +226,8 @@ def plain_tokens(tokens: Sequence[str]) -> list[str]:
         if token in BLANKS or token in FONTS:
             continue
         if token in UNSEEN:
+            if tokens[at : at + 1] == ["["] and "]" in tokens[at:]:  # \color[rgb]{1,0,0}
+                at = tokens.index("]", at) + 1
             at = after_group(tokens, at)
             continue
         if token in FENCES or token in SIZES:

@@ -250,7 +250,7 @@ def chosen_vocabulary(choice: str, dialect: str) -> Vocabulary:
         return Vocabulary(dialect, sorted({*STRUCTURE, *_CHOICES[choice].split(), *plain}))
     path = Path(choice)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise LatexError(
             f"vocabulary {choice!r}: neither one of {', '.join(CHOICES)} nor a file of tokens "

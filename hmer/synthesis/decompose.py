@@ -56,7 +56,10 @@ class DecomposeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     single: float = Field(
-        0.1, ge=0, le=1, description="share of single symbols, every token as often"
+        0.1,
+        ge=0,
+        le=1,
+        description="share of single symbols, by the square root of how often each token comes",
     )
 
 
@@ -102,6 +105,9 @@ class Decomposer:
                 "placed in its caption; ingest a source with trace groups again"
             )
         self._singles = _single_symbols(self.material) if self.config.single else []
+        # Alone, a comma looks like a bracket, `X` like `x`: the likelier one is written more often.
+        often = np.sqrt([len(places) for places in self._singles])
+        self._singles_below = np.cumsum(often / often.sum())
         self._rows = np.array(rows, np.int32)
         chances = self._chances(np.array(weights), captions)
         self._below = np.cumsum(chances / chances.sum())
@@ -116,7 +122,8 @@ class Decomposer:
         A single symbol is at its own, as it would be if nothing else had been written.
         """
         if self._singles and rng.random() < self.config.single:
-            places = self._singles[int(rng.integers(len(self._singles)))]
+            number = int(np.searchsorted(self._singles_below, rng.random()))
+            places = self._singles[min(number, len(self._singles) - 1)]
             expression, place = places[int(rng.integers(len(places)))]
             return self.cut(expression, place, place + 1, own_scale=True)
         expression, start, stop = self.draw(rng)

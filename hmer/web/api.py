@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import os
+import re
 import socket
 import time
 import warnings
@@ -34,6 +35,7 @@ from hmer import __version__
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.ink.inkml import MAX_COORDINATE, MAX_POINTS
+from hmer.ink.page import expression_boxes
 from hmer.ink.strokes import Ink
 from hmer.recognition import Recognition
 from hmer.recognizer import Recognizer
@@ -46,7 +48,11 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-_RAW = ("image/", "application/pdf", "application/inkml+xml", "application/octet-stream")
+_RAW = (
+    "image/", "application/pdf", "application/inkml+xml", "application/xml", "text/xml",
+    "application/octet-stream",
+)  # fmt: skip
+_DATA_URL = re.compile(r"\s*data:[^,]*;base64,")
 
 _Point = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
 Strokes = list[list[_Point]]
@@ -69,9 +75,13 @@ class Item(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    image: str | None = Field(None, description="a picture file, base64")
+    image: str | None = Field(None, description="a picture file, base64 or a data URL")
     strokes: Strokes | None = Field(None, description="strokes of points [x, y]")
     inkml: str | None = None
+
+    def given(self) -> int:
+        """How many of the three there are."""
+        return sum(one is not None for one in (self.image, self.strokes, self.inkml))
 
     def source(self) -> bytes | Ink:
         """What is to be read.
@@ -79,12 +89,12 @@ class Item(BaseModel):
         Raises:
             HmerError: there is not exactly one of the three, or it cannot be decoded.
         """
-        given = [one for one in (self.image, self.strokes, self.inkml) if one is not None]
-        if len(given) != 1:
+        if self.given() != 1:
             raise HmerError("give one of image, strokes and inkml for each expression")
         if self.image is not None:
+            plain = "".join(_DATA_URL.sub("", self.image, count=1).split())
             try:
-                return base64.b64decode(self.image, validate=True)
+                return base64.b64decode(plain, validate=True)
             except (binascii.Error, ValueError):
                 raise HmerError("image is not base64; encode the bytes of a PNG or JPEG") from None
         if self.inkml is not None:
@@ -153,7 +163,7 @@ class _Queue:
         self.count = 0
 
     async def read(
-        self, call: Call, items: list[bytes | Ink], left: Callable[[], Awaitable[bool]]
+        self, call: Call, items: list[Item | bytes], left: Callable[[], Awaitable[bool]]
     ) -> list[dict[str, Any]]:
         """Answers, one an expression.
 
@@ -190,15 +200,23 @@ class _Queue:
         self.count -= 1
         self.waiting.set(self.count)
 
-    def _read(self, call: Call, items: list[bytes | Ink], over: Event) -> list[dict[str, Any]]:
+    def _read(self, call: Call, items: list[Item | bytes], over: Event) -> list[dict[str, Any]]:
         decoding = DecodingConfig(beam=call.beam)
         found: list[dict[str, Any]] = []
         for item in items:
             if over.is_set():
                 break
             try:
-                read = self.recognizer.recognize(item, decoding)
-                found.append(answer(read, n_best=call.n_best, symbols=call.symbols))
+                source = item.source() if isinstance(item, Item) else item
+                read = self.recognizer.recognize(source, decoding)
+                shown = answer(read, n_best=call.n_best, symbols=call.symbols)
+                count = len(expression_boxes(read.image, self.recognizer.render.unit))
+                if count > 1:
+                    shown["warning"] = (
+                        f"there seem to be {count} expressions, and they are read as one; send "
+                        "each by itself"
+                    )
+                found.append(shown)
             except HmerError as error:
                 found.append({"error": str(error)})
         return found
@@ -278,17 +296,11 @@ def create_app(
                 raise HTTPException(415, "send application/json, image/png or the like, or InkML")
         except ValidationError as error:
             raise RequestValidationError(error.errors(include_input=False)) from None
-        try:
-            if kind != "application/json":
-                items: list[bytes | Ink] = [body]
-            elif call.batch is None:
-                items = [call.source()]
-            elif not 1 <= len(call.batch) <= bounds.batch:
-                raise HmerError(f"batch has 1 to {bounds.batch} expressions")
-            else:
-                items = [item.source() for item in call.batch]
-        except HmerError as error:
-            raise HTTPException(422, str(error)) from None
+        items: list[Item | bytes] = [call if kind == "application/json" else body]
+        if call.batch is not None:
+            if not 1 <= len(call.batch) <= bounds.batch or call.given():
+                raise HTTPException(422, f"a batch has 1 to {bounds.batch} expressions, all in it")
+            items = [*call.batch]
         found = await queue.read(call, items, request.is_disconnected)
         if call.batch is not None:
             return JSONResponse({"results": found})

@@ -28,6 +28,7 @@ from hmer.latex.tree import parse
 from hmer.models.checkpoint import load_recogniser, save_module
 from hmer.recognition import Recognition
 from hmer.recognizer import PAPER, Recognizer
+from hmer.synthesis.output import to_svg
 
 QUICK = DecodingConfig(beam=3, max_length=8)
 Grey = NDArray[np.uint8]
@@ -217,6 +218,16 @@ def test_a_page_with_one_expression_or_none(recognizer: Recognizer, inks: tuple[
         (alone,) = recognizer.read_page(source, QUICK, attention=True)
         same(alone, recognizer.recognize(source, QUICK, attention=True))
     assert recognizer.read_page(np.full((60, 90), 255, np.uint8), QUICK) == []
+
+
+def test_svg_is_read_as_its_ink(
+    recognizer: Recognizer, inks: tuple[Ink, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "a.svg").write_bytes(to_svg(normalise(inks[0])))
+    found = recognizer.prepare(tmp_path / "a.svg")
+    assert np.abs(found.astype(float) - drawn(inks[0])).mean() < 1
+    (tmp_path / "b.svg").write_bytes(b"<svg><text>x</text></svg>")
+    assert "has a text" in refusal(recognizer, tmp_path / "b.svg")
 
 
 def test_inkml_is_read_as_its_ink(

@@ -16,7 +16,8 @@ from hmer.errors import HmerError
 from hmer.ingest.archive import check_path, count_members, read_members, spread
 from hmer.ingest.sources.base import Rejected, Setting, SourceConfig
 from hmer.ingest.sources.crohme import writer_of
-from hmer.ingest.sources.pictures import PICTURES, VALIDATION_NAMES, ReadPicture, split_named
+from hmer.ingest.sources.pictures import VALIDATION_NAMES, ReadPicture, split_named
+from hmer.ink.raster import PICTURES
 
 _CAPTIONS = "caption.txt"
 

@@ -13,10 +13,13 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import Field, field_validator, model_validator
 
-from hmer.errors import HmerError, InkError
+from hmer.errors import HmerError, InkError, LatexError
 from hmer.ingest.archive import check_path, count_members, spread
 from hmer.ingest.sources.base import LEFT_OUT, Rejected, Setting, SourceConfig, SourceItem, position
-from hmer.ink.inkml import LABELS, read_inkml
+from hmer.ingest.sources.labels import read_labels
+from hmer.ink.inkml import LABELS, InkDocument, read_inkml
+from hmer.latex.mathml import read_mathml
+from hmer.latex.tree import serialise
 
 _SUFFIX = ".inkml"
 _TRAIN = "train"
@@ -107,9 +110,10 @@ class ReadInkml:
         collection = path.parent.name or _CROHME
         try:
             document = read_inkml(self.data, path.name)
-        except InkError as error:
+            latex = document.latex if self.caption else _truth(document, path.name)
+        except (InkError, LatexError) as error:
             return Rejected(path.stem, self.file, str(error), self.split)
-        if not document.latex and self.caption is None:
+        if not latex and self.caption is None:
             return Rejected(path.stem, self.file, f"{path.name}: {NO_LABEL}", self.split)
         writer, split = document.writer or writer_of(path.stem, collection), self.split
         held_out = bool(self.development) and position(writer) < _DEVELOPMENT_SHARE
@@ -122,7 +126,7 @@ class ReadInkml:
             id=f"{self.further}/{path.stem}" if added else path.stem,
             source=f"{_CROHME}-{self.further}" if added else collection,
             writer=writer,
-            latex=document.latex,
+            latex=latex,
             tokens=self.caption,
             split=split,
             further=added,
@@ -131,6 +135,17 @@ class ReadInkml:
             mathml=document.mathml,
             symbol_ids=document.symbol_ids,
         )
+
+
+def _truth(document: InkDocument, name: str) -> str:
+    """The LaTeX of a document, else that of its MathML; "" where it has neither.
+
+    Raises:
+        LatexError: the MathML cannot be read.
+    """
+    if document.latex or not document.mathml:
+        return document.latex
+    return " ".join(serialise(read_mathml(document.mathml, name).row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +226,7 @@ class CrohmeSource:
 
 
 def read_captions(path: Path, parameter: str) -> dict[str, tuple[str, ...]]:
-    """Tokens by id, from lines of an id, a tab, and LaTeX; blank lines are passed over.
+    """Tokens by id, from lines of an id, a tab, and LaTeX, or any file of labels (`labels`).
 
     The id may have the file's ending. What has no blanks between its tokens is split later, by
     `hmer.latex.dialect`.
@@ -219,20 +234,11 @@ def read_captions(path: Path, parameter: str) -> dict[str, tuple[str, ...]]:
     Raises:
         HmerError: the file is missing, not UTF-8, or has a line of another form.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise HmerError(f"{parameter}: {path} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise HmerError(f"{parameter}: {path} is not UTF-8; save it as UTF-8") from error
     captions = {}
-    for number, line in enumerate(lines, 1):
-        name, tab, caption = line.partition("\t")
-        if not line.strip():
-            continue
-        if not (name.strip() and tab and caption.strip()):
-            raise HmerError(f"{parameter}: {path}, line {number}: not an id, a tab and LaTeX")
-        captions[caption_id(name)] = tuple(caption.split())
+    for label in read_labels(path, parameter, otherwise=".txt"):
+        if label.problem:
+            raise HmerError(f"{parameter}: {path}: {label.problem}")
+        captions[caption_id(label.file)] = tuple(label.latex.split())
     return captions
 
 

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from hmer.ingest.archive import check_path, count_members, spread
 from hmer.ingest.sources.base import Rejected, Setting, SourceConfig, position
 from hmer.ingest.sources.labels import Label, read_labels
-from hmer.ingest.sources.pictures import PICTURES, ReadPicture
+from hmer.ingest.sources.pictures import ReadPicture
+from hmer.ink.raster import PICTURES
 
 TestName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 

@@ -44,17 +44,22 @@ class Label:
     problem: str = ""
 
 
-def read_labels(path: Path, parameter: str) -> Iterator[Label]:
+def read_labels(path: Path, parameter: str, otherwise: str = "") -> Iterator[Label]:
     """The labels of a file, one at a time, in order; blank lines are passed over.
 
     Columns are found by their names (`COLUMNS`). Without a line of names the first column is the
     picture and the second its caption, as in HME100K's `train_labels.txt`.
 
+    Args:
+        path: the file.
+        parameter: what named it, for messages.
+        otherwise: the ending as which a file of another one is read; "": it is refused.
+
     Raises:
         HmerError: the file is missing, of an unknown kind, or not UTF-8.
     """
     suffix = path.suffix.lower()
-    if suffix not in _DELIMITERS and suffix not in _JSON:
+    if suffix not in (*_DELIMITERS, *_JSON) and not (suffix := otherwise):
         kinds = ", ".join((*_DELIMITERS, *_JSON))
         raise HmerError(f"{parameter}: {path} is not a file of captions ({kinds})")
     try:
@@ -143,5 +148,5 @@ def _label(cells: Mapping[str, str], number: int) -> Label:
         next((cells[name].strip() for name in COLUMNS[piece] if cells.get(name)), "")
         for piece in ("file", "latex", "writer")
     )
-    problem = "" if file and latex else f"line {number} lacks a picture's name or its caption"
+    problem = "" if file and latex else f"line {number} lacks a name or a caption"
     return Label(file, "" if problem else latex, writer, problem)

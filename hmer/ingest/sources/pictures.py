@@ -11,9 +11,6 @@ from hmer.ink.fit import fit_picture
 from hmer.ink.picture import load_picture
 from hmer.ink.render import RenderConfig
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
-"""Endings of the picture files that are read."""
-
 VALIDATION_NAMES = frozenset({"val", "valid", "validation"})
 """Folders of this name hold the validation set."""
 

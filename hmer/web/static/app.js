@@ -271,7 +271,8 @@ async function read() {
   }
   at("reading").setAttribute("aria-busy", "false");
   at("status").textContent = reading.latex
-    ? `${reading.compact}: right with a chance of ${Math.round(100 * reading.confidence)}\u00a0%.`
+    ? `${reading.compact}: right with a chance of ${Math.round(100 * reading.confidence)}\u00a0%${
+      reading.warning ? `, but ${reading.warning}` : ""}.`
     : "There is nothing to read.";
   choose(reading.compact);
   list();

@@ -56,6 +56,7 @@ def recognize(*words: str | Path, data: bytes = b"") -> tuple[int, str, str]:
         return code, out.getvalue().decode(), errors.getvalue().decode()
 
 
+@pytest.mark.medium
 def test_every_file_has_its_line(tmp_path: Path) -> None:
     names = ["a.png", "\N{CJK UNIFIED IDEOGRAPH-6F22}.png", "notes.png", "gone.png"]
     for name in names[:2]:
@@ -84,6 +85,7 @@ def lines(*words: str | Path, data: bytes = b"") -> list[str]:
     return out.splitlines()
 
 
+@pytest.mark.medium
 def test_formats(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(picture())
@@ -130,8 +132,9 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
     assert found == [str(tmp_path / name) for name in ("a.PNG", "b.png", "inner/c.jpg")]
     assert len(lines(tmp_path / "*.png", "--json")) == 1
     (empty := tmp_path / "empty").mkdir()
-    code, _, errors = recognize(empty)
-    assert code == 2 and "a folder without pictures" in errors
+    code, found, errors = recognize(empty, tmp_path / "b.png")
+    assert code == 1 and "empty: a folder; name pictures" in errors
+    assert found.splitlines()[0] == f"{empty}: not read" and len(found.splitlines()) == 2
 
 
 def test_the_clipboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,10 +195,11 @@ def test_ink_is_written_back_with_its_symbols(tmp_path: Path) -> None:
 
 def test_only_some_symbols_are_written(tmp_path: Path) -> None:
     file, names = plus(tmp_path / "a.inkml"), tmp_path / "names"
-    names.write_text("1\n-\n")
+    names.write_text("1\n-\n", encoding="utf-8-sig")
     for given in ("1 -", str(names)):
         (latex,) = lines(file, "--symbols", given)
         assert latex and {*latex.split()} <= {"1", "-"}
+    assert "symbols: there are none" in recognize(file, "--symbols", "")[2]
     code, _, errors = recognize(file, "--symbols", "1 sausage")
     assert code == 2 and "not know: sausage" in errors
 

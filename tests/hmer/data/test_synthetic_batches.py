@@ -192,12 +192,13 @@ def test_a_synthesiser_that_writes_nothing_is_told() -> None:
         maker(Nothing())(WrittenPlan(0, 0, 60), RNG)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_processes_share_the_writing(tmp_path: Path, share: float) -> None:
     """However many there are: as many expressions are written, and the same batches made."""
     mixing = MixingConfig(share=share, first=share, falls=1, ends=1, chunk=4)
     real = BatchStream(np.array([[24, 24]]), CONFIG, 8, 7)
-    stream = MixedStream(real, mixing, 40)
+    stream = MixedStream(real, mixing, 20)
 
     def made(plans: Sequence[tuple[int, object]], workers: int) -> tuple[list[Batch], int]:
         log = tmp_path / "draws"
@@ -205,14 +206,14 @@ def test_processes_share_the_writing(tmp_path: Path, share: float) -> None:
         batches = list(OrderedLoader(plans, maker(Counted(log)), stream.seed, workers))
         return batches, log.stat().st_size
 
-    alone, draws = made(stream.batches(0, 40), 0)
-    assert draws > 40 * share
-    for workers in (1, 2, 4):
-        batches, count = made(stream.batches(0, 40), workers)
+    alone, draws = made(stream.batches(0, 20), 0)
+    assert draws > 20 * share
+    for workers in (1, 3):
+        batches, count = made(stream.batches(0, 20), workers)
         assert count == draws
         assert_same(batches, alone)
     # A training that goes on inside a chunk writes that chunk again, and makes the same batches.
-    assert_same(made(stream.batches(13, 27), 2)[0], alone[13:])
+    assert_same(made(stream.batches(7, 13), 2)[0], alone[7:])
 
 
 def assert_same(found: list[Batch], wanted: list[Batch]) -> None:

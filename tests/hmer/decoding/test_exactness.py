@@ -19,6 +19,8 @@ from hmer.models.linear import use_fast_linear
 from hmer.models.registry import RECOGNISERS, build_recogniser, recogniser_entry
 from hmer.models.step import MemoryStep
 
+pytestmark = pytest.mark.medium
+
 LENGTH, BEAM = 5, 3
 ENCODER = {"name": "compact", "width": 8, "blocks": [1, 1, 1]}
 DECODER = {"layers": 3, "width": 16, "heads": 2, "feedforward": 16}
@@ -48,10 +50,10 @@ def made(name: str) -> tuple[Recogniser, Vocabulary]:
 
 @cache
 def images() -> Tensor:
-    """Three drawings of different width on one canvas."""
+    """Two drawings of different width on one canvas."""
     generator = torch.Generator().manual_seed(1)
-    found = torch.zeros(3, 1, 32, 64)
-    for image, width in zip(found, (20, 36, 60), strict=True):
+    found = torch.zeros(2, 1, 32, 64)
+    for image, width in zip(found, (20, 60), strict=True):
         for _ in range(5):
             top, left = (int(torch.randint(n, (), generator=generator)) for n in (28, width - 8))
             image[:, top : top + 3, left : left + 9] = 1.0
@@ -135,7 +137,7 @@ def fast(model: Recogniser, words: Vocabulary, **options: Any) -> list[list[Read
     config = DecodingConfig(alpha=1.0, beam=BEAM, max_length=LENGTH, **options)
     encoded = model.encode(images())
     return search(
-        MemoryStep(model.step, encoded), 3, config,
+        MemoryStep(model.step, encoded), len(images()), config,
         sos=words.sos, eos=words.eos, pad=words.pad,
     )  # fmt: skip
 

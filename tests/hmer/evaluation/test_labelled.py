@@ -88,11 +88,32 @@ def test_captions_are_taken_as_people_write_them(folder: Path, tmp_path: Path) -
     assert not read_labelled(folder, RENDER, "wap", captions, limit=4).unmatched
 
 
+def test_captions_of_other_forms(folder: Path, tmp_path: Path) -> None:
+    for name, text in (
+        ("c.csv", 'id;latex\nno_truth.inkml;"f(x;y)"\n'),
+        ("c.jsonl", '{"id": "no_truth", "label": "f(x;y)"}\n'),
+        ("c.lst", "no_truth f(x;y)\n"),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        found = read_labelled(folder, RENDER, "plain", tmp_path / name)
+        assert "';'" in found.refused["no_truth"]  # a sign that the narrow vocabulary lacks
+
+
+def test_truths_in_mathml_alone(tmp_path: Path) -> None:
+    math = "<math><msup><mi>x</mi><mn>2</mn></msup><mo>+</mo><mi>pi</mi></math>"
+    ink = '<ink><annotationXML type="truth">{}</annotationXML><trace>0 0, 60 90</trace></ink>'
+    (tmp_path / "a.inkml").write_text(ink.format(math), encoding="utf-8")
+    (tmp_path / "b.inkml").write_text(ink.format("<math><maction/></math>"), encoding="utf-8")
+    found = read_labelled(tmp_path, RENDER, "wap")
+    assert found.truths == [tuple("x ^ { 2 } + \\pi".split())]
+    assert "<maction> is not supported" in found.refused["b"]
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"nobody\tx\nno.inkml\ty\n", "none of the 2 ids.*'nobody'"),
-        (b"a x + 2\n", "line 1: not an id, a tab and LaTeX"),
+        (b"a\tx\nb\n", "captions.txt: line 2 lacks a name or a caption"),
         ("a\tx".encode("utf-16"), "save it as UTF-8"),
         (None, "cannot be read"),
     ],

@@ -123,6 +123,9 @@ SOURCES: dict[str, Callable[[], bytes]] = {
     "near-white paper": lambda: png(grey(noisy(252, 3) - 200 * (DRAWN / 255)), "JPEG", quality=85),
     "near-black paper": lambda: png(grey(noisy(4, 3) + 200 * (DRAWN / 255))),
     "on a dark desk": desk,
+    "dark block on a bright page": lambda: png(
+        grey(np.pad(30 + 190 * (DRAWN / 255), 120, constant_values=250))
+    ),
     "in a box": lambda: png(boxed()),
     "LAB": lambda: png(
         Image.merge("LAB", [grey(255 - DRAWN)] + [grey(0 * DRAWN + 128)] * 2), "TIFF"

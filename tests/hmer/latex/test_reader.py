@@ -160,7 +160,7 @@ def test_readings(latex: str, caption: str) -> None:
         (r"\operatorname*{lim}_x \operatorname * {s g n} x", r"\lim _ { x } s g n x"),
         (r"\cfrac[l]{1}{2} \Bigl. x \Bigr|_0", r"\frac { 1 } { 2 } x | _ { 0 }"),
         (r"a \hspace*{1 cm} b \kern - . 1 8 e m c \mskip-2mu d", "a b c d"),
-        (r"\phantom{x^{2}} \textcolor{red}{x} \tag*{(1)} {\label m}", "x"),
+        (r"\phantom{x^{2}} \textcolor[rgb]{1,0,0}{x} \tag*{(1)} {\label m}", "x"),
         (r"{\cal L}_a {\cal A B} \Bbb{R} \cal \; M", r"\mathcal { L } _ { a } \mathcal { A B } "
          r"\mathbb { R } \mathcal { M }"),
         ("x² + a₁₀ⁿ ∈ ℝ", r"x ^ { 2 } + a _ { 1 0 } ^ { n } \in \mathbb { R }"),

@@ -71,7 +71,7 @@ def test_the_remedy_for_an_unknown_token_is_one_that_can_work() -> None:
 
 def test_the_line_of_the_remedy_is_a_vocabulary_that_has_them(tmp_path: Path) -> None:
     file = tmp_path / "own.txt"
-    file.write_text("% my own\n@crohme\n\\Pi \\zzz\n")
+    file.write_text("@crohme\n% my own\n\\Pi \\zzz\n", encoding="utf-8-sig")  # as Notepad has it
     words = chosen_vocabulary(str(file), "wap")
     assert {*words.tokens} == {*vocabulary("wap").tokens, "\\Pi", "\\zzz"}
     words.encode(["\\Pi", "x", "\\zzz"])

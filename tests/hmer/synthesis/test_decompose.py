@@ -51,7 +51,9 @@ def test_numerators_scripts_and_radicands_come_out() -> None:
     assert r"\frac { a ^ { n } } { \sqrt { b c } }" in found
 
 
-def test_lone_symbols_are_all_as_often_and_at_their_own_scale(expressions: Expressions) -> None:
+def test_lone_symbols_come_by_the_root_of_their_number_and_at_their_own_scale(
+    expressions: Expressions,
+) -> None:
     alone = Decomposer(expressions, DecomposeConfig(single=1.0))
     rng = np.random.default_rng(0)
     written = [alone(rng) for _ in range(3000)]
@@ -61,9 +63,11 @@ def test_lone_symbols_are_all_as_often_and_at_their_own_scale(expressions: Expre
     assert {"+", "-", "=", "("} & seen <= tokens
     assert not tokens & {"\\frac", "\\sqrt", "^", "_", "{", "}"}
     times = Counter(w.tokens[0] for w in written)
-    usual = 3000 / len(times)
-    assert 0.4 * usual < min(times.values())
-    assert max(times.values()) < 2.0 * usual
+    known = Counter(token for caption in alone.material.tokens for token in caption)
+    roots = {token: known[token] ** 0.5 for token in times}
+    for token, count in times.items():
+        usual = 3000 * roots[token] / sum(roots.values())
+        assert 0.4 * usual - 3 < count < 2.0 * usual + 3, token
     for w in written[:50]:
         if w.ink.bounds()[2:] != (0.0, 0.0):
             assert symbol_unit(w.ink) == pytest.approx(1.0, abs=0.02)

@@ -107,6 +107,17 @@ def test_pictures_and_batches(server: str) -> None:
     results = post(server, json={"batch": items})["results"]
     assert [one.get("latex") for one in results] == ["1 + 2", "1 + 2", None]
     assert "no trace" in results[2]["error"]
+    # What browsers and `base64` give; what cannot be decoded spoils its own place alone.
+    lines = base64.encodebytes(picture()).decode()
+    items = [{"image": f"data:image/png;base64,{lines}"}, {"image": "!"}, {}]
+    results = post(server, json={"batch": items})["results"]
+    assert results[0]["latex"] == "1 + 2" and "warning" not in results[0]
+    assert "not base64" in results[1]["error"] and "give one of" in results[2]["error"]
+
+
+def test_several_expressions_are_told(server: str) -> None:
+    below = [[[x, y + 1000] for x, y in stroke] for stroke in STROKES]
+    assert "2 expressions" in post(server, json={"strokes": STROKES + below})["warning"]
 
 
 @pytest.mark.parametrize(
@@ -119,6 +130,7 @@ def test_pictures_and_batches(server: str) -> None:
         (422, {"json": {"strokes": [[["a", 0]]]}}),
         (422, {"json": {"strokes": STROKES, "inkml": "<ink/>"}}),
         (422, {"json": {"batch": []}}),
+        (422, {"json": {"batch": [{"strokes": STROKES}], "strokes": STROKES}}),
         (422, {"json": {"batch": [{"strokes": STROKES}] * 33}}),
         (422, {"json": {"strokes": STROKES, "beam": 1000}}),
         (422, {"content": b"{", "headers": {"content-type": "application/json"}}),

@@ -89,8 +89,8 @@ def test_captions_that_are_cut_by_a_separator_are_told(tmp_path: Path) -> None:
 def test_lines_of_no_use_are_told_one_by_one(tmp_path: Path) -> None:
     found = read(tmp_path / "c.csv", "file,latex\na.png\n,x\nb.png,y\n")
     assert [label.problem for label in found] == [
-        "line 2 lacks a picture's name or its caption",
-        "line 3 lacks a picture's name or its caption",
+        "line 2 lacks a name or a caption",
+        "line 3 lacks a name or a caption",
         "",
     ]
     found = read(tmp_path / "c.jsonl", '{"file": "a", "latex": 3}\n[]\n{broken\n' + "[" * 5000)
