@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hmer.synthesis.output.svg import to_svg
 
 from hmer.errors import InkError
 from hmer.ink.strokes import Ink, Symbol
 from hmer.ink.svg import looks_like_svg, read_svg
+from hmer.synthesis.output import to_svg
 
 
 def drawing(body: str, root: str = 'stroke="black" fill="none"') -> bytes:
