@@ -141,8 +141,8 @@ def test_the_clipboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs of another name would not be asked: these stand in for a desktop's."""
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     (tmp_path / "picture.png").write_bytes(picture())
-    for name, code in (("wl-paste", f"cat {tmp_path}/picture.png"), ("wl-copy", "cat > copied")):
-        (tmp_path / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{code}\n")
+    for name, act in (("wl-paste", f"cat {tmp_path}/picture.png"), ("wl-copy", "cat > copied")):
+        (tmp_path / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{act}\n")
         (tmp_path / name).chmod(0o755)
     said = lines("--clipboard", "--copy")
     assert (tmp_path / "copied").read_text() == said[0]
