@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from hmer.errors import InkError
 from hmer.ink.affine import Affine, moved, scaled, turned
-from hmer.ink.inkml import MAX_BYTES, MAX_STROKES, placed
+from hmer.ink.inkml import MAX_BYTES, MAX_POINTS, MAX_STROKES, placed
 from hmer.ink.markup import local
+from hmer.ink.points import MAX_STROKE_POINTS
 from hmer.ink.strokes import Ink
 
 _Line = NDArray[np.float64]  # points (n, 2)
@@ -44,6 +45,7 @@ _WHITE = re.compile(
     r"none|transparent|white|#f{3}|#f{6}|rgb\((100%|255),(100%|255),(100%|255)\)", re.IGNORECASE
 )
 _TOO_DEEP = 64
+_MOST = 20_000  # elements
 
 
 def looks_like_svg(data: bytes) -> bool:
@@ -64,20 +66,23 @@ def read_svg(data: bytes, name: str) -> Ink:
         root = fromstring(data)
     except (ElementTree.ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise InkError(f"{name}: the SVG cannot be read ({error}); save it again") from error
-    strokes: list[_Line] = []
+    strokes: list[list[_Line]] = []
+    count = 0
     for element, matrix, style in _drawn(root, name):
         for line in _lines(element, name) if _is_stroke(element, style, name) else ():
             points = line @ matrix[:2, :2].T + matrix[:2, 2]
             # With pressure, some programs save each piece of a stroke by itself.
-            if strokes and np.allclose(strokes[-1][-1], points[0], rtol=0, atol=1e-6):
-                strokes[-1] = np.concatenate([strokes[-1], points[1:]])
+            if strokes and np.abs(strokes[-1][-1][-1] - points[0]).max() < 1e-6:
+                strokes[-1].append(points[1:] if len(points) > 1 else points)
             else:
-                strokes.append(points)
-        if len(strokes) > MAX_STROKES:
-            raise InkError(f"{name}: more than {MAX_STROKES} strokes for one expression")
+                strokes.append([points])
+            count += len(points)
+        if len(strokes) > MAX_STROKES or count > MAX_POINTS:
+            raise InkError(f"{name}: over {MAX_STROKES} strokes, or {MAX_POINTS} points, for one "
+                           "expression")  # fmt: skip
     if not strokes:
         raise InkError(f"{name}: the SVG has no pen strokes; export it as PNG or JPEG")
-    return Ink(placed(strokes, name))
+    return Ink(placed([np.concatenate(pieces) for pieces in strokes], name))
 
 
 def _drawn(root: Element, name: str) -> Iterator[tuple[Element, Affine, Mapping[str, str]]]:
@@ -87,7 +92,7 @@ def _drawn(root: Element, name: str) -> Iterator[tuple[Element, Affine, Mapping[
     for sheet in (e for e in root.iter() if local(e) == "style"):
         rules |= dict(_RULE.findall(sheet.text or ""))
     stack: list[tuple[Element, Affine, dict[str, str], int]] = [(root, moved(0, 0), {}, 0)]
-    left = 100_000
+    left = _MOST
     while stack:
         element, matrix, around, depth = stack.pop()
         left -= 1
@@ -217,7 +222,11 @@ class _Pen:
         Raises:
             InkError: it is not path data.
         """
-        for command, values in self._steps(data):
+        for number, (command, values) in enumerate(self._steps(data)):
+            if number > MAX_STROKE_POINTS:
+                raise InkError(
+                    f"{self.name}: a path of over {MAX_STROKE_POINTS} pieces; simplify it"
+                )
             if command in "Mm" or (not self.line and command not in "Zz"):
                 yield from self._done()
                 start = np.array(values) + (self.at if command == "m" else 0)
@@ -240,8 +249,8 @@ class _Pen:
 
     def _steps(self, data: str) -> Iterator[tuple[str, list[float]]]:
         """Each command with its values, repeated as often as there are values for it."""
-        command, at = "", 0
-        while at < len(data.rstrip()):
+        command, at, data = "", 0, data.rstrip()
+        while at < len(data):
             found = _PIECE.match(data, at)
             if found is None or (found[2] and not command):
                 raise InkError(f"{self.name}: the SVG has a path that is none; save it again")

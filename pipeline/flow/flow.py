@@ -161,7 +161,8 @@ def notify(root: Path, config: FlowConfig) -> None:
             hook = Webhook(url=SecretStr(config.webhook), headers=json)
             # Prefect takes letters, digits and dashes.
             name = f"hmer-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}"
-            wanted = automation(root, config, hook.save(name, overwrite=True))
+            block = hook.save(name, overwrite=True)
+            wanted = automation(root, config, UUID(str(block)))
             if known:
                 client.update_automation(known[0].id, wanted)
             else:

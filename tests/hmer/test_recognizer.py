@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hmer.synthesis.output.svg import to_svg
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -29,6 +28,7 @@ from hmer.latex.tree import parse
 from hmer.models.checkpoint import load_recogniser, save_module
 from hmer.recognition import Recognition
 from hmer.recognizer import PAPER, Recognizer
+from hmer.synthesis.output import to_svg
 
 QUICK = DecodingConfig(beam=3, max_length=8)
 Grey = NDArray[np.uint8]

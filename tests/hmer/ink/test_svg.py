@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hmer.synthesis.output.svg import to_svg
 
 from hmer.errors import InkError
 from hmer.ink.strokes import Ink, Symbol
 from hmer.ink.svg import looks_like_svg, read_svg
+from hmer.synthesis.output import to_svg
 
 
 def drawing(body: str, root: str = 'stroke="black" fill="none"') -> bytes:
@@ -134,9 +134,11 @@ def test_pieces_that_meet_are_one_stroke() -> None:
         ('<g id="a"><use href="#a"/></g>', "nested too deeply"),
         ("<g>" * 200 + "</g>" * 200, "nested too deeply"),
         ("<path", "cannot be read"),
+        (f'<path d="M0 0h{"1 " * 200}"/>', "over 100 pieces"),
     ],
 )
-def test_what_is_no_ink_is_told(body: str, reason: str) -> None:
+def test_what_is_no_ink_is_told(monkeypatch: pytest.MonkeyPatch, body: str, reason: str) -> None:
+    monkeypatch.setattr("hmer.ink.svg.MAX_STROKE_POINTS", 100)
     with pytest.raises(InkError, match=f"a.svg: .*{reason}"):
         strokes(body)
 

@@ -192,7 +192,7 @@ def test_the_server_tells_how_runs_end(tracked: Toy, prefect_server: str, hook: 
     assert "stage second failed: the toy is broken: mend it" in failed["message"]
     assert failed["text"].startswith(f"hmer {tracked.root}: Failed: ")
 
-    both = {"webhook": hook.url, "notify": ["failure", "success"]}
+    both: dict[str, object] = {"webhook": hook.url, "notify": ["failure", "success"]}
     assert run(flow=both) == run(flow=both) == run(second={"text": "?"}, flow=both) == 0
     assert [told(3)["state"], len(hook.told)] == ["Completed", 3], "one had nothing to do"
     assert "second ran, third ran" in hook.told[-1]["message"]
@@ -210,7 +210,7 @@ def test_which_runs_are_told_of(tmp_path: Path) -> None:
     """Asked of the server's own code."""
     from uuid import uuid4
 
-    from prefect.server.events.schemas.automations import Automation
+    from prefect.server.events.schemas.automations import EventTrigger
     from prefect.server.events.schemas.events import ReceivedEvent
 
     def event(state: str, tag: str) -> ReceivedEvent:
@@ -222,17 +222,15 @@ def test_which_runs_are_told_of(tmp_path: Path) -> None:
         })  # fmt: skip
 
     made = record.automation(tmp_path, FlowConfig(), uuid4())
-    there = Automation.model_validate({"id": uuid4(), **made.model_dump(mode="json")})
+    there = EventTrigger.model_validate(made.trigger.model_dump(mode="json"))
     ours = record.project_tag(tmp_path)
-    wanted = {(state, tag) for state in ("Failed", "Crashed") for tag in (ours,)}
     found = {
         (state, tag)
         for state in ("Failed", "Crashed", "Completed", "Cached", "Running")
         for tag in (ours, f"{ours}-2")
-        if there.trigger.covers(event(state, tag))
-        and there.trigger.expects(f"prefect.flow-run.{state}")
+        if there.covers(event(state, tag)) and there.expects(f"prefect.flow-run.{state}")
     }
-    assert found == wanted
+    assert found == {("Failed", ours), ("Crashed", ours)}
 
 
 @pytest.mark.slow
