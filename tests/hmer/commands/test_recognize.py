@@ -132,9 +132,9 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
     assert found == [str(tmp_path / name) for name in ("a.PNG", "b.png", "inner/c.jpg")]
     assert len(lines(tmp_path / "*.png", "--json")) == 1
     (empty := tmp_path / "empty").mkdir()
-    code, found, errors = recognize(empty, tmp_path / "b.png")
+    code, said, errors = recognize(empty, tmp_path / "b.png")
     assert code == 1 and "empty: a folder; name pictures" in errors
-    assert found.splitlines()[0] == f"{empty}: not read" and len(found.splitlines()) == 2
+    assert said.splitlines()[0] == f"{empty}: not read" and len(said.splitlines()) == 2
 
 
 def test_the_clipboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
