@@ -177,8 +177,8 @@ def plain_text(latex: str) -> str:
     latex = re.sub(r"\bABOVE(?=\s*\{)", lambda _: INDEX_AFTER, latex)
     if latex.isascii():
         return latex
-    for run, mark in ((_RAISED, "^"), (_LOWERED, "_")):
-        latex = run.sub(lambda found, mark=mark: f"{mark}{{{_compatible(found[0])}}}", latex)
+    latex = _RAISED.sub(lambda found: f"^{{{_compatible(found[0])}}}", latex)
+    latex = _LOWERED.sub(lambda found: f"_{{{_compatible(found[0])}}}", latex)
     return "".join(map(_in_latex, latex))
 
 

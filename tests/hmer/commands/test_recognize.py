@@ -132,17 +132,17 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
     assert found == [str(tmp_path / name) for name in ("a.PNG", "b.png", "inner/c.jpg")]
     assert len(lines(tmp_path / "*.png", "--json")) == 1
     (empty := tmp_path / "empty").mkdir()
-    code, found, errors = recognize(empty, tmp_path / "b.png")
+    code, said, errors = recognize(empty, tmp_path / "b.png")
     assert code == 1 and "empty: a folder; name pictures" in errors
-    assert found.splitlines()[0] == f"{empty}: not read" and len(found.splitlines()) == 2
+    assert said.splitlines()[0] == f"{empty}: not read" and len(said.splitlines()) == 2
 
 
 def test_the_clipboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs of another name would not be asked: these stand in for a desktop's."""
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     (tmp_path / "picture.png").write_bytes(picture())
-    for name, code in (("wl-paste", f"cat {tmp_path}/picture.png"), ("wl-copy", "cat > copied")):
-        (tmp_path / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{code}\n")
+    for name, act in (("wl-paste", f"cat {tmp_path}/picture.png"), ("wl-copy", "cat > copied")):
+        (tmp_path / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{act}\n")
         (tmp_path / name).chmod(0o755)
     said = lines("--clipboard", "--copy")
     assert (tmp_path / "copied").read_text() == said[0]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from hmer.latex.dialect import normalise
 from hmer.latex.mathml import read_mathml
+from hmer.latex.spellings import sign
 from hmer.latex.tree import serialise
-from hmer.latex.typed import compact, mathml, named_mathml, sign
+from hmer.latex.typed import compact, mathml, named_mathml
 from hmer.latex.vocabulary import vocabulary
 
 
