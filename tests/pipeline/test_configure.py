@@ -91,7 +91,7 @@ def test_settings_go_on_top(project: Path) -> None:
         (
             None,
             ["finetune.synthesis={decompose: 0, compose: 1, mixing: {share: 1, shortest: 1}}"],
-            "allow 1 tokens, but compose alone writes 2 and more",
+            "allows 1 tokens, but compose alone writes 2 and more",
         ),
         (None, ["finetune.synthesis={decompose: 0, mixing: {share: 1}}"], "are all 0"),
         (None, ["base.seed=2020-13-45"], "the value is not valid YAML: month must be"),

@@ -324,7 +324,7 @@ def test_sources_are_mixed_by_their_weights(
     [
         (
             {"source": "crhome"},
-            "choose one of crohme, comer, images, mathwriting, synthetic, written, mixed",
+            "choose one of crohme, comer, images, mathwriting, synthetic, mixed",
         ),
         ({"source": "mixed"}, "names no source"),
         ({"mixed": {"crhome": 1}}, "'crhome' is none of"),

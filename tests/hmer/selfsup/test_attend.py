@@ -290,15 +290,6 @@ def test_without_a_curriculum_nothing_is_hidden_and_the_whole_is_matched(
     assert score.grad.any()
 
 
-@pytest.mark.parametrize(("off", "on"), [("global", "local"), ("local", "global")])
-def test_a_loss_of_weight_zero_is_not_computed(off: str, on: str) -> None:
-    match = module(**{f"{off}_weight": 0.0}, curriculum={"shape": "fixed"})
-    assert not any(f"predict_{off}" in name for name, _ in match.named_parameters())
-    losses, _ = match.losses(bar())
-    assert losses[off] == 0
-    assert losses[on] > 0
-
-
 def test_a_batch_of_one_expression_of_one_cell() -> None:
     images = torch.zeros(1, 1, 16, 16)
     images[..., 5:7, 5:7] = 1.0
