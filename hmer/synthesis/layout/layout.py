@@ -201,7 +201,7 @@ class _Layout:
         if rows:
             base = box if box is not None else _phantom()
             box = self.manner.scripts(base, node.token, rows, self.level, self.rng)
-        return box
+        return box if box is not None and box.marks else None  # empty scripts on an empty base
 
     def fraction(self, node: Node) -> Box | None:
         """Numerator, bar, denominator; the bar lies on the axis and overshoots both."""

@@ -221,3 +221,8 @@ def test_cells_stand_in_lines_and_columns_between_tall_brackets(seed: int) -> No
     brace = boxes[r"\{"]
     assert brace.left < min(boxes["a"].left, boxes["c"].left)
     assert brace.top < boxes["a"].bottom and brace.bottom > boxes["c"].top
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_empty_scripts_on_nothing_write_nothing(seed: int) -> None:
+    assert [one.token for one in extents("a { } ^ { } b", seed)] == ["a", "b"]
