@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.ink.scale import normalise, own_unit, stroke_boxes
-from hmer.latex.tree import Row, parse, serialise
-from hmer.synthesis.base import NEVER_ALONE, Written
+from hmer.latex.tree import CELL, LINE, MATRIX, Row, parse, serialise
+from hmer.synthesis.base import LONGEST, NEVER_ALONE, Written
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.foreign import tokens_of
 from hmer.synthesis.hands.placement_style import FittedManner
@@ -50,6 +50,43 @@ class Listed:
         return self.rows[int(rng.integers(len(self.rows)))]
 
 
+_BRACKETS = (("[", "]"), ("(", ")"), ("|", "|"), (r"\{",), ())
+"""Around a matrix; open on one side for cases, none for lines under one another."""
+
+_CELL_TOKENS = 8
+_OFTEN = ("0", "1", "- 1", "2", "a", "b", "x", "y")
+
+
+class Matrices:
+    """Samples small matrices and cases of short rows; a picklable `Sampler`."""
+
+    def __init__(self, captions: Sequence[Row]) -> None:
+        """Take structure trees; the short ones among them fill the cells."""
+        spelled = (serialise(row) for row in captions)
+        self.short = [c for c in spelled if len(c) <= _CELL_TOKENS and MATRIX not in c]
+
+    def sample(self, rng: np.random.Generator) -> Row:
+        """One of them, after `caption =` for a third."""
+        lines = int(rng.choice(4, p=(0.05, 0.5, 0.35, 0.1))) + 1
+        columns = int(rng.choice(4, p=(0.25, 0.45, 0.25, 0.05))) + 1
+        lines += lines * columns == 1
+        simple = rng.random() < 0.5  # all of its cells
+        body: list[str] = []
+        for cell in range(lines * columns):
+            if cell:
+                body.append(CELL if cell % columns else LINE)
+            body += self._cell(simple, rng)
+        around = _BRACKETS[int(rng.choice(5, p=(0.3, 0.3, 0.1, 0.2, 0.1)))]
+        before = [*self._cell(False, rng), "="] if rng.random() < 1 / 3 else []
+        whole = [*before, *around[:1], MATRIX, "{", *body, "}", *around[1:]]
+        return parse(whole) if len(whole) <= LONGEST else self.sample(rng)
+
+    def _cell(self, simple: bool, rng: np.random.Generator) -> list[str]:
+        if simple or not self.short:
+            return _OFTEN[int(rng.integers(len(_OFTEN)))].split()
+        return self.short[int(rng.integers(len(self.short)))]
+
+
 class ComposeConfig(BaseModel):
     """How expressions are composed."""
 
@@ -59,8 +96,12 @@ class ComposeConfig(BaseModel):
         0.3, ge=0, le=1, description="how often a hand of isolated symbols is followed"
     )
     single: float = Field(
-        0.0, ge=0, le=1, description="share of single symbols, every token of the bank as often"
+        0.0,
+        ge=0,
+        le=1,
+        description="share of single symbols, by the fourth root of how often each token comes",
     )
+    matrices: float = Field(0.0, ge=0, le=1, description="share of small matrices and cases")
 
 
 class Composer:
@@ -71,9 +112,17 @@ class Composer:
     """
 
     def __init__(
-        self, bank: GlyphBank, grammar: Sampler, config: ComposeConfig | None = None
+        self,
+        bank: GlyphBank,
+        grammar: Sampler,
+        config: ComposeConfig | None = None,
+        captions: Sequence[Row] = (),
     ) -> None:
-        """Raises HmerError where the bank is empty."""
+        """Take captions to see how often a token comes, and for the cells of matrices.
+
+        Raises:
+            HmerError: the bank is empty.
+        """
         if not len(bank):
             raise HmerError("the glyph bank is empty; cut it again")
         self.bank = bank
@@ -86,6 +135,11 @@ class Composer:
         for tokens in map(tokens_of, bank.tokens):
             alone.setdefault(tokens[0], []).append(tokens)
         self._alone = [found for token, found in alone.items() if token not in NEVER_ALONE]
+        # An upright stroke alone is a one rather than a slip of an exclamation mark.
+        often = Counter(token for row in captions for token in serialise(row))
+        weights = np.array([1.0 + often[tokens[0][0]] for tokens in self._alone]) ** 0.25
+        self._alone_below = np.cumsum(weights / weights.sum())
+        self._matrices = Matrices(captions)
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """One expression; None where the grammar made something that cannot be written."""
@@ -96,9 +150,13 @@ class Composer:
 
     def _drawn(self, rng: np.random.Generator) -> Row:
         """What is written next."""
-        if self._alone and self.config.single and rng.random() < self.config.single:
-            classes = self._alone[int(rng.integers(len(self._alone)))]
+        kind = rng.random() if self.config.single or self.config.matrices else 1.0
+        if self._alone and kind < self.config.single:
+            number = int(np.searchsorted(self._alone_below, rng.random()))
+            classes = self._alone[min(number, len(self._alone) - 1)]
             return parse(classes[int(rng.integers(len(classes)))])
+        if 1.0 - self.config.matrices <= kind < 1.0:
+            return self._matrices.sample(rng)
         return self.grammar.sample(rng)
 
     def write(self, row: Row, rng: np.random.Generator) -> Written:

@@ -80,7 +80,8 @@ class Generators:
             grammar = FittedGrammar(train.tokens)
             rows = [parse(caption) for caption in captions]
             sampler = Listed(rows, config.listed, grammar) if rows else grammar
-            self.composer = Composer(glyphs, sampler, config.composing)
+            known = [*map(parse, train.tokens), *rows]
+            self.composer = Composer(glyphs, sampler, config.composing, known)
             parts.append((config.compose, Allowed(self.composer, leakage)))
         self.mixture = Mixture(parts)
 

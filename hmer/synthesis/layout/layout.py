@@ -316,7 +316,7 @@ class _Layout:
             max((box.width for line in lines for box in line[at : at + 1] if box), default=0.4)
             for at in range(columns)
         ]
-        gap, blank = float(rng.uniform(0.4, 1.2)), float(rng.uniform(0.2, 0.7))
+        gap, blank = float(rng.uniform(0.4, 2.0)), float(rng.uniform(0.2, 1.2))
         whole: Box | None = None
         level = 0.0
         for line in lines:

@@ -9,10 +9,10 @@ from hmer.errors import HmerError, LatexError
 from hmer.ink.codec import pack, unpack
 from hmer.ink.scale import symbol_unit
 from hmer.ink.strokes import Ink
-from hmer.latex.tree import Node, Row, parse, serialise
+from hmer.latex.tree import CELL, LINE, MATRIX, Node, Relation, Row, cells, parse, serialise
 from hmer.latex.vocabulary import vocabulary
-from hmer.synthesis.base import Written
-from hmer.synthesis.compose import ComposeConfig, Composer, Listed
+from hmer.synthesis.base import LONGEST, Written
+from hmer.synthesis.compose import ComposeConfig, Composer, Listed, Matrices
 from hmer.synthesis.editable_ink import faults, parts_of
 from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
@@ -124,3 +124,35 @@ def test_single_symbols_are_each_token_of_the_bank_as_often() -> None:
     assert len(written) == 300 and set(first) == {"a", "b", "\\mathbb"}
     assert min(first.values()) > 60
     assert {tokens[2] for tokens in written if len(tokens) == 4} == set("ABCDEFGHIJ")
+
+
+def test_matrices_have_lines_of_equal_length_and_known_cells() -> None:
+    short, long = "x + y".split(), "a + b + c + d + e + f".split()
+    matrices = Matrices([parse(short), parse(long), parse(r"\matrix { a \\ b }".split())])
+    assert matrices.short == [short]
+    seen: Counter[tuple[int, int]] = Counter()
+    for n in range(300):
+        row = matrices.sample(np.random.default_rng(n))
+        assert len(serialise(row)) <= LONGEST and serialise(parse(serialise(row))) == serialise(row)
+        (matrix,) = [node for node in row if node.token == MATRIX]
+        lines = cells(matrix.child(Relation.INSIDE) or ())
+        (columns,) = {len(line) for line in lines}
+        seen[len(lines), columns] += 1
+        assert all(serialise(cell) == short or len(cell) < 3 for line in lines for cell in line)
+    assert (1, 1) not in seen and seen[2, 2] > 30
+
+
+def test_a_matrix_is_written_cell_by_cell(bank: GlyphBank) -> None:
+    composer = Composer(bank, GRAMMAR, ComposeConfig(matrices=1.0))
+    for written in some(composer, 10):
+        assert MATRIX in written.tokens
+        signs = [t for t in written.tokens if t not in ("{", "}", MATRIX, CELL, LINE)]
+        assert Counter(symbol.token for symbol in written.ink.symbols) == Counter(signs)
+
+
+def test_likely_symbols_are_written_alone_more_often(bank: GlyphBank) -> None:
+    captions = [parse("1 + 1".split())] * 5000
+    composer = Composer(bank, GRAMMAR, ComposeConfig(single=1.0), captions)
+    alone = Counter(written.tokens[0] for written in some(composer, 600))
+    others = [count for token, count in alone.items() if token not in ("1", "+")]
+    assert alone["1"] > 3 * max(others) and alone["+"] > 3 * np.mean(others)
