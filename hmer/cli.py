@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hmer import __version__
+from hmer.commands.average import average
 from hmer.commands.calibrate import calibrate
 from hmer.commands.compare import compare
 from hmer.commands.evaluate import evaluate
@@ -56,6 +57,7 @@ def _about(
 
 
 for command in (
+    average,
     calibrate,
     compare,
     demo,

@@ -1,0 +1,88 @@
+"""`hmer average`: the weighted mean of the weights of several recognisers."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hmer.errors import HmerError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def average(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FOLDER=WEIGHT...",
+            help="Model folders of one architecture and vocabulary, or states of a training "
+            "(last.ckpt), of which the averaged weights are taken.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write; one that is there is replaced.")],
+) -> None:
+    """Average the weights of recognisers that have a training in common, each tensor by itself.
+
+    Such a mean often reads better than each of them (Wortsman et al., 2022, "Model soups"). How it
+    reads is said by the first one, which is a model folder; fit its confidence with `hmer
+    calibrate`.
+    """
+    from hmer.export.runtime import SECTION
+    from hmer.files import atomic_folder
+    from hmer.models.about import read_about, weights_file
+    from hmer.models.checkpoint import load_recogniser, save_module
+
+    folders, shares = zip(*(_part(one) for one in models), strict=True)
+    model = load_recogniser(folders[0]).model
+    mean = {name: value.double() * shares[0] for name, value in model.state_dict().items()}
+    for folder, share in zip(folders[1:], shares[1:], strict=True):
+        state = _weights(folder, folders[0])
+        lacking = [n for n, v in mean.items() if n not in state or state[n].shape != v.shape]
+        if lacking:
+            raise HmerError(
+                f"{folder}: {lacking[0]} is missing or of another size than in {folders[0]}; only "
+                "recognisers of one architecture can be averaged"
+            )
+        for name, value in mean.items():
+            value += share * state[name].double()
+    model.load_state_dict({name: value / math.fsum(shares) for name, value in mean.items()})
+    told = read_about(weights_file(folders[0]))
+    left_out = ("sha256", "start", "calibration", SECTION)
+    about = {key: value for key, value in told.items() if key not in left_out}
+    with atomic_folder(out) as folder:
+        save_module(model, folder / "model.safetensors", about)
+
+
+def _part(argument: str) -> tuple[Path, float]:
+    """A folder and its weight."""
+    folder, _, weight = argument.rpartition("=")
+    try:
+        share = float(weight)
+    except ValueError:
+        share = math.nan
+    if not folder or not 0 < share < math.inf:
+        raise HmerError(f"{argument}: give a folder, =, and its weight above 0, as in models/a=0.6")
+    return Path(folder), share
+
+
+def _weights(folder: Path, first: Path) -> dict[str, Tensor]:
+    """The weights in a folder, of the same vocabulary as the recogniser in `first`."""
+    from hmer.latex.vocabulary import Vocabulary
+    from hmer.models.checkpoint import load_recogniser
+    from hmer.training.fit import CHECKPOINT
+    from hmer.training.warm_start import averaged, read_state
+
+    words = load_recogniser(first).reads.vocabulary.tokens
+    if (folder / CHECKPOINT).is_file():
+        known = Vocabulary.from_json(read_state(folder / CHECKPOINT)["vocabulary"])
+        state = averaged(folder / CHECKPOINT)
+    else:
+        saved = load_recogniser(folder)
+        known, state = saved.reads.vocabulary, saved.model.state_dict()
+    if known.tokens != words:
+        raise HmerError(f"{folder}: has another vocabulary than {first}")
+    return state

@@ -1,0 +1,71 @@
+"""`hmer average` as a person calls it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hmer.cli import main
+from hmer.models.checkpoint import load_recogniser, save_module
+from hmer.recognizer import SHIPPED, Recognizer
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["hmer", "average", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
+
+
+@pytest.fixture
+def other(model_folder: Path, tmp_path: Path) -> Path:
+    """The same recogniser with other weights."""
+    model = load_recogniser(model_folder).model
+    generator = torch.Generator().manual_seed(1)
+    for value in model.parameters():
+        value.data += 0.1 * torch.randn(value.shape, generator=generator)
+    about = json.loads((model_folder / "model.json").read_text(encoding="utf-8"))
+    folder = tmp_path / "other"
+    folder.mkdir()
+    save_module(model, folder / "model.safetensors", about)
+    return folder
+
+
+def test_each_tensor_is_the_weighted_mean(
+    model_folder: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "mean"
+    assert call(monkeypatch, f"{model_folder}=3", f"{other}=1", "--out", out) == 0
+    one, two, mean = (load_file(f / "model.safetensors") for f in (model_folder, other, out))
+    assert one.keys() == mean.keys()
+    for name, value in mean.items():
+        torch.testing.assert_close(value, (0.75 * one[name] + 0.25 * two[name]).to(value.dtype))
+    assert Recognizer.load(out).vocabulary.tokens == Recognizer.load(other).vocabulary.tokens
+
+
+def test_what_cannot_be_averaged_is_told(
+    model_folder: Path,
+    other: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    about = json.loads((other / "model.json").read_text(encoding="utf-8"))
+    shipped = Recognizer.load().vocabulary
+    assert len(shipped) != len(about["vocabulary"]["tokens"])
+    for arguments, told in (
+        ((f"{model_folder}",), "give a folder, ="),
+        ((f"{model_folder}=0",), "its weight above 0"),
+        ((f"{model_folder}=nan",), "its weight above 0"),
+        ((f"{tmp_path / 'none'}=1",), "no model there"),
+        ((f"{model_folder}=1", f"{SHIPPED}=1"), "another vocabulary"),
+    ):
+        assert call(monkeypatch, *arguments, "--out", tmp_path / "out") == 2
+        errors = capfd.readouterr().err
+        assert told in errors and len(errors.splitlines()) == 1
+        assert not (tmp_path / "out").exists()
