@@ -25,7 +25,7 @@ from hmer.ink.strokes import Ink
 from hmer.latex.alignment import place_symbols
 from hmer.latex.dialect import normalise
 from hmer.latex.typed import named_mathml
-from hmer.synthesis.base import Numbered, Written
+from hmer.synthesis.base import Written, numbered
 from hmer.synthesis.generators import Generators
 
 STEPS = 1000
@@ -258,13 +258,12 @@ def write_collection(
     Raises:
         HmerError: `out` cannot be written, or the generators come to nothing.
     """
-    numbered = Numbered(generators, seed)
     kinds: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     found: set[str] = set()
     with new_package(out) as add:
         for number in range(count):
-            written = numbered[number]
+            written = numbered(generators, seed, number)
             name = f"{FOLDER}-{seed}-{number:07d}"
             hand = writers[written.base] if written.base is not None else written.hand or FONT
             data = to_inkml(written, hand, name)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hmer.ink.strokes import Points
 from hmer.latex.tree import ROOT, HangingRow, Relation, parse, rows
+from hmer.synthesis.base import draw, running
 from hmer.synthesis.decompose import SIGNS
 from hmer.synthesis.editable_ink import Box, Part, extent, move, take
 from hmer.synthesis.glyphs.bank import GlyphBank
@@ -241,8 +242,9 @@ class Groups:
             boxes = self.material.boxes[self.material.strokes_of(number, start, stop)]
             width, height = boxes[:, 2:].max(axis=0) - boxes[:, :2].min(axis=0)
             shape.append((stop - start, max(width, 0.1) / max(height, 0.1)))
-        below = np.cumsum(chances / chances.sum())
-        return _Pool(np.array(groups, np.int32), below, np.log(np.array(shape, np.float32)))
+        return _Pool(
+            np.array(groups, np.int32), running(chances), np.log(np.array(shape, np.float32))
+        )
 
     def exchange(self, hole: Hole, rng: np.random.Generator) -> bool:
         """Put a group of another expression into a hole; False, and no change, if none fits."""
@@ -270,8 +272,7 @@ class Groups:
     def _nearest(
         self, pool: _Pool, shape: NDArray[np.float64], rng: np.random.Generator
     ) -> tuple[int, int, int]:
-        drawn = np.searchsorted(pool.below, rng.random(_CANDIDATES))
-        drawn = np.minimum(drawn, len(pool.groups) - 1)
+        drawn = np.array([draw(pool.below, rng) for _ in range(_CANDIDATES)])
         away = np.abs(pool.shape[drawn] - shape).sum(axis=1)
         number, start, stop = pool.groups[drawn[int(away.argmin())]].tolist()
         return number, start, stop

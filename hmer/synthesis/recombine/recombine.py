@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from hmer.ink.scale import own_unit, stroke_boxes
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import ROOT
-from hmer.synthesis.base import LONGEST, Leakage, Written
-from hmer.synthesis.decompose import OWN_SCALE, RARE, TEMPERING, Decomposer, rare_boost
+from hmer.synthesis.base import LONGEST, Leakage, Written, draw, running
+from hmer.synthesis.decompose import OWN_SCALE, TEMPERING, Decomposer
 from hmer.synthesis.editable_ink import Part, depth, faults, spelled, take, to_ink, walk
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.recombine.exchanges import Groups, bank_extents, holes, rewrite, ways
@@ -65,9 +65,9 @@ class Recombiner:
         self.material = self.decomposer.material
         self.extents = bank_extents(bank)
         self.groups = Groups(self.material, self.extents, TEMPERING)
-        boost = rare_boost(self.material.tokens, RARE)
+        boost = self.material.rare_boost()
         chances = [max(boost[token] for token in tokens) for tokens in self.material.tokens]
-        self._below = np.cumsum(np.array(chances) / sum(chances))
+        self._below = running(np.array(chances))
         self.lookalikes = Lookalikes(bank.count(), TEMPERING)
         even = np.ones(len(bank.writers))
         self._hands_below = np.cumsum(bank.hands(even, _FOREIGN))
@@ -106,16 +106,13 @@ class Recombiner:
     def _base(self, rng: np.random.Generator) -> tuple[int, int, int]:
         """What is changed: an expression, and the tokens of it that are taken."""
         if rng.random() < _WHOLE:
-            drawn = int(np.searchsorted(self._below, rng.random()))
-            number = min(drawn, len(self.material) - 1)
+            number = draw(self._below, rng)
             return number, 0, len(self.material.tokens[number])
         return self.decomposer.draw(rng)
 
     def _rewrite(self, row: list[Part], rng: np.random.Generator) -> None:
         """Other ink for some symbols, and other symbols for some."""
-        writers = self.bank.writers
-        drawn = int(np.searchsorted(self._hands_below, rng.random(), side="right"))
-        hand = writers[min(drawn, len(writers) - 1)]
+        hand = self.bank.writers[draw(self._hands_below, rng)]
         cased = self._cased(row, rng)
         # Outside in and left to right: what moves later has not been looked at yet.
         for way in list(ways(row)):

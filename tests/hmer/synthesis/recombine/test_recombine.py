@@ -12,6 +12,7 @@ from hmer.data.dataset import Expressions, load_expressions
 from hmer.latex.alignment import stroke_places
 from hmer.latex.tree import expression_depth, parse, serialise
 from hmer.latex.vocabulary import vocabulary
+from hmer.synthesis import ink_index
 from hmer.synthesis.base import Leakage, Written
 from hmer.synthesis.decompose import Decomposer
 from hmer.synthesis.editable_ink import Part, depth, faults, parts_of
@@ -137,7 +138,7 @@ def test_rare_tokens_come_more_often(
 
     def share(strength: float) -> float:
         chances(whole=1)
-        monkeypatch.setattr(recombine, "RARE", strength)
+        monkeypatch.setattr(ink_index, "_RARE", strength)
         bases = [written.base for written in some(Recombiner(Decomposer(expressions), bank), 300)]
         return float(
             np.mean(
