@@ -81,7 +81,7 @@ class Composer:
         self.config = config or ComposeConfig()
         self.missing: Counter[str] = Counter()
         # More samples count, but less than in proportion.
-        self._shares = bank.hands(np.sqrt(bank.writer_samples()), self.config.foreign)
+        self._shares = bank.hands(np.sqrt(np.bincount(bank.writer_of)), self.config.foreign)
         alone: dict[str, list[list[str]]] = {}  # letters of an alphabet share its command's part
         for tokens in map(tokens_of, bank.tokens):
             alone.setdefault(tokens[0], []).append(tokens)
