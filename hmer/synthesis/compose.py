@@ -90,9 +90,13 @@ class Composer:
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """One expression; None where the grammar made something that cannot be written."""
         try:
-            return self.write(self._drawn(rng), rng)
+            row = self._drawn(rng)
+            hand = self.hand(rng)
+            ink = write(row, hand, rng, FittedManner(rng))
+            ink = normalise(ink, own_unit(stroke_boxes(ink)))
         except (LatexError, InkError):
             return None
+        return Written(ink, serialise(row), KIND, hand=hand.source)
 
     def _drawn(self, rng: np.random.Generator) -> Row:
         """What is written next."""
@@ -101,21 +105,8 @@ class Composer:
             return parse(classes[int(rng.integers(len(classes)))])
         return self.grammar.sample(rng)
 
-    def write(self, row: Row, rng: np.random.Generator) -> Written:
-        """This expression in a hand drawn from `rng`.
-
-        Raises:
-            LatexError: a symbol has no glyph, or there is nothing to write.
-            InkError: the ink spans more than `hmer.ink.scale.MAX_EXTENT`.
-        """
-        hand = self.hand(rng)
-        ink = write(row, hand, rng, FittedManner(rng))
-        ink = normalise(ink, own_unit(stroke_boxes(ink)))
-        return Written(ink, serialise(row), KIND, hand=hand.source)
-
     def hand(self, rng: np.random.Generator) -> BankWriter:
         """A writer, drawn once per expression."""
         source = self.bank.writers[int(rng.choice(len(self._shares), p=self._shares))]
-        return BankWriter.follow(
-            self.bank, source, int(rng.integers(2**31)), _LOYALTY, self.missing
-        )
+        seed = int(rng.integers(2**31))
+        return BankWriter.follow(self.bank, source, seed, _LOYALTY, self.missing)
