@@ -20,7 +20,7 @@ from rapidfuzz.distance import Levenshtein
 
 from hmer.evaluation.bootstrap import rate_interval
 from hmer.evaluation.calibration import KEPT, TRUSTED_RISK, Reliability, RiskCoverage
-from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary, SetScores
+from hmer.evaluation.metrics import SetScores, summarise
 from hmer.evaluation.prediction import Prediction, correctness, mark
 from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table, to_png
 from hmer.ink.images import decode_png
@@ -293,7 +293,7 @@ def novelty(
     for name, half in halves.items():
         numbers[f"n_{name}"] = len(half)
         if half:
-            scores = _summary(half)
+            scores = summarise(half)
             numbers |= {f"exprate_{name}": scores.exprate, f"cer_{name}": scores.cer}
     frame = pd.DataFrame(
         [_novelty_row(name, rows[name], seed, resamples) for name in TIMES if name in rows],
@@ -321,18 +321,10 @@ def novelty(
 def _novelty_row(
     name: str, members: Sequence[Prediction], seed: int, resamples: int
 ) -> tuple[str | float | int, ...]:
-    scores = _summary(members)
-    rate = rate_interval(correctness(members), seed, resamples)
+    scores, rate = summarise(members), rate_interval(correctness(members), seed, resamples)
     return (
         name, len(members), *rate, scores.le1, scores.le2, scores.cer, scores.structure_rate,
     )  # fmt: skip
-
-
-def _summary(members: Sequence[Prediction]) -> MetricsSummary:
-    metrics = ExpressionMetrics()
-    for member in members:
-        metrics.update(member.id, member.truth, member.tokens)
-    return metrics.summary()
 
 
 def worst_first(predictions: Iterable[Prediction]) -> list[Prediction]:

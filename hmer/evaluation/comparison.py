@@ -12,7 +12,14 @@ import numpy as np
 
 from hmer.errors import HmerError
 from hmer.evaluation.bootstrap import LEVEL, RESAMPLES, Interval, paired_difference, paired_ratio
-from hmer.evaluation.prediction import OCCLUSION, PLAIN, PREDICTIONS, Trial, read_trials
+from hmer.evaluation.prediction import (
+    OCCLUSION,
+    PLAIN,
+    PREDICTIONS,
+    Trial,
+    correctness,
+    read_trials,
+)
 
 HEADER = ("set", "id", "right", "truth", "old reading", "old edits", "new reading", "new edits")
 
@@ -177,7 +184,7 @@ def _difference(
     condition: _Condition, ids: Sequence[str], runs: tuple[_Run, _Run], draw: _Draw
 ) -> PairedDifference:
     old, new = ([run[condition][id] for id in ids] for run in runs)
-    right, before = (np.array([t.correct for t in part], dtype=np.bool_) for part in (new, old))
+    right, before = correctness(new), correctness(old)
     edits = [b.character_edits - a.character_edits for a, b in zip(old, new, strict=True)]
     length = np.array([trial.characters for trial in new], dtype=np.float64)
     return PairedDifference(

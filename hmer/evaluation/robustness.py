@@ -19,8 +19,8 @@ from hmer.evaluation.bootstrap import (
     rate_interval,
 )
 from hmer.evaluation.corruptions import STROKES, SYMBOLS, OcclusionConfig, Series
-from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary
-from hmer.evaluation.prediction import OCCLUSION, Trial, mark
+from hmer.evaluation.metrics import MetricsSummary, summarise
+from hmer.evaluation.prediction import OCCLUSION, Trial, correctness, mark
 from hmer.evaluation.reading import Count, read_all
 from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table, to_png
 from hmer.plots import BLUE, DASHED, SERIES, WRONG, band, legend, new_figure, style
@@ -131,11 +131,7 @@ def robustness_curve(
 def _point(
     level: float, taken: list[Trial], whole: list[Trial], seed: int, resamples: int
 ) -> RobustnessPoint:
-    metrics = ExpressionMetrics()
-    for trial in taken:
-        metrics.update(trial.id, trial.truth, trial.tokens)
-    after = np.array([trial.correct for trial in taken], dtype=np.bool_)
-    before = np.array([trial.correct for trial in whole], dtype=np.bool_)
+    after, before = correctness(taken), correctness(whole)
     rise = np.array(
         [a.character_edits - b.character_edits for a, b in zip(taken, whole, strict=True)],
         dtype=np.float64,
@@ -144,7 +140,7 @@ def _point(
     return RobustnessPoint(
         level=level,
         share=float(np.mean([trial.share for trial in taken])),
-        scores=metrics.summary(),
+        scores=summarise(taken),
         exprate=rate_interval(after, seed, resamples),
         loss=paired_difference(before, after, seed, resamples),
         cer_rise=paired_ratio(rise, length, seed, resamples),
