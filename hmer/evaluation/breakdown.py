@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -54,17 +52,7 @@ TIMES: Buckets = {"new": 0, "once": 1, "2-9": 2, "10+": 10}
 
 _WITHIN = ("exprate", "le1", "le2", "le3")
 
-ConfusionKind = Literal["substitution", "deletion", "insertion"]
-
-
-@dataclass(frozen=True, slots=True)
-class Confusion:
-    """A token edit from truth to prediction and how often it occurs; "" where a side has none."""
-
-    kind: ConfusionKind
-    truth: str
-    predicted: str
-    count: int
+_EDITS = {"replace": "substitution", "delete": "deletion", "insert": "insertion"}
 
 
 def bucket_of(values: Sequence[int], buckets: Buckets) -> pd.Categorical:
@@ -99,36 +87,22 @@ def scores_by(
     return scores.reset_index().astype({name: str})
 
 
-def by_length(predictions: Sequence[Prediction]) -> pd.DataFrame:
-    """Scores by the length of the truth."""
-    return scores_by("length", predictions, [len(one.truth) for one in predictions], LENGTHS)
+def confusions(predictions: Iterable[Prediction]) -> pd.DataFrame:
+    """Every token edit from truth to prediction with its count, commonest first.
 
-
-def by_depth(predictions: Sequence[Prediction]) -> pd.DataFrame:
-    """Scores by the nesting depth of the truth."""
-    depths = [nesting_depth(one.truth) for one in predictions]
-    return scores_by("depth", predictions, depths, DEPTHS)
-
-
-def confusions(predictions: Iterable[Prediction]) -> list[Confusion]:
-    """Every token edit with its count, commonest first.
-
-    Expressions that could not be read are left out: nothing was confused with anything.
+    Columns: kind, truth, predicted ("" where a side has none), count. Expressions that could not
+    be read are left out: nothing was confused with anything.
     """
-    counts: Counter[tuple[ConfusionKind, str, str]] = Counter()
-    for prediction in predictions:
-        if prediction.tokens is None:
-            continue
-        truth, read = prediction.truth, prediction.tokens
-        for edit in Levenshtein.editops(truth, read):
-            if edit.tag == "replace":
-                counts["substitution", truth[edit.src_pos], read[edit.dest_pos]] += 1
-            elif edit.tag == "delete":
-                counts["deletion", truth[edit.src_pos], ""] += 1
-            else:
-                counts["insertion", "", read[edit.dest_pos]] += 1
-    table = [Confusion(*edit, count) for edit, count in counts.items()]
-    return sorted(table, key=lambda row: (-row.count, row.kind, row.truth, row.predicted))
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for one in predictions:
+        if one.tokens is not None:
+            for edit in Levenshtein.editops(one.truth, one.tokens):
+                old = "" if edit.tag == "insert" else one.truth[edit.src_pos]
+                new = "" if edit.tag == "delete" else one.tokens[edit.dest_pos]
+                counts[_EDITS[edit.tag], old, new] += 1
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    columns = ["kind", "truth", "predicted", "count"]
+    return pd.DataFrame([(*edit, count) for edit, count in rows], columns=columns)
 
 
 def read_captions(train: Path) -> Captions:
@@ -190,12 +164,10 @@ def _scores(scores: SetScores) -> Section:
     columns = {"ExpRate": "exprate", "≤ 1": "le1", "≤ 2": "le2", "≤ 3": "le3",
                "token errors": "ter", "character errors": "cer"}  # fmt: skip
     frame = pd.DataFrame(
-        [
-            (name, *(getattr(row, attribute) for attribute in columns.values()))
-            for name, row in (("as written", summary), ("spelled alike", summary.canonical))
-        ],
-        columns=["reading", *columns],
-    )
+        {name: [getattr(summary, of), getattr(summary.canonical, of)]
+         for name, of in columns.items()}
+    )  # fmt: skip
+    frame.insert(0, "reading", ["as written", "spelled alike"])
     text = (
         "Percent. ≤ k: within k token edits of the truth. Spelled alike: both sides are brought to "
         "one spelling first, where spellings render alike. Error rates are summed edit distance "
@@ -211,15 +183,14 @@ def _scores(scores: SetScores) -> Section:
 
 
 def _lengths_and_depths(predictions: Sequence[Prediction]) -> Section:
-    lengths, depths = by_length(predictions), by_depth(predictions)
+    sizes = [len(one.truth) for one in predictions], [nesting_depth(o.truth) for o in predictions]
+    lengths = scores_by("length", predictions, sizes[0], LENGTHS)
+    depths = scores_by("depth", predictions, sizes[1], DEPTHS)
     return Section(
         "breakdown",
         "By length and depth",
         "Length is in tokens of the truth, depth in nested groups.",
-        tables=[
-            Table(lengths, file="by_length.csv"),
-            Table(depths, file="by_depth.csv"),
-        ],
+        tables=[Table(lengths, file="by_length.csv"), Table(depths, file="by_depth.csv")],
         figures=[
             _bars("length", lengths, "By caption length", "tokens in the truth", "by_length.png"),
             _bars("depth", depths, "By nesting depth", "nested groups", "by_depth.png"),
@@ -265,11 +236,10 @@ def _confidence(scores: SetScores) -> Section:
 
 
 def _confusions(predictions: Sequence[Prediction], limit: int) -> Section:
-    found = confusions(predictions)
-    frame = pd.DataFrame(found, columns=["kind", "truth", "predicted", "count"])
-    view = pd.concat([frame[frame["kind"] == kind].head(limit) for kind in get_args(ConfusionKind)])
+    frame = confusions(predictions)
+    view = pd.concat([frame[frame["kind"] == kind].head(limit) for kind in _EDITS.values()])
     text = (
-        f"{len(found)} different token edits from truth to prediction; on the page the commonest "
+        f"{len(frame)} different token edits from truth to prediction; on the page the commonest "
         f"{limit} of each kind."
     )
     tables = [Table(frame, file="confusions.csv", view=view)]
@@ -284,7 +254,7 @@ def novelty(
     Numbers: `n_new`, and where there are any `exprate_new`, `cer_new`; the same for `known`.
     """
     times = [known.get(tuple(prediction.truth), 0) for prediction in predictions]
-    rows: dict[str, list[Prediction]] = defaultdict(list)
+    rows = defaultdict[str, list[Prediction]](list)
     halves: dict[str, list[Prediction]] = {"new": [], "known": []}
     for prediction, count, bucket in zip(predictions, times, bucket_of(times, TIMES), strict=True):
         rows[bucket].append(prediction)
