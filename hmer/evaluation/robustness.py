@@ -68,17 +68,10 @@ def read_series(
         read = read_all(recognizer, images, config.decoding, batch, count)
         count(len(row.levels) * len(row.members) - len(changed))
         again = {place: answer.tokens for place, answer in zip(changed, read, strict=True)}
-        trials += [
-            Trial(
-                row.name,
-                float(level),
-                lost[place].share,
-                expressions.ids[index],
-                expressions.tokens[index],
-                list(again.get(place, whole[index])),
-            )
-            for place, (level, index) in enumerate(cases)
-        ]
+        for place, (level, index) in enumerate(cases):
+            id, truth = expressions.ids[index], expressions.tokens[index]
+            tokens = list(again.get(place, whole[index]))
+            trials.append(Trial(row.name, float(level), lost[place].share, id, truth, tokens))
     return trials
 
 
@@ -109,15 +102,13 @@ def robustness_curve(
     """Points of one series, lightest level first.
 
     Raises:
-        ValueError: several series, an id twice at a level, or an id that is not read at level 0.
+        ValueError: an id twice at a level, or an id that is not read at level 0.
     """
     levels: dict[float, dict[str, Trial]] = defaultdict(dict)
     for trial in trials:
         if trial.id in levels[trial.level]:
             raise ValueError(f"{trial.id}: read twice at level {trial.level:g}")
         levels[trial.level][trial.id] = trial
-    if len({trial.series for found in levels.values() for trial in found.values()}) > 1:
-        raise ValueError("a curve is of one series")
     whole = levels.get(0.0, {})
     points = []
     for level in sorted(levels):
@@ -220,28 +211,19 @@ def robustness_section(
         if point.level:
             numbers[f"loss_{level}"] = point.loss.mean
     numbers["exprate_mean"] = float(np.mean([p.scores.exprate for p in points if p.level]))
-    return Section(
-        series.name,
-        wording.title,
-        text,
-        numbers,
-        _tables(series.name, points, wording),
-        [
-            Figure(
-                "curve",
-                _plot(points, wording),
-                "Left: what is still read. Right: what that costs, paired by expression. Bands "
-                "are 95 % bootstrap intervals.",
-            )
-        ],
-        [
-            Gallery(
-                _pictured(series, trials, expressions, report.seed, wording),
-                "A few expressions, if possible such as are read right as they are, and what was "
-                "read at each level.",
-            )
-        ],
+    figure = Figure(
+        "curve",
+        _plot(points, wording),
+        "Left: what is still read. Right: what that costs, paired by expression. Bands "
+        "are 95 % bootstrap intervals.",
     )
+    gallery = Gallery(
+        _pictured(series, trials, expressions, report.seed, wording),
+        "A few expressions, if possible such as are read right as they are, and what was "
+        "read at each level.",
+    )
+    tables = _tables(series.name, points, wording)
+    return Section(series.name, wording.title, text, numbers, tables, [figure], [gallery])
 
 
 def _tables(name: str, points: Sequence[RobustnessPoint], wording: Wording) -> list[Table]:
@@ -319,13 +301,8 @@ def _pictured(
         for level in (0.0, *series.levels):
             trial = readings[expressions.ids[index], float(level)]
             label = f"{wording.level(level)}{' %' if wording.percent else ''} {wording.axis}"
-            pictures.append(
-                Picture(
-                    to_png(series.corrupt(index, level).image),
-                    label.removesuffix(", %"),
-                    trial.correct,
-                    [("", mark(trial.truth, trial.tokens or ())[1])],
-                )
-            )
+            read = mark(trial.truth, trial.tokens or ())[1]
+            png = to_png(series.corrupt(index, level).image)
+            pictures.append(Picture(png, label.removesuffix(", %"), trial.correct, [("", read)]))
         rows.append((" ".join(expressions.tokens[index]), pictures))
     return rows

@@ -82,8 +82,6 @@ def test_an_interval_of_a_sure_loss() -> None:
 def test_refuses() -> None:
     with pytest.raises(ValueError, match="twice"):
         robustness_curve([TRIALS[0], TRIALS[0]], seed=0)
-    with pytest.raises(ValueError, match="one series"):
-        robustness_curve([*TRIALS, trial(0.5, "b", [], "t")][-2:], seed=0)
     with pytest.raises(ValueError, match="level 0 has not"):
         robustness_curve(TRIALS[:2], seed=0)
 
