@@ -50,6 +50,8 @@ DEPTHS: Buckets = {"0": 0, "1": 1, "2": 2, "3": 3, "4+": 4}
 TIMES: Buckets = {"new": 0, "once": 1, "2-9": 2, "10+": 10}
 """That a caption occurs in training."""
 
+_ERRORS = 30  # pictured on the page
+_CONFUSIONS = 15  # of each kind on the page
 _WITHIN = ("exprate", "le1", "le2", "le3")
 
 _EDITS = {"replace": "substitution", "delete": "deletion", "insert": "insertion"}
@@ -117,10 +119,10 @@ def score_sections(
     """Scores, breakdowns, confidence and confusions; `known` are the captions of training."""
     return [
         _scores(scores),
-        novelty(predictions, known, config.seed, config.resamples),
+        novelty(predictions, known, config.seed),
         _lengths_and_depths(predictions),
         _confidence(scores),
-        _confusions(predictions, config.confusions),
+        _confusions(predictions),
     ]
 
 
@@ -152,9 +154,9 @@ def sample_sections(predictions: Sequence[Prediction], config: ReportConfig) -> 
         Section(
             "errors",
             "Errors, most confident first",
-            f"{min(len(errors), config.errors)} of {len(errors)}; the table has all.",
+            f"{min(len(errors), _ERRORS)} of {len(errors)}; the table has all.",
             tables=[Table(frame, "All errors.", "errors.csv", frame.head(0))],
-            galleries=[Gallery([("", [_card(one) for one in errors[: config.errors]])])],
+            galleries=[Gallery([("", [_card(one) for one in errors[:_ERRORS]])])],
         ),
     ]  # fmt: skip
 
@@ -235,20 +237,18 @@ def _confidence(scores: SetScores) -> Section:
     )  # fmt: skip
 
 
-def _confusions(predictions: Sequence[Prediction], limit: int) -> Section:
+def _confusions(predictions: Sequence[Prediction]) -> Section:
     frame = confusions(predictions)
-    view = pd.concat([frame[frame["kind"] == kind].head(limit) for kind in _EDITS.values()])
+    view = pd.concat([frame[frame["kind"] == kind].head(_CONFUSIONS) for kind in _EDITS.values()])
     text = (
         f"{len(frame)} different token edits from truth to prediction; on the page the commonest "
-        f"{limit} of each kind."
+        f"{_CONFUSIONS} of each kind."
     )
     tables = [Table(frame, file="confusions.csv", view=view)]
     return Section("confusions", "Confusions", text, tables=tables)
 
 
-def novelty(
-    predictions: Sequence[Prediction], known: Captions, seed: int, resamples: int
-) -> Section:
+def novelty(predictions: Sequence[Prediction], known: Captions, seed: int) -> Section:
     """Scores by how often training has the caption; what could not be read counts as new.
 
     Numbers: `n_new`, and where there are any `exprate_new`, `cer_new`; the same for `known`.
@@ -266,7 +266,7 @@ def novelty(
             scores = summarise(half)
             numbers |= {f"exprate_{name}": scores.exprate, f"cer_{name}": scores.cer}
     frame = pd.DataFrame(
-        [_novelty_row(name, rows[name], seed, resamples) for name in TIMES if name in rows],
+        [_novelty_row(name, rows[name], seed) for name in TIMES if name in rows],
         columns=[*("in training", "n", "ExpRate", "low", "high", "≤ 1", "≤ 2", "CER", "structure")],
     )
     return Section(
@@ -289,9 +289,9 @@ def novelty(
 
 
 def _novelty_row(
-    name: str, members: Sequence[Prediction], seed: int, resamples: int
+    name: str, members: Sequence[Prediction], seed: int
 ) -> tuple[str | float | int, ...]:
-    scores, rate = summarise(members), rate_interval(correctness(members), seed, resamples)
+    scores, rate = summarise(members), rate_interval(correctness(members), seed)
     return (
         name, len(members), *rate, scores.le1, scores.le2, scores.cer, scores.structure_rate,
     )  # fmt: skip

@@ -130,7 +130,7 @@ def evaluate(
         if earlier:
             before = [*_predictions(earlier, whole, config, count), *refused]
             sections.append(beside_start(predictions, before, config.report))
-        scores = score_predictions(predictions, config.report.seed, config.report.resamples)
+        scores = score_predictions(predictions, config.report.seed)
         sections += score_sections(predictions, scores, known, config.report)
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ def beside_start(
     points, with the ends of its paired bootstrap interval (`gain`, `gain_low`, `gain_high`).
     """
     runs = plain_trials(after), plain_trials(before)
-    (found,) = compare(runs[1], runs[0], config.seed, config.resamples).differences
+    (found,) = compare(runs[1], runs[0], config.seed).differences
     characters = max(1, sum(trial.characters for trial in runs[0]))
     cers = [100.0 * sum(t.character_edits for t in run) / characters for run in runs]
     gain, cer = found.exprate, found.cer

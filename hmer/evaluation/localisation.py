@@ -46,7 +46,8 @@ from hmer.recognizer import Recognizer
 
 GROW = 0.5
 """Cells by which a box is grown on every side: a cell that the symbol fills in part counts."""
-MOST_SYMBOLS = 14  # pictured of one expression
+PICTURED, MOST_SYMBOLS = 6, 14  # expressions, and symbols of one of them
+_RESAMPLES = 2000
 
 _KINDS = {
     "operator": r"+ - \times \div \pm \cdot / ! \prime '",
@@ -76,8 +77,6 @@ class LocalisationConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit: int = Field(60, ge=0, description="expressions per set, evenly spread; 0: none")
-    pictures: int = Field(6, ge=0, le=40, description="expressions shown")
-    resamples: int = Field(2000, ge=100, description="of the bootstrap")
 
 
 def symbol_classes(symbol: WrittenSymbol) -> tuple[str, ...]:
@@ -114,7 +113,7 @@ def localise(
     if not maps:
         why = "This recogniser has no such map." if shown else "There are no expressions with ink."
         return Section(name, title, f"{why} The decoder's own attention is judged by itself.")
-    stride, draw = model.stride, (seed, config.resamples)
+    stride, draw = model.stride, (seed, _RESAMPLES)
     area = np.array([float(ink_mask(one.image).mean()) for one in shown])
     on_ink = _on_ink(shown, maps, stride)
     even = _on_ink(shown, [_even(one, stride) for one in shown], stride)
@@ -136,11 +135,11 @@ def localise(
             "pointing_chance": 100.0 * float(np.mean(chance)),
         }
     shares = np.stack([class_shares(m, one, stride) for m, one in zip(maps, shown, strict=True)])
-    classes = lift_by_class(shares, *draw)
+    classes = lift_by_class(shares, seed)
     numbers |= {f"lift_{kind.replace(' ', '_')}": found.mean for kind, found in classes.items()}
     pictured = [
         Picture(overlay(shown[n].image, maps[n], stride, BLUE), " ".join(shown[n].tokens))
-        for n in spread_over(len(shown), config.pictures)
+        for n in spread_over(len(shown), PICTURED)
     ]
     text = (
         f"How {len(shown)} attention maps lie over the ink. Lift is the share of attention on ink "
@@ -207,13 +206,13 @@ def class_shares(weights: FloatArray, shown: Annotated, stride: int) -> FloatArr
     return shares
 
 
-def lift_by_class(shares: FloatArray, seed: int, resamples: int) -> dict[str, Interval]:
+def lift_by_class(shares: FloatArray, seed: int) -> dict[str, Interval]:
     """Share of the attention on ink over share of the ink, of each class with any ink.
 
     `shares` is of `class_shares`, (expressions, 2, classes).
     """
     return {
-        kind: ratio_interval(shares[:, 0, number], shares[:, 1, number], seed, resamples)
+        kind: ratio_interval(shares[:, 0, number], shares[:, 1, number], seed, _RESAMPLES)
         for number, kind in enumerate(CLASSES)
         if shares[:, 1, number].sum() > 0.0
     }
@@ -276,7 +275,7 @@ def judge_cross_attention(
     game = pointing_game(shown, maps, stride)
     if not len(game):
         return Section(name, title, "No symbol is known to be any token's: nothing can be judged.")
-    classes = pointing_by_class(game, seed, config.resamples)
+    classes = pointing_by_class(game, seed)
     _, every, chance = classes["all"]
     judged = sorted(set(game.expression.tolist()))
     text = (
@@ -303,7 +302,7 @@ def judge_cross_attention(
         "Is the right symbol attended to?",
         "written symbols, %",
     )
-    chosen = [judged[n] for n in spread_over(len(judged), config.pictures)]
+    chosen = [judged[n] for n in spread_over(len(judged), PICTURED)]
     strips = [
         (" ".join(shown[n].tokens), _strip(shown[n], cross, stride))
         for n in chosen
@@ -366,9 +365,7 @@ def cells_in_boxes(symbols: Sequence[WrittenSymbol], grid: Sequence[int], stride
     return found
 
 
-def pointing_by_class(
-    game: PointingGame, seed: int, resamples: int
-) -> dict[str, tuple[int, Interval, float]]:
+def pointing_by_class(game: PointingGame, seed: int) -> dict[str, tuple[int, Interval, float]]:
     """Symbols, hits and chance in percent: of all together ("all"), then of the classes present."""
     found = {}
     size = int(game.expression.max()) + 1
@@ -379,7 +376,7 @@ def pointing_by_class(
         hits = np.bincount(game.expression, game.hit * mask, size)
         asked = np.bincount(game.expression, mask, size)
         present = asked > 0.0
-        hit = ratio_interval(hits[present], asked[present], seed, resamples)
+        hit = ratio_interval(hits[present], asked[present], seed, _RESAMPLES)
         found[kind] = (
             int(mask.sum()),
             Interval(*(100.0 * value for value in hit)),

@@ -14,7 +14,7 @@ from typing import Literal
 from rapidfuzz.distance import Levenshtein
 
 from hmer.errors import LatexError
-from hmer.evaluation.bootstrap import RESAMPLES, Interval, rate_interval
+from hmer.evaluation.bootstrap import Interval, rate_interval
 from hmer.evaluation.calibration import (
     KEPT,
     TRUSTED_RISK,
@@ -136,9 +136,7 @@ class SetScores:
         return {row.name: row.of(self) for row in METRICS.values() if row.of}
 
 
-def score_predictions(
-    predictions: Sequence[Prediction], seed: int = 0, resamples: int = RESAMPLES
-) -> SetScores:
+def score_predictions(predictions: Sequence[Prediction], seed: int = 0) -> SetScores:
     """Score all truths of a set, read or not.
 
     Raises:
@@ -147,7 +145,7 @@ def score_predictions(
     correct, confidence = correctness(predictions), confidences(predictions)
     return SetScores(
         summarise(predictions),
-        rate_interval(correct, seed, resamples),
+        rate_interval(correct, seed),
         reliability(confidence, correct),
         risk_coverage(confidence, correct),
     )

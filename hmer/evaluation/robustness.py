@@ -11,13 +11,7 @@ import pandas as pd
 
 from hmer.data.batches import BatchConfig
 from hmer.data.dataset import Expressions
-from hmer.evaluation.bootstrap import (
-    RESAMPLES,
-    Interval,
-    paired_difference,
-    paired_ratio,
-    rate_interval,
-)
+from hmer.evaluation.bootstrap import Interval, paired_difference, paired_ratio, rate_interval
 from hmer.evaluation.corruptions import STROKES, SYMBOLS, OcclusionConfig, Series
 from hmer.evaluation.metrics import MetricsSummary, summarise
 from hmer.evaluation.prediction import OCCLUSION, Trial, correctness, mark
@@ -96,9 +90,7 @@ class RobustnessPoint:
     cer_rise: Interval
 
 
-def robustness_curve(
-    trials: Iterable[Trial], seed: int, resamples: int = RESAMPLES
-) -> list[RobustnessPoint]:
+def robustness_curve(trials: Iterable[Trial], seed: int) -> list[RobustnessPoint]:
     """Points of one series, lightest level first.
 
     Raises:
@@ -115,13 +107,11 @@ def robustness_curve(
         taken = list(levels[level].values())
         if not levels[level].keys() <= whole.keys():
             raise ValueError(f"level {level:g} has expressions that level 0 has not")
-        points.append(_point(level, taken, [whole[trial.id] for trial in taken], seed, resamples))
+        points.append(_point(level, taken, [whole[trial.id] for trial in taken], seed))
     return points
 
 
-def _point(
-    level: float, taken: list[Trial], whole: list[Trial], seed: int, resamples: int
-) -> RobustnessPoint:
+def _point(level: float, taken: list[Trial], whole: list[Trial], seed: int) -> RobustnessPoint:
     after, before = correctness(taken), correctness(whole)
     rise = np.array(
         [a.character_edits - b.character_edits for a, b in zip(taken, whole, strict=True)],
@@ -132,9 +122,9 @@ def _point(
         level=level,
         share=float(np.mean([trial.share for trial in taken])),
         scores=summarise(taken),
-        exprate=rate_interval(after, seed, resamples),
-        loss=paired_difference(before, after, seed, resamples),
-        cer_rise=paired_ratio(rise, length, seed, resamples),
+        exprate=rate_interval(after, seed),
+        loss=paired_difference(before, after, seed),
+        cer_rise=paired_ratio(rise, length, seed),
     )
 
 
@@ -196,7 +186,7 @@ def robustness_section(
     if not trials:
         text = f"Not measured: no expression can take part.{note}"
         return Section(series.name, wording.title, text)
-    points = robustness_curve(trials, report.seed, report.resamples)
+    points = robustness_curve(trials, report.seed)
     decoding = "greedy" if config.decoding.beam == 1 else f"beam {config.decoding.beam}"
     text = (
         f"{wording.text.format(n=len(series.members), block=config.block)} Loss is in points of "
