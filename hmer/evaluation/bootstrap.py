@@ -102,7 +102,7 @@ def ratio_interval(top: FloatArray, bottom: FloatArray, seed: int, n: int = RESA
     return _interval(float(top.sum() / bottom.sum()), tops / bottoms)
 
 
-def _interval(mean: float, resampled: FloatArray, level: float = LEVEL) -> Interval:
+def _interval(mean: float, resampled: NDArray[np.floating], level: float = LEVEL) -> Interval:
     low, high = np.quantile(resampled, ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
     return Interval(mean, float(low), float(high))
 

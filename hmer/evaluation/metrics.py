@@ -87,14 +87,14 @@ def _scores(pairs: Sequence[tuple[Sequence[str], Sequence[str] | None]]) -> Sequ
     edits = [Levenshtein.distance(truth, read or ()) for truth, read in pairs]
     read_at = [n for (_, read), n in zip(pairs, edits, strict=True) if read is not None]
     written = [("".join(truth), "".join(read or ())) for truth, read in pairs]
-    # A truth of empty groups only has no canonical tokens: lengths may be 0.
-    return SequenceScores(
-        *(100.0 * sum(n <= most for n in read_at) / len(pairs) for most in TOLERANCES),
-        ter=100.0 * sum(edits) / max(1, sum(len(truth) for truth, _ in pairs)),
-        cer=100.0
-        * sum(Levenshtein.distance(*texts) for texts in written)
-        / max(1, sum(len(truth) for truth, _ in written)),
+    exprate, le1, le2, le3 = (
+        100.0 * sum(n <= most for n in read_at) / len(pairs) for most in TOLERANCES
     )
+    character_edits = sum(Levenshtein.distance(*texts) for texts in written)
+    # A truth of empty groups only has no canonical tokens: lengths may be 0.
+    ter = 100.0 * sum(edits) / max(1, sum(len(truth) for truth, _ in pairs))
+    cer = 100.0 * character_edits / max(1, sum(len(truth) for truth, _ in written))
+    return SequenceScores(exprate, le1, le2, le3, ter, cer)
 
 
 Shape = tuple[tuple[tuple[str, "Shape"], ...], ...]

@@ -178,8 +178,12 @@ class _Layout:
 
     def _with_scripts(self, node: Node, box: Box | None) -> Box | None:
         self.level += 1
-        rows = {r: self.row(row) for r, row in node.children if r in (Relation.SUP, Relation.SUB)}
-        over_under = {
+        rows: dict[Relation, Box | None] = {
+            relation: self.row(row)
+            for relation, row in node.children
+            if relation in (Relation.SUP, Relation.SUB)
+        }
+        over_under: dict[Relation, Box | None] = {
             relation: self.row(row)
             for relation, row in split_children(node)[1]
             if relation in (Relation.ABOVE, Relation.BELOW)
