@@ -55,7 +55,7 @@ class Annotated:
         equals; the last row and column of cells may lie partly beyond the picture."""
         ink = self.cell_ink(stride)
         if not len(ink):
-            return np.full(cell_grid(self.image, stride), NOBODY, np.int64)
+            return np.full(ink.shape[1:], NOBODY, np.int64)
         return np.where(ink.any(axis=0), ink.argmax(axis=0), NOBODY)
 
     def cell_ink(self, stride: int) -> NDArray[np.int64]:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hmer.data.batches import BatchConfig
+from hmer.data.dataset import Expressions
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.annotated import Annotated, cell_grid
 from hmer.evaluation.bootstrap import FloatArray
@@ -60,27 +60,19 @@ def teacher_forced_maps(
     device = next(model.parameters()).device
     found: dict[int, FloatArray | None] = {}
     for numbers, images in in_batches([one.image for one in shown], model.stride, BATCH):
-        inputs = _inputs([shown[number] for number in numbers], words).to(device)
-        cross = model.attention_maps(inputs, model.encode(images.to(device)))
+        captions = [shown[number].tokens for number in numbers]
+        # Truths that the vocabulary cannot spell are left out: their maps are not used.
+        spelled = [words.encode(c) if not words.unknown(c) else [] for c in captions]
+        inputs = torch.full((len(numbers), 1 + max(map(len, spelled))), words.pad)
+        inputs[:, 0] = words.sos
+        for row, caption in enumerate(spelled):
+            inputs[row, 1 : 1 + len(caption)] = torch.tensor(caption, dtype=torch.int64)
+        cross = model.attention_maps(inputs.to(device), model.encode(images.to(device)))
         for row, number in enumerate(numbers):
-            one = shown[number]
-            height, width = cell_grid(one.image, model.stride)
-            maps = cross[row, : len(one.tokens), :height, :width].double().cpu().numpy()
-            found[number] = None if words.unknown(one.tokens) else maps
+            height, width = cell_grid(shown[number].image, model.stride)
+            maps = cross[row, : len(captions[row]), :height, :width].double().cpu().numpy()
+            found[number] = None if words.unknown(captions[row]) else maps
     return [found[number] for number in range(len(shown))]
-
-
-def _inputs(shown: Sequence[Annotated], words: Vocabulary) -> Tensor:
-    """What the decoder is given, int64 (B, T): the start and the truths, padded.
-
-    Truths that the vocabulary cannot spell are left out: their maps are not used.
-    """
-    captions = [words.encode(x.tokens) if not words.unknown(x.tokens) else [] for x in shown]
-    inputs = torch.full((len(shown), 1 + max(map(len, captions))), words.pad)
-    inputs[:, 0] = words.sos
-    for row, caption in enumerate(captions):
-        inputs[row, 1 : 1 + len(caption)] = torch.tensor(caption, dtype=torch.int64)
-    return inputs
 
 
 def peaks(maps: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -139,19 +131,20 @@ def overlay(
 def attention_section(
     recognizer: Recognizer,
     predictions: Sequence[Prediction],
-    images: Sequence[Image],
+    expressions: Expressions,
     decoding: DecodingConfig,
     batch: BatchConfig,
     count: int,
-) -> Section | None:
-    """The first `count` expressions with what is attended to; None where there is nothing to show.
+) -> list[Section]:
+    """The first `count` expressions with what is attended to; none where there is nothing to show.
 
-    They are read once more, as before: attention is not kept for all the others.
+    They are read once more, as before: attention is not kept for all the others. `predictions` are
+    of the expressions, in their order; there may be more.
     """
-    chosen = [n for n, one in enumerate(predictions) if one.tokens][:count]
+    chosen = [n for n, one in enumerate(predictions[: len(expressions)]) if one.tokens][:count]
     if not chosen:
-        return None
-    pictures = [images[n] for n in chosen]
+        return []
+    pictures = [expressions.image(n) for n in chosen]
     answers = read_all(recognizer, pictures, decoding, batch, lambda _: None, attention=True)
     stride = recognizer.stride
     tokens, spatial = [], []
@@ -167,14 +160,12 @@ def attention_section(
         if answer.spatial_attention is not None:
             png = overlay(image, answer.spatial_attention, stride)
             spatial.append(Picture(png, one.id))
+    caption = "The map of the Mask & Match attention network."
     galleries = [Gallery(tokens, "The decoder's attention as it wrote each token.", 0.9)]
-    if spatial:
-        caption = "The map of the Mask & Match attention network."
-        galleries.append(Gallery([("", spatial)], caption))
-    return Section(
-        "attention",
-        "Attention",
+    galleries += [Gallery([("", spatial)], caption)] if spatial else []
+    text = (
         "Colour is attention, each map scaled to its own maximum; tokens that the truth lacks are "
-        "marked.",
-        galleries=[gallery for gallery in galleries if gallery.rows],
+        "marked."
     )
+    shown = [gallery for gallery in galleries if gallery.rows]
+    return [Section("attention", "Attention", text, galleries=shown)]

@@ -29,19 +29,16 @@ class Interval(NamedTuple):
     high: float
 
 
-def rate_interval(
-    correct: BoolArray, seed: int, n: int = RESAMPLES, level: float = LEVEL
-) -> Interval:
+def rate_interval(correct: BoolArray, seed: int, n: int = RESAMPLES) -> Interval:
     """The rate of `correct` (shape (expressions,)) in percent, with its bootstrap interval.
 
     Raises:
-        ValueError: nothing to resample, not bool, or senseless `n` or `level`.
+        ValueError: nothing to resample, or not bool.
     """
-    _check(correct, n, level)
+    _check(correct)
     size, hits = len(correct), int(correct.sum())
     rates = np.random.default_rng(seed).binomial(size, hits / size, size=n) * (100.0 / size)
-    low, high = np.quantile(rates, _tails(level))
-    return Interval(100.0 * hits / size, float(low), float(high))
+    return _interval(100.0 * hits / size, rates)
 
 
 def paired_difference(
@@ -52,19 +49,15 @@ def paired_difference(
     Both are results on the same expressions in the same order, shape (expressions,).
 
     Raises:
-        ValueError: different lengths, nothing to resample, or senseless `n` or `level`.
+        ValueError: nothing to resample, not bool, or different lengths.
     """
-    _check(a, n, level)
-    _check(b, n, level)
-    if a.shape != b.shape:
-        raise ValueError(f"paired results must match: {a.shape} and {b.shape}")
+    _check(a, b)
     size = len(a)
     better, worse = int((a & ~b).sum()), int((b & ~a).sum())
     shares = [better / size, worse / size, (size - better - worse) / size]
     counts = np.random.default_rng(seed).multinomial(size, shares, size=n)
     differences = (counts[:, 0] - counts[:, 1]) * (100.0 / size)
-    low, high = np.quantile(differences, _tails(level))
-    return Interval(100.0 * (better - worse) / size, float(low), float(high))
+    return _interval(100.0 * (better - worse) / size, differences, level)
 
 
 def paired_ratio(
@@ -76,25 +69,21 @@ def paired_ratio(
     truths this is the difference of two error rates; with weights of 1, a mean difference.
 
     Raises:
-        ValueError: different lengths, nothing to resample, a weight that is not positive, or
-            senseless `n` or `level`.
+        ValueError: different lengths, nothing to resample, or a weight that is not positive.
     """
-    if difference.ndim != 1 or difference.shape != weight.shape or not bool((weight > 0).all()):
+    size = len(weight)
+    if difference.shape != (size,) or not size or not bool((weight > 0).all()):
         raise ValueError(f"expected rows of one length: {difference.shape} and {weight.shape}")
-    _check(np.ones(len(weight), dtype=np.bool_), n, level)
-    rng, size = np.random.default_rng(seed), len(weight)
-    chunk = max(1, _AT_ONCE // size)
+    rng, chunk = np.random.default_rng(seed), max(1, _AT_ONCE // size)
     ratios = []
     for start in range(0, n, chunk):
         picks = rng.integers(size, size=(min(chunk, n - start), size))
         ratios.append(difference[picks].sum(axis=1) / weight[picks].sum(axis=1))
-    low, high = 100.0 * np.quantile(np.concatenate(ratios), _tails(level))
-    return Interval(100.0 * float(difference.sum() / weight.sum()), float(low), float(high))
+    ratio = float(difference.sum() / weight.sum())
+    return _interval(100.0 * ratio, 100.0 * np.concatenate(ratios), level)
 
 
-def ratio_interval(
-    top: FloatArray, bottom: FloatArray, seed: int, n: int = RESAMPLES, level: float = LEVEL
-) -> Interval:
+def ratio_interval(top: FloatArray, bottom: FloatArray, seed: int, n: int = RESAMPLES) -> Interval:
     """sum(top) / sum(bottom), not percent, resampling expressions as a whole.
 
     Both are of shape (expressions,), `bottom` not negative. What belongs to one expression stays
@@ -109,18 +98,16 @@ def ratio_interval(
     size = len(top)
     drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1.0 / size), size=n)
     sums = drawn @ np.stack([top, bottom], axis=1)
-    with_mass = sums[:, 1] > 0.0
-    ratios = sums[with_mass, 0] / sums[with_mass, 1]
-    low, high = np.quantile(ratios, _tails(level))
-    return Interval(float(top.sum() / bottom.sum()), float(low), float(high))
+    tops, bottoms = sums[sums[:, 1] > 0.0].T
+    return _interval(float(top.sum() / bottom.sum()), tops / bottoms)
 
 
-def _tails(level: float) -> tuple[float, float]:
-    return (1.0 - level) / 2.0, (1.0 + level) / 2.0
+def _interval(mean: float, resampled: NDArray[np.floating], level: float = LEVEL) -> Interval:
+    low, high = np.quantile(resampled, ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
+    return Interval(mean, float(low), float(high))
 
 
-def _check(results: BoolArray, n: int, level: float) -> None:
-    if results.ndim != 1 or results.dtype != np.bool_ or not len(results):
-        raise ValueError(f"expected a non-empty row of bool, not {results.dtype} {results.shape}")
-    if n < 1 or not 0.0 < level < 1.0:
-        raise ValueError(f"expected n > 0 and 0 < level < 1, not {n} and {level}")
+def _check(*rows: BoolArray) -> None:
+    shapes = {(row.dtype.name, row.shape) for row in rows}
+    if len(shapes) > 1 or rows[0].ndim != 1 or rows[0].dtype != np.bool_ or not len(rows[0]):
+        raise ValueError(f"expected non-empty rows of bool, of one length, not {sorted(shapes)}")

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -20,7 +18,7 @@ from rapidfuzz.distance import Levenshtein
 
 from hmer.evaluation.bootstrap import rate_interval
 from hmer.evaluation.calibration import KEPT, TRUSTED_RISK, Reliability, RiskCoverage
-from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary, SetScores
+from hmer.evaluation.metrics import SetScores, summarise
 from hmer.evaluation.prediction import Prediction, correctness, mark
 from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table, to_png
 from hmer.ink.images import decode_png
@@ -52,19 +50,11 @@ DEPTHS: Buckets = {"0": 0, "1": 1, "2": 2, "3": 3, "4+": 4}
 TIMES: Buckets = {"new": 0, "once": 1, "2-9": 2, "10+": 10}
 """That a caption occurs in training."""
 
+_ERRORS = 30  # pictured on the page
+_CONFUSIONS = 15  # of each kind on the page
 _WITHIN = ("exprate", "le1", "le2", "le3")
 
-ConfusionKind = Literal["substitution", "deletion", "insertion"]
-
-
-@dataclass(frozen=True, slots=True)
-class Confusion:
-    """A token edit from truth to prediction and how often it occurs; "" where a side has none."""
-
-    kind: ConfusionKind
-    truth: str
-    predicted: str
-    count: int
+_EDITS = {"replace": "substitution", "delete": "deletion", "insert": "insertion"}
 
 
 def bucket_of(values: Sequence[int], buckets: Buckets) -> pd.Categorical:
@@ -99,36 +89,22 @@ def scores_by(
     return scores.reset_index().astype({name: str})
 
 
-def by_length(predictions: Sequence[Prediction]) -> pd.DataFrame:
-    """Scores by the length of the truth."""
-    return scores_by("length", predictions, [len(one.truth) for one in predictions], LENGTHS)
+def confusions(predictions: Iterable[Prediction]) -> pd.DataFrame:
+    """Every token edit from truth to prediction with its count, commonest first.
 
-
-def by_depth(predictions: Sequence[Prediction]) -> pd.DataFrame:
-    """Scores by the nesting depth of the truth."""
-    depths = [nesting_depth(one.truth) for one in predictions]
-    return scores_by("depth", predictions, depths, DEPTHS)
-
-
-def confusions(predictions: Iterable[Prediction]) -> list[Confusion]:
-    """Every token edit with its count, commonest first.
-
-    Expressions that could not be read are left out: nothing was confused with anything.
+    Columns: kind, truth, predicted ("" where a side has none), count. Expressions that could not
+    be read are left out: nothing was confused with anything.
     """
-    counts: Counter[tuple[ConfusionKind, str, str]] = Counter()
-    for prediction in predictions:
-        if prediction.tokens is None:
-            continue
-        truth, read = prediction.truth, prediction.tokens
-        for edit in Levenshtein.editops(truth, read):
-            if edit.tag == "replace":
-                counts["substitution", truth[edit.src_pos], read[edit.dest_pos]] += 1
-            elif edit.tag == "delete":
-                counts["deletion", truth[edit.src_pos], ""] += 1
-            else:
-                counts["insertion", "", read[edit.dest_pos]] += 1
-    table = [Confusion(*edit, count) for edit, count in counts.items()]
-    return sorted(table, key=lambda row: (-row.count, row.kind, row.truth, row.predicted))
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for one in predictions:
+        if one.tokens is not None:
+            for edit in Levenshtein.editops(one.truth, one.tokens):
+                old = "" if edit.tag == "insert" else one.truth[edit.src_pos]
+                new = "" if edit.tag == "delete" else one.tokens[edit.dest_pos]
+                counts[_EDITS[edit.tag], old, new] += 1
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    columns = ["kind", "truth", "predicted", "count"]
+    return pd.DataFrame([(*edit, count) for edit, count in rows], columns=columns)
 
 
 def read_captions(train: Path) -> Captions:
@@ -143,10 +119,10 @@ def score_sections(
     """Scores, breakdowns, confidence and confusions; `known` are the captions of training."""
     return [
         _scores(scores),
-        novelty(predictions, known, config.seed, config.resamples),
+        novelty(predictions, known, config.seed),
         _lengths_and_depths(predictions),
         _confidence(scores),
-        _confusions(predictions, config.confusions),
+        _confusions(predictions),
     ]
 
 
@@ -178,9 +154,9 @@ def sample_sections(predictions: Sequence[Prediction], config: ReportConfig) -> 
         Section(
             "errors",
             "Errors, most confident first",
-            f"{min(len(errors), config.errors)} of {len(errors)}; the table has all.",
+            f"{min(len(errors), _ERRORS)} of {len(errors)}; the table has all.",
             tables=[Table(frame, "All errors.", "errors.csv", frame.head(0))],
-            galleries=[Gallery([("", [_card(one) for one in errors[: config.errors]])])],
+            galleries=[Gallery([("", [_card(one) for one in errors[:_ERRORS]])])],
         ),
     ]  # fmt: skip
 
@@ -190,12 +166,10 @@ def _scores(scores: SetScores) -> Section:
     columns = {"ExpRate": "exprate", "≤ 1": "le1", "≤ 2": "le2", "≤ 3": "le3",
                "token errors": "ter", "character errors": "cer"}  # fmt: skip
     frame = pd.DataFrame(
-        [
-            (name, *(getattr(row, attribute) for attribute in columns.values()))
-            for name, row in (("as written", summary), ("spelled alike", summary.canonical))
-        ],
-        columns=["reading", *columns],
-    )
+        {name: [getattr(summary, of), getattr(summary.canonical, of)]
+         for name, of in columns.items()}
+    )  # fmt: skip
+    frame.insert(0, "reading", ["as written", "spelled alike"])
     text = (
         "Percent. ≤ k: within k token edits of the truth. Spelled alike: both sides are brought to "
         "one spelling first, where spellings render alike. Error rates are summed edit distance "
@@ -211,15 +185,14 @@ def _scores(scores: SetScores) -> Section:
 
 
 def _lengths_and_depths(predictions: Sequence[Prediction]) -> Section:
-    lengths, depths = by_length(predictions), by_depth(predictions)
+    sizes = [len(one.truth) for one in predictions], [nesting_depth(o.truth) for o in predictions]
+    lengths = scores_by("length", predictions, sizes[0], LENGTHS)
+    depths = scores_by("depth", predictions, sizes[1], DEPTHS)
     return Section(
         "breakdown",
         "By length and depth",
         "Length is in tokens of the truth, depth in nested groups.",
-        tables=[
-            Table(lengths, file="by_length.csv"),
-            Table(depths, file="by_depth.csv"),
-        ],
+        tables=[Table(lengths, file="by_length.csv"), Table(depths, file="by_depth.csv")],
         figures=[
             _bars("length", lengths, "By caption length", "tokens in the truth", "by_length.png"),
             _bars("depth", depths, "By nesting depth", "nested groups", "by_depth.png"),
@@ -264,27 +237,24 @@ def _confidence(scores: SetScores) -> Section:
     )  # fmt: skip
 
 
-def _confusions(predictions: Sequence[Prediction], limit: int) -> Section:
-    found = confusions(predictions)
-    frame = pd.DataFrame(found, columns=["kind", "truth", "predicted", "count"])
-    view = pd.concat([frame[frame["kind"] == kind].head(limit) for kind in get_args(ConfusionKind)])
+def _confusions(predictions: Sequence[Prediction]) -> Section:
+    frame = confusions(predictions)
+    view = pd.concat([frame[frame["kind"] == kind].head(_CONFUSIONS) for kind in _EDITS.values()])
     text = (
-        f"{len(found)} different token edits from truth to prediction; on the page the commonest "
-        f"{limit} of each kind."
+        f"{len(frame)} different token edits from truth to prediction; on the page the commonest "
+        f"{_CONFUSIONS} of each kind."
     )
     tables = [Table(frame, file="confusions.csv", view=view)]
     return Section("confusions", "Confusions", text, tables=tables)
 
 
-def novelty(
-    predictions: Sequence[Prediction], known: Captions, seed: int, resamples: int
-) -> Section:
+def novelty(predictions: Sequence[Prediction], known: Captions, seed: int) -> Section:
     """Scores by how often training has the caption; what could not be read counts as new.
 
     Numbers: `n_new`, and where there are any `exprate_new`, `cer_new`; the same for `known`.
     """
     times = [known.get(tuple(prediction.truth), 0) for prediction in predictions]
-    rows: dict[str, list[Prediction]] = defaultdict(list)
+    rows = defaultdict[str, list[Prediction]](list)
     halves: dict[str, list[Prediction]] = {"new": [], "known": []}
     for prediction, count, bucket in zip(predictions, times, bucket_of(times, TIMES), strict=True):
         rows[bucket].append(prediction)
@@ -293,10 +263,10 @@ def novelty(
     for name, half in halves.items():
         numbers[f"n_{name}"] = len(half)
         if half:
-            scores = _summary(half)
+            scores = summarise(half)
             numbers |= {f"exprate_{name}": scores.exprate, f"cer_{name}": scores.cer}
     frame = pd.DataFrame(
-        [_novelty_row(name, rows[name], seed, resamples) for name in TIMES if name in rows],
+        [_novelty_row(name, rows[name], seed) for name in TIMES if name in rows],
         columns=[*("in training", "n", "ExpRate", "low", "high", "≤ 1", "≤ 2", "CER", "structure")],
     )
     return Section(
@@ -319,20 +289,12 @@ def novelty(
 
 
 def _novelty_row(
-    name: str, members: Sequence[Prediction], seed: int, resamples: int
+    name: str, members: Sequence[Prediction], seed: int
 ) -> tuple[str | float | int, ...]:
-    scores = _summary(members)
-    rate = rate_interval(correctness(members), seed, resamples)
+    scores, rate = summarise(members), rate_interval(correctness(members), seed)
     return (
         name, len(members), *rate, scores.le1, scores.le2, scores.cer, scores.structure_rate,
     )  # fmt: skip
-
-
-def _summary(members: Sequence[Prediction]) -> MetricsSummary:
-    metrics = ExpressionMetrics()
-    for member in members:
-        metrics.update(member.id, member.truth, member.tokens)
-    return metrics.summary()
 
 
 def worst_first(predictions: Iterable[Prediction]) -> list[Prediction]:

@@ -5,7 +5,8 @@ Confidences are sequence probabilities in [0, 1]; all results here are fractions
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,7 @@ KEPT = 0.8
 """Share that is kept where reports give the accuracy."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReliabilityBin:
+class ReliabilityBin(NamedTuple):
     """Predictions with confidence in (low, high]; the first bin includes 0.
 
     `confidence` and `accuracy` are means over the `n` members, 0 in an empty bin.
@@ -34,16 +34,14 @@ class ReliabilityBin:
     accuracy: float
 
 
-@dataclass(frozen=True, slots=True)
-class Reliability:
+class Reliability(NamedTuple):
     """The expected calibration error and the bins behind it."""
 
     ece: float
     bins: tuple[ReliabilityBin, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RiskPoint:
+class RiskPoint(NamedTuple):
     """Keep what has at least `threshold` confidence: the share kept, and the share wrong in it."""
 
     threshold: float
@@ -51,8 +49,7 @@ class RiskPoint:
     risk: float
 
 
-@dataclass(frozen=True, slots=True)
-class RiskCoverage:
+class RiskCoverage(NamedTuple):
     """Selective risk at every threshold that separates predictions, most confident first."""
 
     points: tuple[RiskPoint, ...]
@@ -79,26 +76,16 @@ def reliability(confidence: FloatArray, correct: BoolArray, bins: int = 10) -> R
     Takes sequence probabilities (n,), and which predictions are right (n,).
 
     Raises:
-        ValueError: no predictions, different lengths, values outside [0, 1], or no bins.
+        ValueError: no predictions, different lengths, or values outside [0, 1].
     """
     _check(confidence, correct)
-    if bins < 1:
-        raise ValueError(f"bins must be positive, not {bins}")
     edges = np.linspace(0.0, 1.0, bins + 1)
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
     rows = []
-    for index in range(bins):
-        members = place == index
-        n = int(members.sum())
-        rows.append(
-            ReliabilityBin(
-                low=float(edges[index]),
-                high=float(edges[index + 1]),
-                n=n,
-                confidence=float(confidence[members].mean()) if n else 0.0,
-                accuracy=float(correct[members].mean()) if n else 0.0,
-            )
-        )
+    for index, (low, high) in enumerate(pairwise(edges.tolist())):
+        sure, right = confidence[place == index], correct[place == index]
+        means = (float(sure.mean()), float(right.mean())) if len(sure) else (0.0, 0.0)
+        rows.append(ReliabilityBin(low, high, len(sure), *means))
     gaps = sum(row.n * abs(row.accuracy - row.confidence) for row in rows)
     return Reliability(ece=gaps / len(correct), bins=tuple(rows))
 
@@ -128,12 +115,9 @@ def risk_coverage(confidence: FloatArray, correct: BoolArray) -> RiskCoverage:
 
 
 def _check(confidence: FloatArray, correct: BoolArray) -> None:
-    if confidence.ndim != 1 or confidence.shape != correct.shape or not len(correct):
-        raise ValueError(f"expected equal non-empty rows: {confidence.shape}, {correct.shape}")
-    if correct.dtype != np.bool_:
-        raise ValueError(f"correct must be bool, not {correct.dtype}")
-    if not bool(np.all((confidence >= 0.0) & (confidence <= 1.0))):
-        raise ValueError("confidences must lie in [0, 1]")
+    alike = confidence.shape == correct.shape == (len(correct),) and correct.dtype == np.bool_
+    if not alike or not len(correct) or not ((confidence >= 0.0) & (confidence <= 1.0)).all():
+        raise ValueError("expected equal non-empty rows of confidences in [0, 1] and of bool")
 
 
 _LEAST = 1e-6

@@ -12,12 +12,20 @@ import numpy as np
 
 from hmer.errors import HmerError
 from hmer.evaluation.bootstrap import LEVEL, RESAMPLES, Interval, paired_difference, paired_ratio
-from hmer.evaluation.prediction import OCCLUSION, PLAIN, PREDICTIONS, Trial, read_trials
+from hmer.evaluation.prediction import (
+    OCCLUSION,
+    PLAIN,
+    PREDICTIONS,
+    Trial,
+    correctness,
+    read_trials,
+)
 
 HEADER = ("set", "id", "right", "truth", "old reading", "old edits", "new reading", "new edits")
 
 _Condition = tuple[str, float]
 """Series and level."""
+_WHOLE: _Condition = (PLAIN, 0.0)
 _SAME = 1e-9
 
 
@@ -98,13 +106,13 @@ def compare(
         for id in ids:
             if list(runs[0][condition][id].truth) != list(runs[1][condition][id].truth):
                 raise HmerError(f"{id}: the two runs have different truths; compare one data set")
-    plain, draw = [run.get((PLAIN, 0.0), {}) for run in runs], (seed, resamples, level)
-    pairs = [(plain[0][id], plain[1][id]) for id in plain[0] if id in plain[1]]
+    (before, after), draw = (run.get(_WHOLE, {}) for run in runs), (seed, resamples, level)
+    pairs = [(before[id], after[id]) for id in before if id in after]
     return Comparison(
         [_difference(condition, ids, runs, draw) for condition, ids in shared.items() if ids],
         _hidden(runs, draw),
         [pair for pair in pairs if pair[0].correct != pair[1].correct],
-        alone=len(plain[0].keys() ^ plain[1].keys()),
+        alone=len(before.keys() ^ after.keys()),
         name=name,
     )
 
@@ -177,7 +185,7 @@ def _difference(
     condition: _Condition, ids: Sequence[str], runs: tuple[_Run, _Run], draw: _Draw
 ) -> PairedDifference:
     old, new = ([run[condition][id] for id in ids] for run in runs)
-    right, before = (np.array([t.correct for t in part], dtype=np.bool_) for part in (new, old))
+    right, before = correctness(new), correctness(old)
     edits = [b.character_edits - a.character_edits for a, b in zip(old, new, strict=True)]
     length = np.array([trial.characters for trial in new], dtype=np.float64)
     return PairedDifference(
@@ -210,9 +218,9 @@ def _hidden(runs: tuple[_Run, _Run], draw: _Draw) -> Interval | None:
     """See `Comparison.hidden`."""
     old, new = (
         {
-            (id, condition[1]): trial.correct
-            for condition, found in run.items()
-            if condition[0] == OCCLUSION and condition[1] > 0.0
+            (id, level): trial.correct
+            for (series, level), found in run.items()
+            if series == OCCLUSION and level > 0.0
             for id, trial in found.items()
         }
         for run in runs
@@ -220,7 +228,7 @@ def _hidden(runs: tuple[_Run, _Run], draw: _Draw) -> Interval | None:
     if not new or old.keys() != new.keys():
         return None
     gains: dict[str, list[int]] = defaultdict(list)
-    for key in sorted(new):
-        gains[key[0]].append(int(new[key]) - int(old[key]))
+    for id, level in sorted(new):
+        gains[id].append(int(new[id, level]) - int(old[id, level]))
     means = np.array([sum(gain) / len(gain) for gain in gains.values()], dtype=np.float64)
     return paired_ratio(means, np.ones_like(means), *draw)

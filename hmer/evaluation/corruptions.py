@@ -64,13 +64,6 @@ class Corrupted(NamedTuple):
     share: float
 
 
-class Left(NamedTuple):
-    """The ink that is left, and the share of the strokes that are missing, in [0, 1)."""
-
-    ink: Ink
-    share: float
-
-
 Corrupt = Callable[[int, float], Corrupted]
 """The picture of expression `index` at `level`; level 0: nothing is lost."""
 
@@ -149,15 +142,15 @@ def _fit(
 
 def _redrawn(
     inks: Mapping[int, Ink],
-    take: Callable[[Ink, float, np.random.Generator], Left],
+    take: Callable[[Ink, float, np.random.Generator], tuple[Ink, float]],
     style: RenderConfig,
     seed: Sequence[int],
 ) -> Corrupt:
     """Draw what is left of the ink, at the size it had."""
 
     def corrupt(index: int, level: float) -> Corrupted:
-        left = take(inks[index], level, np.random.default_rng([*seed, index]))
-        return Corrupted(render(left.ink, style.unit, style.pen, style.margin).image, left.share)
+        left, share = take(inks[index], level, np.random.default_rng([*seed, index]))
+        return Corrupted(render(left, style.unit, style.pen, style.margin).image, share)
 
     return corrupt
 
@@ -192,8 +185,8 @@ def hide_blocks(image: Image, share: float, block: int, rng: np.random.Generator
     return Corrupted(image, (total - left) / total if total else 0.0)
 
 
-def without_strokes(ink: Ink, share: float, rng: np.random.Generator) -> Left:
-    """The ink without a random `share` of its strokes; at least one stroke stays.
+def without_strokes(ink: Ink, share: float, rng: np.random.Generator) -> tuple[Ink, float]:
+    """The ink without a random `share` of its strokes, and the share that it lost; one stays.
 
     How many go is rounded at random such that on average the share is exact. With the same
     generator state, what a small share takes a larger one takes too.
@@ -209,8 +202,10 @@ def without_strokes(ink: Ink, share: float, rng: np.random.Generator) -> Left:
     return _without(ink, set(order[:count].tolist()))
 
 
-def without_symbols(ink: Ink, count: int, rng: np.random.Generator) -> Left:
-    """The ink without the strokes of `count` random symbols; nested as in `without_strokes`.
+def without_symbols(ink: Ink, count: int, rng: np.random.Generator) -> tuple[Ink, float]:
+    """The ink without the strokes of `count` random symbols, and the share of strokes that it lost.
+
+    Nested as in `without_strokes`.
 
     Raises:
         ValueError: count is negative, or not below the number of symbols that have strokes.
@@ -222,6 +217,6 @@ def without_symbols(ink: Ink, count: int, rng: np.random.Generator) -> Left:
     return _without(ink, {stroke for index in chosen for stroke in symbols[index].strokes})
 
 
-def _without(ink: Ink, gone: set[int]) -> Left:
+def _without(ink: Ink, gone: set[int]) -> tuple[Ink, float]:
     left = tuple(stroke for index, stroke in enumerate(ink.strokes) if index not in gone)
-    return Left(Ink(left), len(gone) / len(ink.strokes))
+    return Ink(left), len(gone) / len(ink.strokes)

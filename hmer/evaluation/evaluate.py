@@ -18,7 +18,7 @@ from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.attention_maps import attention_section
 from hmer.evaluation.breakdown import read_captions, sample_sections, score_sections
 from hmer.evaluation.comparison import compare
-from hmer.evaluation.corruptions import OcclusionConfig, Series, all_series
+from hmer.evaluation.corruptions import OcclusionConfig, all_series
 from hmer.evaluation.localisation import LocalisationConfig, judge_cross_attention, localise
 from hmer.evaluation.metrics import score_predictions
 from hmer.evaluation.prediction import (
@@ -130,16 +130,31 @@ def evaluate(
         if earlier:
             before = [*_predictions(earlier, whole, config, count), *refused]
             sections.append(beside_start(predictions, before, config.report))
-        scores = score_predictions(predictions, config.report.seed, config.report.resamples)
+        scores = score_predictions(predictions, config.report.seed)
         sections += score_sections(predictions, scores, known, config.report)
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         write_predictions(folder / PREDICTIONS, predictions)
-        sections += _robustness(recognizer, expressions, series[name], config, folder, count)
-        sections += _attention(recognizer, expressions, predictions, config)
+        corrupted = series[name]
+        trials = read_series(
+            recognizer, expressions, corrupted, config.occlusion, config.batch, count
+        )
+        if trials:
+            write_trials(folder / TRIALS, trials)
+        for row in corrupted:
+            own = [trial for trial in trials if trial.series == row.name]
+            sections.append(
+                robustness_section(row, own, expressions, config.occlusion, config.report)
+            )
+        if config.localisation.limit:
+            for judge in (localise, judge_cross_attention):
+                sections.append(judge(recognizer, expressions, config.localisation, config.seed))
+        sections += attention_section(
+            recognizer, predictions, expressions, config.decoding, config.batch,
+            config.report.attention,
+        )  # fmt: skip
         sections += sample_sections(predictions, config.report)
-        facts = _facts(recognizer, config)
-        metrics[name] = write_report(folder, name, scores, sections, facts)
+        metrics[name] = write_report(folder, name, scores, sections, _facts(recognizer, config))
     text = json.dumps(metrics, indent=2, sort_keys=True)
     (out / "metrics.json").write_text(text + "\n", encoding="utf-8")
     write_index(out, metrics)
@@ -153,61 +168,11 @@ def _predictions(
     images = [expressions.image(index) for index in range(len(expressions))]
     answers = read_all(recognizer, images, config.decoding, config.batch, count)
     return [
-        Prediction(
-            expressions.ids[index],
-            expressions.tokens[index],
-            list(answer.tokens),
-            answer.confidence,
-            expressions.images[index],
+        Prediction(id, truth, list(answer.tokens), answer.confidence, png)
+        for id, truth, answer, png in zip(
+            expressions.ids, expressions.tokens, answers, expressions.images, strict=True
         )
-        for index, answer in enumerate(answers)
     ]
-
-
-def _robustness(
-    recognizer: Recognizer,
-    expressions: Expressions,
-    series: Sequence[Series],
-    config: EvaluateConfig,
-    folder: Path,
-    count: Count,
-) -> list[Section]:
-    """A section per kind of corruption; writes the readings behind them into `folder`."""
-    occlusion = config.occlusion
-    trials = read_series(recognizer, expressions, series, occlusion, config.batch, count)
-    if trials:
-        write_trials(folder / TRIALS, trials)
-    return [
-        robustness_section(
-            row,
-            [trial for trial in trials if trial.series == row.name],
-            expressions,
-            occlusion,
-            config.report,
-        )
-        for row in series
-    ]
-
-
-def _attention(
-    recognizer: Recognizer,
-    expressions: Expressions,
-    predictions: Sequence[Prediction],
-    config: EvaluateConfig,
-) -> list[Section]:
-    """Attention localisation, and the attention of a few expressions."""
-    sections = []
-    if config.localisation.limit:
-        sections.append(localise(recognizer, expressions, config.localisation, config.seed))
-        sections.append(
-            judge_cross_attention(recognizer, expressions, config.localisation, config.seed)
-        )
-    images = [expressions.image(index) for index in range(len(expressions))]
-    shown = attention_section(
-        recognizer, predictions[: len(images)], images, config.decoding, config.batch,
-        config.report.attention,
-    )  # fmt: skip
-    return [*sections, shown] if shown else sections
 
 
 def beside_start(
@@ -219,7 +184,7 @@ def beside_start(
     points, with the ends of its paired bootstrap interval (`gain`, `gain_low`, `gain_high`).
     """
     runs = plain_trials(after), plain_trials(before)
-    (found,) = compare(runs[1], runs[0], config.seed, config.resamples).differences
+    (found,) = compare(runs[1], runs[0], config.seed).differences
     characters = max(1, sum(trial.characters for trial in runs[0]))
     cers = [100.0 * sum(t.character_edits for t in run) / characters for run in runs]
     gain, cer = found.exprate, found.cer
@@ -231,13 +196,8 @@ def beside_start(
         f"{found.n} expressions. ExpRate has changed by {gain.mean:+.1f} points (95 % paired "
         f"bootstrap interval {gain.low:+.1f} to {gain.high:+.1f}), CER by {cer.mean:+.1f} "
         f"({cer.low:+.1f} to {cer.high:+.1f}).",
-        numbers={
-            "exprate": found.rates[1],
-            "cer": cers[1],
-            "gain": gain.mean,
-            "gain_low": gain.low,
-            "gain_high": gain.high,
-        },
+        numbers={"exprate": found.rates[1], "cer": cers[1]}
+        | {"gain": gain.mean, "gain_low": gain.low, "gain_high": gain.high},
         tables=[
             Table(frame, "Percent, over all expressions; what could not be read counts as wrong.")
         ],
@@ -249,9 +209,7 @@ def _unreadable(dataset: Path, name: str) -> list[Prediction]:
     refused = [e for e in read_quarantine(dataset / "quarantine.parquet") if e.split == name]
     # Numbered: an id that comes several times is a reason to be refused, several times.
     return [
-        Prediction(
-            id=f"{entry.id} (refused, {number})", truth=[UNREADABLE], tokens=None, confidence=0.0
-        )
+        Prediction(f"{entry.id} (refused, {number})", [UNREADABLE], None, 0.0)
         for number, entry in enumerate(refused, start=1)
     ]
 

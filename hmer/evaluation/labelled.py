@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -32,9 +33,8 @@ from hmer.latex.label_graph import LabelGraph, label_graph
 from hmer.recognizer import Recognizer
 
 
-@dataclass
 class GraphScores:
-    """LgEval's main figures of label graphs, as counts over expressions.
+    """LgEval's main figures of label graphs.
 
     A symbol of the truth is *segmented* if the reading has one of exactly its strokes, and
     *recognised* if that has its label, too. A relation is right if both its symbols are segmented
@@ -43,18 +43,10 @@ class GraphScores:
     right as well. Recall is over the truth's symbols or relations, precision over the reading's.
     """
 
-    expressions: int = 0
-    true_symbols: int = 0
-    read_symbols: int = 0
-    segmented: int = 0
-    recognised: int = 0
-    true_relations: int = 0
-    read_relations: int = 0
-    related: int = 0
-    structures: int = 0
-    """Expressions of right structure."""
-    correct: int = 0
-    """Expressions that are right."""
+    def __init__(self) -> None:
+        self.expressions = 0
+        self._counts: Counter[str] = Counter()
+        self._totals: Counter[str] = Counter()
 
     def update(self, truth: LabelGraph, read: LabelGraph) -> None:
         """Count an expression; of one that could not be read, `read` has no symbols."""
@@ -69,44 +61,36 @@ class GraphScores:
             and read.relations.get((same[parent], same[child])) == relation
             for (parent, child), relation in truth.relations.items()
         )
-        count, links = len(truth.strokes), len(truth.relations)
-        structure = len(same) == len(read.strokes) == count
+        symbols, links = len(truth.strokes), len(truth.relations)
+        structure = len(same) == len(read.strokes) == symbols
         structure = structure and related == len(read.relations) == links
         self.expressions += 1
-        self.true_symbols += count
-        self.read_symbols += len(read.strokes)
-        self.segmented += len(same)
-        self.recognised += recognised
-        self.true_relations += links
-        self.read_relations += len(read.relations)
-        self.related += related
-        self.structures += structure
-        self.correct += structure and recognised == count
+        for name, count, total in (
+            ("segmentation_recall", len(same), symbols),
+            ("segmentation_precision", len(same), len(read.strokes)),
+            ("symbol_recall", recognised, symbols),
+            ("symbol_precision", recognised, len(read.strokes)),
+            ("relation_recall", related, links),
+            ("relation_precision", related, len(read.relations)),
+            ("structure", structure, 1),
+            ("exprate", structure and recognised == symbols, 1),
+        ):
+            self._counts[name] += count
+            self._totals[name] += total
 
     def numbers(self) -> dict[str, float]:
         """Rates in percent, by the names of `hmer.evaluation.metrics.METRICS`; empty where nothing
         was counted."""
         if not self.expressions:
             return {}
-        rates = {
-            "segmentation_recall": (self.segmented, self.true_symbols),
-            "segmentation_precision": (self.segmented, self.read_symbols),
-            "symbol_recall": (self.recognised, self.true_symbols),
-            "symbol_precision": (self.recognised, self.read_symbols),
-            "relation_recall": (self.related, self.true_relations),
-            "relation_precision": (self.related, self.read_relations),
-            "structure": (self.structures, self.expressions),
-            "exprate": (self.correct, self.expressions),
-        }
         return {"label_graphs.n": float(self.expressions)} | {
-            f"label_graphs.{name}": 100.0 * count / total
-            for name, (count, total) in rates.items()
+            f"label_graphs.{name}": 100.0 * self._counts[name] / total
+            for name, total in self._totals.items()
             if total
         }
 
 
 BATCH = BatchConfig(max_pixels=400_000, max_count=32)
-_SUFFIX = ".inkml"
 
 
 @dataclass
@@ -194,16 +178,16 @@ def as_pictures(
     found: LabelledSet, prepare: Callable[[Image.Image], NDArray[np.uint8]]
 ) -> LabelledSet:
     """The set with each drawing read back, by `Recognizer.prepare`, as a picture."""
-    ids, truths, images, refused = [], [], [], dict(found.refused)
+    kept = replace(found, ids=[], truths=[], images=[], inks={}, refused=dict(found.refused))
     for id, truth, drawing in zip(found.ids, found.truths, found.images, strict=True):
         try:
-            images.append(prepare(Image.fromarray(255 - drawing)))
+            kept.images.append(prepare(Image.fromarray(255 - drawing)))
         except InkError as error:
-            refused[id] = str(error)
+            kept.refused[id] = str(error)
             continue
-        ids.append(id)
-        truths.append(truth)
-    return replace(found, ids=ids, truths=truths, images=images, inks={}, refused=refused)
+        kept.ids.append(id)
+        kept.truths.append(truth)
+    return kept
 
 
 def _annotated(packed: bytes | None) -> Ink | None:
@@ -228,7 +212,7 @@ def _names(file: str) -> set[str]:
 
 
 def _is_ink(member: Member) -> bool:
-    return member.name.lower().endswith(_SUFFIX) or looks_like_ink(member.data)
+    return member.name.lower().endswith(".inkml") or looks_like_ink(member.data)
 
 
 @dataclass(frozen=True)
@@ -287,11 +271,8 @@ def score(
     graphs = GraphScores()
     for id, truth, answer in zip(found.ids, found.truths, answers, strict=True):
         if ink := found.inks.get(id):
-            graphs.update(label_graph(truth, _strokes(ink)), recognizer.on_ink(answer, ink).graph())
+            strokes = {s.place: s.strokes for s in ink.symbols if s.place is not None}
+            graphs.update(label_graph(truth, strokes), recognizer.on_ink(answer, ink).graph())
     return Scored(
         scores, predictions, seconds, found.refused, len(found.unlabelled), graphs.numbers()
     )
-
-
-def _strokes(ink: Ink) -> dict[int, tuple[int, ...]]:
-    return {s.place: s.strokes for s in ink.symbols if s.place is not None}

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from hmer.data.collate import stack
 from hmer.data.dataset import Expressions
 from hmer.evaluation.annotated import (
     NOBODY,
@@ -38,14 +39,15 @@ from hmer.evaluation.attention_maps import (
 )
 from hmer.evaluation.bootstrap import BoolArray, FloatArray, Interval, rate_interval, ratio_interval
 from hmer.evaluation.report import Figure, Gallery, Mark, Picture, Section, Table
-from hmer.ink.canvas import INK_THRESHOLD
 from hmer.ink.images import ink_mask
+from hmer.models.common.ink_cells import ink_cells
 from hmer.plots import BLUE, RIGHT, WRONG, interval_bars
 from hmer.recognizer import Recognizer
 
 GROW = 0.5
 """Cells by which a box is grown on every side: a cell that the symbol fills in part counts."""
-MOST_SYMBOLS = 14  # pictured of one expression
+PICTURED, MOST_SYMBOLS = 6, 14  # expressions, and symbols of one of them
+_RESAMPLES = 2000
 
 _KINDS = {
     "operator": r"+ - \times \div \pm \cdot / ! \prime '",
@@ -75,31 +77,20 @@ class LocalisationConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit: int = Field(60, ge=0, description="expressions per set, evenly spread; 0: none")
-    pictures: int = Field(6, ge=0, le=40, description="expressions shown")
-    resamples: int = Field(2000, ge=100, description="of the bootstrap")
-
-
-def symbol_kind(token: str) -> str:
-    """The kind of a symbol by its LaTeX token: what it does, or digit, letter, other."""
-    if token in _KIND_OF:
-        return _KIND_OF[token]
-    if token.isdigit():
-        return "digit"
-    return "letter" if len(token) == 1 and token.isalpha() else "other"
 
 
 def symbol_classes(symbol: WrittenSymbol) -> tuple[str, ...]:
-    """Its kind, and `SCRIPT` if it stands in one."""
-    kind = symbol_kind(symbol.token)
+    """Its kind (what it does, or digit, letter, other), and `SCRIPT` if it stands in one."""
+    token = symbol.token
+    letter = "letter" if len(token) == 1 and token.isalpha() else "other"
+    kind = _KIND_OF.get(token, "digit" if token.isdigit() else letter)
     return (kind, SCRIPT) if symbol.script else (kind,)
 
 
 def membership(symbols: Sequence[WrittenSymbol]) -> FloatArray:
     """Which symbol is of which class: 0 or 1, shape (symbols, classes)."""
-    table = np.zeros((len(symbols), len(CLASSES)))
-    for row, symbol in enumerate(symbols):
-        table[row, [CLASSES.index(name) for name in symbol_classes(symbol)]] = 1.0
-    return table
+    table = [[name in symbol_classes(symbol) for name in CLASSES] for symbol in symbols]
+    return np.array(table, np.float64).reshape(-1, len(CLASSES))
 
 
 # The map of Mask & Match.
@@ -120,13 +111,9 @@ def localise(
     shown = annotate(expressions, rows, recognizer.render)
     maps = spatial_maps(model, shown)
     if not maps:
-        why = (
-            "There are no expressions with ink."
-            if not shown
-            else "This recogniser has no such map."
-        )
+        why = "This recogniser has no such map." if shown else "There are no expressions with ink."
         return Section(name, title, f"{why} The decoder's own attention is judged by itself.")
-    stride, draw = model.stride, (seed, config.resamples)
+    stride, draw = model.stride, (seed, _RESAMPLES)
     area = np.array([float(ink_mask(one.image).mean()) for one in shown])
     on_ink = _on_ink(shown, maps, stride)
     even = _on_ink(shown, [_even(one, stride) for one in shown], stride)
@@ -139,18 +126,20 @@ def localise(
     }
     judged = [n for n, one in enumerate(shown) if one.symbols]
     if judged:
-        hits = np.array([_at_informative(shown[n], maps[n], stride) for n in judged])
-        chance = [_informative(shown[n], stride)[_inked(shown[n], stride)].mean() for n in judged]
+        wanted = [_informative(shown[n], stride) for n in judged]
+        tops = [tuple(peaks(maps[n][None])[0]) for n in judged]
+        hits = np.array([bool(w[top]) for w, top in zip(wanted, tops, strict=True)])
+        chance = [w[_inked(shown[n], stride)].mean() for w, n in zip(wanted, judged, strict=True)]
         numbers |= {
             **_with_ends("pointing", rate_interval(hits, *draw)),
             "pointing_chance": 100.0 * float(np.mean(chance)),
         }
     shares = np.stack([class_shares(m, one, stride) for m, one in zip(maps, shown, strict=True)])
-    classes = lift_by_class(shares, *draw)
+    classes = lift_by_class(shares, seed)
     numbers |= {f"lift_{kind.replace(' ', '_')}": found.mean for kind, found in classes.items()}
     pictured = [
         Picture(overlay(shown[n].image, maps[n], stride, BLUE), " ".join(shown[n].tokens))
-        for n in spread_over(len(shown), config.pictures)
+        for n in spread_over(len(shown), PICTURED)
     ]
     text = (
         f"How {len(shown)} attention maps lie over the ink. Lift is the share of attention on ink "
@@ -159,15 +148,12 @@ def localise(
         "if its cell belongs to a symbol that carries structure: an operator, a relation, a "
         "fraction bar, a radical, or one in a script; chance is a random cell with ink."
     )
+    gallery = Gallery([("", pictured)], "The ring marks the maximum.", 0.9)
+    table, figure = _by_class(shown, shares, classes) if classes else (None, None)
     return Section(
-        name,
-        title,
-        text,
-        numbers,
-        [_class_table(shown, shares, classes)] if classes else [],
-        _lift_figure(classes),
-        [Gallery([("", pictured)], "The ring marks the maximum.", 0.9)] if pictured else [],
-    )
+        name, title, text, numbers, [table] if table else [], [figure] if figure else [],
+        [gallery] if pictured else [],
+    )  # fmt: skip
 
 
 def _with_ends(name: str, interval: Interval) -> dict[str, float]:
@@ -186,11 +172,8 @@ def _on_ink(shown: Sequence[Annotated], maps: Sequence[FloatArray], stride: int)
 def _inked(shown: Annotated, stride: int) -> BoolArray:
     """Cells with ink as a recogniser sees it, (h, w): where its map may fall."""
     height, width = cell_grid(shown.image, stride)
-    padded = np.zeros((height * stride, width * stride), np.uint8)
-    padded[: shown.image.shape[0], : shown.image.shape[1]] = shown.image
-    brightest = padded.reshape(height, stride, width, stride).max(axis=(1, 3))
-    found: BoolArray = brightest > INK_THRESHOLD * 255.0
-    return found
+    image = stack([shown.image], height * stride, width * stride)
+    return np.asarray(ink_cells(image, stride)[0])
 
 
 def _even(shown: Annotated, stride: int) -> FloatArray:
@@ -204,10 +187,6 @@ def _informative(shown: Annotated, stride: int) -> BoolArray:
     named = [not INFORMATIVE.isdisjoint(symbol_classes(symbol)) for symbol in shown.symbols]
     found: BoolArray = np.array([*named, False])[shown.cells(stride)]  # NOBODY is the last entry
     return found
-
-
-def _at_informative(shown: Annotated, weights: FloatArray, stride: int) -> bool:
-    return bool(_informative(shown, stride)[tuple(peaks(weights[None])[0])])
 
 
 def class_shares(weights: FloatArray, shown: Annotated, stride: int) -> FloatArray:
@@ -227,21 +206,22 @@ def class_shares(weights: FloatArray, shown: Annotated, stride: int) -> FloatArr
     return shares
 
 
-def lift_by_class(shares: FloatArray, seed: int, resamples: int) -> dict[str, Interval]:
+def lift_by_class(shares: FloatArray, seed: int) -> dict[str, Interval]:
     """Share of the attention on ink over share of the ink, of each class with any ink.
 
     `shares` is of `class_shares`, (expressions, 2, classes).
     """
     return {
-        kind: ratio_interval(shares[:, 0, number], shares[:, 1, number], seed, resamples)
+        kind: ratio_interval(shares[:, 0, number], shares[:, 1, number], seed, _RESAMPLES)
         for number, kind in enumerate(CLASSES)
         if shares[:, 1, number].sum() > 0.0
     }
 
 
-def _class_table(
+def _by_class(
     shown: Sequence[Annotated], shares: FloatArray, classes: dict[str, Interval]
-) -> Table:
+) -> tuple[Table, Figure]:
+    """The lift by class as a table and a figure."""
     counts = np.sum([membership(one.symbols).sum(axis=0) for one in shown], axis=0)
     attended, written = 100.0 * shares.mean(axis=0)
     rows = [
@@ -251,17 +231,11 @@ def _class_table(
     ]
     columns = ["class", "symbols", "attention, %", "ink, %", "lift", "low", "high"]
     caption = "Shares of the attention on ink, and of the ink. Scripts count in their kind as well."
-    return Table(pd.DataFrame(rows, columns=columns), caption)
-
-
-def _lift_figure(classes: dict[str, Interval]) -> list[Figure]:
-    if not classes:
-        return []
-    png = interval_bars(classes, {}, "Attention on ink by class of symbol", "lift", line=1.0)
-    caption = (
-        "Lift by class, with bootstrap intervals over expressions; at 1, the share of the ink."
-    )
-    return [Figure("lift", png, caption)]
+    bars = interval_bars(classes, {}, "Attention on ink by class of symbol", "lift", line=1.0)
+    return Table(pd.DataFrame(rows, columns=columns), caption), Figure(
+        "lift", bars,
+        "Lift by class, with bootstrap intervals over expressions; at 1, the share of the ink.",
+    )  # fmt: skip
 
 
 # The decoder's cross-attention.
@@ -301,7 +275,7 @@ def judge_cross_attention(
     game = pointing_game(shown, maps, stride)
     if not len(game):
         return Section(name, title, "No symbol is known to be any token's: nothing can be judged.")
-    classes = pointing_by_class(game, seed, config.resamples)
+    classes = pointing_by_class(game, seed)
     _, every, chance = classes["all"]
     judged = sorted(set(game.expression.tolist()))
     text = (
@@ -314,12 +288,10 @@ def judge_cross_attention(
         "symbols": float(len(game)),
         **_with_ends("pointing", every),
         "pointing_chance": chance,
-        **{
-            f"pointing_{kind.replace(' ', '_')}": hit.mean
-            for kind, (_, hit, _) in classes.items()
-            if kind != "all"
-        },
     }
+    for kind, (_, hit, _) in classes.items():
+        if kind != "all":
+            numbers[f"pointing_{kind.replace(' ', '_')}"] = hit.mean
     frame = pd.DataFrame(
         [(kind, count, *hit, lucky) for kind, (count, hit, lucky) in classes.items()],
         columns=["class", "symbols", "hits, %", "low", "high", "chance, %"],
@@ -330,7 +302,7 @@ def judge_cross_attention(
         "Is the right symbol attended to?",
         "written symbols, %",
     )
-    chosen = [judged[n] for n in spread_over(len(judged), config.pictures)]
+    chosen = [judged[n] for n in spread_over(len(judged), PICTURED)]
     strips = [
         (" ".join(shown[n].tokens), _strip(shown[n], cross, stride))
         for n in chosen
@@ -340,14 +312,10 @@ def judge_cross_attention(
         "Attention while each symbol is written, with its box: green where the maximum (ringed) "
         f"lies in the grown box, else red. The first {MOST_SYMBOLS} symbols of each expression."
     )
+    figure = Figure("hits", bars, "Intervals are over expressions.")
+    gallery = Gallery(strips, caption, 0.9)
     return Section(
-        name,
-        title,
-        text,
-        numbers,
-        [Table(frame)],
-        [Figure("hits", bars, "Intervals are over expressions.")],
-        [Gallery(strips, caption, 0.9)] if strips else [],
+        name, title, text, numbers, [Table(frame)], [figure], [gallery] if strips else []
     )
 
 
@@ -366,14 +334,8 @@ def pointing_game(
         inked = one.cells(stride) != NOBODY
         row, column = peaks(weights).T
         hit = inside[np.arange(len(asked)), row, column].astype(np.float64)
-        parts.append(
-            (
-                np.full(len(asked), number),
-                membership([symbol for symbol, _ in asked]),
-                hit,
-                inside[:, inked].mean(axis=1),
-            )
-        )
+        kinds, chance = membership([symbol for symbol, _ in asked]), inside[:, inked].mean(axis=1)
+        parts.append((np.full(len(asked), number), kinds, hit, chance))
     return PointingGame(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -403,9 +365,7 @@ def cells_in_boxes(symbols: Sequence[WrittenSymbol], grid: Sequence[int], stride
     return found
 
 
-def pointing_by_class(
-    game: PointingGame, seed: int, resamples: int
-) -> dict[str, tuple[int, Interval, float]]:
+def pointing_by_class(game: PointingGame, seed: int) -> dict[str, tuple[int, Interval, float]]:
     """Symbols, hits and chance in percent: of all together ("all"), then of the classes present."""
     found = {}
     size = int(game.expression.max()) + 1
@@ -413,10 +373,10 @@ def pointing_by_class(
         mask = np.ones(len(game)) if kind == "all" else game.classes[:, CLASSES.index(kind)]
         if not mask.any():
             continue
-        hits: FloatArray = np.bincount(game.expression, game.hit * mask, size).astype(float)
-        asked: FloatArray = np.bincount(game.expression, mask, size).astype(float)
+        hits = np.bincount(game.expression, game.hit * mask, size)
+        asked = np.bincount(game.expression, mask, size)
         present = asked > 0.0
-        hit = ratio_interval(hits[present], asked[present], seed, resamples)
+        hit = ratio_interval(hits[present], asked[present], seed, _RESAMPLES)
         found[kind] = (
             int(mask.sum()),
             Interval(*(100.0 * value for value in hit)),
@@ -427,14 +387,11 @@ def pointing_by_class(
 
 def _strip(shown: Annotated, cross: FloatArray, stride: int) -> list[Picture]:
     """A picture per written symbol: the map with the symbol's box."""
-    asked = _placed(shown)[:MOST_SYMBOLS]
     pictures = []
-    for symbol, place in asked:
-        weights = cross[place]
-        hit = bool(
-            cells_in_boxes([symbol], weights.shape, stride)[0][tuple(peaks(weights[None])[0])]
-        )
-        box = symbol.box
+    for symbol, place in _placed(shown)[:MOST_SYMBOLS]:
+        weights, box = cross[place], symbol.box
+        top = tuple(peaks(weights[None])[0])
+        hit = bool(cells_in_boxes([symbol], weights.shape, stride)[0][top])
         colour = RIGHT if hit else WRONG
         outline = Mark((box.left, box.top, box.right, box.bottom), colour)
         png = overlay(shown.image, weights, stride, colour, outline)

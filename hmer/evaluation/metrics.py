@@ -14,7 +14,7 @@ from typing import Literal
 from rapidfuzz.distance import Levenshtein
 
 from hmer.errors import LatexError
-from hmer.evaluation.bootstrap import RESAMPLES, Interval, rate_interval
+from hmer.evaluation.bootstrap import Interval, rate_interval
 from hmer.evaluation.calibration import (
     KEPT,
     TRUSTED_RISK,
@@ -23,7 +23,7 @@ from hmer.evaluation.calibration import (
     reliability,
     risk_coverage,
 )
-from hmer.evaluation.prediction import Prediction, confidences, correctness
+from hmer.evaluation.prediction import Prediction, Reading, confidences, correctness
 from hmer.latex.dialect import canonical, canonical_row
 from hmer.latex.tree import Row, parse
 
@@ -57,78 +57,44 @@ class MetricsSummary(SequenceScores):
     unreadable: tuple[str, ...]
 
 
-class _Tally:
-    """Running sums of one reading."""
+def summarise(readings: Sequence[Reading]) -> MetricsSummary:
+    """Scores over all readings.
 
-    def __init__(self) -> None:
-        self.within = [0] * len(TOLERANCES)
-        self.token_edits = self.tokens = 0
-        self.character_edits = self.characters = 0
-
-    def update(self, truth: Sequence[str], prediction: Sequence[str] | None) -> None:
-        distance = Levenshtein.distance(truth, prediction or ())
-        if prediction is not None:
-            for index, tolerance in enumerate(TOLERANCES):
-                self.within[index] += distance <= tolerance
-        self.token_edits += distance
-        self.tokens += len(truth)
-        written = "".join(truth)
-        self.character_edits += Levenshtein.distance(written, "".join(prediction or ()))
-        self.characters += len(written)
-
-    def scores(self, n: int) -> SequenceScores:
-        # A truth of empty groups only has no canonical tokens: lengths may be 0.
-        exprate, le1, le2, le3 = (100.0 * count / n for count in self.within)
-        ter = 100.0 * self.token_edits / max(1, self.tokens)
-        cer = 100.0 * self.character_edits / max(1, self.characters)
-        return SequenceScores(exprate, le1, le2, le3, ter, cer)
+    Raises:
+        ValueError: there is none, so there is no rate, or an id comes twice.
+    """
+    seen: set[str] = set()
+    for one in readings:
+        if one.id in seen:
+            raise ValueError(f"{one.id}: scored twice")
+        seen.add(one.id)
+    if not readings:
+        raise ValueError("nothing was scored")
+    pairs = [(one.truth, one.tokens) for one in readings]
+    alike = [(canonical(truth), None if read is None else canonical(read)) for truth, read in pairs]
+    same = sum(read is not None and same_structure(truth, read) for truth, read in pairs)
+    return MetricsSummary(
+        **asdict(_scores(pairs)),
+        n=len(pairs),
+        canonical=_scores(alike),
+        structure_rate=100.0 * same / len(pairs),
+        unreadable=tuple(one.id for one in readings if one.tokens is None),
+    )
 
 
-class ExpressionMetrics:
-    """Accumulates scores over expressions; each id may be scored once."""
-
-    def __init__(self) -> None:
-        self._ids: set[str] = set()
-        self._unreadable: list[str] = []
-        self._same_structure = 0
-        self._written = _Tally()
-        self._canonical = _Tally()
-
-    def update(self, id: str, truth: Sequence[str], prediction: Sequence[str] | None) -> None:
-        """Score one expression; `prediction` is None where it could not be read.
-
-        Raises:
-            ValueError: the truth is empty, a side is a string, or the id was scored before.
-        """
-        if not truth or isinstance(truth, str) or isinstance(prediction, str):
-            raise ValueError(f"{id}: expected non-empty lists of tokens")
-        if id in self._ids:
-            raise ValueError(f"{id}: scored twice")
-        self._ids.add(id)
-        self._written.update(truth, prediction)
-        if prediction is None:
-            self._unreadable.append(id)
-            self._canonical.update(canonical(truth), None)
-            return
-        self._canonical.update(canonical(truth), canonical(prediction))
-        self._same_structure += same_structure(truth, prediction)
-
-    def summary(self) -> MetricsSummary:
-        """Scores over everything seen.
-
-        Raises:
-            ValueError: nothing was scored, so there is no rate.
-        """
-        n = len(self._ids)
-        if not n:
-            raise ValueError("nothing was scored")
-        return MetricsSummary(
-            **asdict(self._written.scores(n)),
-            n=n,
-            canonical=self._canonical.scores(n),
-            structure_rate=100.0 * self._same_structure / n,
-            unreadable=tuple(self._unreadable),
-        )
+def _scores(pairs: Sequence[tuple[Sequence[str], Sequence[str] | None]]) -> SequenceScores:
+    """Scores of truths and readings."""
+    edits = [Levenshtein.distance(truth, read or ()) for truth, read in pairs]
+    read_at = [n for (_, read), n in zip(pairs, edits, strict=True) if read is not None]
+    written = [("".join(truth), "".join(read or ())) for truth, read in pairs]
+    exprate, le1, le2, le3 = (
+        100.0 * sum(n <= most for n in read_at) / len(pairs) for most in TOLERANCES
+    )
+    character_edits = sum(Levenshtein.distance(*texts) for texts in written)
+    # A truth of empty groups only has no canonical tokens: lengths may be 0.
+    ter = 100.0 * sum(edits) / max(1, sum(len(truth) for truth, _ in pairs))
+    cer = 100.0 * character_edits / max(1, sum(len(truth) for truth, _ in written))
+    return SequenceScores(exprate, le1, le2, le3, ter, cer)
 
 
 Shape = tuple[tuple[tuple[str, "Shape"], ...], ...]
@@ -170,22 +136,16 @@ class SetScores:
         return {row.name: row.of(self) for row in METRICS.values() if row.of}
 
 
-def score_predictions(
-    predictions: Sequence[Prediction], seed: int = 0, resamples: int = RESAMPLES
-) -> SetScores:
+def score_predictions(predictions: Sequence[Prediction], seed: int = 0) -> SetScores:
     """Score all truths of a set, read or not.
 
     Raises:
         ValueError: there are no predictions, or an id comes twice.
     """
-    metrics = ExpressionMetrics()
-    for prediction in predictions:
-        metrics.update(prediction.id, prediction.truth, prediction.tokens)
-    summary = metrics.summary()
     correct, confidence = correctness(predictions), confidences(predictions)
     return SetScores(
-        summary,
-        rate_interval(correct, seed, resamples),
+        summarise(predictions),
+        rate_interval(correct, seed),
         reliability(confidence, correct),
         risk_coverage(confidence, correct),
     )

@@ -26,36 +26,29 @@ PLAIN = "plain"
 OCCLUSION = "occlusion"
 """Series in which ink is hidden."""
 
-_TOKENS = pa.list_(pa.string())
-PREDICTION_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("truth", _TOKENS, nullable=False),
-        pa.field("prediction", _TOKENS),
-        pa.field("distance", pa.int32(), nullable=False),
-        pa.field("confidence", pa.float64(), nullable=False),
-        pa.field("correct", pa.bool_(), nullable=False),
-    ]
-)
-TRIAL_SCHEMA = pa.schema(
-    [
-        pa.field("series", pa.string(), nullable=False),
-        pa.field("level", pa.float64(), nullable=False),
-        pa.field("share", pa.float64(), nullable=False),
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("truth", _TOKENS, nullable=False),
-        pa.field("prediction", _TOKENS),
-        pa.field("correct", pa.bool_(), nullable=False),
-    ]
-)
-"""In both files `prediction` is null where the expression could not be read."""
+_FIELDS = {
+    "series": pa.string(),
+    "level": pa.float64(),
+    "share": pa.float64(),
+    "id": pa.string(),
+    "truth": pa.list_(pa.string()),
+    "prediction": pa.list_(pa.string()),
+    "distance": pa.int32(),
+    "confidence": pa.float64(),
+    "correct": pa.bool_(),
+}
+"""Columns of both files; `prediction` is null where the expression could not be read."""
+
+_PREDICTION = ("id", "truth", "prediction", "distance", "confidence", "correct")
+_TRIAL = ("series", "level", "share", "id", "truth", "prediction", "correct")
 
 
-class _Reading:
+class Reading:
     """Truth and reading compared, by tokens and by characters."""
 
     __slots__ = ()
 
+    id: str
     truth: Sequence[str]
     tokens: Sequence[str] | None
 
@@ -85,7 +78,7 @@ class _Reading:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prediction(_Reading):
+class Prediction(Reading):
     """The reading of one expression.
 
     `tokens` is None where the expression could not be read: it counts as wrong, and as all of the
@@ -107,9 +100,9 @@ class Prediction(_Reading):
             raise ValueError(f"{self.id}: confidence {self.confidence} is outside [0, 1]")
 
 
-def correctness(predictions: Sequence[Prediction]) -> NDArray[np.bool_]:
-    """Which predictions are right, shape (n,)."""
-    return np.array([prediction.correct for prediction in predictions], dtype=np.bool_)
+def correctness(readings: Iterable[Reading]) -> NDArray[np.bool_]:
+    """Which readings are right, shape (n,)."""
+    return np.array([one.correct for one in readings], dtype=np.bool_)
 
 
 def confidences(predictions: Sequence[Prediction]) -> NDArray[np.float64]:
@@ -118,7 +111,7 @@ def confidences(predictions: Sequence[Prediction]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial(_Reading):
+class Trial(Reading):
     """One expression read at one level of a series.
 
     `level` was asked for (a share of ink or strokes, or a number of symbols; 0: the expression
@@ -139,18 +132,19 @@ def plain_trials(predictions: Iterable[Prediction]) -> list[Trial]:
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
-    """Every prediction with its distance, in the order given (`PREDICTION_SCHEMA`)."""
-    _write(path, predictions, PREDICTION_SCHEMA)
+    """Every prediction with its distance, in the order given."""
+    _write(path, predictions, _PREDICTION)
 
 
 def write_trials(path: Path, trials: Iterable[Trial]) -> None:
-    """All trials in the order given (`TRIAL_SCHEMA`)."""
-    _write(path, trials, TRIAL_SCHEMA)
+    """All trials in the order given."""
+    _write(path, trials, _TRIAL)
 
 
-def _write(path: Path, readings: Iterable[_Reading], schema: pa.Schema) -> None:
+def _write(path: Path, readings: Iterable[Reading], names: Sequence[str]) -> None:
+    schema = pa.schema([pa.field(n, _FIELDS[n], nullable=n == "prediction") for n in names])
     rows = [
-        {name: getattr(one, "tokens" if name == "prediction" else name) for name in schema.names}
+        {name: getattr(one, "tokens" if name == "prediction" else name) for name in names}
         for one in readings
     ]
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, compression="zstd")
@@ -167,8 +161,8 @@ def read_trials(report: Path) -> list[Trial]:
         for row in _rows(report / PREDICTIONS, ["id", "truth", "prediction"])
     ]
     if (report / TRIALS).is_file():
-        names = ("series", "level", "share", "id", "truth", "prediction")
-        rows = _rows(report / TRIALS, list(names))
+        names = list(_TRIAL[:-1])
+        rows = _rows(report / TRIALS, names)
         trials += [Trial(*(row[name] for name in names)) for row in rows]
     return trials
 
@@ -192,12 +186,12 @@ class Marked(NamedTuple):
 
 def mark(truth: Sequence[str], read: Sequence[str]) -> tuple[list[Marked], list[Marked]]:
     """Truth and prediction with the tokens marked that a shortest edit script keeps."""
-    kept_truth, kept_read = set[int](), set[int]()
-    for block in Levenshtein.opcodes(truth, read):
-        if block.tag == "equal":
-            kept_truth.update(range(block.src_start, block.src_end))
-            kept_read.update(range(block.dest_start, block.dest_end))
-    return (
-        [Marked(token, index in kept_truth) for index, token in enumerate(truth)],
-        [Marked(token, index in kept_read) for index, token in enumerate(read)],
-    )
+    kept = (set[int](), set[int]())
+    for block in Levenshtein.opcodes(truth, read).as_matching_blocks():
+        kept[0].update(range(block.a, block.a + block.size))
+        kept[1].update(range(block.b, block.b + block.size))
+    marked = [
+        [Marked(token, index in same) for index, token in enumerate(side)]
+        for side, same in zip((truth, read), kept, strict=True)
+    ]
+    return marked[0], marked[1]

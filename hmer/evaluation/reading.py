@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from torch import Tensor
 
-from hmer.data.batches import BatchConfig, choose_buckets, fixed_plans
+from hmer.data.batches import BatchConfig, batch_size, choose_buckets, fixed_plans
 from hmer.data.collate import stack
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.report import Image
@@ -36,7 +36,7 @@ def read_all(
     answers: dict[int, Recognition] = {}
     for number, shape in enumerate(buckets):
         members = np.flatnonzero(home == number)
-        most = max(1, min(batch.max_count, int(batch.max_pixels // shape.prod())))
+        most = batch_size(shape, batch)
         for start in range(0, len(members), most):
             part = members[start : start + most]
             read = recognizer.read(

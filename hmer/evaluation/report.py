@@ -84,9 +84,6 @@ class ReportConfig(BaseModel):
     attention: int = Field(
         default=6, ge=0, le=100, description="expressions shown with their attention"
     )
-    errors: int = Field(default=30, ge=0, description="errors listed on the page")
-    confusions: int = Field(default=15, ge=0, description="confusions of each kind on the page")
-    resamples: int = Field(default=10_000, ge=100, description="bootstrap resamples")
     seed: int = Field(default=0, ge=0, description="of samples and bootstrap")
 
 

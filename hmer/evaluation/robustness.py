@@ -11,16 +11,10 @@ import pandas as pd
 
 from hmer.data.batches import BatchConfig
 from hmer.data.dataset import Expressions
-from hmer.evaluation.bootstrap import (
-    RESAMPLES,
-    Interval,
-    paired_difference,
-    paired_ratio,
-    rate_interval,
-)
+from hmer.evaluation.bootstrap import Interval, paired_difference, paired_ratio, rate_interval
 from hmer.evaluation.corruptions import STROKES, SYMBOLS, OcclusionConfig, Series
-from hmer.evaluation.metrics import ExpressionMetrics, MetricsSummary
-from hmer.evaluation.prediction import OCCLUSION, Trial, mark
+from hmer.evaluation.metrics import MetricsSummary, summarise
+from hmer.evaluation.prediction import OCCLUSION, Trial, correctness, mark
 from hmer.evaluation.reading import Count, read_all
 from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table, to_png
 from hmer.plots import BLUE, DASHED, SERIES, WRONG, band, legend, new_figure, style
@@ -68,17 +62,10 @@ def read_series(
         read = read_all(recognizer, images, config.decoding, batch, count)
         count(len(row.levels) * len(row.members) - len(changed))
         again = {place: answer.tokens for place, answer in zip(changed, read, strict=True)}
-        trials += [
-            Trial(
-                row.name,
-                float(level),
-                lost[place].share,
-                expressions.ids[index],
-                expressions.tokens[index],
-                list(again.get(place, whole[index])),
-            )
-            for place, (level, index) in enumerate(cases)
-        ]
+        for place, (level, index) in enumerate(cases):
+            id, truth = expressions.ids[index], expressions.tokens[index]
+            tokens = list(again.get(place, whole[index]))
+            trials.append(Trial(row.name, float(level), lost[place].share, id, truth, tokens))
     return trials
 
 
@@ -103,39 +90,29 @@ class RobustnessPoint:
     cer_rise: Interval
 
 
-def robustness_curve(
-    trials: Iterable[Trial], seed: int, resamples: int = RESAMPLES
-) -> list[RobustnessPoint]:
+def robustness_curve(trials: Iterable[Trial], seed: int) -> list[RobustnessPoint]:
     """Points of one series, lightest level first.
 
     Raises:
-        ValueError: several series, an id twice at a level, or an id that is not read at level 0.
+        ValueError: an id twice at a level, or an id that is not read at level 0.
     """
     levels: dict[float, dict[str, Trial]] = defaultdict(dict)
     for trial in trials:
         if trial.id in levels[trial.level]:
             raise ValueError(f"{trial.id}: read twice at level {trial.level:g}")
         levels[trial.level][trial.id] = trial
-    if len({trial.series for found in levels.values() for trial in found.values()}) > 1:
-        raise ValueError("a curve is of one series")
     whole = levels.get(0.0, {})
     points = []
     for level in sorted(levels):
         taken = list(levels[level].values())
         if not levels[level].keys() <= whole.keys():
             raise ValueError(f"level {level:g} has expressions that level 0 has not")
-        points.append(_point(level, taken, [whole[trial.id] for trial in taken], seed, resamples))
+        points.append(_point(level, taken, [whole[trial.id] for trial in taken], seed))
     return points
 
 
-def _point(
-    level: float, taken: list[Trial], whole: list[Trial], seed: int, resamples: int
-) -> RobustnessPoint:
-    metrics = ExpressionMetrics()
-    for trial in taken:
-        metrics.update(trial.id, trial.truth, trial.tokens)
-    after = np.array([trial.correct for trial in taken], dtype=np.bool_)
-    before = np.array([trial.correct for trial in whole], dtype=np.bool_)
+def _point(level: float, taken: list[Trial], whole: list[Trial], seed: int) -> RobustnessPoint:
+    after, before = correctness(taken), correctness(whole)
     rise = np.array(
         [a.character_edits - b.character_edits for a, b in zip(taken, whole, strict=True)],
         dtype=np.float64,
@@ -144,10 +121,10 @@ def _point(
     return RobustnessPoint(
         level=level,
         share=float(np.mean([trial.share for trial in taken])),
-        scores=metrics.summary(),
-        exprate=rate_interval(after, seed, resamples),
-        loss=paired_difference(before, after, seed, resamples),
-        cer_rise=paired_ratio(rise, length, seed, resamples),
+        scores=summarise(taken),
+        exprate=rate_interval(after, seed),
+        loss=paired_difference(before, after, seed),
+        cer_rise=paired_ratio(rise, length, seed),
     )
 
 
@@ -209,7 +186,7 @@ def robustness_section(
     if not trials:
         text = f"Not measured: no expression can take part.{note}"
         return Section(series.name, wording.title, text)
-    points = robustness_curve(trials, report.seed, report.resamples)
+    points = robustness_curve(trials, report.seed)
     decoding = "greedy" if config.decoding.beam == 1 else f"beam {config.decoding.beam}"
     text = (
         f"{wording.text.format(n=len(series.members), block=config.block)} Loss is in points of "
@@ -224,28 +201,19 @@ def robustness_section(
         if point.level:
             numbers[f"loss_{level}"] = point.loss.mean
     numbers["exprate_mean"] = float(np.mean([p.scores.exprate for p in points if p.level]))
-    return Section(
-        series.name,
-        wording.title,
-        text,
-        numbers,
-        _tables(series.name, points, wording),
-        [
-            Figure(
-                "curve",
-                _plot(points, wording),
-                "Left: what is still read. Right: what that costs, paired by expression. Bands "
-                "are 95 % bootstrap intervals.",
-            )
-        ],
-        [
-            Gallery(
-                _pictured(series, trials, expressions, report.seed, wording),
-                "A few expressions, if possible such as are read right as they are, and what was "
-                "read at each level.",
-            )
-        ],
+    figure = Figure(
+        "curve",
+        _plot(points, wording),
+        "Left: what is still read. Right: what that costs, paired by expression. Bands "
+        "are 95 % bootstrap intervals.",
     )
+    gallery = Gallery(
+        _pictured(series, trials, expressions, report.seed, wording),
+        "A few expressions, if possible such as are read right as they are, and what was "
+        "read at each level.",
+    )
+    tables = _tables(series.name, points, wording)
+    return Section(series.name, wording.title, text, numbers, tables, [figure], [gallery])
 
 
 def _tables(name: str, points: Sequence[RobustnessPoint], wording: Wording) -> list[Table]:
@@ -323,13 +291,8 @@ def _pictured(
         for level in (0.0, *series.levels):
             trial = readings[expressions.ids[index], float(level)]
             label = f"{wording.level(level)}{' %' if wording.percent else ''} {wording.axis}"
-            pictures.append(
-                Picture(
-                    to_png(series.corrupt(index, level).image),
-                    label.removesuffix(", %"),
-                    trial.correct,
-                    [("", mark(trial.truth, trial.tokens or ())[1])],
-                )
-            )
+            read = mark(trial.truth, trial.tokens or ())[1]
+            png = to_png(series.corrupt(index, level).image)
+            pictures.append(Picture(png, label.removesuffix(", %"), trial.correct, [("", read)]))
         rows.append((" ".join(expressions.tokens[index]), pictures))
     return rows

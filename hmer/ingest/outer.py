@@ -24,7 +24,7 @@ from hmer.ink.strokes import Ink
 from hmer.latex.dialect import canonical, normalise
 from hmer.latex.tree import Row, parse
 from hmer.latex.vocabulary import Vocabulary
-from hmer.synthesis.base import CAPTIONS, ISOLATED, OUTER, Numbered
+from hmer.synthesis.base import CAPTIONS, ISOLATED, OUTER, numbered
 from hmer.synthesis.compose import Composer, Listed
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.foreign import tokens_of
@@ -164,9 +164,9 @@ def _can_be_written(row: Row, bank: GlyphBank) -> bool:
 
 def _composed(bank: GlyphBank, rows: list[Row], seed: int, split: str) -> Iterator[SourceItem]:
     """Expressions of these captions in hands of the bank."""
-    written = Numbered(Composer(bank, Listed(rows)), seed)
+    composer = Composer(bank, Listed(rows))
     for number in range(_COMPOSED):
-        found = written[number]
+        found = numbered(composer, seed, number)
         yield SourceItem(
             id=f"{split}-{number:05d}",
             source="composed",

@@ -1,8 +1,4 @@
-"""Interface of the generators of synthetic expressions, and what wraps them.
-
-Generators are numbered (each number gives the same expression, whatever else is written), mixed by
-weight, and kept from writing captions that are held out.
-"""
+"""Interface of the generators of synthetic expressions, numbers for them, and what is held out."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hmer.errors import HmerError
 from hmer.ink.strokes import Ink
@@ -82,24 +79,22 @@ def digest(caption: Sequence[str]) -> str:
 
 @dataclass
 class Leakage:
-    """Says which captions of more than `short` tokens may be written, and counts others."""
+    """Says which captions of more than `SHORT` tokens may be written, and counts others."""
 
-    short: int = SHORT
+    held: set[str] = field(default_factory=set)
+    """Digests of the captions that may not."""
     excluded: int = 0
-    _held: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, captions: Iterable[Sequence[str]], short: int = SHORT) -> Leakage:
+    def of(cls, captions: Iterable[Sequence[str]]) -> Leakage:
         """Keep these captions (of validation and test sets) from being written."""
-        held = {digest(caption) for caption in captions if len(caption) > short}
-        return cls(short, 0, held)
+        return cls({digest(caption) for caption in captions if len(caption) > SHORT})
 
     @classmethod
     def read(cls, path: Path) -> Leakage:
         """From what `write` wrote. Raises HmerError: the file is missing or damaged."""
         try:
-            about = json.loads(path.read_text(encoding="utf-8"))
-            return cls(int(about["short"]), 0, set(map(str, about["captions"])))
+            return cls(set(map(str, json.loads(path.read_text(encoding="utf-8"))["captions"])))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise HmerError(
                 f"{path}: does not say which captions are held out ({error}); run ingest again"
@@ -107,15 +102,12 @@ class Leakage:
 
     def write(self, path: Path) -> None:
         """Digests of the captions, so that a training can keep clear of them unread."""
-        about = {"short": self.short, "captions": sorted(self._held)}
+        about = {"short": SHORT, "captions": sorted(self.held)}
         path.write_text(json.dumps(about, indent=0) + "\n", encoding="utf-8")
-
-    def __len__(self) -> int:
-        return len(self._held)
 
     def allows(self, tokens: Sequence[str]) -> bool:
         """Whether an expression with this caption may be written; counts it if not."""
-        if len(tokens) <= self.short or digest(tokens) not in self._held:
+        if len(tokens) <= SHORT or digest(tokens) not in self.held:
             return True
         self.excluded += 1
         return False
@@ -127,61 +119,26 @@ PATIENCE = 200
 _STREAM = 5  # keeps these draws apart from all others under the same seed
 
 
-@dataclass
-class Numbered:
-    """A generator as a list without end; seed and number decide an expression.
+def numbered(synthesiser: Synthesiser, seed: int, number: int) -> Written:
+    """Expression `number`, from 0 on, of the generator under this seed, whatever else is written.
 
-    `nothing` counts draws that came to nothing.
+    Raises HmerError: draw after draw comes to nothing.
     """
-
-    synthesiser: Synthesiser
-    seed: int
-    nothing: int = 0
-
-    def __getitem__(self, number: int) -> Written:
-        """Expression `number`, from 0 on. Raises HmerError: draw after draw comes to nothing."""
-        rng = np.random.default_rng([self.seed, _STREAM, number])
-        for _ in range(PATIENCE):
-            written = self.synthesiser(rng)
-            if written is not None:
-                return written
-            self.nothing += 1
-        raise HmerError(
-            f"expression {number}: {PATIENCE} draws came to nothing; the training split is too "
-            "small for this generator, or nearly all it could write is held out"
-        )
+    rng = np.random.default_rng([seed, _STREAM, number])
+    for _ in range(PATIENCE):
+        if written := synthesiser(rng):
+            return written
+    raise HmerError(
+        f"expression {number}: {PATIENCE} draws came to nothing; the training split is too "
+        "small for this generator, or nearly all it could write is held out"
+    )
 
 
-class Mixture:
-    """Asks one of its generators at a time, by weight; a picklable `Synthesiser`."""
-
-    def __init__(self, parts: Sequence[tuple[float, Synthesiser]]) -> None:
-        """Take generators with their weights.
-
-        Raises:
-            ValueError: there is none of positive weight.
-        """
-        parts = [(weight, part) for weight, part in parts if weight > 0]
-        if not parts:
-            raise ValueError("a mixture needs a generator of positive weight")
-        self.parts = [part for _, part in parts]
-        weights = np.array([weight for weight, _ in parts])
-        self._below = np.cumsum(weights / weights.sum())
-
-    def __call__(self, rng: np.random.Generator) -> Written | None:
-        """What the drawn generator makes."""
-        number = int(np.searchsorted(self._below, rng.random(), side="right"))
-        return self.parts[min(number, len(self.parts) - 1)](rng)
+def running(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Up to where each of the weights reaches on [0, 1], side by side in their proportions."""
+    return np.cumsum(weights / weights.sum())
 
 
-class Allowed:
-    """A generator whose captions are checked: those that must not be written come to nothing."""
-
-    def __init__(self, part: Synthesiser, leakage: Leakage) -> None:
-        self.part = part
-        self.leakage = leakage
-
-    def __call__(self, rng: np.random.Generator) -> Written | None:
-        """What the generator makes, if it may be written."""
-        written = self.part(rng)
-        return written if written and self.leakage.allows(written.tokens) else None
+def draw(below: NDArray[np.float64], rng: np.random.Generator) -> int:
+    """A number, in proportion to the weights of which `running` made `below`."""
+    return min(int(np.searchsorted(below, rng.random(), side="right")), len(below) - 1)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.ink.scale import normalise, own_unit, stroke_boxes
 from hmer.latex.tree import CELL, LINE, MATRIX, Row, parse, serialise
-from hmer.synthesis.base import LONGEST, NEVER_ALONE, Written
+from hmer.synthesis.base import LONGEST, NEVER_ALONE, Written, draw, running
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.foreign import tokens_of
 from hmer.synthesis.hands.placement_style import FittedManner
@@ -130,7 +130,7 @@ class Composer:
         self.config = config or ComposeConfig()
         self.missing: Counter[str] = Counter()
         # More samples count, but less than in proportion.
-        self._shares = bank.hands(np.sqrt(bank.writer_samples()), self.config.foreign)
+        self._shares = bank.hands(np.sqrt(np.bincount(bank.writer_of)), self.config.foreign)
         alone: dict[str, list[list[str]]] = {}  # letters of an alphabet share its command's part
         for tokens in map(tokens_of, bank.tokens):
             alone.setdefault(tokens[0], []).append(tokens)
@@ -138,42 +138,32 @@ class Composer:
         # An upright stroke alone is a one rather than a slip of an exclamation mark.
         often = Counter(token for row in captions for token in serialise(row))
         weights = np.array([1.0 + often[tokens[0][0]] for tokens in self._alone]) ** 0.25
-        self._alone_below = np.cumsum(weights / weights.sum())
+        self._alone_below = running(weights)
         self._matrices = Matrices(captions)
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """One expression; None where the grammar made something that cannot be written."""
         try:
-            return self.write(self._drawn(rng), rng)
+            row = self._drawn(rng)
+            hand = self.hand(rng)
+            ink = write(row, hand, rng, FittedManner(rng))
+            ink = normalise(ink, own_unit(stroke_boxes(ink)))
         except (LatexError, InkError):
             return None
+        return Written(ink, serialise(row), KIND, hand=hand.source)
 
     def _drawn(self, rng: np.random.Generator) -> Row:
         """What is written next."""
         kind = rng.random() if self.config.single or self.config.matrices else 1.0
         if self._alone and kind < self.config.single:
-            number = int(np.searchsorted(self._alone_below, rng.random()))
-            classes = self._alone[min(number, len(self._alone) - 1)]
+            classes = self._alone[draw(self._alone_below, rng)]
             return parse(classes[int(rng.integers(len(classes)))])
         if 1.0 - self.config.matrices <= kind < 1.0:
             return self._matrices.sample(rng)
         return self.grammar.sample(rng)
 
-    def write(self, row: Row, rng: np.random.Generator) -> Written:
-        """This expression in a hand drawn from `rng`.
-
-        Raises:
-            LatexError: a symbol has no glyph, or there is nothing to write.
-            InkError: the ink spans more than `hmer.ink.scale.MAX_EXTENT`.
-        """
-        hand = self.hand(rng)
-        ink = write(row, hand, rng, FittedManner(rng))
-        ink = normalise(ink, own_unit(stroke_boxes(ink)))
-        return Written(ink, serialise(row), KIND, hand=hand.source)
-
     def hand(self, rng: np.random.Generator) -> BankWriter:
         """A writer, drawn once per expression."""
         source = self.bank.writers[int(rng.choice(len(self._shares), p=self._shares))]
-        return BankWriter.follow(
-            self.bank, source, int(rng.integers(2**31)), _LOYALTY, self.missing
-        )
+        seed = int(rng.integers(2**31))
+        return BankWriter.follow(self.bank, source, seed, _LOYALTY, self.missing)

@@ -9,7 +9,6 @@ runs that end where operators and brackets stand come more often than those cut 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +20,9 @@ from hmer.ink.scale import own_unit
 from hmer.ink.strokes import Ink
 from hmer.latex.alignment import symbols_of
 from hmer.latex.tree import COMMANDS, Row, parse, rows
-from hmer.synthesis.base import LONGEST, NEVER_ALONE, Leakage, Written
+from hmer.synthesis.base import LONGEST, NEVER_ALONE, Leakage, Written, draw, running
 from hmer.synthesis.ink_index import InkedCaptions, Material
-from hmer.synthesis.substitutions import BRACKETS, rarity
+from hmer.synthesis.substitutions import BRACKETS
 
 KIND = "decompose"
 
@@ -39,15 +38,12 @@ _ENDERS = frozenset(("!", r"\cdots", r"\ldots"))
 _EXPECTANT = frozenset(r"\sum \int \lim \log \sin \cos \tan \forall \exists".split())
 _WITHIN = 0.25  # weight of a cut inside a product
 _HANGING = 0.03  # weight of a run that starts or ends with a sign that wants a neighbour
-_MOST_RARE = 4.0  # times that a run with a rare token comes more often
 
 
 OWN_SCALE = 0.5
 """Probability that what is written is brought to its own symbol unit."""
 TEMPERING = 0.5
 """1: pieces, groups and symbols as often as they occur; 0: each different one as often."""
-RARE = 0.25
-"""How strongly what has rare tokens is preferred."""
 
 
 class DecomposeConfig(BaseModel):
@@ -106,15 +102,9 @@ class Decomposer:
             )
         self._singles = _single_symbols(self.material) if self.config.single else []
         # Alone, a comma looks like a bracket, `X` like `x`: the likelier one is written more often.
-        often = np.sqrt([len(places) for places in self._singles])
-        self._singles_below = np.cumsum(often / often.sum())
+        self._singles_below = running(np.sqrt([len(places) for places in self._singles]))
         self._rows = np.array(rows, np.int32)
-        chances = self._chances(np.array(weights), captions)
-        self._below = np.cumsum(chances / chances.sum())
-
-    def __len__(self) -> int:
-        """How many different pieces there are, by their place in the ink."""
-        return len(self._rows)
+        self._below = running(self._chances(np.array(weights), captions))
 
     def __call__(self, rng: np.random.Generator) -> Written:
         """A piece, its ink as it was written, at its own scale or at that of its expression.
@@ -122,8 +112,7 @@ class Decomposer:
         A single symbol is at its own, as it would be if nothing else had been written.
         """
         if self._singles and rng.random() < self.config.single:
-            number = int(np.searchsorted(self._singles_below, rng.random()))
-            places = self._singles[min(number, len(self._singles) - 1)]
+            places = self._singles[draw(self._singles_below, rng)]
             expression, place = places[int(rng.integers(len(places)))]
             return self.cut(expression, place, place + 1, own_scale=True)
         expression, start, stop = self.draw(rng)
@@ -131,8 +120,7 @@ class Decomposer:
 
     def draw(self, rng: np.random.Generator) -> tuple[int, int, int]:
         """Which piece: the expression, its first token and the one after its last."""
-        number = min(int(np.searchsorted(self._below, rng.random())), len(self._rows) - 1)
-        expression, start, stop = self._rows[number].tolist()
+        expression, start, stop = self._rows[draw(self._below, rng)].tolist()
         return expression, start, stop
 
     def cut(self, expression: int, start: int, stop: int, own_scale: bool) -> Written:
@@ -141,9 +129,7 @@ class Decomposer:
         numbers = material.strokes_of(expression, start, stop)
         boxes = material.boxes[numbers]
         corner = boxes[:, :2].min(axis=0)
-        unit = 1.0
-        if own_scale:
-            unit = own_unit(boxes.astype(np.float64))
+        unit = own_unit(boxes.astype(np.float64)) if own_scale else 1.0
         factor = np.float32(1 / unit)
         strokes = tuple((material.stroke(k) - corner) * factor for k in numbers.tolist())
         tokens = material.tokens[expression][start:stop]
@@ -156,19 +142,9 @@ class Decomposer:
         times = Counter(captions)
         often = np.array([times[caption] for caption in captions], np.float64)
         tempered = weights * often ** (TEMPERING - 1)
-        boost = rare_boost(self.material.tokens, RARE)
+        boost = self.material.rare_boost()
         best = {caption: max(boost[token] for token in caption.split(" ")) for caption in times}
-        factors = np.array([best[caption] for caption in captions])
-        return np.asarray(tempered * factors, np.float64)
-
-
-def rare_boost(captions: Sequence[Sequence[str]], strength: float) -> dict[str, float]:
-    """For every token how much more often than others to draw what contains it, 1 for common ones.
-
-    `strength` 0: not at all; 1: in proportion to how rare it is in `captions`, up to `_MOST_RARE`.
-    """
-    seen = Counter(token for tokens in captions for token in tokens)
-    return rarity(seen, strength, _MOST_RARE)
+        return np.asarray(tempered * [best[caption] for caption in captions], np.float64)
 
 
 def _single_symbols(material: Material) -> list[list[tuple[int, int]]]:

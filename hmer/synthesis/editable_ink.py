@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -136,7 +136,7 @@ def depth(row: Sequence[Part]) -> int:
 def take(material: Material, expression: int, start: int, stop: int) -> list[Part]:
     """The row that the tokens `start` to `stop - 1` of an expression write."""
     tokens = material.tokens[expression][start:stop]
-    strokes: dict[int, list[Points]] = {}
+    strokes: dict[int | None, list[Points]] = {}
     for number in material.strokes_of(expression, start, stop).tolist():
         place = int(material.places[number]) - start
         strokes.setdefault(place, []).append(material.stroke(number))
@@ -146,11 +146,10 @@ def take(material: Material, expression: int, start: int, stop: int) -> list[Par
 def parts_of(ink: Ink, tokens: Sequence[str]) -> list[Part]:
     """The row that placed ink writes. Raises LatexError: the caption cannot be parsed."""
     strokes = {s.place: [ink.strokes[i] for i in s.strokes] for s in ink.symbols}
-    named = {place: found for place, found in strokes.items() if place is not None}
-    return _parts(parse(tokens), named)
+    return _parts(parse(tokens), strokes)
 
 
-def _parts(row: Row, strokes: dict[int, list[Points]]) -> list[Part]:
+def _parts(row: Row, strokes: Mapping[int | None, list[Points]]) -> list[Part]:
     return [
         Part(
             node.token,
@@ -211,19 +210,13 @@ def _follows(before: Part, part: Part) -> bool:
 
 def _stands(part: Part, relation: Relation, below: Sequence[Part]) -> bool:
     own, row = part.box(), extent(below)
-    x, y = _middle(row)
-    _, height = _middle(own)
+    x, y, height = (row[0] + row[2]) / 2, (row[1] + row[3]) / 2, (own[1] + own[3]) / 2
     if part.token == ROOT and relation is Relation.INSIDE:
         return own[0] < x < own[2] and own[1] < y < own[3] + 0.5 * (own[3] - own[1])
     if part.token == _BAR:
-        inside = own[0] <= x <= own[2]
-        return inside and (y < height if relation is Relation.ABOVE else y > height)
+        return own[0] <= x <= own[2] and (y < height if relation is Relation.ABOVE else y > height)
     if relation in (Relation.SUP, Relation.ABOVE):
         return y < height
     if relation in (Relation.SUB, Relation.BELOW):
         return y > own[1] + _DESCENT * (own[3] - own[1])
     return True
-
-
-def _middle(box: Box) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2

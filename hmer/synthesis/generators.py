@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
 from hmer.latex.tree import parse
-from hmer.synthesis.base import Allowed, Leakage, Mixture, Synthesiser, Written
+from hmer.synthesis.base import Leakage, Synthesiser, Written, draw, running
 from hmer.synthesis.compose import ComposeConfig, Composer, Listed
 from hmer.synthesis.decompose import DecomposeConfig, Decomposer
 from hmer.synthesis.glyphs.bank import GlyphBank
@@ -64,30 +64,38 @@ class Generators:
         """
         if not config.decompose + config.recombine + config.compose:
             raise HmerError("decompose, recombine and compose are all 0: nothing would be written")
-        parts: list[tuple[float, Synthesiser]] = []
+        weights: list[float] = []
+        self.parts: list[Synthesiser] = []
         self.leakage = leakage
         self.skipped: int | None = None
         self.composer: Composer | None = None
         glyphs = bank() if config.recombine or config.compose else None
         if config.decompose or config.recombine:
             pieces = Decomposer(train, config.decomposing, leakage)
-            parts.append((config.decompose, pieces))
             self.skipped = pieces.material.skipped
+            weights.append(config.decompose)
+            self.parts.append(pieces)
             if config.recombine and glyphs is not None:
-                changed = Recombiner(pieces, glyphs, config.recombining, leakage)
-                parts.append((config.recombine, changed))
+                weights.append(config.recombine)
+                self.parts.append(Recombiner(pieces, glyphs, config.recombining, leakage))
         if config.compose and glyphs is not None:
             grammar = FittedGrammar(train.tokens)
             rows = [parse(caption) for caption in captions]
             sampler = Listed(rows, config.listed, grammar) if rows else grammar
             known = [*map(parse, train.tokens), *rows]
             self.composer = Composer(glyphs, sampler, config.composing, known)
-            parts.append((config.compose, Allowed(self.composer, leakage)))
-        self.mixture = Mixture(parts)
+            weights.append(config.compose)
+            self.parts.append(self.composer)
+        self._below = running(np.array(weights))
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
-        """What the drawn generator makes."""
-        return self.mixture(rng)
+        """What a generator makes, drawn by weight; None also where that must not be written."""
+        part = self.parts[draw(self._below, rng)]
+        written = part(rng)
+        # The others are kept from it where they choose, so that they need not be asked again.
+        if part is self.composer and written and not self.leakage.allows(written.tokens):
+            return None
+        return written
 
     def from_font(self) -> dict[str, int]:
         """Symbols that the bank lacked and the vector font wrote, by token."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,10 @@ from numpy.typing import NDArray
 from hmer.ink.strokes import Ink, Points
 from hmer.latex.alignment import stroke_places
 from hmer.latex.tree import MATRIX
+from hmer.synthesis.substitutions import rarity
+
+_RARE = 0.25  # how strongly what has rare tokens is preferred
+_MOST_RARE = 4.0  # times that it comes more often, at most
 
 
 class InkedCaptions(Protocol):
@@ -84,6 +89,11 @@ class Material:
             np.array(corners, np.float32).reshape(-1, 4),
             len(expressions) - len(tokens),
         )
+
+    def rare_boost(self) -> dict[str, float]:
+        """For every token how much more often than others to draw what contains it."""
+        seen = Counter(token for tokens in self.tokens for token in tokens)
+        return rarity(seen, _RARE, _MOST_RARE)
 
     def strokes_of(self, expression: int, start: int, stop: int) -> NDArray[np.int64]:
         """Numbers of the strokes that write the tokens `start` to `stop - 1`, in writing order."""

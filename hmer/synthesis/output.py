@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
-import lzma
 import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, cast
 from xml.etree import ElementTree
 
 import numpy as np
@@ -25,7 +23,7 @@ from hmer.ink.strokes import Ink
 from hmer.latex.alignment import place_symbols
 from hmer.latex.dialect import normalise
 from hmer.latex.typed import named_mathml
-from hmer.synthesis.base import Numbered, Written
+from hmer.synthesis.base import Written, numbered
 from hmer.synthesis.generators import Generators
 
 STEPS = 1000
@@ -51,6 +49,10 @@ def to_inkml(written: Written, writer: str, name: str = "") -> bytes:
     return write_inkml(document)
 
 
+def _whole(points: np.ndarray) -> np.ndarray:
+    return np.asarray(np.rint(points * np.float32(STEPS)), np.float32)
+
+
 def contradiction(data: bytes, written: Written, dialect: str = "wap") -> str | None:
     """What a file of `to_inkml` says otherwise than `written` when it is read; None if nothing."""
     try:
@@ -63,8 +65,10 @@ def contradiction(data: bytes, written: Written, dialect: str = "wap") -> str | 
     placed = place_symbols(document.ink, document.symbol_ids, document.mathml, tokens)
     if placed.problem is not None:
         return placed.problem
-    found = {symbol.place: (symbol.token, symbol.strokes) for symbol in placed.ink.symbols}
-    meant = {symbol.place: (symbol.token, symbol.strokes) for symbol in written.ink.symbols}
+    found, meant = (
+        {symbol.place: (symbol.token, symbol.strokes) for symbol in ink.symbols}
+        for ink in (placed.ink, written.ink)
+    )
     if found != meant:
         return "the symbols stand elsewhere"
     same = len(placed.ink.strokes) == len(written.ink.strokes) and all(
@@ -72,13 +76,6 @@ def contradiction(data: bytes, written: Written, dialect: str = "wap") -> str | 
         for one, other in zip(placed.ink.strokes, written.ink.strokes, strict=True)
     )
     return None if same else "the strokes run elsewhere"
-
-
-def _whole(points: np.ndarray) -> np.ndarray:
-    return np.asarray(np.rint(points * np.float32(STEPS)), np.float32)
-
-
-_NAMESPACE = "http://www.w3.org/2000/svg"
 
 
 def to_svg(ink: Ink, unit: float = 40.0, pen: float = 0.1, margin: float = 0.25) -> bytes:
@@ -96,7 +93,7 @@ def to_svg(ink: Ink, unit: float = 40.0, pen: float = 0.1, margin: float = 0.25)
     root = ElementTree.Element(
         "svg",
         {
-            "xmlns": _NAMESPACE,
+            "xmlns": "http://www.w3.org/2000/svg",
             "viewBox": f"{left - margin:.3f} {top - margin:.3f} {width:.3f} {height:.3f}",
             "width": f"{width * unit:.0f}",
             "height": f"{height * unit:.0f}",
@@ -132,13 +129,7 @@ def _stroke(parent: ElementTree.Element, ink: Ink, number: int) -> None:
 Add = Callable[[str, bytes], None]
 """Puts a file into the package: its path with forward slashes, and its content."""
 
-_TARS = {".tar": "", ".tar.gz": "gz", ".tgz": "gz", ".tar.xz": "xz", ".txz": "xz"}
-_PACK: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
-    "": lambda raw: raw,
-    "gz": lambda raw: cast(IO[bytes], gzip.GzipFile("", "wb", fileobj=raw, mtime=0)),
-    "xz": lambda raw: cast(IO[bytes], lzma.LZMAFile(raw, "wb")),  # noqa: SIM115
-}
-_ENDS = (*_TARS, ".zip")
+_ENDS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".zip")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP archive can tell
 
 
@@ -163,7 +154,7 @@ def new_package(path: Path) -> Iterator[Add]:
     """
     check_package(path)
     name = path.name.lower()
-    whole = atomic_file if name.endswith(tuple(_ENDS)) else atomic_folder
+    whole = atomic_file if name.endswith(_ENDS) else atomic_folder
     try:
         with whole(path) as part, _opened(part, name) as add:
             yield add
@@ -173,37 +164,38 @@ def new_package(path: Path) -> Iterator[Add]:
 
 @contextmanager
 def _opened(part: Path, name: str) -> Iterator[Add]:
-    end = next((end for end in _ENDS if name.endswith(end)), "")
-    with ExitStack() as stack:
-        if end == ".zip":
-            archive = stack.enter_context(zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED))
-            yield lambda file, data: archive.writestr(_zipped(file), data)
-        elif end:
-            raw = stack.enter_context(part.open("wb"))
-            packed = _PACK[_TARS[end]](raw)
-            stack.callback(packed.close)
-            tar = stack.enter_context(tarfile.open(fileobj=packed, mode="w"))
-            yield lambda file, data: tar.addfile(_tarred(file, data), io.BytesIO(data))
-        else:
-            yield lambda file, data: _store(part / file, data)
+    """What adds to the package `part`, whose kind its final `name` tells; of no time, no owner."""
 
+    def zipped(file: str, data: bytes) -> None:
+        info = zipfile.ZipInfo(file, _EPOCH)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.external_attr = 0o100644 << 16
+        archive.writestr(info, data)
 
-def _store(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    def tarred(file: str, data: bytes) -> None:
+        info = tarfile.TarInfo(file)
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
 
+    def stored(file: str, data: bytes) -> None:
+        (part / file).parent.mkdir(parents=True, exist_ok=True)
+        (part / file).write_bytes(data)
 
-def _zipped(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name, _EPOCH)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.external_attr = 0o100644 << 16
-    return info
-
-
-def _tarred(name: str, data: bytes) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)  # of no owner and no time
-    info.size = len(data)
-    return info
+    if not name.endswith(_ENDS):
+        yield stored
+    elif name.endswith(".zip"):
+        with zipfile.ZipFile(part, "w") as archive:
+            yield zipped
+    elif name.endswith("gz"):  # by tarfile alone it would hold the time
+        with (
+            part.open("wb") as raw,
+            gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w") as tar,
+        ):
+            yield tarred
+    else:
+        with tarfile.open(part, "w:xz" if name.endswith("xz") else "w") as tar:
+            yield tarred
 
 
 FOLDER = "written"
@@ -258,13 +250,12 @@ def write_collection(
     Raises:
         HmerError: `out` cannot be written, or the generators come to nothing.
     """
-    numbered = Numbered(generators, seed)
     kinds: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     found: set[str] = set()
     with new_package(out) as add:
         for number in range(count):
-            written = numbered[number]
+            written = numbered(generators, seed, number)
             name = f"{FOLDER}-{seed}-{number:07d}"
             hand = writers[written.base] if written.base is not None else written.hand or FONT
             data = to_inkml(written, hand, name)

@@ -18,8 +18,6 @@ from hmer.synthesis.hands.placement_style import FittedManner
 from hmer.synthesis.hands.writer import BankWriter, Writer
 from hmer.synthesis.layout.layout import ALPHABETS, DRAWN, write
 
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-
 MAX_TOKENS, MAX_DEPTH = 200, 10
 """Longest caption and deepest nesting that are laid out."""
 
@@ -38,8 +36,7 @@ def check_writable(row: Row, bank: GlyphBank | None) -> None:
             f"the expression is nested {depth} levels deep, more than {MAX_DEPTH}: flatten it"
         )
     names = dict.fromkeys(map(_glyph_name, symbols(row)))
-    unknown = [name for name in names if not has_glyph(name, bank)]
-    if unknown:
+    if unknown := [name for name in names if not has_glyph(name, bank)]:
         raise LatexError(
             f"there is no glyph for {' '.join(map(repr, unknown))}: leave it out, or write with a "
             "glyph bank that has it"
@@ -61,7 +58,7 @@ def check_balanced(latex: str) -> None:
         LatexError: there are such braces.
     """
     depth = 0
-    for match in _BRACE.finditer(latex):
+    for match in re.finditer(r"\\.|[{}]", latex, re.DOTALL):
         depth += {"{": 1, "}": -1}.get(match.group(), 0)
         if depth < 0:
             raise LatexError(
@@ -84,10 +81,7 @@ def has_glyph(token: str, bank: GlyphBank | None) -> bool:
 
 
 def write_latex(
-    latex: str,
-    writer: int,
-    bank: GlyphBank | None = None,
-    careful: bool = False,
+    latex: str, writer: int, bank: GlyphBank | None = None, careful: bool = False
 ) -> Written:
     """The expression in the hand of this number; the same every time.
 

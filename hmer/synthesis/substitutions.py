@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hmer.latex.tree import Node, Row, walk
+from hmer.synthesis.base import draw, running
 
 _LOWER = tuple("abcdefghijklmnopqrstuvwxyz")
 _UPPER = tuple("ABCEFGHILMNPRSTVXY")
@@ -148,11 +149,11 @@ class Lookalikes:
                 others = [other for other in category if other != token and counts.get(other)]
                 if others:
                     chance = np.array([counts[other] for other in others], np.float64) ** tempering
-                    self._others[token] = (others, np.cumsum(chance / chance.sum()))
+                    self._others[token] = (others, running(chance))
 
     def another(self, token: str, rng: np.random.Generator) -> str | None:
         """Another token of the category of `token`; None if it has none."""
         if token not in self._others:
             return None
         others, below = self._others[token]
-        return others[min(int(np.searchsorted(below, rng.random())), len(others) - 1)]
+        return others[draw(below, rng)]

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from hmer.errors import HmerError
+from hmer.files import atomic_file
 from hmer.synthesis.glyphs.font import Glyph
 
 FOREIGN = "isolated:"
@@ -36,8 +36,7 @@ _DAMAGE = (OSError, SafetensorError, LookupError, AttributeError, ValueError, Ty
 _ARRAYS = ("points", "stroke_points", "sample_strokes", "token_of", "writer_of")
 
 
-@dataclass(frozen=True, slots=True)
-class Cutting:
+class Cutting(NamedTuple):
     """One symbol cut out of real ink: strokes in symbol units, left at 0, baseline at y = 0."""
 
     token: str
@@ -74,7 +73,7 @@ class GlyphBank:
         return token in self._classes
 
     @classmethod
-    def pack(cls, cuttings: Sequence[Cutting], groups: dict[str, str]) -> GlyphBank:
+    def pack(cls, cuttings: Sequence[Cutting], groups: Mapping[str, str]) -> GlyphBank:
         """A bank of these samples; `groups` names the collection of every writer.
 
         Raises:
@@ -126,23 +125,21 @@ class GlyphBank:
         Raises:
             KeyError: the bank has no sample of the token.
         """
-        classes = self._classes[token]
+        samples, by_writer, by_group = self._classes[token]
         if writer is not None and rng.random() < loyalty:
-            own = classes.by_writer.get(writer)
-            if own is None:
-                own = classes.by_group.get(self._group_of.get(writer, ""))
-            if own is not None:
-                return self.glyph(int(own[int(rng.random() * len(own))]))
-        return self.glyph(int(classes.all[int(rng.random() * len(classes.all))]))
+            group = by_group.get(self.collections.get(writer, ""), samples)
+            samples = by_writer.get(writer, group)
+        return self.glyph(int(samples[int(rng.random() * len(samples))]))
+
+    def cuttings(self) -> Iterator[Cutting]:
+        """All samples."""
+        for sample, (token, writer) in enumerate(zip(self.token_of, self.writer_of, strict=True)):
+            yield Cutting(self.tokens[token], self.writers[writer], self.glyph(sample))
 
     def count(self) -> dict[str, int]:
         """Samples per class."""
         counts = np.bincount(self.token_of, minlength=len(self.tokens)).tolist()
         return dict(zip(self.tokens, counts, strict=True))
-
-    def writer_samples(self) -> NDArray[np.int64]:
-        """Samples per writer, in the order of `writers`."""
-        return np.bincount(self.writer_of, minlength=len(self.writers))
 
     def hands(self, weights: NDArray[np.float64], foreign: float) -> NDArray[np.float64]:
         """Probabilities of following each hand, from their weights (writers,).
@@ -168,16 +165,11 @@ class GlyphBank:
             "about": dict(self.about),
             "digest": self._digest(),
         }
-        # Two trainings may keep the bank of one data set at the same time.
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            arrays = {name: getattr(self, name) for name in _ARRAYS}
-            save_file(arrays, temporary, metadata={_META: json.dumps(meta)})
-            temporary.replace(path)
+            with atomic_file(path) as partial:
+                save_file(arrays, partial, metadata={_META: json.dumps(meta)})
         except (OSError, SafetensorError) as error:
-            with suppress(OSError):
-                temporary.unlink()
             raise HmerError(f"{path}: the glyph bank cannot be written ({error})") from error
 
     @classmethod
@@ -227,16 +219,18 @@ class GlyphBank:
         return np.concatenate([[0], np.cumsum(self.stroke_points, dtype=np.int64)])
 
     @cached_property
-    def _group_of(self) -> dict[str, str]:
+    def collections(self) -> dict[str, str]:
+        """The collection of every hand."""
         return dict(zip(self.writers, self.groups, strict=True))
 
     @cached_property
-    def _classes(self) -> dict[str, _Class]:
+    def _classes(self) -> dict[str, tuple[_Samples, dict[str, _Samples], dict[str, _Samples]]]:
+        """Numbers of the samples of each class: all, by hand, and by collection."""
         found = {}
         for number, token in enumerate(self.tokens):
             samples = np.flatnonzero(self.token_of == number)
             hands = self.writer_of[samples].tolist()
-            found[token] = _Class(
+            found[token] = (
                 samples,
                 _split(samples, [self.writers[hand] for hand in hands]),
                 _split(samples, [self.groups[hand] for hand in hands]),
@@ -244,16 +238,10 @@ class GlyphBank:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Class:
-    """Sample numbers of a class: all, by hand, and by collection."""
-
-    all: NDArray[np.int64]
-    by_writer: dict[str, NDArray[np.int64]]
-    by_group: dict[str, NDArray[np.int64]]
+_Samples = NDArray[np.int64]
 
 
-def _split(samples: NDArray[np.int64], keys: list[str]) -> dict[str, NDArray[np.int64]]:
+def _split(samples: _Samples, keys: list[str]) -> dict[str, _Samples]:
     found: dict[str, list[int]] = {}
     for sample, key in zip(samples.tolist(), keys, strict=True):
         found.setdefault(key, []).append(sample)

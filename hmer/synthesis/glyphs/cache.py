@@ -25,6 +25,7 @@ FOLDER = ".glyphs"
 """Name of the folder with banks, beside the data sets that they were cut from."""
 
 CODE = (
+    "hmer.files",
     "hmer.ink.codec",
     "hmer.ink.strokes",
     "hmer.latex.tree",

@@ -143,11 +143,11 @@ def _fit(row: Row, found: Mapping[int, Placed], extents: Extents) -> AlignedRow:
     if not sized:
         return AlignedRow(row, found, None, 0.0, 0.0, 0)
     usual = np.array([extents[placed.spot.token] for placed in sized])
-    boxes = np.array([(placed.left, placed.top, placed.right, placed.bottom) for placed in sized])
-    heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1e-3)
+    left, top, right, bottom = np.array([(p.left, p.top, p.right, p.bottom) for p in sized]).T
+    heights = np.maximum(bottom - top, 1e-3)
     scale = float(np.exp(np.median(np.log(heights / (usual[:, 1] - usual[:, 0])))))
-    middle = (boxes[:, 0] + boxes[:, 2]) / 2
-    level = (boxes[:, 1] + boxes[:, 3]) / 2 - scale * usual.mean(axis=1)
+    middle = (left + right) / 2
+    level = (top + bottom) / 2 - scale * usual.mean(axis=1)
     slope = _slope(middle, level) if len(sized) >= _SLOPE_FROM else 0.0
     baseline = float(np.median(level - slope * middle))
     return AlignedRow(row, found, scale, baseline, slope, len(sized))
@@ -243,21 +243,17 @@ def learn_extents(items: Sequence[Sourced]) -> dict[str, tuple[float, float]]:
 
 def _learnt(items: Sequence[Sourced], extents: Extents) -> dict[str, tuple[float, float]]:
     """Extents from one more look at the ink; the font's for classes that are rare."""
-    tops: dict[str, list[float]] = {}
-    feet: dict[str, list[float]] = {}
+    reaches: dict[str, list[tuple[float, float]]] = {}
     for item in items:
         for row in align(item.ink, item.tokens, extents):
             if row.scale is None or row.sized < _FIRM:
                 continue
             for symbol in row.symbols.values():
                 level = row.level((symbol.left + symbol.right) / 2)
-                tops.setdefault(symbol.spot.token, []).append((symbol.top - level) / row.scale)
-                feet.setdefault(symbol.spot.token, []).append((symbol.bottom - level) / row.scale)
-    found = {
-        token: (float(np.median(tops[token])), float(np.median(feet[token])))
-        for token in tops
-        if len(tops[token]) >= _ENOUGH
-    }
+                reach = (symbol.top - level) / row.scale, (symbol.bottom - level) / row.scale
+                reaches.setdefault(symbol.spot.token, []).append(reach)
+    medians = {t: np.median(found, axis=0) for t, found in reaches.items() if len(found) >= _ENOUGH}
+    found = {token: (float(top), float(bottom)) for token, (top, bottom) in medians.items()}
     digits = [digit for digit in _DIGITS if digit in found and digit in extents]
     shift, grow = 0.0, 1.0
     if digits:
@@ -271,13 +267,11 @@ def _learnt(items: Sequence[Sourced], extents: Extents) -> dict[str, tuple[float
 
 def _without_outliers(cuttings: Sequence[Cutting]) -> list[Cutting]:
     """The samples whose size, aspect and height are believable for their class."""
-    by_token: dict[str, list[int]] = {}
-    for number, cutting in enumerate(cuttings):
-        by_token.setdefault(cutting.token, []).append(number)
+    tokens = np.array([cutting.token for cutting in cuttings])
     measures = np.array([_measures(cutting) for cutting in cuttings]).reshape(-1, 3)
     good = np.zeros(len(cuttings), bool)
-    for token, numbers in by_token.items():
-        good[numbers] = _believable(token, measures[numbers])
+    for token in np.unique(tokens):
+        good[tokens == token] = _believable(str(token), measures[tokens == token])
     return [
         cutting
         for cutting, fine in zip(cuttings, good.tolist(), strict=True)
@@ -302,11 +296,8 @@ def _measures(cutting: Cutting) -> tuple[float, float, float]:
     """Log of width and height, and the height of the middle; dots count as 0.05 wide and high."""
     points = np.concatenate(cutting.glyph)
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    return (
-        float(np.log(max(right - left, 0.05))),
-        float(np.log(max(bottom - top, 0.05))),
-        (top + bottom) / 2,
-    )
+    width, height = np.log(np.maximum((right - left, bottom - top), 0.05)).tolist()
+    return width, height, (top + bottom) / 2
 
 
 def _believable(token: str, measures: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -315,12 +306,10 @@ def _believable(token: str, measures: NDArray[np.float64]) -> NDArray[np.bool_]:
     if token in BUILT:  # as long and tall as what they belong to
         return np.asarray(measures[:, 1] < measures[:, 0]) if token == r"\frac" else fine
     if token in STRETCHING:
-        fine &= (measures[:, 1] > np.log(0.6)) & (
-            measures[:, 1] < np.log(_TALLEST[token == r"\int"])
-        )
+        least, most = np.log((0.6, _TALLEST[token == r"\int"]))
+        fine &= (measures[:, 1] > least) & (measures[:, 1] < most)
     if len(measures) < _ENOUGH:
         return fine
-    middle = np.median(measures, axis=0)
-    away = np.abs(measures - middle)
-    deviation = np.maximum(1.4826 * np.median(away, axis=0), (_FLOOR, _FLOOR, _FLOOR))
+    away = np.abs(measures - np.median(measures, axis=0))
+    deviation = np.maximum(1.4826 * np.median(away, axis=0), _FLOOR)
     return np.asarray(fine & (away < _SPREAD * deviation).all(axis=1))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from types import MappingProxyType
+from itertools import product
 
 import numpy as np
 from HersheyFonts import HersheyFonts
 from numpy.typing import NDArray
 
-DIGITS = {
+DRAWN: Mapping[str, tuple[str, ...]] = {
     "0": ("30,125 10,102 4,54 14,8 34,0 54,24 60,76 48,114 28,126 20,122",),
     "1": ("8,98 30,125! 29,0", "8,96 32,125! 31,0 | 8,0 54,1"),
     "2": (
@@ -37,9 +37,6 @@ DIGITS = {
         "50,100 34,122 12,112 6,86 22,68 44,78 50,104! 48,60 42,0",
         "50,104 32,124 10,110 8,82 28,70 48,86 52,108 52,50 38,6 16,-2",
     ),
-}
-
-LOWER = {
     "a": (
         "50,70 32,83 10,66 4,34 16,4 36,8 52,40 54,78! 52,24 60,2 72,10",
         "54,66 34,82 10,64 6,26 26,2 46,20 56,80! 54,0",
@@ -89,9 +86,6 @@ LOWER = {
         "6,78 54,80! 4,2! 58,2 | 12,42 50,44",
         "4,70 16,80 52,80! 6,2 22,8 40,0 60,6 | 12,42 48,40",
     ),
-}
-
-UPPER = {
     "A": ("2,0 34,125! 62,0 | 12,46 54,46", "4,0 20,90 38,124 50,90 60,0 | 10,50 58,52"),
     "B": ("8,125 8,0 | 8,120 40,124 50,96 10,66! 54,54 56,16 30,0 6,2",),
     "C": ("62,104 42,125 14,106 4,58 18,8 42,0 64,18",),
@@ -100,9 +94,6 @@ UPPER = {
     "P": ("10,125 8,0 | 4,118 40,124 56,98 42,66 10,60",),
     "R": ("10,122 8,0 | 6,118 40,124 54,98 40,70 10,64! 58,0",),
     "T": ("2,122 64,124 | 34,124 32,0",),
-}
-
-GREEK = {
     r"\alpha": ("62,80 44,30 24,2 6,14 6,50 22,78 40,58 52,14 66,2",),
     r"\beta": ("2,-40 12,40 20,104 38,124 54,104 46,74 24,66! 50,58 58,28 40,2 22,4 14,20",),
     r"\gamma": ("0,64 12,80 26,50 30,0 26,-38 18,-40 18,-14 34,30 54,82",),
@@ -116,9 +107,6 @@ GREEK = {
     r"\phi": ("30,74 8,58 6,18 26,2 50,10 56,48 40,74 30,74 | 40,120 24,-42",),
     r"\pi": ("2,70 14,80 62,82 | 20,80 16,30 8,0 | 44,80 42,20 50,0 62,8",),
     r"\Delta": ("32,122 2,0! 66,2! 31,124",),
-}
-
-SIGNS = {
     "+": ("2,42 58,42 | 30,72 30,12", "30,70 29,14 | 2,43 58,41"),
     "-": ("2,42 54,42",),
     "=": ("2,54 56,54 | 2,28 56,28",),
@@ -157,11 +145,8 @@ SIGNS = {
         "66,138 6,138! 44,58! 4,-24! 70,-24",
     ),
 }
-
-DRAWN: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
-    DIGITS | LOWER | UPPER | GREEK | SIGNS
-)
-"""Token to its drawn variants."""
+"""Token to its drawn variants: strokes apart by |, knots in hundredths of a symbol unit, y upwards;
+! makes a corner."""
 
 
 Curve = NDArray[np.float64]
@@ -179,7 +164,7 @@ WORDS = (
 )
 """Functions that are written letter by letter and count as one symbol."""
 BUILT = (r"\frac", r"\sqrt")
-"""Signs whose shape depends on their content (`hmer.synthesis.layout.layout`)."""
+"""Signs whose shape depends on their content (`hmer.synthesis.layout`)."""
 
 _BASE_LINE, _CAP_HEIGHT = 9, 21  # of the Hershey fonts, font units
 _UNIT = 1.25 / _CAP_HEIGHT
@@ -250,7 +235,7 @@ def _font(name: str) -> HersheyFonts:
     return font
 
 
-def font_glyph(font: str, char: str, scale: float = 1.0) -> Glyph:
+def _font_glyph(font: str, char: str, scale: float = 1.0) -> Glyph:
     """One character of a Hershey font."""
     strokes = _font(font).all_glyphs[char].strokes
     curves = [np.array(stroke, dtype=float) for stroke in strokes if len(stroke) > 1]
@@ -268,11 +253,11 @@ def variants(token: str) -> tuple[Glyph, ...]:
     """
     found = [parse_drawn(text) for text in DRAWN.get(token, ())]
     if token in _FONT_PLAIN:
-        found.append(font_glyph("futural", token))
+        found.append(_font_glyph("futural", token))
     if token in _FONT_SCRIPT:
-        found.append(font_glyph("scripts", token, _SCRIPT))
+        found.append(_font_glyph("scripts", token, _SCRIPT))
     if token in _FONT_GREEK:
-        found.append(font_glyph("greek", _FONT_GREEK[token]))
+        found.append(_font_glyph("greek", _FONT_GREEK[token]))
     if not found:
         raise KeyError(token)
     return tuple(found)
@@ -288,24 +273,20 @@ _SIZE_WEIGHT = 0.6
 
 def features(glyph: Glyph) -> NDArray[np.float32]:
     """What a sample looks like: ink on a coarse grid of its square box, and its size and height."""
-    points = np.concatenate([_even(stroke) for stroke in glyph])
+    even = (resample(stroke, 0.08) if len(stroke) > 1 else stroke for stroke in glyph)
+    points = np.concatenate([*even])
     low, high = points.min(axis=0), points.max(axis=0)
     side = max(float((high - low).max()), _SMALLEST)
     cell = (points - (low + high) / 2) / side * (_GRID - 1.5) + _GRID / 2 - 0.5
     base = np.clip(np.floor(cell).astype(np.int64), 0, _GRID - 2)
     part = cell - base
     image = np.zeros((_GRID, _GRID))
-    for dx in (0, 1):
-        for dy in (0, 1):
-            weight = np.abs(1 - dx - part[:, 0]) * np.abs(1 - dy - part[:, 1])
-            np.add.at(image, (base[:, 1] + dy, base[:, 0] + dx), weight)
+    for dx, dy in product((0, 1), (0, 1)):
+        weight = np.abs(1 - dx - part[:, 0]) * np.abs(1 - dy - part[:, 1])
+        np.add.at(image, (base[:, 1] + dy, base[:, 0] + dx), weight)
     image = np.sqrt(image / max(float(image.sum()), 1e-9))
     size = _SIZE_WEIGHT * np.array([np.log(side), (low[1] + high[1]) / 2 / 2])
     return np.concatenate([image.ravel(), size]).astype(np.float32)
-
-
-def _even(stroke: NDArray[np.float64]) -> NDArray[np.float64]:
-    return stroke if len(stroke) < 2 else resample(stroke, 0.08)
 
 
 def recognisable(tokens: Sequence[str], glyphs: Sequence[Glyph]) -> NDArray[np.bool_]:
@@ -320,13 +301,9 @@ def recognisable(tokens: Sequence[str], glyphs: Sequence[Glyph]) -> NDArray[np.b
     if few.all():
         return few
     rng = np.random.default_rng(0)
-    chosen = np.concatenate(
-        [
-            rng.permutation(np.flatnonzero(labels == label))[:_REFERENCES]
-            for label in range(len(counts))
-        ]
-    )
-    references, of_class = looks[chosen], labels[chosen]
+    of_class = (np.flatnonzero(labels == label) for label in range(len(counts)))
+    chosen = np.concatenate([rng.permutation(samples)[:_REFERENCES] for samples in of_class])
+    references, classes = looks[chosen], labels[chosen]
     squares = (references**2).sum(axis=1)
     good = np.zeros(len(looks), bool)
     for first in range(0, len(looks), _BATCH):
@@ -335,5 +312,5 @@ def recognisable(tokens: Sequence[str], glyphs: Sequence[Glyph]) -> NDArray[np.b
         here = np.arange(first, first + len(batch))
         apart[here[:, None] == chosen[None, :]] = np.inf  # nobody vouches for himself
         nearest = np.argpartition(apart, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
-        good[here] = (of_class[nearest] == labels[here][:, None]).any(axis=1)
+        good[here] = (classes[nearest] == labels[here][:, None]).any(axis=1)
     return good | few

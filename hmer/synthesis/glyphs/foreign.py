@@ -68,13 +68,11 @@ def extended(bank: GlyphBank, isolated: GlyphBank) -> GlyphBank:
     """
     rng = np.random.default_rng(0)
     extents = font_extents(isolated.tokens)
-    inside = {
-        token: [bank.glyph(int(sample)) for sample in np.flatnonzero(bank.token_of == number)]
-        for number, token in enumerate(bank.tokens)
-    }
+    inside: dict[str, list[Glyph]] = {}
+    for token, _, glyph in bank.cuttings():
+        inside.setdefault(token, []).append(glyph)
     cuttings = []
-    for sample in range(len(isolated)):
-        token = isolated.tokens[int(isolated.token_of[sample])]
+    for token, writer, glyph in isolated.cuttings():
         models = inside.get(token) or inside.get(alike(token), [])
         if len(models) >= _ENOUGH:
             model = models[int(rng.integers(len(models)))]
@@ -82,15 +80,11 @@ def extended(bank: GlyphBank, isolated: GlyphBank) -> GlyphBank:
             model = _plain(*extents[token], float(rng.normal(0.0, _SPREAD)))
         else:
             continue
-        writer = isolated.writers[int(isolated.writer_of[sample])]
-        cuttings.append(Cutting(token, writer, sized_like(isolated.glyph(sample), model)))
+        cuttings.append(Cutting(token, writer, sized_like(glyph, model)))
     good = recognisable([c.token for c in cuttings], [c.glyph for c in cuttings])
     kept = [cutting for cutting, fine in zip(cuttings, good.tolist(), strict=True) if fine]
-    if not kept:
-        return bank
-    groups = dict(zip(isolated.writers, isolated.groups, strict=True))
-    added = GlyphBank.pack(kept, groups)
-    return replace(joined(bank, added), about=bank.about)
+    groups = isolated.collections | bank.collections
+    return replace(GlyphBank.pack([*bank.cuttings(), *kept], groups), about=bank.about)
 
 
 def alike(token: str) -> str:
@@ -121,33 +115,6 @@ def sized_like(glyph: Glyph, model: Glyph) -> Glyph:
     shift = np.array([left, top + height / 2])
     place = np.array([0.0, level + high / 2])
     return tuple((stroke - shift) * (across, factor) + place for stroke in glyph)
-
-
-def joined(first: GlyphBank, second: GlyphBank) -> GlyphBank:
-    """The samples of both; hands of one name are one hand."""
-    tokens = tuple(sorted({*first.tokens, *second.tokens}))
-    groups = dict(zip(second.writers, second.groups, strict=True))
-    groups |= dict(zip(first.writers, first.groups, strict=True))
-    writers = tuple(sorted(groups))
-    token, writer = ({name: i for i, name in enumerate(names)} for names in (tokens, writers))
-
-    def renumbered(numbers: dict[str, int], attribute: str, names: str) -> NDArray[np.int32]:
-        parts = []
-        for bank in (first, second):
-            table = np.array([numbers[name] for name in getattr(bank, names)], np.int32)
-            parts.append(table[getattr(bank, attribute)])
-        return np.concatenate(parts)
-
-    return GlyphBank(
-        tokens,
-        writers,
-        tuple(groups[name] for name in writers),
-        np.concatenate([first.points, second.points]),
-        np.concatenate([first.stroke_points, second.stroke_points]),
-        np.concatenate([first.sample_strokes, second.sample_strokes]),
-        renumbered(token, "token_of", "tokens"),
-        renumbered(writer, "writer_of", "writers"),
-    )
 
 
 def _box(glyph: Glyph) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

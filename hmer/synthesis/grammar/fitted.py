@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,17 +29,13 @@ Kind = tuple[str, str]
 ROOT: Kind = ("", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What follows one history: the options, and the running sum of their weights."""
+class _Choice(NamedTuple):
+    """What follows one history: the options, the running sum of their weights, and how often the
+    history is enough."""
 
     options: tuple[Unit, ...]
     sums: tuple[float, ...]
     trust: float
-
-    def draw(self, rng: np.random.Generator) -> Unit:
-        """One option, likely in proportion to its weight."""
-        return self.options[bisect_right(self.sums, rng.random() * self.sums[-1])]
 
 
 def kind_of(relation: Relation, parent: str) -> Kind:
@@ -78,7 +76,7 @@ class TreeGram:
             if longer is not None and rng.random() < longer.trust:
                 choice = longer
                 break
-        return choice.draw(rng)
+        return choice.options[bisect_right(choice.sums, rng.random() * choice.sums[-1])]
 
     def __contains__(self, kind: object) -> bool:
         return (kind,) in self._choices
@@ -89,11 +87,11 @@ def _histories(kind: Kind, before: Unit, last: Unit) -> tuple[Hashable, ...]:
     return (kind, before, last), (kind, last), (last[0], bool(last[1]), "", ""), (kind,)
 
 
-def _choice(found: Counter[Unit], weight: Mapping[str, float]) -> Choice:
+def _choice(found: Counter[Unit], weight: Mapping[str, float]) -> _Choice:
     total = found.total()
     options = tuple(sorted(found))
     weights = (found[unit] * weight.get(unit[0], 1.0) for unit in options)
-    return Choice(options, tuple(accumulate(weights)), total / (total + len(found)))
+    return _Choice(options, tuple(accumulate(weights)), total / (total + len(found)))
 
 
 _ATTEMPTS = 200
@@ -117,7 +115,7 @@ class Limits:
 class FittedGrammar:
     """Samples expressions; picklable, and the same generator state gives the same expression.
 
-    `skipped` counts captions that do not parse, `tokens` the symbols of the others.
+    Captions that do not parse are left out; `tokens` counts the symbols of the others.
     """
 
     def __init__(self, captions: Iterable[Sequence[str]], config: Limits | None = None) -> None:
@@ -128,19 +126,16 @@ class FittedGrammar:
         """
         self.config = config or Limits()
         trees: list[Row] = []
-        self.skipped = 0
         for caption in captions:
-            try:
+            with suppress(LatexError):
                 trees.append(parse(caption))
-            except LatexError:
-                self.skipped += 1
         trees = [tree for tree in trees if tree]
         if not trees:
             raise HmerError("a grammar cannot be fitted: there is no caption that parses")
         self.tokens = Counter(node.token for tree in trees for node in symbols(tree))
         weight = rarity(self.tokens, self.config.rare_boost, _MAX_WEIGHT)
         self._gram = TreeGram(trees, weight)
-        self._trees = tuple(trees)
+        self._trees = trees
         self._renamer = Renamer(self.tokens, weight)
 
     def sample(self, rng: np.random.Generator) -> Row:
@@ -187,7 +182,9 @@ class _Draw:
             if unit == END:
                 return tuple(nodes)
             self.left -= 1
-            nodes.append(self._node(unit, depth))
+            token, relations = unit
+            children = [(r, self.row(kind_of(r, token), depth + 1)) for r in relations]
+            nodes.append(Node(token, tuple(children)))
             before, last = last, unit
 
     def _unit(self, kind: Kind, before: Unit, last: Unit, waiting: list[str], depth: int) -> Unit:
@@ -205,21 +202,9 @@ class _Draw:
                 waiting.pop()
             elif token in BRACKETS:
                 waiting.append(BRACKETS[token])
+            elif token == "|" and waiting and waiting[-1] == "|":
+                waiting.pop()
             elif token == "|":
-                _toggle(waiting)
+                waiting.append("|")
             return unit
         return (waiting.pop(), ()) if waiting else END
-
-    def _node(self, unit: Unit, depth: int) -> Node:
-        token, relations = unit
-        children = tuple(
-            (relation, self.row(kind_of(relation, token), depth + 1)) for relation in relations
-        )
-        return Node(token, children)
-
-
-def _toggle(waiting: list[str]) -> None:
-    if waiting and waiting[-1] == "|":
-        waiting.pop()
-    else:
-        waiting.append("|")

@@ -13,36 +13,13 @@ from hmer.errors import HmerError
 from hmer.latex.tree import Node, Relation, Row, serialise
 
 
-def leaf(token: str) -> Node:
-    """A symbol without children."""
-    return Node(token)
-
-
-def leaves(*tokens: str) -> Row:
-    """A row of plain symbols."""
+def _leaves(*tokens: str) -> Row:
     return tuple(Node(token) for token in tokens)
 
 
-def scripted(token: str, sub: Row | None = None, sup: Row | None = None) -> Node:
-    """A symbol with a subscript, a superscript or both, the subscript spelled first."""
+def _scripted(token: str, sub: Row | None = None, sup: Row | None = None) -> Node:
     scripts = ((Relation.SUB, sub), (Relation.SUP, sup))
     return Node(token, tuple((relation, row) for relation, row in scripts if row is not None))
-
-
-def fraction(numerator: Row, denominator: Row) -> Node:
-    r"""A `\frac`."""
-    return Node(r"\frac", ((Relation.ABOVE, numerator), (Relation.BELOW, denominator)))
-
-
-def root(radicand: Row, index: Row | None = None) -> Node:
-    r"""A `\sqrt`, with or without index."""
-    inside = ((Relation.INSIDE, radicand),)
-    return Node(r"\sqrt", inside if index is None else ((Relation.INDEX, index), *inside))
-
-
-def bracketed(opening: str, content: Row, closing: str, sup: Row | None = None) -> Row:
-    """Content between brackets, with an exponent on the closing one if given."""
-    return (Node(opening), *content, scripted(closing, sup=sup))
 
 
 _VARIABLES = tuple("abcdkmntxyzxxyAB")
@@ -58,8 +35,8 @@ T = TypeVar("T")
 Production = Callable[[int], Row]
 
 
-class Terms:
-    """Productions of terms, drawing on one random generator."""
+class _Draw:
+    """Productions of statements and terms; `depth` is how deep they may nest."""
 
     def __init__(self, depth: int, rng: np.random.Generator) -> None:
         self.depth = depth
@@ -79,14 +56,10 @@ class Terms:
             (self.operator, 1.2),
         ]
 
-    # --- chance ---
-
     def chance(self, share: float) -> bool:
-        """True with the probability `share`."""
         return bool(self.rng.random() < share)
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of the options, all equally likely."""
         return options[int(self.rng.random() * len(options))]
 
     def weighted(self, options: Sequence[tuple[T, float]]) -> T:
@@ -95,156 +68,9 @@ class Terms:
         at = self.rng.random() * sums[-1]
         return next(item for (item, _), upto in zip(options, sums, strict=True) if at < upto)
 
-    # --- sums and terms ---
-
-    def sum(self, depth: int, most: int = 3) -> Row:
-        """One to `most` terms, perhaps with a sign before the first."""
-        count = min(most, 1 + self.chance(0.62) + self.chance(0.16))
-        terms: list[Row] = [leaves("-")] if self.chance(0.06) else []
-        for place in range(count):
-            if place:
-                terms.append(leaves(self.pick(_SUMS)))
-            terms.append(self.term(depth))
-        return joined(terms)
-
-    def term(self, depth: int) -> Row:
-        """A product of one to three factors, one of which may be nested."""
-        main = self.weighted(self._nested if depth else self._flat)(depth)
-        if main[0].token.isdigit() and len(main) == 1:
-            return main
-        if self.chance(0.2):
-            main = (*self.coefficient(), *main)
-        elif self.chance(0.08):
-            main = (*main, leaf(self.pick(_PRODUCTS)), *self.atom())
-        return main
-
-    def plain(self, depth: int) -> Row:
-        """A number, one or two variables, a constant."""
-        if self.chance(0.35):
-            return self.number()
-        if self.chance(0.15):
-            return leaves(self.pick(_CONSTANTS))
-        return (*self.variable(), *(self.variable() if self.chance(0.15) else ()))
-
-    def power(self, depth: int) -> Row:
-        """A letter or digit with an exponent."""
-        base = self.pick(_VARIABLES) if self.chance(0.8) else self.number(1)[0].token
-        simple = self.chance(0.62)
-        exponent = leaves(self.pick("2223456789")) if simple else self._script(depth - 1)
-        sub = leaves(self.pick("012")) if self.chance(0.06) else None
-        return (scripted(base, sub=sub, sup=exponent),)
-
-    def subscript(self, depth: int) -> Row:
-        """A letter with an index."""
-        name = self.pick(_VARIABLES + _CONSTANTS)
-        return (scripted(name, sub=self._script(0)),)
-
-    def _script(self, depth: int) -> Row:
-        """What stands in a script: an index, a number, now and then a small sum."""
-        if self.chance(0.4):
-            return leaves(self.pick(_INDICES))
-        if self.chance(0.5):
-            return leaves(self.pick("012123456789"))
-        if self.chance(0.4):
-            sign = self.pick(("+", "-"))
-            return (leaf(self.pick(_INDICES)), leaf(sign), leaf(self.pick("12")))
-        return self.sum(depth, 1) if depth > 0 else self.atom()
-
-    def fraction(self, depth: int) -> Row:
-        """A fraction of numbers, atoms or sums."""
-        inner = depth - 1
-        if self.chance(0.35):
-            return (fraction(self.number(), self.number()),)
-        if self.chance(0.4):
-            return (fraction(self.atom(), self.sum(inner, 2)),)
-        return (fraction(self.sum(inner, 2), self.sum(inner, 2)),)
-
-    def root(self, depth: int) -> Row:
-        """A square root, now and then of a higher order."""
-        index = leaves(self.pick("3345n"))
-        radicand = self.atom() if self.chance(0.35) else self.sum(depth - 1, 2)
-        return (root(radicand, index if self.chance(0.15) else None),)
-
-    def function(self, depth: int) -> Row:
-        """A named function of a simple argument."""
-        if self.chance(0.25):
-            sub = leaves(self.pick("23a")) if depth and self.chance(0.5) else None
-            return (scripted(r"\log", sub=sub), *self.atom())
-        sup = leaves("2") if depth and self.chance(0.2) else None
-        head = scripted(self.pick(_TRIGONOMETRIC), sup=sup)
-        angle = self.pick(_CONSTANTS) if self.chance(0.5) else self.pick("xt")
-        argument = leaves(angle)
-        if self.chance(0.2):
-            argument = (*self.coefficient(), *argument)
-        return (head, *argument)
-
-    def bracket(self, depth: int) -> Row:
-        """A sum in brackets, perhaps raised to a power."""
-        opening, closing = self.pick(_BRACKETS)
-        sup = leaves(self.pick("22n")) if depth and self.chance(0.35) else None
-        inner = max(0, depth - 1) if self.chance(0.3) else 0
-        content = (*self.plain(inner), leaf(self.pick(_SUMS)), *self.term(inner))
-        return bracketed(opening, content, closing, sup)
-
-    def operator(self, depth: int) -> Row:
-        """A sum with limits, or an integral with or without them, and what it acts on."""
-        if self.chance(0.5):
-            index = self.pick(_INDICES)
-            lower = leaves(index, "=", self.pick("011"))
-            upper = leaves(self.pick((r"\infty", *_INDICES)))
-            kind = self.rng.random()
-            head = scripted(
-                r"\sum", lower if kind < 0.75 else leaves(index), upper if kind < 0.75 else None
-            )
-            return (head, *self.term(depth - 1))
-        if self.chance(0.6):
-            lower, upper = leaves(self.pick("0001a")), leaves(self.pick(("1", "2", r"\pi", "b")))
-            head = scripted(r"\int", lower, upper)
-        else:
-            head = leaf(r"\int")
-        return (head, *self.term(depth - 1), leaf("d"), leaf(self.pick("xxty")))
-
-    # --- atoms ---
-
-    def atom(self) -> Row:
-        """A number or a variable."""
-        if self.chance(0.4):
-            return self.number()
-        return self.variable()
-
-    def variable(self) -> Row:
-        """A single letter."""
-        return leaves(self.pick(_VARIABLES))
-
-    def distinct(self, count: int) -> list[Row]:
-        """Different letters, neighbours in the alphabet of the inventory."""
-        start = int(self.rng.integers(len(_VARIABLES)))
-        names = sorted(set(_VARIABLES))
-        return [leaves(names[(start + step) % len(names)]) for step in range(count)]
-
-    def coefficient(self) -> Row:
-        """A digit that is worth writing before a letter."""
-        return leaves(self.pick("23456789"))
-
-    def number(self, digits: int | None = None) -> Row:
-        """A number literal without leading zeros."""
-        if digits is None:
-            digits = 1 + self.chance(0.4) + self.chance(0.12)
-        literal = [self.pick("123456789"), *(self.pick("0123456789") for _ in range(digits - 1))]
-        return leaves(*literal)
-
-
-def joined(parts: Sequence[Row]) -> Row:
-    """The rows one after the other, as one row."""
-    return tuple(node for part in parts for node in part)
-
-
-class Statements(Terms):
-    """Whole expressions."""
+    # --- statements ---
 
     def statement(self) -> Row:
-        """A whole expression."""
-        depth = self.depth
         options: list[tuple[Production, float]] = [
             (self.sum, 4.0),
             (self.equation, 4.0),
@@ -253,48 +79,176 @@ class Statements(Terms):
             (self.pair, 0.6),
             (self.term, 2.0),
         ]
-        if depth:
+        if self.depth:
             options += [(self.limit, 0.2), (self.identity, 0.7)]
-        return self.weighted(options)(depth)
+        return self.weighted(options)(self.depth)
 
     def equation(self, depth: int) -> Row:
-        """Two sums with a relation between them."""
-        return (*self.sum(depth), leaf(self.pick(_RELATIONS)), *self.sum(depth))
+        return (*self.sum(depth), Node(self.pick(_RELATIONS)), *self.sum(depth))
 
     def definition(self, depth: int) -> Row:
-        """A variable, a relation, a sum."""
         left = self.subscript(depth) if depth and self.chance(0.3) else self.variable()
-        return (*left, leaf(self.pick(_RELATIONS)), *self.sum(depth))
+        return (*left, Node(self.pick(_RELATIONS)), *self.sum(depth))
 
     def arithmetic(self, depth: int) -> Row:
         """Sums and products of numbers, with or without a result."""
-        parts: list[Row] = [self.number()]
+        row = self.number()
         for _ in range(1 + self.chance(0.4)):
-            parts += [leaves(self.pick(_SUMS + _PRODUCTS)), self.number()]
+            row = (*row, Node(self.pick(_SUMS + _PRODUCTS)), *self.number())
         if self.chance(0.6):
-            parts += [leaves(self.pick(_RELATIONS)), self.number()]
-        return joined(parts)
+            row = (*row, Node(self.pick(_RELATIONS)), *self.number())
+        return row
 
     def pair(self, depth: int) -> Row:
         """Two terms and a comma, mostly in brackets."""
         opening, closing = self.pick(_BRACKETS)
-        inner = (*self.sum(0, 1), leaf(","), *self.sum(0, 1))
-        return inner if self.chance(0.3) else bracketed(opening, inner, closing)
+        inner = (*self.sum(0, 1), Node(","), *self.sum(0, 1))
+        return inner if self.chance(0.3) else (Node(opening), *inner, Node(closing))
 
     def identity(self, depth: int) -> Row:
-        """Squares and their like: a ^ 2 + b ^ 2 = c ^ 2."""
+        """Squares and their like: a ^ 2 + b ^ 2 = c ^ 2, of neighbours in the alphabet."""
         exponent = self.pick("223")
-        terms = [(scripted(v[0].token, sup=leaves(exponent)),) for v in self.distinct(3)]
-        sign = leaves(self.pick(_SUMS))
-        whole = (*terms[0], *sign, *terms[1])
-        return (*whole, leaf("="), *terms[2]) if self.chance(0.6) else whole
+        names, start = sorted(set(_VARIABLES)), int(self.rng.integers(len(_VARIABLES)))
+        a, b, c = (
+            _scripted(names[(start + step) % len(names)], sup=_leaves(exponent))
+            for step in range(3)
+        )
+        whole = (a, Node(self.pick(_SUMS)), b)
+        return (*whole, Node("="), c) if self.chance(0.6) else whole
 
     def limit(self, depth: int) -> Row:
-        """A limit of a term."""
         variable = self.pick((*_INDICES, "x", "t"))
-        target = leaves(r"\infty") if self.chance(0.6) else leaves("0")
-        below = (leaf(variable), leaf(r"\rightarrow"), *target)
-        return (scripted(r"\lim", sub=below), *self.term(depth))
+        target = r"\infty" if self.chance(0.6) else "0"
+        below = _leaves(variable, r"\rightarrow", target)
+        return (_scripted(r"\lim", sub=below), *self.term(depth))
+
+    # --- sums and terms ---
+
+    def sum(self, depth: int, most: int = 3) -> Row:
+        """One to `most` terms, perhaps with a sign before the first."""
+        count = min(most, 1 + self.chance(0.62) + self.chance(0.16))
+        row = _leaves("-") if self.chance(0.06) else ()
+        for place in range(count):
+            if place:
+                row = (*row, Node(self.pick(_SUMS)))
+            row = (*row, *self.term(depth))
+        return row
+
+    def term(self, depth: int) -> Row:
+        """A product of one to three factors, one of which may be nested."""
+        main = self.weighted(self._nested if depth else self._flat)(depth)
+        if main[0].token.isdigit() and len(main) == 1:
+            return main
+        if self.chance(0.2):
+            return (*self.coefficient(), *main)
+        if self.chance(0.08):
+            return (*main, Node(self.pick(_PRODUCTS)), *self.atom())
+        return main
+
+    def plain(self, depth: int) -> Row:
+        """A number, one or two variables, a constant."""
+        if self.chance(0.35):
+            return self.number()
+        if self.chance(0.15):
+            return _leaves(self.pick(_CONSTANTS))
+        return (*self.variable(), *(self.variable() if self.chance(0.15) else ()))
+
+    def power(self, depth: int) -> Row:
+        base = self.pick(_VARIABLES) if self.chance(0.8) else self.number(1)[0].token
+        simple = self.chance(0.62)
+        exponent = _leaves(self.pick("2223456789")) if simple else self.script(depth - 1)
+        sub = _leaves(self.pick("012")) if self.chance(0.06) else None
+        return (_scripted(base, sub=sub, sup=exponent),)
+
+    def subscript(self, depth: int) -> Row:
+        name = self.pick(_VARIABLES + _CONSTANTS)
+        return (_scripted(name, sub=self.script(0)),)
+
+    def script(self, depth: int) -> Row:
+        """An index, a number, now and then a small sum."""
+        if self.chance(0.4):
+            return _leaves(self.pick(_INDICES))
+        if self.chance(0.5):
+            return _leaves(self.pick("012123456789"))
+        if self.chance(0.4):
+            sign = self.pick(("+", "-"))
+            return _leaves(self.pick(_INDICES), sign, self.pick("12"))
+        return self.sum(depth, 1) if depth > 0 else self.atom()
+
+    def fraction(self, depth: int) -> Row:
+        """Of numbers, atoms or sums."""
+        inner = depth - 1
+        if self.chance(0.35):
+            above, below = self.number(), self.number()
+        elif self.chance(0.4):
+            above, below = self.atom(), self.sum(inner, 2)
+        else:
+            above, below = self.sum(inner, 2), self.sum(inner, 2)
+        return (Node(r"\frac", ((Relation.ABOVE, above), (Relation.BELOW, below))),)
+
+    def root(self, depth: int) -> Row:
+        """A square root, now and then of a higher order."""
+        index = (Relation.INDEX, _leaves(self.pick("3345n")))
+        radicand = self.atom() if self.chance(0.35) else self.sum(depth - 1, 2)
+        inside = (Relation.INSIDE, radicand)
+        return (Node(r"\sqrt", (index, inside) if self.chance(0.15) else (inside,)),)
+
+    def function(self, depth: int) -> Row:
+        """A named function of a simple argument."""
+        if self.chance(0.25):
+            sub = _leaves(self.pick("23a")) if depth and self.chance(0.5) else None
+            return (_scripted(r"\log", sub=sub), *self.atom())
+        sup = _leaves("2") if depth and self.chance(0.2) else None
+        head = _scripted(self.pick(_TRIGONOMETRIC), sup=sup)
+        angle = self.pick(_CONSTANTS) if self.chance(0.5) else self.pick("xt")
+        factor = self.coefficient() if self.chance(0.2) else ()
+        return (head, *factor, Node(angle))
+
+    def bracket(self, depth: int) -> Row:
+        """A sum in brackets, perhaps raised to a power."""
+        opening, closing = self.pick(_BRACKETS)
+        sup = _leaves(self.pick("22n")) if depth and self.chance(0.35) else None
+        inner = max(0, depth - 1) if self.chance(0.3) else 0
+        content = (*self.plain(inner), Node(self.pick(_SUMS)), *self.term(inner))
+        return (Node(opening), *content, _scripted(closing, sup=sup))
+
+    def operator(self, depth: int) -> Row:
+        """A sum with limits, or an integral with or without them, and what it acts on."""
+        if self.chance(0.5):
+            index = self.pick(_INDICES)
+            lower = _leaves(index, "=", self.pick("011"))
+            upper = _leaves(self.pick((r"\infty", *_INDICES)))
+            limited = self.rng.random() < 0.75
+            head = _scripted(
+                r"\sum", lower if limited else _leaves(index), upper if limited else None
+            )
+            return (head, *self.term(depth - 1))
+        if self.chance(0.6):
+            lower, upper = _leaves(self.pick("0001a")), _leaves(self.pick(("1", "2", r"\pi", "b")))
+            head = _scripted(r"\int", lower, upper)
+        else:
+            head = Node(r"\int")
+        return (head, *self.term(depth - 1), Node("d"), Node(self.pick("xxty")))
+
+    # --- atoms ---
+
+    def atom(self) -> Row:
+        return self.number() if self.chance(0.4) else self.variable()
+
+    def variable(self) -> Row:
+        return _leaves(self.pick(_VARIABLES))
+
+    def coefficient(self) -> Row:
+        """A digit that is worth writing before a letter."""
+        return _leaves(self.pick("23456789"))
+
+    def number(self, digits: int | None = None) -> Row:
+        """A number literal without leading zeros."""
+        if digits is None:
+            digits = 1 + self.chance(0.4) + self.chance(0.12)
+        return _leaves(
+            self.pick("123456789"), *(self.pick("0123456789") for _ in range(digits - 1))
+        )
 
 
 _ATTEMPTS = 2000
@@ -329,7 +283,7 @@ class Grammar:
             HmerError: the limits leave nothing that the grammar can make.
         """
         config = self.config
-        productions = Statements(config.max_depth, rng)
+        productions = _Draw(config.max_depth, rng)
         for _ in range(_ATTEMPTS):
             row = productions.statement()
             if config.min_tokens <= len(serialise(row)) <= config.max_tokens:

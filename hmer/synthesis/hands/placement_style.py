@@ -6,7 +6,7 @@ stands. A style draws from the generator that it is given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import erf, sqrt
 
@@ -17,7 +17,7 @@ from hmer.synthesis.hands.style_distribution import MEASURED
 from hmer.synthesis.hands.writer import Writer
 from hmer.synthesis.layout.box import Box, gap, pair
 
-Scripts = Mapping[Relation, Box | None]
+Scripts = Mapping[Relation, Box]
 
 RISE, SINK = 0.55, 0.35
 """How much of its base's height above, or depth below, the baseline a script follows (slopes of
@@ -85,9 +85,7 @@ class PlainManner:
         right = base.right
         foot = base.bottom if token in _TALL else min(base.bottom, 0.12)
         for relation, box in rows.items():
-            if box is None:
-                continue
-            scale = self._size(level) * float(np.exp(rng.normal(0.0, 0.05)))
+            scale = self._scale(level, rng)
             box.stretch(scale, scale)
             shift = float(rng.normal(0.0, 0.04))
             start = right + float(rng.uniform(0.02, 0.1)) * self.writer.spacing
@@ -113,23 +111,16 @@ class PlainManner:
         self, base: Box, token: str, rows: Scripts, level: int, rng: np.random.Generator
     ) -> Box:
         """ABOVE and BELOW rows over and under the base."""
-        centre = (base.left + base.right) / 2
-        for relation, box in rows.items():
-            if box is None:
-                continue
-            scale = self._size(level) * float(np.exp(rng.normal(0.0, 0.05)))
-            box.stretch(scale, scale)
-            blank = float(rng.uniform(0.08, 0.2))
-            above = relation is Relation.ABOVE
-            dy = base.top - blank - box.bottom if above else base.bottom + blank - box.top
-            box.move(centre - (box.left + box.right) / 2 + float(rng.normal(0.0, 0.06)), dy)
-            base.add(box)
-        return base
 
-    def _size(self, level: int) -> float:
+        def place(above: bool) -> tuple[float, float]:
+            return float(rng.uniform(0.08, 0.2)), float(rng.normal(0.0, 0.06))
+
+        return _stacked(base, rows, lambda: self._scale(level, rng), place)
+
+    def _scale(self, level: int, rng: np.random.Generator) -> float:
         """Scripts of scripts shrink less than scripts: hands stop at what they can still write."""
         size = self.writer.script_scale
-        return size if level == 0 else sqrt(size)
+        return (size if level == 0 else sqrt(size)) * float(np.exp(rng.normal(0.0, 0.05)))
 
     def fraction(self, rng: np.random.Generator) -> FractionManner:
         """The writer's."""
@@ -218,8 +209,6 @@ class FittedManner:
         placed: dict[Relation, Box] = {}
         top, bottom, right = base.top, base.bottom, base.right
         for relation, box in rows.items():
-            if box is None:
-                continue
             scale = self._script_scale(f"{relation} scale", level, rng)
             box.stretch(scale, scale)
             start = right + max(_LEAST_GAP, self._draw(f"{relation} gap", rng))
@@ -248,8 +237,6 @@ class FittedManner:
     ) -> Box:
         top, bottom, right = base.top, base.bottom, base.right
         for relation, box in rows.items():
-            if box is None:
-                continue
             scale = self._script_scale("limit scale", level, rng)
             box.stretch(scale, scale)
             side = "upper" if relation is Relation.SUP else "lower"
@@ -265,20 +252,13 @@ class FittedManner:
     ) -> Box:
         """Over and under, roughly in the middle."""
         name = token if token in _LIMITED else r"\sum"
-        top, bottom, centre = base.top, base.bottom, (base.left + base.right) / 2
-        for relation, box in rows.items():
-            if box is None:
-                continue
-            scale = self._script_scale("limit scale", level, rng)
-            box.stretch(scale, scale)
-            above = relation is Relation.ABOVE
+
+        def place(above: bool) -> tuple[float, float]:
             side = "upper" if above and name != r"\lim" else "lower"
             blank = max(_LEAST_GAP, self._draw(f"{name} {side} gap", rng))
-            shift = self._draw(f"{name} limit shift", rng)
-            dy = top - blank - box.bottom if above else bottom + blank - box.top
-            box.move(centre - (box.left + box.right) / 2 + shift, dy)
-            base.add(box)
-        return base
+            return blank, self._draw(f"{name} limit shift", rng)
+
+        return _stacked(base, rows, lambda: self._script_scale("limit scale", level, rng), place)
 
     def fraction(self, rng: np.random.Generator) -> FractionManner:
         """Size of its parts, overshoot and tilt of its bar."""
@@ -313,6 +293,25 @@ class FittedManner:
 
 
 Manner = PlainManner | FittedManner
+
+
+def _stacked(
+    base: Box,
+    rows: Scripts,
+    scale: Callable[[], float],
+    place: Callable[[bool], tuple[float, float]],
+) -> Box:
+    """Rows over (ABOVE) and under the base; `place` draws their distance, and how far they are off
+    the middle."""
+    top, bottom, centre = base.top, base.bottom, (base.left + base.right) / 2
+    for relation, box in rows.items():
+        size, above = scale(), relation is Relation.ABOVE
+        box.stretch(size, size)
+        blank, shift = place(above)
+        dy = top - blank - box.bottom if above else bottom + blank - box.top
+        box.move(centre - (box.left + box.right) / 2 + shift, dy)
+        base.add(box)
+    return base
 
 
 def _joined(base: Box, scripts: Mapping[Relation, Box], apart: float) -> Box:

@@ -32,13 +32,11 @@ def _rounded(stroke: Curve, reach: int) -> Curve:
     if reach < 1 or len(stroke) < 2 * reach + 3:
         return stroke
     kernel = np.full(2 * reach + 1, 1.0 / (2 * reach + 1))
-    padded = np.vstack(
-        [
-            2 * stroke[0] - stroke[reach:0:-1],
-            stroke,
-            2 * stroke[-1] - stroke[-2 : -reach - 2 : -1],
-        ]
+    before, after = (
+        2 * stroke[0] - stroke[reach:0:-1],
+        2 * stroke[-1] - stroke[-2 : -reach - 2 : -1],
     )
+    padded = np.vstack([before, stroke, after])
     return np.column_stack([np.convolve(padded[:, axis], kernel, "valid") for axis in (0, 1)])
 
 
@@ -123,18 +121,18 @@ class Writer:
         rng = np.random.default_rng([self.seed, 1, *token.encode()])
         choices = variants(token)
         glyph = choices[int(rng.integers(len(choices)))]
-        strokes = [self._dot(s) if _extent(s) < _DOT else _rounded(s, self.rounding) for s in glyph]
+        strokes = [
+            (s - s.mean(axis=0)) * self.dot_scale + s.mean(axis=0)
+            if np.ptp(s, axis=0).max() < _DOT
+            else _rounded(s, self.rounding)
+            for s in glyph
+        ]
         cuts = np.cumsum([len(stroke) for stroke in strokes])[:-1]
         points = warp(np.concatenate(strokes), rng, self.bend, 1.6)
         points[:, 0] = points[:, 0] * self.aspect * np.exp(rng.normal(0, 0.05))
         points[:, 1] *= np.exp(rng.normal(0, 0.04))
         points[:, 0] -= points[:, 1] * self.slant
         return tuple(np.split(points, cuts))
-
-    def _dot(self, stroke: Curve) -> Curve:
-        centre = stroke.mean(axis=0)
-        grown: Curve = (stroke - centre) * self.dot_scale + centre
-        return grown
 
     def _instance(self, glyph: Glyph, rng: np.random.Generator) -> Glyph:
         cuts = np.cumsum([len(stroke) for stroke in glyph])[:-1]
@@ -154,10 +152,6 @@ class Writer:
             strokes += [stroke + np.array([shift, 0.0]) for stroke in glyph]
             right = max(float(stroke[:, 0].max()) for stroke in strokes)
         return tuple(strokes)
-
-
-def _extent(stroke: Curve) -> float:
-    return float(np.ptp(stroke, axis=0).max())
 
 
 _BRACKET = (1.3, 1.9)  # heights of a bracket that has not grown yet; layout stretches it as needed
@@ -218,24 +212,21 @@ class BankWriter(Writer):
         turn = float(rng.normal(0.0, 0.03))
         matrix = np.array([[width, -turn - self.slant * height], [turn, height]])
         moved = warp(points @ matrix.T, rng, self.tremor, 1.2)
-        if len(glyph) == 1:
-            return (moved,)
         return tuple(np.split(moved, np.cumsum([len(stroke) for stroke in glyph])[:-1]))
 
     def bar(self, width: float, height: float, tilt: float, rng: np.random.Generator) -> Glyph:
         """A fraction bar from the bank, stretched to `width`."""
         if r"\frac" not in self.bank:
             return super().bar(width, height, tilt, rng)
-        return fit_bar(self._sample(r"\frac", rng), width, height, tilt)
+        glyph = self.bank.sample(r"\frac", rng, self.source, self.loyalty)
+        return fit_bar(glyph, width, height, tilt)
 
     def radical(self, run: float, top: float, bottom: float, rng: np.random.Generator) -> Radical:
         """A radical sign from the bank, stretched over its content."""
         if r"\sqrt" not in self.bank:
             return super().radical(run, top, bottom, rng)
-        return fit_radical(self._sample(r"\sqrt", rng), run, top, bottom)
-
-    def _sample(self, token: str, rng: np.random.Generator) -> Glyph:
-        return self.bank.sample(token, rng, self.source, self.loyalty)
+        glyph = self.bank.sample(r"\sqrt", rng, self.source, self.loyalty)
+        return fit_radical(glyph, run, top, bottom)
 
 
 def _ungrown(

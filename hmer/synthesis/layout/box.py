@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Self
 
 import numpy as np
@@ -157,43 +156,38 @@ def bracket_pairs(tokens: Sequence[str]) -> Iterator[tuple[int, int]]:
             open_at.append(place)
 
 
-class Kind(Enum):
-    """What a symbol is on its baseline."""
-
-    ORDINARY = "ordinary"
-    DIGIT = "digit"
-    OPERATOR = "operator"  # named functions and large operators
-    BINARY = "binary"
-    RELATION = "relation"
-    OPEN = "open"
-    CLOSE = "close"
-    PUNCTUATION = "punctuation"
-
-
 _RELATIONS = r"""
     \ll \gg \approx \cong \equiv \sim \simeq \propto \ni \notin \subset \subseteq \supset \supseteq
     \Rightarrow \Leftarrow \Leftrightarrow \leftarrow \leftrightarrow \mapsto \models \vdash \perp
     """
 _BINARY = r"\mp \cap \cup \vee \wedge \oplus \ominus \otimes \odot \setminus \circ \ast *"
 
-_KINDS: dict[str, Kind] = {
-    **dict.fromkeys("0123456789", Kind.DIGIT),
-    **dict.fromkeys((*WORDS, r"\sum", r"\int"), Kind.OPERATOR),
-    **dict.fromkeys(("+", "-", r"\times", r"\div", r"\pm", r"\cdot"), Kind.BINARY),
-    **dict.fromkeys(_BINARY.split(), Kind.BINARY),
-    **dict.fromkeys(("=", "<", ">", r"\leq", r"\geq", r"\neq"), Kind.RELATION),
-    **dict.fromkeys((r"\in", r"\rightarrow", *_RELATIONS.split()), Kind.RELATION),
-    **dict.fromkeys(BRACKETS, Kind.OPEN),
-    **dict.fromkeys(BRACKETS.values(), Kind.CLOSE),
-    **dict.fromkeys((",", ".", r"\ldots", r"\cdots"), Kind.PUNCTUATION),
+_KINDS: dict[str, str] = {
+    **dict.fromkeys("0123456789", "digit"),
+    **dict.fromkeys((*WORDS, r"\sum", r"\int"), "operator"),
+    **dict.fromkeys(("+", "-", r"\times", r"\div", r"\pm", r"\cdot"), "binary"),
+    **dict.fromkeys(_BINARY.split(), "binary"),
+    **dict.fromkeys(("=", "<", ">", r"\leq", r"\geq", r"\neq"), "relation"),
+    **dict.fromkeys((r"\in", r"\rightarrow", *_RELATIONS.split()), "relation"),
+    **dict.fromkeys(BRACKETS, "open"),
+    **dict.fromkeys(BRACKETS.values(), "close"),
+    **dict.fromkeys((",", ".", r"\ldots", r"\cdots"), "punctuation"),
 }
-_ABOUT = {Kind.BINARY: 0.22, Kind.RELATION: 0.28}
-_NOTHING_BEFORE = (None, Kind.OPEN, Kind.BINARY, Kind.RELATION, Kind.PUNCTUATION)
+_ABOUT = {"binary": 0.22, "relation": 0.28}
+_NOTHING_BEFORE = ("open", "binary", "relation", "punctuation")
 
 
-def kind(token: str) -> Kind:
-    """The kind of a symbol; letters, fractions and roots are ordinary."""
-    return _KINDS.get(token, Kind.ORDINARY)
+def kind(token: str) -> str:
+    """What a symbol is on its baseline; letters, fractions and roots are ordinary.
+
+    Named functions and large operators are operators.
+    """
+    return _KINDS.get(token, "ordinary")
+
+
+def _is_sign(before: str | None, token: str) -> bool:
+    """Whether this is no binary operator, since there is nothing before it."""
+    return kind(token) == "binary" and (before is None or kind(before) in _NOTHING_BEFORE)
 
 
 def pair(before: str | None, token: str, after: str) -> tuple[str, str]:
@@ -202,16 +196,13 @@ def pair(before: str | None, token: str, after: str) -> tuple[str, str]:
     A sign that is no binary operator (see `gap`) is of the kind "sign"; fractions and radicals are
     "built", the point within a number is "point".
     """
-    left: str = _name(token)
-    if kind(token) is Kind.BINARY and (before is None or kind(before) in _NOTHING_BEFORE):
-        left = "sign"
-    return left, _name(after)
+    return "sign" if _is_sign(before, token) else _name(token), _name(after)
 
 
 def _name(token: str) -> str:
     if token in (*BUILT, ""):
         return "built"
-    return "point" if token == "." else kind(token).value
+    return "point" if token == "." else kind(token)
 
 
 def gap(before: str | None, token: str, after: str) -> float:
@@ -221,20 +212,20 @@ def gap(before: str | None, token: str, after: str) -> float:
     binary operator.
     """
     left, right = kind(token), kind(after)
-    if left is Kind.DIGIT and right is Kind.DIGIT:
+    if left == "digit" and right == "digit":
         return 0.13
-    if (left is Kind.DIGIT and after == ".") or (token == "." and right is Kind.DIGIT):
+    if (left == "digit" and after == ".") or (token == "." and right == "digit"):
         return 0.1
-    if left is Kind.BINARY and (before is None or kind(before) in _NOTHING_BEFORE):
+    if _is_sign(before, token):
         return 0.1
     if left in _ABOUT or right in _ABOUT:
         return max(_ABOUT.get(left, 0.0), _ABOUT.get(right, 0.0))
-    if left is Kind.PUNCTUATION:
+    if left == "punctuation":
         return 0.24
-    if right is Kind.PUNCTUATION:
+    if right == "punctuation":
         return 0.09
-    if left is Kind.OPERATOR or right is Kind.OPERATOR:
+    if left == "operator" or right == "operator":
         return 0.22
-    if left is Kind.OPEN or right in (Kind.OPEN, Kind.CLOSE):
+    if left == "open" or right in ("open", "close"):
         return 0.1
     return 0.14

@@ -173,19 +173,19 @@ class _Layout:
         except KeyError:
             raise LatexError(
                 f"there is no glyph for {node.token!r}; leave it out, or draw it in "
-                "hmer/synthesis/glyphs/drawn.py"
+                "hmer/synthesis/glyphs/font.py"
             ) from None
 
     def _with_scripts(self, node: Node, box: Box | None) -> Box | None:
         self.level += 1
         rows: dict[Relation, Box | None] = {
-            relation: self.row(child)
-            for relation, child in node.children
+            relation: self.row(row)
+            for relation, row in node.children
             if relation in (Relation.SUP, Relation.SUB)
         }
         over_under: dict[Relation, Box | None] = {
-            relation: self.row(child)
-            for relation, child in split_children(node)[1]
+            relation: self.row(row)
+            for relation, row in split_children(node)[1]
             if relation in (Relation.ABOVE, Relation.BELOW)
         }
         self.level -= 1
@@ -196,11 +196,11 @@ class _Layout:
                 for relation, script in rows.items()
             }
             rows = {}
-        if over_under and box is not None:
-            box = self.manner.limits(box, node.token, over_under, self.level, self.rng)
+        if box is not None:
+            box = self.manner.limits(box, node.token, _known(over_under), self.level, self.rng)
         if rows:
             base = box if box is not None else _phantom()
-            box = self.manner.scripts(base, node.token, rows, self.level, self.rng)
+            box = self.manner.scripts(base, node.token, _known(rows), self.level, self.rng)
         return box if box is not None and box.marks else None  # empty scripts on an empty base
 
     def fraction(self, node: Node) -> Box | None:
@@ -230,9 +230,7 @@ class _Layout:
     def radical(self, node: Node) -> Box | None:
         """The radical sign around its radicand, and the root index over the hook."""
         rng = self.rng
-        inside = self.row(node.child(Relation.INSIDE) or ())
-        if inside is None:
-            inside = _phantom()
+        inside = self.row(node.child(Relation.INSIDE) or ()) or _phantom()
         manner = self.manner.radical(rng)
         inside.stretch(manner.scale, manner.scale)
         top = min(inside.top, -0.7) - manner.roof
@@ -251,9 +249,7 @@ class _Layout:
 
     def accent(self, node: Node) -> Box | None:
         """A mark over or under what it belongs to; long ones are as wide as that."""
-        inside = self.row(node.child(Relation.INSIDE) or ())
-        if inside is None:
-            inside = _phantom()
+        inside = self.row(node.child(Relation.INSIDE) or ()) or _phantom()
         rng = self.rng
         accent = ACCENTS[node.token]
         width = float(rng.uniform(0.85, 1.15)) * (max(inside.width, 0.35) if accent.long else 0.4)
@@ -268,10 +264,8 @@ class _Layout:
     def stacked(self, node: Node) -> Box | None:
         """What stands over or under a symbol, small."""
         inside = self.row(node.child(Relation.INSIDE) or ())
-        over = {
-            relation: self.row(node.child(relation) or ())
-            for relation in (Relation.ABOVE, Relation.BELOW)
-        }
+        both = (Relation.ABOVE, Relation.BELOW)
+        over = _known({relation: self.row(node.child(relation) or ()) for relation in both})
         if inside is None:
             return None
         return self.manner.limits(inside, node.token, over, self.level + 1, self.rng)
@@ -288,21 +282,15 @@ class _Layout:
             dy = AXIS - blank / 2 - box.bottom if above else AXIS + blank / 2 - box.top
             box.move(-(box.left + box.right) / 2, dy)
         stack = upper.add(lower)
-        pair = [Box.of("", self.writer.sign(bracket, self.rng)) for bracket in "()"]
-        for bracket in pair:
+        opening, closing = (Box.of("", self.writer.sign(sign, self.rng)) for sign in "()")
+        for bracket in (opening, closing):
             self._cover(bracket, [stack])
-        opening, closing = pair
         opening.move(stack.left - 0.12 - opening.right, 0.0)
         closing.move(stack.right + 0.12 - closing.left, 0.0)
         (left,), (right,) = opening.marks, closing.marks
-        both = Mark(
-            node.token,
-            np.concatenate([left.points, right.points]),
-            (*left.lengths, *right.lengths),
-            node.place,
-        )
+        points, lengths = np.concatenate([left.points, right.points]), left.lengths + right.lengths
         signs = opening.add(closing)
-        signs.marks = [both]
+        signs.marks = [Mark(node.token, points, lengths, node.place)]
         return signs.add(stack)
 
     def matrix(self, node: Node) -> Box | None:
@@ -377,6 +365,10 @@ class _Layout:
             bracket.fit_height(top, bottom)
         elif bracket.top > top or bracket.bottom < bottom:
             bracket.move(0.0, (top + bottom) / 2 - (bracket.top + bracket.bottom) / 2)
+
+
+def _known(rows: dict[Relation, Box | None]) -> dict[Relation, Box]:
+    return {relation: box for relation, box in rows.items() if box is not None}
 
 
 def _phantom() -> Box:

@@ -5,7 +5,7 @@ Only the part that runs along the content grows; the hook of a radical keeps its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,13 +57,13 @@ def draw_radical(
     return Radical((pen(corners, rng),), apex, foot, shoulder)
 
 
-def split_radical(glyph: Glyph) -> tuple[float, float, float] | None:
+def split_radical(glyph: Sequence[NDArray[np.floating]]) -> tuple[float, float, float] | None:
     """Where the overline of a written radical begins: (x, y of it, y of the foot).
 
     The foot is the lowest point; the overline begins where the pen first comes near the top after
     it. None where the ink does not look like a radical sign: no overline, or a foot at the right.
     """
-    points = np.concatenate(glyph)
+    points = np.concatenate(glyph).astype(np.float64)
     top, bottom = float(points[:, 1].min()), float(points[:, 1].max())
     height, width = bottom - top, float(np.ptp(points[:, 0]))
     if height < 0.4 or width < _MIN_RUN:
@@ -81,7 +81,9 @@ def split_radical(glyph: Glyph) -> tuple[float, float, float] | None:
     return float(apex[0]), float(apex[1]), bottom
 
 
-def fit_radical(glyph: Glyph, run: float, top: float, bottom: float) -> Radical:
+def fit_radical(
+    glyph: Sequence[NDArray[np.floating]], run: float, top: float, bottom: float
+) -> Radical:
     """What `split_radical` accepts, its overline `run` long at `top` and its foot at `bottom`.
 
     Raises:
@@ -98,8 +100,8 @@ def fit_radical(glyph: Glyph, run: float, top: float, bottom: float) -> Radical:
     along_run = run / (right - apex)
     begin = (apex - left) * hook
 
-    def fitted(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        x, y = points[:, 0], points[:, 1]
+    def fitted(points: NDArray[np.floating]) -> NDArray[np.float64]:
+        x, y = points.astype(np.float64).T
         along = np.where(x <= apex, (x - left) * hook, begin + (x - apex) * along_run)
         # What rises above the overline's start is its slope and its tail: not the sign's height.
         up = np.where(y < roof, top + (y - roof) * min(1.0, tall), top + (y - roof) * tall)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hmer.ink.strokes import Points
 from hmer.latex.tree import ROOT, HangingRow, Relation, parse, rows
+from hmer.synthesis.base import draw, running
 from hmer.synthesis.decompose import SIGNS
 from hmer.synthesis.editable_ink import Box, Part, extent, move, take
 from hmer.synthesis.glyphs.bank import GlyphBank
@@ -42,10 +43,8 @@ def bank_extents(bank: GlyphBank) -> dict[str, tuple[float, float]]:
         if len(boxes) < _ENOUGH:
             y = np.concatenate(bank.glyph(sample))[:, 1]
             boxes.append((float(y.min()), float(y.max())))
-    return {
-        token: (float(np.median([t for t, _ in boxes])), float(np.median([b for _, b in boxes])))
-        for token, boxes in found.items()
-    }
+    medians = {token: np.median(boxes, axis=0) for token, boxes in found.items()}
+    return {token: (float(top), float(bottom)) for token, (top, bottom) in medians.items()}
 
 
 def measure(row: Sequence[Part], x: float, extents: Extents) -> Measure | None:
@@ -95,7 +94,9 @@ def rewrite(way: Sequence[Step], token: str, glyph: _Strokes, extents: Extents) 
     if size is None:
         return False
     before = look(way)
-    _write(part, strokes, was, size)
+    part.draw(strokes)
+    part.scale = (size.scale, size.scale)
+    part.offset = (was[0] - part.box()[0], size.baseline)
     part.token = token
     now = part.box()
     for _, row in part.rows:
@@ -107,20 +108,12 @@ def rewrite(way: Sequence[Step], token: str, glyph: _Strokes, extents: Extents) 
     return True
 
 
-def _write(part: Part, strokes: tuple[Points, ...], was: Box, size: Measure) -> None:
-    part.draw(strokes)
-    part.scale = (size.scale, size.scale)
-    part.offset = (0.0, size.baseline)
-    part.offset = (was[0] - part.box()[0], size.baseline)
-
-
 def _restretch(part: Part, strokes: tuple[Points, ...]) -> bool:
     """Other ink for a bar, a bracket, a radical or a large operator, as large as the old."""
     was = part.box()
     if part.token == ROOT:
         return _reroot(part, strokes, was)
-    fresh = Part(part.token, strokes)
-    box = fresh.box()
+    box = Part(part.token, strokes).box()
     width, height = box[2] - box[0], box[3] - box[1]
     if part.token == _BAR:
         if not width > 0.1:
@@ -138,11 +131,11 @@ def _restretch(part: Part, strokes: tuple[Points, ...]) -> bool:
 
 
 def _reroot(part: Part, strokes: tuple[Points, ...], was: Box) -> bool:
-    old = split_radical(tuple(stroke.astype(np.float64) for stroke in part.drawn()))
-    if old is None or split_radical(tuple(s.astype(np.float64) for s in strokes)) is None:
+    old = split_radical(part.drawn())
+    if old is None or split_radical(strokes) is None:
         return False
     begin, roof, foot = old
-    new = fit_radical(tuple(s.astype(np.float64) for s in strokes), was[2] - begin, roof, foot)
+    new = fit_radical(strokes, was[2] - begin, roof, foot)
     part.draw(tuple(np.asarray(stroke, np.float32) for stroke in new.glyph))
     part.offset = (begin - new.begin, 0.0)
     return True
@@ -185,16 +178,13 @@ def operands(names: Sequence[str]) -> Iterator[tuple[int, int]]:
             first = at + 1
 
 
-def holes(row: list[Part]) -> list[Hole]:
-    """All groups of an expression that can be exchanged."""
-    return list(_holes(row, ()))
-
-
-def _holes(row: list[Part], way: tuple[Step, ...]) -> Iterator[Hole]:
-    names = [part.token for part in row]
-    for first, last in operands(names):
-        if way or last - first < len(row):
-            yield Hole(OPERAND, (*way, Step(row, first, None)), last - first)
+def holes(row: list[Part], way: tuple[Step, ...] = ()) -> list[Hole]:
+    """All groups of an expression that can be exchanged; `way` leads to the row."""
+    found = [
+        Hole(OPERAND, (*way, Step(row, first, None)), last - first)
+        for first, last in operands([part.token for part in row])
+        if way or last - first < len(row)
+    ]
     for index, part in enumerate(row):
         for relation, below in part.rows:
             if not below:
@@ -202,8 +192,9 @@ def _holes(row: list[Part], way: tuple[Step, ...]) -> Iterator[Hole]:
             further = (*way, Step(row, index, relation))
             if part.token:
                 kind = group_kind(part.token, relation)
-                yield Hole(kind, (*further, Step(below, 0, None)), len(below))
-            yield from _holes(below, further)
+                found.append(Hole(kind, (*further, Step(below, 0, None)), len(below)))
+            found += holes(below, further)
+    return found
 
 
 @dataclass(frozen=True)
@@ -241,8 +232,9 @@ class Groups:
             boxes = self.material.boxes[self.material.strokes_of(number, start, stop)]
             width, height = boxes[:, 2:].max(axis=0) - boxes[:, :2].min(axis=0)
             shape.append((stop - start, max(width, 0.1) / max(height, 0.1)))
-        below = np.cumsum(chances / chances.sum())
-        return _Pool(np.array(groups, np.int32), below, np.log(np.array(shape, np.float32)))
+        return _Pool(
+            np.array(groups, np.int32), running(chances), np.log(np.array(shape, np.float32))
+        )
 
     def exchange(self, hole: Hole, rng: np.random.Generator) -> bool:
         """Put a group of another expression into a hole; False, and no change, if none fits."""
@@ -261,7 +253,15 @@ class Groups:
         there = measure(new, (box[0] + box[2]) / 2, self.extents)
         if there is None or not _GROWTH[0] < scale / there.scale < _GROWTH[1]:
             return False
-        _put(new, scale / there.scale, left, here, there, (top + bottom) / 2)
+        factor = scale / there.scale
+        for part in new:
+            part.grow(factor)
+        box = extent(new)
+        if here is not None:  # its baseline to that of the row, if that has one
+            down = here.baseline - there.baseline * factor
+        else:
+            down = (top + bottom - box[1] - box[3]) / 2
+        move(new, left - box[0], down)
         before = look(hole.way, hole.count)
         step.row[step.index : step.index + hole.count] = new
         settle(hole.way, before, len(new))
@@ -270,8 +270,7 @@ class Groups:
     def _nearest(
         self, pool: _Pool, shape: NDArray[np.float64], rng: np.random.Generator
     ) -> tuple[int, int, int]:
-        drawn = np.searchsorted(pool.below, rng.random(_CANDIDATES))
-        drawn = np.minimum(drawn, len(pool.groups) - 1)
+        drawn = np.array([draw(pool.below, rng) for _ in range(_CANDIDATES)])
         away = np.abs(pool.shape[drawn] - shape).sum(axis=1)
         number, start, stop = pool.groups[drawn[int(away.argmin())]].tolist()
         return number, start, stop
@@ -292,20 +291,6 @@ class Groups:
             if found:
                 return found.scale * factor
         return None
-
-
-def _put(
-    new: list[Part], factor: float, left: float, here: Measure | None, there: Measure, middle: float
-) -> None:
-    """Scale a group, its left to `left`, its baseline to that of the row, if that has one."""
-    for part in new:
-        part.grow(factor)
-    box = extent(new)
-    if here is not None:
-        down = here.baseline - there.baseline * factor
-    else:
-        down = middle - (box[1] + box[3]) / 2
-    move(new, left - box[0], down)
 
 
 def _of_row(hanging: HangingRow) -> Iterator[tuple[str, int, int]]:

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from hmer.ink.scale import own_unit, stroke_boxes
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import ROOT
-from hmer.synthesis.base import LONGEST, Leakage, Written
-from hmer.synthesis.decompose import OWN_SCALE, RARE, TEMPERING, Decomposer, rare_boost
+from hmer.synthesis.base import LONGEST, Leakage, Written, draw, running
+from hmer.synthesis.decompose import OWN_SCALE, TEMPERING, Decomposer
 from hmer.synthesis.editable_ink import Part, depth, faults, spelled, take, to_ink, walk
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.recombine.exchanges import Groups, bank_extents, holes, rewrite, ways
@@ -62,15 +62,13 @@ class Recombiner:
         self.bank = bank
         self.leakage = leakage or Leakage()
         self.decomposer = pieces
-        self.material = self.decomposer.material
-        self.extents = bank_extents(bank)
-        self.groups = Groups(self.material, self.extents, TEMPERING)
-        boost = rare_boost(self.material.tokens, RARE)
+        self.material = pieces.material
+        self.groups = Groups(self.material, bank_extents(bank), TEMPERING)
+        boost = self.material.rare_boost()
         chances = [max(boost[token] for token in tokens) for tokens in self.material.tokens]
-        self._below = np.cumsum(np.array(chances) / sum(chances))
+        self._below = running(np.array(chances))
         self.lookalikes = Lookalikes(bank.count(), TEMPERING)
-        even = np.ones(len(bank.writers))
-        self._hands_below = np.cumsum(bank.hands(even, _FOREIGN))
+        self._hands_below = np.cumsum(bank.hands(np.ones(len(bank.writers)), _FOREIGN))
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """A changed expression; None where several attempts came to nothing legible."""
@@ -85,37 +83,28 @@ class Recombiner:
         before = self.material.tokens[expression][start:stop]
         row = take(self.material, expression, start, stop)
         for _ in range(min(int(rng.poisson(_GROUPS)), 8)):
-            found = holes(row)
-            if found:
+            if found := holes(row):
                 self.groups.exchange(found[int(rng.random() * len(found))], rng)
         self._rewrite(row, rng)
         tokens = spelled(row)
-        if tokens == before or not self._fits(row, tokens):
+        if tokens == before or len(tokens) > LONGEST or depth(row) > _DEEPEST:
             return None
-        if not legible(row) or any(faults(row)):
-            return None
-        if not self.leakage.allows(tokens):
+        if not legible(row) or any(faults(row)) or not self.leakage.allows(tokens):
             return None
         ink = self._scaled(to_ink(row), rng)
         base = int(self.material.numbers[expression])
         return None if ink is None else Written(ink, tokens, KIND, base)
 
-    def _fits(self, row: list[Part], tokens: list[str]) -> bool:
-        return len(tokens) <= LONGEST and depth(row) <= _DEEPEST
-
     def _base(self, rng: np.random.Generator) -> tuple[int, int, int]:
         """What is changed: an expression, and the tokens of it that are taken."""
         if rng.random() < _WHOLE:
-            drawn = int(np.searchsorted(self._below, rng.random()))
-            number = min(drawn, len(self.material) - 1)
+            number = draw(self._below, rng)
             return number, 0, len(self.material.tokens[number])
         return self.decomposer.draw(rng)
 
     def _rewrite(self, row: list[Part], rng: np.random.Generator) -> None:
         """Other ink for some symbols, and other symbols for some."""
-        writers = self.bank.writers
-        drawn = int(np.searchsorted(self._hands_below, rng.random(), side="right"))
-        hand = writers[min(drawn, len(writers) - 1)]
+        hand = self.bank.writers[draw(self._hands_below, rng)]
         cased = self._cased(row, rng)
         # Outside in and left to right: what moves later has not been looked at yet.
         for way in list(ways(row)):
@@ -130,7 +119,7 @@ class Recombiner:
                 continue
             if token is not None and token in self.bank:
                 glyph = self.bank.sample(token, rng, hand, _LOYALTY)
-                rewrite(way, token, glyph, self.extents)
+                rewrite(way, token, glyph, self.groups.extents)
 
     def _cased(self, row: list[Part], rng: np.random.Generator) -> dict[str, str]:
         """Letters that become the other case all through an expression, mostly capitals.
@@ -151,9 +140,7 @@ class Recombiner:
     def _scaled(self, ink: Ink, rng: np.random.Generator) -> Ink | None:
         """The ink with its left top at 0, perhaps in its own symbol unit; None if absurdly wide."""
         corners = stroke_boxes(ink)
-        unit = 1.0
-        if rng.random() < OWN_SCALE:
-            unit = own_unit(corners)
+        unit = own_unit(corners) if rng.random() < OWN_SCALE else 1.0
         corner = corners[:, :2].min(axis=0)
         if (corners[:, 2:].max(axis=0) - corner).max() > _WIDEST * unit:
             return None

@@ -77,14 +77,10 @@ def _adapt(step: Step, row: list[Part], was: Box) -> None:
         _stretch_root(part, was, now)
     elif relation is Relation.INDEX:
         move(row, was[2] - now[2], min(0.0, was[3] - now[3]))
-    elif part.token and relation in (Relation.ABOVE, Relation.BELOW) and _is_bar(part):
+    elif relation in (Relation.ABOVE, Relation.BELOW) and part.token == r"\frac":
         _stretch_bar(part, row, was)
     elif relation in _OVER | _UNDER:
         _keep_clear(part, row, was, relation)
-
-
-def _is_bar(part: Part) -> bool:
-    return part.token == "\\frac"
 
 
 def _keep_clear(part: Part, row: list[Part], was: Box, relation: Relation) -> None:
@@ -127,7 +123,7 @@ def _stretch_root(part: Part, was: Box, now: Box) -> None:
     """A radical sign follows its radicand: the overline along x, all of it in height."""
     strokes = part.drawn()
     left, top, right, bottom = part.box()
-    split = split_radical(tuple(stroke.astype(np.float64) for stroke in strokes))
+    split = split_radical(strokes)
     begin = split[0] if split is not None else min(max(was[0], left), right - 1e-3)
     run = max(right - begin, 1e-3)
     along = max(run + now[2] - was[2], 0.3) / run

@@ -112,11 +112,11 @@ def test_a_few_expressions_are_shown_with_their_attention(
         Prediction(expressions.ids[n], expressions.tokens[n], answer.tokens, answer.confidence)
         for n, answer in enumerate(answers)
     ]
-    section = attention_section(recognizer, found, images, decoding, batch, 2)
-    assert section is not None and section.name == "attention"
+    (section,) = attention_section(recognizer, found, expressions, decoding, batch, 2)
+    assert section.name == "attention"
     tokens, spatial = section.galleries
     assert len(tokens.rows) == len(spatial.rows[0][1]) == 2
     read = next(answer.tokens for answer in answers if answer.tokens)
     assert [picture.heading for picture in tokens.rows[0][1]] == list(read)
     assert decode_png(tokens.rows[0][1][0].png or b"").shape == images[0].shape
-    assert attention_section(recognizer, found, images, decoding, batch, 0) is None
+    assert attention_section(recognizer, found, expressions, decoding, batch, 0) == []

@@ -47,8 +47,8 @@ CONFIG = EvaluateConfig(
     occlusion=OcclusionConfig(
         levels=(0.3, 0.6), limit=3, strokes=(0.5,), symbols=(1,), missing_limit=2, decoding=GREEDY
     ),
-    localisation=LocalisationConfig(limit=3, pictures=1, resamples=100),
-    report=ReportConfig(samples=2, attention=1, errors=3, resamples=100),
+    localisation=LocalisationConfig(limit=3),
+    report=ReportConfig(samples=2, attention=1),
 )
 REFUSED = [
     Quarantined("torn", "f/torn.inkml", "no strokes", TEST),

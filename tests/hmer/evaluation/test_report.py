@@ -30,7 +30,7 @@ from hmer.evaluation.report import (
 
 PNG = to_png(np.full((4, 6), 255, np.uint8))
 SCORES = score_predictions(
-    [Prediction("a", ["x"], ["x"], 0.9), Prediction("b", ["x", "y"], ["z"], 0.8)], resamples=100
+    [Prediction("a", ["x"], ["x"], 0.9), Prediction("b", ["x", "y"], ["z"], 0.8)]
 )
 
 

@@ -23,7 +23,7 @@ def test_a_data_set(small_dataset: Path) -> None:
         assert [list(t) for t in found.tokens] == [
             list(s.tokens) for s in read_samples(small_dataset / "train.parquet")
         ]
-        assert found.held_out is not None and len(found.held_out) >= 6
+        assert found.held_out is not None and len(found.held_out.held) >= 6
         assert len(found.bank()) > 100
         assert Material.of(found).skipped == 0
 
@@ -49,7 +49,7 @@ def test_inkml(tmp_path: Path, small_dataset: Path) -> None:
     generators = Generators(GeneratorsConfig(), found, found.bank, Leakage())
     assert generators.skipped == 2
     known = read_material(folder, held_out=small_dataset / HELD_OUT)
-    assert known.held_out is not None and len(known.held_out)
+    assert known.held_out is not None and known.held_out.held
 
 
 def test_ink_without_any_trace_group_gives_no_glyphs(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hmer.ink.scale import symbol_unit
 from hmer.latex.alignment import stroke_places
 from hmer.latex.tree import parse, serialise
 from hmer.synthesis.base import Leakage
-from hmer.synthesis.decompose import DecomposeConfig, Decomposer, pieces, rare_boost
+from hmer.synthesis.decompose import DecomposeConfig, Decomposer, pieces
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +138,3 @@ def test_longest(expressions: Expressions, monkeypatch: pytest.MonkeyPatch) -> N
 def test_ink_without_symbols_is_no_material(picture_dataset: Path) -> None:
     with pytest.raises(HmerError, match="nothing to decompose"):
         Decomposer(load_expressions(picture_dataset / "train.parquet"))
-
-
-def test_rare_boost_by_hand() -> None:
-    captions = [["a"] * 8, ["b"] * 4, ["c"] * 2, ["d"]]
-    assert rare_boost(captions, 1.0) == {"a": 1.0, "b": 1.0, "c": 1.5, "d": 3.0}
-    assert rare_boost(captions, 0.0) == dict.fromkeys("abcd", 1.0)
-    assert rare_boost([*captions, ["b"] * 99, ["a"] * 99, ["c"] * 99], 1.0)["d"] == 4.0

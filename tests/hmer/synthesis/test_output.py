@@ -32,7 +32,7 @@ from hmer.latex.mathml import read_mathml
 from hmer.latex.tree import COMMANDS, parse, serialise
 from hmer.latex.typed import named_mathml
 from hmer.latex.vocabulary import vocabulary
-from hmer.synthesis.base import Leakage, Numbered, Written
+from hmer.synthesis.base import Leakage, Written, numbered
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.grammar.grammar import Grammar, GrammarConfig
 from hmer.synthesis.output import (
@@ -143,10 +143,10 @@ def test_labels_symbols_and_boxes_come_back_through_ingest(
     assert told.quarantined == 0 and told.splits["train"].label_noise == 0
     assert told.splits["train"].by_source == summary.by_generator
     assert told.splits["train"].distinct_labels == summary.captions
-    numbered = Numbered(made(material), 0)
+    generators = made(material)
     samples = {s.id: s for s in read_samples(tmp_path / "dataset" / "train.parquet")}
     for number in range(COUNT):
-        sample, meant = samples[f"written-0-{number:07d}"], numbered[number]
+        sample, meant = samples[f"written-0-{number:07d}"], numbered(generators, 0, number)
         assert list(sample.tokens) == meant.tokens
         assert sample.ink is not None and sample.symbol_boxes is not None
         ink = unpack(sample.ink)
@@ -184,8 +184,8 @@ def test_the_same_bytes_and_a_longer_one_begins_alike(
 def test_the_account_is_in_the_package(material: TrainingInk, tmp_path: Path) -> None:
     writers = [item.writer for item in material.items]
     known = {" ".join(tokens) for tokens in material.tokens}
-    numbered = Numbered(made(material), 2)
-    captions = {" ".join(numbered[number].tokens) for number in range(8)}
+    free = made(material)
+    captions = {" ".join(numbered(free, 2, number).tokens) for number in range(8)}
     held = [caption.split() for caption in captions]
     generators = Generators(ALL, material, material.bank, Leakage.of(held))
     out = tmp_path / "folder"
@@ -200,7 +200,7 @@ def test_the_account_is_in_the_package(material: TrainingInk, tmp_path: Path) ->
 
 def test_nothing_is_left_of_what_cannot_be_finished(material: TrainingInk, tmp_path: Path) -> None:
     generators = made(material)
-    generators.mixture.parts = [lambda rng: None]
+    generators.parts = [lambda rng: None] * 3
     with pytest.raises(HmerError, match="came to nothing"):
         write_collection(generators, [], [], 3, 0, tmp_path / "a.zip")
     assert not list(tmp_path.iterdir())

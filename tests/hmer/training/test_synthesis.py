@@ -17,7 +17,7 @@ from hmer.data.synthetic_batches import MixingConfig, WrittenPlan
 from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import vocabulary
-from hmer.synthesis.base import HELD_OUT, Leakage
+from hmer.synthesis.base import HELD_OUT, SHORT, Leakage
 from hmer.training.synthesis import SynthesisConfig, mixed, synthesiser
 
 pytestmark = pytest.mark.medium
@@ -72,6 +72,6 @@ def test_held_out_captions_must_be_known(small_dataset: Path, tmp_path: Path) ->
 def test_ingest_says_what_is_held_out(small_dataset: Path) -> None:
     leakage = Leakage.read(small_dataset / HELD_OUT)
     val = load_expressions(small_dataset / "val.parquet").tokens
-    long = [caption for caption in val if len(caption) > leakage.short]
+    long = [caption for caption in val if len(caption) > SHORT]
     assert long
     assert not any(leakage.allows(caption) for caption in long)

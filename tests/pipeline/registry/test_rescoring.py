@@ -34,7 +34,7 @@ SCORING = EvaluateConfig(
     decoding=GREEDY,
     batch=BatchConfig(max_pixels=60_000, max_count=4, buckets=2),
     occlusion=OcclusionConfig(levels=(0.3,), limit=3, decoding=GREEDY, missing_limit=1),
-    report=ReportConfig(samples=1, attention=1, errors=1, resamples=100),
+    report=ReportConfig(samples=1, attention=1),
 )
 
 

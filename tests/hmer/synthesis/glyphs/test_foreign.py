@@ -3,7 +3,7 @@ import pytest
 
 from hmer.synthesis.glyphs.bank import FOREIGN, Cutting, GlyphBank
 from hmer.synthesis.glyphs.font import variants
-from hmer.synthesis.glyphs.foreign import alike, extended, joined, sized_like
+from hmer.synthesis.glyphs.foreign import alike, extended, sized_like
 
 
 def box(glyph: tuple[np.ndarray, ...]) -> list[float]:
@@ -33,19 +33,6 @@ def test_a_dot_of_one_point_stays_one() -> None:
         0.0,
         -0.05,
     ]
-
-
-def test_joined_banks_keep_every_sample() -> None:
-    first = GlyphBank.pack([Cutting("b", "ann", variants("b")[0])], {"ann": "lines"})
-    second = GlyphBank.pack(
-        [Cutting("a", "bob", variants("a")[0]), Cutting("b", "ann", variants("b")[0])],
-        {"ann": "lines", "bob": "alone"},
-    )
-    both = joined(first, second)
-    assert both.count() == {"a": 1, "b": 2} and both.writers == ("ann", "bob")
-    assert both.groups == ("lines", "alone")
-    for sample, (bank, number) in enumerate([(first, 0), (second, 0), (second, 1)]):
-        assert box(both.glyph(sample)) == box(bank.glyph(number))
 
 
 def test_isolated_symbols_join_in_the_size_of_lines_or_of_the_font() -> None:

@@ -143,9 +143,9 @@ def test_rare_tokens_are_drawn_more_often(corpus: list[list[str]]) -> None:
     assert share(0.8) > 1.3 * share(0.0)
 
 
-def test_captions_that_do_not_parse_are_counted() -> None:
+def test_captions_that_do_not_parse_are_left_out() -> None:
     fitted = FittedGrammar([["a"], ["{"], ["b", "}"]], Limits(min_tokens=1))
-    assert fitted.skipped == 2
+    assert fitted.tokens == {"a": 1}
     with pytest.raises(HmerError, match="no caption that parses"):
         FittedGrammar([["{"]])
 

@@ -12,13 +12,13 @@ from hmer.data.dataset import Expressions, load_expressions
 from hmer.latex.alignment import stroke_places
 from hmer.latex.tree import expression_depth, parse, serialise
 from hmer.latex.vocabulary import vocabulary
+from hmer.synthesis import ink_index
 from hmer.synthesis.base import Leakage, Written
 from hmer.synthesis.decompose import Decomposer
 from hmer.synthesis.editable_ink import Part, depth, faults, parts_of
 from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
 from hmer.synthesis.glyphs.font import variants
-from hmer.synthesis.glyphs.foreign import joined
 from hmer.synthesis.recombine import recombine
 from hmer.synthesis.recombine.recombine import RecombineConfig, Recombiner, legible
 
@@ -137,7 +137,7 @@ def test_rare_tokens_come_more_often(
 
     def share(strength: float) -> float:
         chances(whole=1)
-        monkeypatch.setattr(recombine, "RARE", strength)
+        monkeypatch.setattr(ink_index, "_RARE", strength)
         bases = [written.base for written in some(Recombiner(Decomposer(expressions), bank), 300)]
         return float(
             np.mean(
@@ -169,11 +169,10 @@ def test_letters_change_their_case_all_through_an_expression(
         {token for tokens in expressions.tokens for token in tokens if len(token) == 1}
     )
     other = [letter.swapcase() for letter in letters if letter.swapcase() != letter]
-    drawn = GlyphBank.pack([Cutting(t, "font", variants(t)[0]) for t in other], {"font": "font"})
+    drawn = [Cutting(token, "font", variants(token)[0]) for token in other]
+    both = GlyphBank.pack([*bank.cuttings(), *drawn], bank.collections | {"font": "font"})
     chances(groups=0, same=0, other=0, whole=1)
-    made = some(
-        Recombiner(Decomposer(expressions), joined(bank, drawn), RecombineConfig(case=1)), 60
-    )
+    made = some(Recombiner(Decomposer(expressions), both, RecombineConfig(case=1)), 60)
     assert len(made) > 20
     for written in made:
         assert written.base is not None
