@@ -179,7 +179,7 @@ def monitor(
 ) -> int:
     """Compare recent input with the data set; exit code 5 where it has drifted."""
     from hmer.progress import Steps
-    from pipeline.monitor.monitor import DRIFTED, REPORT, monitor
+    from pipeline.monitor import DRIFTED, REPORT, monitor
 
     root = project_root()
     with Steps("monitor", None, True, " expressions") as steps:
@@ -351,9 +351,9 @@ def reproduce(
     root = project_root()
     client, name = registered(root)
     found = find_version(client, name, version)
-    outcome = reproduce(recipe(client, root, found), root, into)
-    say(outcome.line())
-    return 0 if outcome.same else 1
+    same, told = reproduce(recipe(client, root, found), root, into)
+    say(told)
+    return 0 if same else 1
 
 
 @command

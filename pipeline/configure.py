@@ -25,7 +25,7 @@ from hmer.training.finetune import FinetuneConfig
 from pipeline.dvcfile import PARAMS
 from pipeline.flow.config import FlowConfig
 from pipeline.gate.expectations import ValidateConfig
-from pipeline.monitor.compare import MonitorConfig
+from pipeline.monitor import MonitorConfig
 from pipeline.params import BaseConfig, closest, explain, inherit, parse_yaml, read_yaml
 from pipeline.registry.decision import RegisterConfig
 from pipeline.registry.versions import FOLDER as CHAMPION
