@@ -22,7 +22,7 @@ from hmer.evaluation.metrics import METRICS
 from hmer.evaluation.prediction import read_trials
 from hmer.files import content_digest
 from hmer.ingest.sources.base import held_out
-from pipeline.dvcfile import ancestors, declarations
+from pipeline.dvcfile import ancestors, declarations, scored_sets
 from pipeline.params import lookup
 from pipeline.registry.decision import EVIDENCE, Evidence, RegisterConfig, compare, decide
 from pipeline.registry.packaging import log_model
@@ -151,8 +151,7 @@ def candidate(
         exprate=exprate,
         scores={
             name: {key: float(row[key]) for key in SHOWN if key in row}
-            for name, row in values.items()
-            if isinstance(row, dict) and "exprate" in row
+            for name, row in scored_sets(values).items()
         },
         report=report,
         evidence=Evidence(read_trials(report)),
