@@ -278,7 +278,7 @@ def study(
             say(f"{known}: {found.title} ({count})")
         return 0
     load_study(root, name)  # its mistakes are reported before anything heavy is imported
-    from pipeline.study.study import study
+    from pipeline.study.run import study
 
     act = "list" if dry_run else "report" if report_only else "run"
     return study(

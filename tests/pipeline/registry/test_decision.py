@@ -92,7 +92,12 @@ def test_what_an_evaluation_leaves(tmp_path: Path) -> None:
     found = Evidence(read_trials(tmp_path))
     assert found.correct == {"a": False, "b": True}
     assert found.occluded == []
-    trials = {"series": ["strokes"], "level": [0.1], "share": [0.1], "id": ["a"]}
+    trials: dict[str, list[object]] = {
+        "series": ["strokes"],
+        "level": [0.1],
+        "share": [0.1],
+        "id": ["a"],
+    }
     write(tmp_path / "trials.parquet", **trials, right=[True])
     assert len(read_trials(tmp_path)) == 3
     for name in ("trials", "predictions"):
