@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -371,16 +372,19 @@ def local_zone() -> str:
     Raises:
         HmerError: it has no name.
     """
-    from tzlocal import assert_tz_offset, get_localzone_name
+    from tzlocal import get_localzone_name
 
     try:
         name = get_localzone_name() or "UTC"
-        assert_tz_offset(ZoneInfo(name))  # another one: $TZ is a rule, no name
+        now = datetime.now(UTC)
+        known = now.astimezone(ZoneInfo(name)).utcoffset() == now.astimezone().utcoffset()
     except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = False
+    if not known:  # such as a rule in $TZ
         raise HmerError(
             "this machine's time zone has no name that is known; say which is meant: "
             "--timezone Europe/Berlin"
-        ) from None
+        )
     return name
 
 

@@ -64,7 +64,8 @@ def judge(evidence: Evidence, config: ValidateConfig, table: Sequence[Expectatio
                 finding = finding.model_copy(update={"severity": "warning"})
             findings[expectation.name] = finding
     _blame_probes(findings, evidence.frames["samples"])
-    rows = evidence.profile.files.set_index("file")["rows"].to_dict()
+    files = evidence.profile.files
+    rows = {str(file): int(n) for file, n in zip(files["file"], files["rows"], strict=True)}
     ordered = [findings[expectation.name] for expectation in table]
     return verdict_of(ordered, rows, len(evidence.quarantine))
 
