@@ -5,7 +5,6 @@ What is heavy is imported where it is used: `--help` and mistakes are answered a
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import wraps
@@ -20,6 +19,8 @@ from pipeline.process import Interruption
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+    from pipeline.registry.versions import Act
 
 Parameters = ParamSpec("Parameters")
 
@@ -48,21 +49,15 @@ def command(act: Callable[Parameters, int | None]) -> Callable[Parameters, int |
             secure_dvc(project_root())
             code = act(*args, **kwargs) or 0
         except HmerError as error:
-            sys.stderr.write(f"error: {error}\n")
+            typer.echo(f"error: {error}", err=True)
             code = int(getattr(error, "exit_code", 2))
         except KeyboardInterrupt:
-            sys.stderr.write("interrupted; run it again to go on from where it was\n")
+            typer.echo("interrupted; run it again to go on from where it was", err=True)
             code = 130
         raise typer.Exit(interruption.exit_code or code)
 
     app.command()(run)
     return act
-
-
-def say(line: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 @command
@@ -102,7 +97,7 @@ def as_flow(config: str | None, settings: tuple[str, ...]) -> int:
     error = state.result(raise_on_failure=False)
     if isinstance(error, KeyboardInterrupt):
         raise error
-    sys.stderr.write(f"error: {error if isinstance(error, HmerError) else state.message}\n")
+    typer.echo(f"error: {error if isinstance(error, HmerError) else state.message}", err=True)
     return error.exit_code if isinstance(error, StageFailed) and error.exit_code > 0 else 1
 
 
@@ -166,7 +161,7 @@ def trigger() -> None:
     from pipeline.flow.serve import trigger
 
     trigger()
-    say("a run has been asked for")
+    typer.echo("a run has been asked for")
 
 
 @command
@@ -179,14 +174,14 @@ def monitor(
 ) -> int:
     """Compare recent input with the data set; exit code 5 where it has drifted."""
     from hmer.progress import Steps
-    from pipeline.monitor.monitor import DRIFTED, REPORT, monitor
+    from pipeline.monitor import DRIFTED, REPORT, monitor
 
     root = project_root()
     with Steps("monitor", None, True, " expressions") as steps:
         drift = monitor(root, folder, lambda what, done: steps.update(done, note=what))
     moved = [finding.name for finding in drift.findings if finding.drifted]
     verdict = f"drift in {', '.join(moved)}" if moved else "no drift"
-    say(f"{drift.read} read: {verdict}; see {REPORT}/index.html")
+    typer.echo(f"{drift.read} read: {verdict}; see {REPORT}/index.html")
     if not drift.drifted:
         return 0
     if here:
@@ -198,14 +193,14 @@ def monitor(
         try:
             idle = not look(root).to_do
             trigger()
-            say("retraining has been asked for")
+            typer.echo("retraining has been asked for")
             if idle:
-                say(
+                typer.echo(
                     "neither data nor parameters have changed since the last run, so it will find "
                     "nothing to do: put captioned examples of such input into the raw data"
                 )
         except HmerError as error:
-            sys.stderr.write(f"warning: not retrained: {error}\n")
+            typer.echo(f"warning: not retrained: {error}", err=True)
     return DRIFTED
 
 
@@ -219,7 +214,7 @@ def configure(
 
     root = project_root()
     if name is None and not settings:
-        say("\n".join(configurations(root)))
+        typer.echo("\n".join(configurations(root)))
         return
     configure(root, name, settings or ())
 
@@ -237,7 +232,7 @@ def summary() -> None:
     """Print what came out of the last run."""
     from pipeline.report import summary
 
-    say(summary(project_root()))
+    typer.echo(summary(project_root()))
 
 
 @command
@@ -245,7 +240,7 @@ def report() -> None:
     """Write reports/index.html: scores, decision and data gate of the last run on one page."""
     from pipeline.report import write_page
 
-    say(str(write_page(project_root())))
+    typer.echo(str(write_page(project_root())))
 
 
 @command
@@ -275,15 +270,15 @@ def study(
         for known in studies(root):
             found = load_study(root, known)
             count = f"{len(found.variants)} variants, {len(found.seeds)} seeds"
-            say(f"{known}: {found.title} ({count})")
+            typer.echo(f"{known}: {found.title} ({count})")
         return 0
     load_study(root, name)  # its mistakes are reported before anything heavy is imported
-    from pipeline.study.study import study
+    from pipeline.study.run import study
 
     act = "list" if dry_run else "report" if report_only else "run"
     return study(
         root, name, only=parts(only), seeds=numbers(seeds), settings=tuple(settings or ()),
-        jobs=jobs, keep=keep, act=act, say=say,
+        jobs=jobs, keep=keep, act=act, say=typer.echo,
     )  # fmt: skip
 
 
@@ -292,7 +287,7 @@ def champion() -> None:
     """Fetch the registry's champion into data/models/champion, for `hmer recognize`."""
     from pipeline.registry.versions import fetch
 
-    say(str(fetch(project_root())))
+    typer.echo(str(fetch(project_root())))
 
 
 @command
@@ -302,29 +297,34 @@ def promote(
     who: Who = None,
 ) -> None:
     """Make a version champion, whatever the gate decided."""
-    from pipeline.registry.register import crown
-    from pipeline.registry.versions import find_version, person
+    from pipeline.registry.versions import find_version
 
-    root = project_root()
-    client, name = registered(root)
-    number = int(find_version(client, name, version).version)
-    crown(client, name, number, "promote", who or person(root), why)
-    _fetched(root, name, number)
+    client, name = registered(project_root())
+    crowned(client, name, int(find_version(client, name, version).version), "promote", who, why)
 
 
 @command
 def rollback(why: Why, who: Who = None) -> None:
     """Make the champion before this one champion again."""
-    from pipeline.registry.register import crown
-    from pipeline.registry.versions import person, reigns, trail
+    from pipeline.registry.versions import reigns, trail
 
-    root = project_root()
-    client, name = registered(root)
+    client, name = registered(project_root())
     earlier = reigns(trail(client, name))[:-1]
     if not earlier:
         raise HmerError(f"{name} has no earlier champion to go back to; see `audit`")
-    crown(client, name, earlier[-1], "rollback", who or person(root), why)
-    _fetched(root, name, earlier[-1])
+    crowned(client, name, earlier[-1], "rollback", who, why)
+
+
+def crowned(
+    client: MlflowClient, name: str, version: int, what: Act, who: str | None, why: str
+) -> None:
+    """Make a version champion by hand, and fetch it."""
+    from pipeline.registry.register import crown
+    from pipeline.registry.versions import fetch, person
+
+    root = project_root()
+    crown(client, name, version, what, who or person(root), why)
+    typer.echo(f"{name} version {version} is champion: {fetch(root)}")
 
 
 @command
@@ -334,7 +334,7 @@ def audit() -> None:
 
     client, name = registered(project_root())
     for done in trail(client, name):
-        say(done.line())
+        typer.echo(done.line())
 
 
 @command
@@ -351,9 +351,9 @@ def reproduce(
     root = project_root()
     client, name = registered(root)
     found = find_version(client, name, version)
-    outcome = reproduce(recipe(client, root, found), root, into)
-    say(outcome.line())
-    return 0 if outcome.same else 1
+    same, told = reproduce(recipe(client, root, found), root, into)
+    typer.echo(told)
+    return 0 if same else 1
 
 
 @command
@@ -386,7 +386,7 @@ def ship(
     except OSError as error:
         raise HmerError(f"--notes: {notes} cannot be read ({error.strerror})") from None
     root = project_root()
-    say(str(ship(root / model, root / evaluation, root / SHIPPED, text)))
+    typer.echo(str(ship(root / model, root / evaluation, root / SHIPPED, text)))
 
 
 def registered(root: Path) -> tuple[MlflowClient, str]:
@@ -398,9 +398,3 @@ def registered(root: Path) -> tuple[MlflowClient, str]:
 
     client, _ = connect(root)
     return client, load_section(root / PARAMS, "register", RegisterConfig).name
-
-
-def _fetched(root: Path, name: str, version: int) -> None:
-    from pipeline.registry.versions import fetch
-
-    say(f"{name} version {version} is champion: {fetch(root)}")

@@ -25,8 +25,8 @@ from hmer.training.finetune import FinetuneConfig
 from pipeline.dvcfile import PARAMS
 from pipeline.flow.config import FlowConfig
 from pipeline.gate.expectations import ValidateConfig
-from pipeline.monitor.compare import MonitorConfig
-from pipeline.params import BaseConfig, closest, explain, inherit, parse_yaml, read_yaml
+from pipeline.monitor import MonitorConfig
+from pipeline.params import BaseConfig, closest, explain, inherit, models_in, parse_yaml, read_yaml
 from pipeline.registry.decision import RegisterConfig
 from pipeline.registry.versions import FOLDER as CHAMPION
 from pipeline.stages.plan import StartConfig
@@ -115,9 +115,8 @@ def check_params(values: Mapping[str, Any], file: str) -> Params:
     completed = dict(values)
     for name, field in Params.model_fields.items():
         key = field.alias or name
-        kind = field.annotation
-        if key in values and isinstance(kind, type) and issubclass(kind, BaseModel):
-            completed[key] = inherit(values, key, kind)
+        if key in values and (models := models_in(field.annotation)):
+            completed[key] = inherit(values, key, models[0])
     try:
         return Params.model_validate(completed)
     except ValidationError as error:

@@ -134,6 +134,11 @@ def read_report(path: Path) -> dict[str, Any]:
         return {}
 
 
+def scored_sets(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The metrics of each set, of all that an evaluation has written."""
+    return {name: row for name, row in values.items() if isinstance(row, dict) and "exprate" in row}
+
+
 def locked(root: Path) -> tuple[dict[str, str], dict[str, str]]:
     """MD5 of dependencies and of outputs by path, as `dvc.lock` has them; none without."""
     try:

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -98,17 +99,37 @@ def apply_environment(root: Path) -> None:
     Raises:
         HmerError: DVC's site cache would be in a folder that others can write to.
     """
-    for name, value in defaults(root).items():
-        os.environ.setdefault(name, value)
-    if SITE_CACHE not in os.environ:
-        os.environ[SITE_CACHE] = str(private(user_folder() / "dvc"))
-    _reach_loopback()
+    made = completed(os.environ, root)
+    for name in os.environ.keys() - made.keys():
+        del os.environ[name]
+    os.environ.update(made)
+
+
+def completed(given: Mapping[str, str], root: Path) -> dict[str, str]:
+    """An environment with the defaults for the project in `root`.
+
+    Raises:
+        HmerError: as `apply_environment`.
+    """
+    made = {**defaults(root), **given}
+    if SITE_CACHE not in made:
+        made[SITE_CACHE] = str(private(user_folder() / "dvc"))
+    # No proxy between us and our own servers.
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host.strip() for host in made.get(name, "").split(",") if host.strip()]
+        made[name] = ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])
+    if find_spec("socksio") is None:
+        # Prefect's client builds all its proxies at once, and would fail at this one.
+        proxies = {"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"}
+        socks = {n for n, url in made.items() if n.upper() in proxies and url.startswith("socks")}
+        made = {name: value for name, value in made.items() if name not in socks}
     # `cmd: python ...` in dvc.yaml must find the interpreter that runs this, also when the
     # virtual environment is not activated.
     bin_folder = str(Path(sys.executable).parent)
-    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    path = made.get("PATH", os.defpath).split(os.pathsep)
     if path[0] != bin_folder:
-        os.environ["PATH"] = os.pathsep.join([bin_folder, *path])
+        made["PATH"] = os.pathsep.join([bin_folder, *path])
+    return made
 
 
 def defaults(root: Path) -> dict[str, str]:
@@ -168,19 +189,6 @@ def secure_dvc(root: Path) -> None:
         return
     command = [sys.executable, "-m", "dvc", "config", "--local", "core.site_cache_dir"]
     subprocess.run([*command, os.environ[SITE_CACHE]], cwd=root, check=False, capture_output=True)
-
-
-def _reach_loopback() -> None:
-    """No proxy between us and our own servers."""
-    for name in ("NO_PROXY", "no_proxy"):
-        hosts = [host.strip() for host in os.environ.get(name, "").split(",") if host.strip()]
-        os.environ[name] = ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])
-    if find_spec("socksio") is None:
-        # Prefect's client builds all its proxies at once, and would fail at this one.
-        for name in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"):
-            for spelt in (name, name.lower()):
-                if os.environ.get(spelt, "").startswith("socks"):
-                    del os.environ[spelt]
 
 
 if __name__ == "__main__":  # at set-up, so that the first `dvc` by hand is safe, too

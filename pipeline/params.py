@@ -52,12 +52,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_yaml(yaml: YAML, text: str, name: str) -> Any:
-    """What `yaml` makes of a text.
-
-    Args:
-        yaml: the parser.
-        text: of a file, or of a value.
-        name: what to call it in an error.
+    """What `yaml` makes of a text, which errors call `name`.
 
     Raises:
         HmerError: it is not YAML, nested beyond reason, or swells by aliases.
@@ -163,14 +158,10 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 def _did_you_mean(config: type[BaseModel], location: list[str], key: str) -> str:
     owner: Any = config
     for part in location[:-1]:
-        field = owner.model_fields.get(part) if _is_model(owner) else None
-        owner = (
-            next((kind for kind in _kinds(field.annotation) if _is_model(kind)), None)
-            if field
-            else None
-        )
-    if not _is_model(owner):
-        return ""
+        field = owner.model_fields.get(part)
+        owner = next(iter(models_in(field.annotation)), None) if field else None
+        if owner is None:
+            return ""
     known = list(owner.model_fields)
     meant = closest(location[-1], known)
     if meant is None:
@@ -178,13 +169,16 @@ def _did_you_mean(config: type[BaseModel], location: list[str], key: str) -> str
     return f"; did you mean {'.'.join([*key.split('.')[:-1], meant])}?"
 
 
-def _kinds(annotation: Any) -> list[Any]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models among the types that an annotation is made of."""
     from typing import get_args
 
-    return [annotation, *(kind for part in get_args(annotation) for kind in _kinds(part))]
+    here = [annotation] if is_model(annotation) else []
+    return here + [model for part in get_args(annotation) for model in models_in(part)]
 
 
-def _is_model(kind: Any) -> bool:
+def is_model(kind: Any) -> bool:
+    """Whether a type is a model of pydantic's."""
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 

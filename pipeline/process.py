@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -166,13 +166,19 @@ REFRESH = 10.0
 """Seconds between two lines from a progress bar that redraws itself."""
 
 
-def run_group(command: Sequence[str], cwd: Path, heard: Callable[[str], None] | None = None) -> int:
+def run_group(
+    command: Sequence[str],
+    cwd: Path,
+    heard: Callable[[str], None] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> int:
     """Run a command in a process group of its own, to its end.
 
     Args:
         command: program and arguments.
         cwd: its working directory.
         heard: gets every line it prints; without it, the command has our terminal.
+        environment: if not ours.
 
     Returns:
         Its exit code; negative if a signal killed it.
@@ -183,6 +189,7 @@ def run_group(command: Sequence[str], cwd: Path, heard: Callable[[str], None] | 
     child = subprocess.Popen(
         command,
         cwd=cwd,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=piped,
         stderr=subprocess.STDOUT if heard else None,

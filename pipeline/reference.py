@@ -17,6 +17,7 @@ from hmer.files import atomic_file
 from hmer.models.registry import RECOGNISERS, ModelConfig, recogniser_entry
 from pipeline.configure import Params
 from pipeline.env import project_root
+from pipeline.params import is_model, models_in
 
 PAGE = "docs/configuration.md"
 HEAD = """# Configuration reference
@@ -36,7 +37,7 @@ def reference() -> str:
     whole, sections = [], []
     for name, field in Params.model_fields.items():
         key = field.alias or name
-        models = [kind for kind in _kinds(field.annotation) if _is_model(kind)]
+        models = models_in(field.annotation)
         if not models:
             whole.append(_row(key, field, field.default))
         elif models == [ModelConfig]:
@@ -77,7 +78,7 @@ def _rows(prefix: str, model: type[BaseModel], given: BaseModel | None = None) -
         if isinstance(given, model):
             default = getattr(given, name)
         origin = get_origin(field.annotation)
-        models = [kind for kind in _kinds(field.annotation) if _is_model(kind)]
+        models = models_in(field.annotation)
         if not models or origin in (dict, list, tuple):
             yield _row(key, field, default)
         seen: set[str] = set()
@@ -120,7 +121,7 @@ def _named(kind: Any) -> str:
     if kind is NoneType:
         return "null"
     names = {bool: "true or false", int: "integer", float: "number", str: "text"}
-    return names.get(kind, "section" if _is_model(kind) else getattr(kind, "__name__", str(kind)))
+    return names.get(kind, "section" if is_model(kind) else getattr(kind, "__name__", str(kind)))
 
 
 def _plain(value: Any) -> str:
@@ -146,14 +147,6 @@ def _table(rows: list[str]) -> str:
     return "\n".join(
         ["| parameter | value | default | what it is |", "|---|---|---|---|", *rows, ""]
     )
-
-
-def _kinds(annotation: Any) -> list[Any]:
-    return [annotation, *(kind for part in get_args(annotation) for kind in _kinds(part))]
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 if __name__ == "__main__":

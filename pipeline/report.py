@@ -7,7 +7,7 @@ from typing import Any
 
 from hmer.evaluation.metrics import METRICS
 from hmer.files import atomic_file
-from pipeline.dvcfile import EVALUATION, REGISTRATION, read_report
+from pipeline.dvcfile import EVALUATION, REGISTRATION, read_report, scored_sets
 from pipeline.rendering import rendered
 
 VERDICT = "reports/validation/verdict.json"
@@ -21,7 +21,7 @@ def summary(root: Path) -> str:
     evaluation, registration = read_report(root / EVALUATION), read_report(root / REGISTRATION)
     if not evaluation:
         return "Nothing has been evaluated yet: run `make repro`."
-    lines = [_scores(split, values) for split, values in _by_split(evaluation)]
+    lines = [_scores(split, values) for split, values in scored_sets(evaluation).items()]
     if registration:
         lines += [
             f"Registered as {registration['model']} version {registration['version']}, "
@@ -43,7 +43,7 @@ def write_page(root: Path) -> Path:
     text = rendered(
         "index.html.j2",
         metrics=[metric for metric in METRICS.values() if metric.headline],
-        scores=_by_split(read_report(root / EVALUATION)),
+        scores=scored_sets(read_report(root / EVALUATION)),
         registration=read_report(root / REGISTRATION),
         verdict=read_report(root / VERDICT),
         there=[link for link in links if (page.parent / link).is_file()],
@@ -51,11 +51,6 @@ def write_page(root: Path) -> Path:
     with atomic_file(page) as partial:
         partial.write_text(text, encoding="utf-8")
     return page
-
-
-def _by_split(evaluation: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    splits = [(name, value) for name, value in evaluation.items() if isinstance(value, dict)]
-    return [split for split in splits if "exprate" in split[1]]
 
 
 def _scores(split: str, values: dict[str, Any]) -> str:

@@ -48,13 +48,9 @@ def fingerprint(declared: Declaration, params: Mapping[str, Any], root: Path) ->
 
 
 def resume_folder(root: Path, stage: str, print_: str, prune: bool = True) -> Path:
-    """The folder for one fingerprint, made.
+    """The folder for one fingerprint, made; `prune` removes those of others.
 
-    Args:
-        root: the project.
-        stage: its name.
-        print_: its fingerprint.
-        prune: remove those of other fingerprints. Of several processes that train one model, one.
+    Of several processes that train one model, one does that.
     """
     home = root / RESUME / stage
     folder = home / print_[:16]

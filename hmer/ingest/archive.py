@@ -16,7 +16,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
@@ -25,10 +25,8 @@ from hmer.errors import ArchiveError
 
 MAX_MEMBER = 64 * 2**20
 """Bytes of one file."""
-
 MAX_TOTAL = 64 * 2**30
 """Bytes of a package, unpacked."""
-
 MAX_RATIO = 400
 """Unpacked over packed size (CROHME's is 15), beyond the first `_FREE` bytes."""
 
@@ -113,7 +111,7 @@ def read_lines(path: Path, parameter: str) -> Iterator[str]:
         raise ArchiveError(f"{parameter}: {path} is no file; set it to the file as published")
     try:
         with path.open("rb") as raw, _decompressed(raw) as stream:
-            left = min(MAX_TOTAL, _FREE + MAX_RATIO * path.stat().st_size)
+            left = _limit(path)
             while line := stream.readline(MAX_MEMBER):
                 left -= len(line)
                 if left < 0:
@@ -125,18 +123,31 @@ def read_lines(path: Path, parameter: str) -> Iterator[str]:
         raise ArchiveError(f"{path}: damaged, or no text ({error}); fetch it again") from error
 
 
-def count_members(path: Path, suffix: Suffix) -> int | None:
-    """How many files `read_members` will give, or None where only reading them all would tell."""
-    mode = _mode(path)
-    if mode is not None and stat.S_ISDIR(mode):
-        return sum(1 for _ in _walk(path, suffix))
-    if not path.name.lower().endswith(".zip"):
-        return None
-    try:
-        with zipfile.ZipFile(path) as package:
-            return sum(_wanted(_slashed(name), suffix) for name in package.namelist())
-    except _DAMAGE:  # reading it will tell
-        return None
+def count_members(paths: Iterable[Path], suffix: Suffix, limit: int | None = None) -> int | None:
+    """How many files `read_members` will give, or None where only reading them all would tell.
+
+    Of each path at most `limit` are counted.
+    """
+    total = 0
+    for path in paths:
+        mode = _mode(path)
+        if mode is not None and stat.S_ISDIR(mode):
+            count = sum(1 for _ in _walk(path, suffix))
+        elif not path.name.lower().endswith(".zip"):
+            return None
+        else:
+            try:
+                with zipfile.ZipFile(path) as package:
+                    count = sum(_wanted(_slashed(name), suffix) for name in package.namelist())
+            except _DAMAGE:  # reading it will tell
+                return None
+        total += count if limit is None else min(count, limit)
+    return total
+
+
+def _limit(path: Path) -> int:
+    """Bytes that a package of its size may unpack to."""
+    return min(MAX_TOTAL, _FREE + MAX_RATIO * path.stat().st_size)
 
 
 def _mode(path: Path) -> int | None:
@@ -168,7 +179,7 @@ def _folder(root: Path, suffix: Suffix) -> Iterator[Member]:
         name = f"{root.resolve().name}/{path.relative_to(root).as_posix()}"
         try:
             status = path.stat()
-            if not suffix and not _usual(status):
+            if not suffix and not (stat.S_ISREG(status.st_mode) and status.st_size <= MAX_MEMBER):
                 continue
             if not stat.S_ISREG(status.st_mode):
                 raise ArchiveError(f"{name}: not a plain file; remove it")
@@ -177,10 +188,6 @@ def _folder(root: Path, suffix: Suffix) -> Iterator[Member]:
             yield Member(name, path.read_bytes())
         except OSError as error:
             raise ArchiveError(f"{name}: cannot be read ({error.strerror})") from error
-
-
-def _usual(status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode) and status.st_size <= MAX_MEMBER
 
 
 def _check_name(package: str, name: str) -> None:
@@ -201,10 +208,10 @@ class _Limited(io.RawIOBase):
     read after the other, whether there are any or not.
     """
 
-    def __init__(self, stream: BinaryIO, package: str, packed: int) -> None:
+    def __init__(self, stream: BinaryIO, package: str, limit: int) -> None:
         self._stream = stream
         self._package = package
-        self._limit = min(MAX_TOTAL, _FREE + MAX_RATIO * packed)
+        self._limit = limit
         self._given = 0
         self._past_end = 0
 
@@ -225,7 +232,7 @@ class _Limited(io.RawIOBase):
 
 def _tar(path: Path, suffix: Suffix) -> Iterator[Member]:
     with path.open("rb") as raw, _decompressed(raw) as stream:
-        limited = cast(BinaryIO, _Limited(stream, path.name, path.stat().st_size))
+        limited = cast(BinaryIO, _Limited(stream, path.name, _limit(path)))
         with tarfile.open(fileobj=limited, mode="r|") as package:
             for entry in package:
                 _check_name(path.name, entry.name)
@@ -235,19 +242,20 @@ def _tar(path: Path, suffix: Suffix) -> Iterator[Member]:
                     raise ArchiveError(
                         f"{path.name}: {entry.name!r} is a link or device; do not trust it"
                     )
-                if not _wanted(entry.name, suffix):
+                if not _taken(path, entry.name, entry.size, suffix):
                     continue
-                if entry.size > MAX_MEMBER and not suffix:
-                    continue
-                if entry.size > MAX_MEMBER:
-                    raise ArchiveError(
-                        f"{path.name}: {entry.name!r} is larger than {MAX_MEMBER} bytes"
-                    )
                 file = package.extractfile(entry)
                 data = file.read() if file else b""
                 if len(data) != entry.size:
                     raise ArchiveError(f"{path.name}: ends too soon; fetch it again")
                 yield Member(entry.name, data)
+
+
+def _taken(package: Path, name: str, size: int, suffix: Suffix) -> bool:
+    """Whether an entry is wanted; one that is too large is passed over, or refused by its name."""
+    if _wanted(name, suffix) and size > MAX_MEMBER and suffix:
+        raise ArchiveError(f"{package.name}: {name!r} is larger than {MAX_MEMBER} bytes")
+    return _wanted(name, suffix) and size <= MAX_MEMBER
 
 
 def _decompressed(raw: BinaryIO) -> BinaryIO:
@@ -264,8 +272,7 @@ def _decompressed(raw: BinaryIO) -> BinaryIO:
 
 
 def _zip(path: Path, suffix: Suffix) -> Iterator[Member]:
-    limit = min(MAX_TOTAL, _FREE + MAX_RATIO * path.stat().st_size)
-    total = 0
+    limit, total = _limit(path), 0
     with zipfile.ZipFile(path) as package:
         for entry in package.infolist():
             name = _slashed(entry.filename)
@@ -275,14 +282,10 @@ def _zip(path: Path, suffix: Suffix) -> Iterator[Member]:
                 continue
             if kind not in (0, stat.S_IFREG):
                 raise ArchiveError(f"{path.name}: {name!r} is a link or device; do not trust it")
-            if not _wanted(name, suffix):
-                continue
-            if entry.flag_bits & 1:
+            if entry.flag_bits & 1 and _wanted(name, suffix):
                 raise ArchiveError(f"{path.name}: {name!r} is encrypted; decrypt it")
-            if entry.file_size > MAX_MEMBER and not suffix:
+            if not _taken(path, name, entry.file_size, suffix):
                 continue
-            if entry.file_size > MAX_MEMBER:
-                raise ArchiveError(f"{path.name}: {name!r} is larger than {MAX_MEMBER} bytes")
             with package.open(entry) as file:
                 data = file.read(MAX_MEMBER + 1)
             total += len(data)
@@ -311,7 +314,7 @@ def spread(
     if limit is None:
         yield from members()
         return
-    count = None if wanted else count_members(path, suffix)
+    count = None if wanted else count_members([path], suffix)
     if count is None:
         count = sum(1 for _ in members())
     share = min(limit, count)

@@ -14,6 +14,7 @@ from hmer.ingest.archive import check_path
 from hmer.ingest.convert import Converter
 from hmer.ingest.pool import ordered_map
 from hmer.ingest.sources.crohme import CrohmeConfig, CrohmeSource
+from hmer.ingest.summary import SUMMARY
 from hmer.ink.codec import unpack
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
@@ -22,7 +23,6 @@ from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.cache import bank_of, split_file
 from hmer.synthesis.glyphs.cutting import Sourced, cut_bank, read_training_inks
 
-_SUMMARY = "summary.json"
 _SMALL = RenderConfig(unit=4)  # the reader draws what it reads, and only the ink is wanted
 
 
@@ -84,7 +84,7 @@ def read_material(path: Path, dialect: str = "wap", held_out: Path | None = None
 def _dialect(folder: Path) -> str:
     """The dialect of a data set's captions, as its account has it."""
     try:
-        about = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
+        about = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         return str(about["dialect"])
     except (OSError, ValueError, LookupError, TypeError):
         return "wap"

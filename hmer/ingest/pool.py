@@ -30,6 +30,7 @@ class _Future(Protocol[Result]):
 
 _CHUNK = 32  # items per message: large enough to hide its cost, small enough to spread the work
 CHUNK_BYTES = 2**22  # unless the items are large: photographs of some megabytes
+PATIENCE = 10  # seconds for a Dask scheduler to answer
 _WAITING = 4  # chunks per worker that are under way at a time
 
 
@@ -122,7 +123,7 @@ def _client(distributed: Any, workers: int, address: str | None) -> Iterator[Any
     if address is not None:
         _check_address(address)
         try:
-            client = distributed.Client(address, timeout=10, set_as_default=False)
+            client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError):
             raise HmerError(
                 f"ingest.address: no Dask scheduler at {address}; start one (dask scheduler)"

@@ -216,12 +216,13 @@ def overlap(profile: Profile, near: float) -> pd.DataFrame:
     """
     rows = profile.rows
     names = [f"{file}/{name}" for file, name in zip(rows["file"], rows["id"], strict=True)]
-    image_leak = _shared_images(rows, names)
+    image_leak = _upstream(rows, "image_hash", names)
+    writers = zip(rows["file"], rows["writer"], strict=True)
     columns = {
         "id_repeats": _earlier(rows, "id", "", names),
         "repeats": _earlier(rows, "image_hash", 0, names),
         "contradicts": _contradictions(rows, names),
-        "writer_leak": _shared_writers(rows),
+        "writer_leak": _upstream(rows, "writer", [f"{f}/{w}" for f, w in writers]),
         "image_leak": image_leak,
         "near_leak": _near(rows, profile.fingerprints, names, image_leak, near),
     }
@@ -265,22 +266,15 @@ def _contradictions(rows: pd.DataFrame, names: list[str]) -> list[str]:
     return result
 
 
-def _shared_images(rows: pd.DataFrame, names: list[str]) -> list[str]:
-    owners: dict[str, dict[int, str]] = defaultdict(dict)
-    for file, image, name in zip(rows["file"], rows["image_hash"], names, strict=True):
-        owners[file].setdefault(image, name)
+def _upstream(rows: pd.DataFrame, key: str, names: list[str]) -> list[str]:
+    """The first row upstream with the same value of `key`, where it has one."""
+    owners: dict[str, dict[object, str]] = defaultdict(dict)
+    values = [None if pd.isna(value) else value for value in rows[key]]
+    for file, value, name in zip(rows["file"], values, names, strict=True):
+        owners[file].setdefault(value, name)
     return [
-        next((owners[up][image] for up in upstream(file) if image and image in owners[up]), "")
-        for file, image in zip(rows["file"], rows["image_hash"], strict=True)
-    ]
-
-
-def _shared_writers(rows: pd.DataFrame) -> list[str]:
-    known = rows[rows["writer"].notna()]
-    writers = {file: set(group) for file, group in known.groupby("file")["writer"]}
-    return [
-        next((f"{up}/{writer}" for up in upstream(file) if writer in writers.get(up, ())), "")
-        for file, writer in zip(rows["file"], rows["writer"], strict=True)
+        next((owners[up][value] for up in upstream(file) if value and value in owners[up]), "")
+        for file, value in zip(rows["file"], values, strict=True)
     ]
 
 

@@ -83,9 +83,7 @@ def project_tag(root: Path) -> str:
 def close_dead_runs(root: Path, waiting: bool = False) -> None:
     """Close the runs of this project that were killed: to be called where no other can be alive.
 
-    Args:
-        root: the project.
-        waiting: also those that were about to start.
+    `waiting`: also those that were about to start.
     """
     kinds = [StateType.RUNNING, StateType.CANCELLING, *([StateType.PENDING] if waiting else [])]
     wanted = {"tags": {"all_": [project_tag(root)]}, "state": {"type": {"any_": kinds}}}
@@ -179,11 +177,7 @@ LEASE = 120.0
 
 @contextmanager
 def one_training(wanted: bool) -> Iterator[None]:
-    """Hold the place for the block, waiting for it as long as it takes.
-
-    Args:
-        wanted: False does nothing.
-    """
+    """If `wanted`, hold the place for the block, waiting for it as long as it takes."""
     if not wanted:
         yield
         return

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from prefect.runner import Runner
 
 
+SERVER = (sys.executable, "-m", "prefect", "server", "start")
 HOST = "127.0.0.1"
 PORT = 4200
 START_SECONDS = 600
@@ -50,8 +52,7 @@ def server() -> Iterator[str]:
     Raises:
         HmerError: the one that was named does not, or ours did not start.
     """
-    named = os.environ.get("PREFECT_API_URL")
-    if named:
+    if named := os.environ.get("PREFECT_API_URL"):
         if not answers(named):
             raise HmerError(f"the Prefect server {named} (PREFECT_API_URL) does not answer")
         yield named
@@ -77,7 +78,14 @@ def started() -> tuple[subprocess.Popen[bytes], str]:
     for wanted in (PORT, 0, 0):
         port = free_port(wanted)
         url = f"http://{HOST}:{port}/api"
-        child = _start(port)
+        child = subprocess.Popen(
+            [*SERVER, "--host", HOST, "--port", str(port)],
+            cwd=project_root(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
             while child.poll() is None and time.monotonic() < deadline:
                 if listens(child.pid, port) and answers(url):
@@ -88,18 +96,6 @@ def started() -> tuple[subprocess.Popen[bytes], str]:
             raise
         end_group(child)
     raise HmerError("the Prefect server did not start; `prefect server start` tells why")
-
-
-def _start(port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "prefect", "server", "start"]
-    return subprocess.Popen(
-        [*command, "--host", HOST, "--port", str(port)],
-        cwd=project_root(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 def listens(process: int, port: int) -> bool:
@@ -170,7 +166,7 @@ def watch(
     Args:
         root: the project.
         every: seconds between two looks.
-        trigger: starts a run. Where it fails, it is tried again at the next look.
+        trigger: starts a run; where it fails, it is tried again at the next look.
         stop: ends the watch.
     """
     stop = stop or threading.Event()
@@ -217,8 +213,7 @@ def serve_on(
         cron: when to run; None: only when asked.
         timezone: of the cron line, by its IANA name; None: this machine's.
         every: seconds between two looks at the raw data; None: do not look.
-        config: as for the flow.
-        settings: as for the flow.
+        config, settings: as for the flow.
 
     Raises:
         HmerError: the cron line or the time zone is wrong, or there is no server.
@@ -371,27 +366,26 @@ def known_zone(name: str) -> str:
         raise HmerError(f"--timezone {name!r}: expected a name such as 'Europe/Berlin'") from None
 
 
-def local_zone(
-    files: tuple[Path, Path] = (Path("/etc/timezone"), Path("/etc/localtime")),
-) -> str:
+def local_zone() -> str:
     """The name of this machine's time zone, so that "at three" is at three here, all year.
 
     Raises:
         HmerError: it has no name.
     """
-    written, linked = files
-    named = os.environ.get("TZ", "").removeprefix(":")
-    if not named and linked.is_symlink():
-        named = str(linked.resolve()).rpartition("zoneinfo/")[2]
-    elif not named and written.is_file():
-        named = written.read_text(encoding="utf-8").strip()
+    from tzlocal import get_localzone_name
+
     try:
-        return known_zone(named) if named else known_zone("UTC" if not time.timezone else "")
-    except HmerError:
+        name = get_localzone_name() or "UTC"
+        now = datetime.now(UTC)
+        known = now.astimezone(ZoneInfo(name)).utcoffset() == now.astimezone().utcoffset()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = False
+    if not known:  # such as a rule in $TZ
         raise HmerError(
-            f"this machine's time zone {named!r} has no name that is known; say which is meant: "
+            "this machine's time zone has no name that is known; say which is meant: "
             "--timezone Europe/Berlin"
-        ) from None
+        )
+    return name
 
 
 def _say(line: str) -> None:

@@ -66,8 +66,6 @@ class ValidateConfig(BaseModel):
         default=4, ge=0, description="so many pictures out of bounds, or in quarantine, only warn"
     )
     few_share: Share = Field(default=0.01, description="the same share of the pictures only warns")
-    listed: int = Field(default=100, ge=1, description="failing rows named in the verdict, at most")
-    pictured: int = Field(default=12, ge=0, description="of which shown with their picture")
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> ValidateConfig:

@@ -6,7 +6,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
 
 
+LISTED = 100
+"""Failing rows of an expectation that the verdict names, at most."""
 _PROBES = {
     "label": "label_parses",
     "image": "image_decodes",
@@ -57,13 +59,13 @@ def judge(evidence: Evidence, config: ValidateConfig, table: Sequence[Expectatio
     for suite, frame in evidence.frames.items():
         chosen = [expectation for expectation in table if expectation.suite == suite]
         for expectation, result in _assert(frame, chosen):
-            finding = _finding(expectation, result, frame, config.listed)
+            finding = _finding(expectation, result, frame)
             if expectation.spares_few and _few(finding, len(evidence.quarantine), config):
                 finding = finding.model_copy(update={"severity": "warning"})
             findings[expectation.name] = finding
-    _blame_probes(findings, evidence.frames["samples"], config.listed)
+    _blame_probes(findings, evidence.frames["samples"])
     files = evidence.profile.files
-    rows = dict(zip(files["file"].map(str), files["rows"].map(int), strict=True))
+    rows = {str(file): int(n) for file, n in zip(files["file"], files["rows"], strict=True)}
     ordered = [findings[expectation.name] for expectation in table]
     return verdict_of(ordered, rows, len(evidence.quarantine))
 
@@ -120,10 +122,7 @@ def _name(result: ExpectationValidationResult) -> str:
 
 
 def _finding(
-    expectation: Expectation,
-    result: ExpectationValidationResult,
-    frame: pd.DataFrame,
-    listed: int,
+    expectation: Expectation, result: ExpectationValidationResult, frame: pd.DataFrame
 ) -> Finding:
     error = _exception(result.exception_info)
     body = result.result or {}
@@ -142,7 +141,7 @@ def _finding(
         threshold=expectation.threshold,
         remedy=expectation.remedy,
         failures=tuple(
-            _failure(frame.iloc[position], expectation.column) for position in positions[:listed]
+            _failure(frame.iloc[position], expectation.column) for position in positions[:LISTED]
         ),
         error=error,
     )
@@ -177,14 +176,14 @@ def _failure(row: pd.Series[Any], column: str) -> Failure:
     return Failure(id=name, value=str(value), file=str(row["file"]), row=int(row["row"]))
 
 
-def _blame_probes(findings: dict[str, Finding], samples: pd.DataFrame, listed: int) -> None:
+def _blame_probes(findings: dict[str, Finding], samples: pd.DataFrame) -> None:
     """Mark the checks whose probe raised on some row: of those rows nothing is known."""
     raised = samples[samples["broken"] != ""]
     for probe, name in _PROBES.items():
         rows = raised[raised["broken"].str.contains(rf"(?:^|; ){probe}: ")]
         if name not in findings or rows.empty:
             continue
-        failures = tuple(_failure(row, "broken") for _, row in rows.iloc[:listed].iterrows())
+        failures = tuple(_failure(row, "broken") for _, row in rows.iloc[:LISTED].iterrows())
         findings[name] = findings[name].model_copy(
             update={
                 "success": False,
@@ -212,11 +211,7 @@ def gather(dataset: Path, config: ValidateConfig, progress: Progress | None = No
     """
     vocabulary = _vocabulary(dataset / "vocabulary.json")
     entries = read_quarantine(dataset / "quarantine.parquet")
-    quarantine = pd.DataFrame(
-        [(entry.id, entry.file, entry.reason) for entry in entries],
-        columns=["id", "file", "reason"],
-        dtype="str",
-    )
+    quarantine = pd.DataFrame(map(asdict, entries), columns=["id", "file", "reason"], dtype="str")
     facts = profile(dataset, vocabulary.tokens, config.workers, progress, vocabulary.name)
     samples = pd.concat([facts.rows, overlap(facts, NEAR)], axis=1)
     samples["split_error"] = [

@@ -10,6 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,9 @@ def plots(profile: Profile) -> dict[str, bytes]:
             profile.rows, "ink_share", "Ink", "share of the picture's pixels that are ink"
         ),
         "strokes.png": histogram(profile.rows, "strokes", "Strokes", "strokes per expression"),
-        "depth.png": _figure(lambda axes: _depth(axes, profile.rows)),
+        "depth.png": histogram(
+            profile.rows, "depth", "Nesting", "rows within rows (0: a flat expression)"
+        ),
         "scale.png": _figure(lambda axes: _scale(axes, profile.rows)),
     }
 
@@ -210,22 +213,6 @@ def symbols(tokens: dict[str, Counter[str]]) -> bytes:
         axes.legend(frameon=False, fontsize=8.5, ncols=4)
 
     return _figure(draw, width=11.4, height=3.8)
-
-
-def _depth(axes: Axes, rows: pd.DataFrame) -> None:
-    style(axes, "Nesting", "rows within rows (0: a flat expression)", "share of the split")
-    known = rows[["file", "depth"]].dropna()
-    if known.empty:
-        return
-    depths = np.arange(int(known["depth"].max()) + 1)
-    groups = _groups(known)
-    width = 0.8 / len(groups)
-    for number, (color, (split, group)) in enumerate(zip(_colors(), groups, strict=False)):
-        shares = np.bincount(group["depth"].astype(int), minlength=len(depths)) / len(group)
-        offset = (number - (len(groups) - 1) / 2) * width
-        axes.bar(depths + offset, shares, width, color=color, label=split)
-    axes.set_xticks(depths)
-    axes.legend(frameon=False, fontsize=8.5)
 
 
 def _scale(axes: Axes, rows: pd.DataFrame) -> None:
@@ -279,6 +266,8 @@ def _figure(draw: Callable[[Axes], None], width: float = 5.6, height: float = 3.
 
 
 MAX_QUARANTINED = 200
+PICTURED = 12
+"""Failing rows of an expectation that are shown with their picture, at most."""
 PAIRED = frozenset({"unique_id", "repeats", "contradicts", "image_leak", "near_leak"})
 """Expectations whose failing value names another row, `split/id`, which is shown beside it."""
 
@@ -305,15 +294,15 @@ def write_report(
     pairs = {
         finding.name: [
             (failure, _other(finding, failure, samples))
-            for failure in finding.failures[: config.pictured]
+            for failure in finding.failures[:PICTURED]
             if failure.row is not None
         ]
         for finding in verdict.findings
     }
     found = collections(samples)
     wanted = {place for one in found for place in one.places}
-    wanted |= {_place(failure) for chosen in pairs.values() for failure, _ in chosen}
-    wanted |= {other for chosen in pairs.values() for _, other in chosen if other is not None}
+    for failure, other in chain.from_iterable(pairs.values()):
+        wanted |= {_place(failure), other or _place(failure)}
     rows = read_rows(dataset, wanted)
     (out / "pictures").mkdir(exist_ok=True)
     pictures = {place: _picture(out, place, row) for place, row in rows.items()}

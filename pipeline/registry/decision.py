@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
-from hmer.evaluation.bootstrap import Interval
+from hmer.evaluation.comparison import Comparison
 from hmer.evaluation.comparison import compare as compare_trials
-from hmer.evaluation.prediction import (
-    OCCLUSION,
-    PLAIN,
-    PREDICTIONS,
-    TRIALS,
-    Trial,
-    read_trials,
-)
+from hmer.evaluation.prediction import OCCLUSION, PLAIN, PREDICTIONS, TRIALS, Trial
 
 Decision = Literal["champion", "challenger", "refused"]
 
@@ -68,22 +60,6 @@ class RegisterConfig(BaseModel):
     )
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Challenger against champion on the same expressions.
-
-    `gain` is challenger minus champion in points of ExpRate, with its paired bootstrap interval;
-    `occluded` the same as a mean over the levels of hidden ink (None where that was not measured).
-    `only_challenger` and `only_champion` count the expressions that one alone reads right, of `n`.
-    """
-
-    gain: Interval
-    n: int
-    only_challenger: int
-    only_champion: int
-    occluded: Interval | None = None
-
-
 def decide(
     comparison: Comparison | None,
     config: RegisterConfig,
@@ -94,7 +70,7 @@ def decide(
     """The decision and its reason, in words.
 
     Args:
-        comparison: None where there is no champion, or none to compare with.
+        comparison: challenger against champion; None where there is none to compare with.
         config: thresholds.
         obstacle: why the champion there is cannot be compared with; "" if there is none.
         taken_down: who took these weights down, and why; "" if nobody did. Only a person makes
@@ -118,7 +94,8 @@ def _compared(
             "challenger",
             f"not comparable: {obstacle} (promote by hand, or register.across_data)",
         )
-    gain, hidden = comparison.gain, comparison.occluded
+    assert comparison.whole is not None  # `compare` has seen to it
+    gain, hidden = comparison.whole.exprate, comparison.hidden
     told = (
         f"{gain.mean:+.2f} points of ExpRate, {config.level:.0%} interval {gain.low:+.2f} to "
         f"{gain.high:+.2f}"
@@ -178,15 +155,6 @@ class Evidence:
         ]
 
 
-def read_evidence(report: Path) -> Evidence:
-    """From the folder of one evaluated set.
-
-    Raises:
-        HmerError: a file of it cannot be read.
-    """
-    return Evidence(read_trials(report))
-
-
 def compare(challenger: Evidence, champion: Evidence, config: RegisterConfig) -> Comparison:
     """Pair them by expression, as `hmer compare` does.
 
@@ -196,16 +164,7 @@ def compare(challenger: Evidence, champion: Evidence, config: RegisterConfig) ->
     if challenger.correct.keys() != champion.correct.keys() or not challenger.correct:
         raise HmerError("the predictions of champion and challenger are of other expressions")
     old, new = (_judged(evidence.trials) for evidence in (champion, challenger))
-    found = compare_trials(old, new, config.seed, config.resamples, config.level)
-    whole = found.whole
-    assert whole is not None  # they have expressions in common
-    return Comparison(
-        gain=whole.exprate,
-        n=whole.n,
-        only_challenger=found.won,
-        only_champion=found.lost,
-        occluded=found.hidden,
-    )
+    return compare_trials(old, new, config.seed, config.resamples, config.level)
 
 
 def _judged(trials: Sequence[Trial]) -> list[Trial]:

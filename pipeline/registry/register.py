@@ -16,21 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hmer.errors import HmerError
+from hmer.evaluation.comparison import Comparison
 from hmer.evaluation.evaluate import EvaluateConfig, evaluate
 from hmer.evaluation.metrics import METRICS
+from hmer.evaluation.prediction import read_trials
 from hmer.files import content_digest
 from hmer.ingest.sources.base import held_out
-from pipeline.dvcfile import ancestors, declarations
+from pipeline.dvcfile import ancestors, declarations, scored_sets
 from pipeline.params import lookup
-from pipeline.registry.decision import (
-    EVIDENCE,
-    Comparison,
-    Evidence,
-    RegisterConfig,
-    compare,
-    decide,
-    read_evidence,
-)
+from pipeline.registry.decision import EVIDENCE, Evidence, RegisterConfig, compare, decide
 from pipeline.registry.packaging import log_model
 from pipeline.registry.versions import (
     ACTS,
@@ -120,10 +114,10 @@ def candidate(
     split: str,
     decoding: Mapping[str, Any] | None = None,
 ) -> Candidate:
-    """Collect digests and numbers.
+    """Digests and numbers of the recogniser in the folder `model`.
 
     Args:
-        model: folder of the recogniser.
+        model: of the recogniser.
         dataset: folder with the splits.
         evaluation: folder that the stage `evaluate` has written.
         split: the one that decides, or `auto`.
@@ -157,11 +151,10 @@ def candidate(
         exprate=exprate,
         scores={
             name: {key: float(row[key]) for key in SHOWN if key in row}
-            for name, row in values.items()
-            if isinstance(row, dict) and "exprate" in row
+            for name, row in scored_sets(values).items()
         },
         report=report,
-        evidence=read_evidence(report),
+        evidence=Evidence(read_trials(report)),
         decoding=dict(decoding or {}),
     )
 
@@ -171,10 +164,6 @@ def deciding_split(dataset: Path, wanted: str) -> tuple[str, str]:
 
     A test set that decides is selected on, and its score is then no estimate any more. `auto`
     therefore takes a development set where there is one, else the validation split.
-
-    Args:
-        dataset: folder with the splits.
-        wanted: the name of a split, or `auto`.
 
     Raises:
         HmerError: no such split, or none that `auto` can choose.
@@ -197,16 +186,10 @@ def deciding_split(dataset: Path, wanted: str) -> tuple[str, str]:
 
 
 def rescore(config: EvaluateConfig, model: Path, candidate: Candidate, out: Path) -> Path:
-    """Evaluate the recogniser in the folder `model` as `candidate` was evaluated.
-
-    Args:
-        config: how candidates are evaluated now.
-        model: folder of the recogniser.
-        candidate: names the split that decides.
-        out: an empty folder.
+    """Evaluate the recogniser in the folder `model` as `candidate` was evaluated, into `out`.
 
     Returns:
-        The report folder of that split, with what `read_evidence` wants.
+        The report folder of the split that decides.
 
     Raises:
         HmerError: this code cannot load the model, or the data set cannot be read.
@@ -264,7 +247,7 @@ def meet(
         try:
             model = download(client, config.name, str(number), work / "model")
             (work / "score").mkdir()
-            evidence = read_evidence(rescore(model, candidate, work / "score"))
+            evidence = Evidence(read_trials(rescore(model, candidate, work / "score")))
             return Rival(number, evidence, True, same)
         except HmerError as error:
             return Rival(number, None, False, same, f"the champion cannot be scored: {error}")
@@ -277,7 +260,7 @@ def _kept_evidence(client: MlflowClient, version: ModelVersion, to: Path) -> Evi
         found = client.download_artifacts(str(version.run_id), GATE, str(to))
     except (MlflowException, OSError) as error:
         raise HmerError(f"champion {version.version} has left no predictions") from error
-    return read_evidence(Path(found))
+    return Evidence(read_trials(Path(found)))
 
 
 RUN = "run."
@@ -302,26 +285,6 @@ def made_from(candidate: Candidate, tracker: Tracker, root: Path) -> dict[str, s
     return made
 
 
-def described(
-    candidate: Candidate, name: str, version: int, made: Mapping[str, str], experiment: str
-) -> str:
-    """Markdown for the page of the version."""
-    runs = {
-        key.removeprefix(RUN): run_link(value, experiment)
-        for key, value in made.items()
-        if key.startswith(RUN)
-    }
-    return rendered(
-        "version.md.j2",
-        candidate=candidate,
-        name=name,
-        version=version,
-        metrics=METRICS,
-        runs=runs,
-        made=made,
-    )
-
-
 Registration = dict[str, Any]
 """A decision that has been carried out: what `reports/registration.json` has, no time, no path."""
 
@@ -338,12 +301,7 @@ def register(
     Doing it again changes nothing: a version is known by the digests of its weights and of its
     test data, and the champion keeps the decision that made it one.
 
-    Args:
-        config: thresholds.
-        candidate: who asks.
-        tracker: the run that the version belongs to.
-        root: the project.
-        rescore: scores a champion anew where the test data have changed.
+    `rescore` scores a champion anew where the test data have changed.
 
     Raises:
         TrackingError: the registry does not answer.
@@ -409,14 +367,12 @@ def _decided(
     rival: Rival | None,
     taken_down: str,
 ) -> Registration:
-    comparison, obstacle = None, ""
-    if rival is not None:
-        obstacle = rival.obstacle
-        if rival.evidence is not None:
-            try:
-                comparison = compare(candidate.evidence, rival.evidence, config)
-            except HmerError as error:
-                obstacle = str(error)
+    comparison, obstacle = None, rival.obstacle if rival else ""
+    if rival and rival.evidence:
+        try:
+            comparison = compare(candidate.evidence, rival.evidence, config)
+        except HmerError as error:
+            obstacle = str(error)
     decision, reason = decide(comparison, config, obstacle=obstacle, taken_down=taken_down)
     return {
         "model": config.name,
@@ -427,8 +383,8 @@ def _decided(
         "split_reason": candidate.reason,
         "exprate": candidate.exprate,
         "interval": candidate.interval,
-        "champion_before": _told_rival(rival),
-        "comparison": _told_comparison(comparison),
+        "champion_before": rival and _told_rival(rival),
+        "comparison": comparison and _told_comparison(comparison),
         "occluded": candidate.evidence.occluded,
         "thresholds": {
             key: getattr(config, key)
@@ -439,14 +395,8 @@ def _decided(
     }
 
 
-def _told_rival(rival: Rival | None) -> dict[str, Any] | None:
-    if rival is None:
-        return None
-    told: dict[str, Any] = {
-        "version": rival.version,
-        "same_data": rival.same_data,
-        "rescored": rival.rescored,
-    }
+def _told_rival(rival: Rival) -> dict[str, Any]:
+    told = {key: getattr(rival, key) for key in ("version", "same_data", "rescored")}
     if rival.evidence is not None:
         correct = list(rival.evidence.correct.values())
         told["exprate"] = round(100 * sum(correct) / len(correct), 4) if correct else 0.0
@@ -454,21 +404,21 @@ def _told_rival(rival: Rival | None) -> dict[str, Any] | None:
     return told
 
 
-def _told_comparison(found: Comparison | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    hidden = found.occluded
-    return {
-        "n": found.n,
-        "gain": round(found.gain.mean, 4),
-        "low": round(found.gain.low, 4),
-        "high": round(found.gain.high, 4),
-        "only_challenger": found.only_challenger,
-        "only_champion": found.only_champion,
-        "occluded_gain": None if hidden is None else round(hidden.mean, 4),
-        "occluded_low": None if hidden is None else round(hidden.low, 4),
-        "occluded_high": None if hidden is None else round(hidden.high, 4),
+def _told_comparison(found: Comparison) -> dict[str, Any]:
+    whole, hidden = found.whole, found.hidden
+    assert whole is not None  # `compare` has seen to it
+    numbers = {
+        "n": whole.n,
+        "gain": whole.exprate.mean,
+        "low": whole.exprate.low,
+        "high": whole.exprate.high,
+        "only_challenger": found.won,
+        "only_champion": found.lost,
+        "occluded_gain": hidden and hidden.mean,
+        "occluded_low": hidden and hidden.low,
+        "occluded_high": hidden and hidden.high,
     }
+    return {key: None if value is None else round(value, 4) for key, value in numbers.items()}
 
 
 def _carry_out(
@@ -514,7 +464,15 @@ def _new_version(
     version = mlflow.register_model(
         info.model_uri, config.name, tags={"decision": "none yet", **_identity(candidate)}
     )
-    text = described(candidate, config.name, int(version.version), made, tracker.experiment)
+    runs = {
+        key.removeprefix(RUN): run_link(value, tracker.experiment)
+        for key, value in made.items()
+        if key.startswith(RUN)
+    }
+    text = rendered(
+        "version.md.j2", candidate=candidate, name=config.name, version=version.version,
+        metrics=METRICS, runs=runs, made=made,
+    )  # fmt: skip
     tracker.client.update_model_version(config.name, str(version.version), text)
     return version
 

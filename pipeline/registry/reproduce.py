@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from hmer.errors import HmerError
 from hmer.files import content_digest
 from pipeline.dvcfile import PARAMS
+from pipeline.env import completed
 from pipeline.process import run_group
 from pipeline.registry.versions import made_of, registry
 from pipeline.tracking.provenance import LOCK, git
@@ -44,29 +45,8 @@ class Recipe:
     raw: tuple[str, str] | None
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """`sha256` is what came out; `same` whether it is what the version has."""
-
-    label: str
-    sha256: str
-    same: bool
-
-    def line(self) -> str:
-        """The result, in one line."""
-        told = "reproduced, the weights are byte-identical"
-        if not self.same:
-            told = "NOT reproduced, other weights came out"
-        return f"{self.label}: {told} (sha256 {self.sha256})"
-
-
 def recipe(client: MlflowClient, root: Path, version: ModelVersion) -> Recipe:
-    """Read and check what is needed, before anything is computed.
-
-    Args:
-        client: of the registry.
-        root: the project, with the git repository and the raw data.
-        version: what to reproduce; its run has the parameters.
+    """Read and check what is needed, before anything is computed; the version's run has parameters.
 
     Raises:
         CannotReproduce: something is not recorded, was never committed, or is not there any more.
@@ -107,13 +87,16 @@ def recipe(client: MlflowClient, root: Path, version: ModelVersion) -> Recipe:
     )
 
 
-def reproduce(found: Recipe, root: Path, into: Path | None = None) -> Outcome:
+def reproduce(found: Recipe, root: Path, into: Path | None = None) -> tuple[bool, str]:
     """Make the weights again in a worktree of the commit, with caches of its own.
 
     Args:
         found: what to make.
         root: the project.
         into: where the worktree is put and left; a temporary one is removed.
+
+    Returns:
+        Whether they are the same, and that in one line.
 
     Raises:
         CannotReproduce: the worktree cannot be made, or the pipeline fails in it.
@@ -129,15 +112,17 @@ def reproduce(found: Recipe, root: Path, into: Path | None = None) -> Outcome:
         (tree / ".dvc").mkdir(exist_ok=True)
         (tree / ".dvc" / "config.local").write_text("[cache]\n    dir = cache\n", encoding="utf-8")
         command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache", found.stage]
-        with _environment(tree):
-            code = run_group(command, tree)
-        if code:
+        if code := run_group(command, tree, environment=_environment(tree)):
             raise CannotReproduce(f"{found.label}: the pipeline ended with code {code} in {tree}")
         made = tree / found.weights
         if not made.is_file():
             raise CannotReproduce(f"{found.label}: the pipeline has not made {found.weights}")
         digest = content_digest(made)
-    return Outcome(found.label, digest, digest == found.sha256)
+    same = digest == found.sha256
+    told = "reproduced, the weights are byte-identical"
+    if not same:
+        told = "NOT reproduced, other weights came out"
+    return same, f"{found.label}: {told} (sha256 {digest})"
 
 
 def _check_raw(root: Path, label: str, path: str, digest: str) -> None:
@@ -204,21 +189,8 @@ def _worktree(root: Path, commit: str, into: Path | None) -> Iterator[Path]:
                 git(root, "worktree", "remove", "--force", str(tree))
 
 
-@contextmanager
-def _environment(tree: Path) -> Iterator[None]:
-    """The environment of a shell that has just entered the worktree."""
-    before = dict(os.environ)
-    for name in list(os.environ):
-        if name.startswith(OURS):
-            del os.environ[name]
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        part for part in (str(tree), os.environ.get("PYTHONPATH", "")) if part
-    )
-    try:
-        from pipeline.env import apply_environment
-
-        apply_environment(tree)
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def _environment(tree: Path) -> dict[str, str]:
+    """That of a shell that has just entered the worktree."""
+    theirs = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+    path = [str(tree), *filter(None, [theirs.get("PYTHONPATH")])]
+    return completed({**theirs, "PYTHONPATH": os.pathsep.join(path)}, tree)

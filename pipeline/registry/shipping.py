@@ -15,6 +15,7 @@ from hmer.models.about import read_about
 from hmer.models.checkpoint import save_module
 from hmer.models.mask_match import MaskMatch
 from hmer.recognizer import Recognizer
+from pipeline.dvcfile import scored_sets
 from pipeline.rendering import rendered
 
 CARD = "MODEL_CARD.md"
@@ -74,9 +75,8 @@ def card(recognizer: Recognizer, metrics: dict[str, dict[str, Any]], size: int, 
 def _metrics(evaluation: Path) -> dict[str, dict[str, Any]]:
     """Metrics by set."""
     try:
-        found = json.loads(evaluation.read_text(encoding="utf-8"))
+        return scored_sets(json.loads(evaluation.read_text(encoding="utf-8")))
     except (OSError, json.JSONDecodeError) as error:
         raise HmerError(
             f"{evaluation}: no metrics there ({error}); run `dvc repro evaluate`"
         ) from None
-    return {name: values for name, values in found.items() if "exprate" in values}

@@ -7,18 +7,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
+from pipeline.dvcfile import scored_sets
 from pipeline.stage import Stage, run_stage
+from pipeline.stages.plan import StartConfig
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class StartConfig(BaseModel):
-    """Where fine-tuning started: all that is looked at of its section."""
-
-    start: str
 
 
 def main(stage: Stage) -> None:
@@ -59,8 +53,7 @@ def headlines(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
     names = [metric.name for metric in METRICS.values() if metric.headline]
     return {
         split: {name: round(values[name], 3) for name in names if name in values}
-        for split, values in metrics.items()
-        if isinstance(values, dict) and "exprate" in values
+        for split, values in scored_sets(metrics).items()
     }
 
 

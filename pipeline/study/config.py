@@ -69,13 +69,6 @@ class Curve(_Strict):
         return self
 
 
-class Report(_Strict):
-    """Where the tables and the figure go: `reports/<folder>/<stem>.json`, `.md` and `.png`."""
-
-    folder: str = Field(pattern=_NAME.pattern)
-    stem: str = Field(pattern=_NAME.pattern)
-
-
 class StudyConfig(_Strict):
     """The content of `configs/studies/<name>.yaml`."""
 
@@ -88,7 +81,10 @@ class StudyConfig(_Strict):
     reference: str = Field(description="the variant that others are compared with")
     variants: dict[str, Variant] = Field(min_length=1)
     curves: list[Curve] = Field(default_factory=list)
-    report: Report
+    report: str = Field(
+        pattern=_NAME.pattern,
+        description="folder below reports/, and name of the JSON, Markdown and PNG in it",
+    )
 
     @field_validator("seeds")
     @classmethod

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -32,7 +32,9 @@ from pipeline.dvcfile import PARAMS
 from pipeline.params import leaves, lookup
 from pipeline.rendering import rendered
 from pipeline.study.config import TARGET, Curve, Metric, StudyConfig
-from pipeline.study.rows import Row
+
+if TYPE_CHECKING:
+    from pipeline.study.run import Row
 
 State = Literal["finished", "failed", "not run"]
 BUDGET = ("optimisation.steps", "batch.max_pixels", "batch.max_count", "optimisation.precision")
@@ -123,12 +125,12 @@ def _places(curve: Curve, outcome: Outcome) -> list[tuple[float, float]]:
 
 
 def write_report(root: Path, name: str, study: StudyConfig, outcomes: Sequence[Outcome]) -> Path:
-    """Write `<stem>.json`, `.md` and `.png` below `reports/`; the same results, the same bytes.
+    """Write table and figure below `reports/`; the same results, the same bytes.
 
     Returns:
         The JSON file.
     """
-    stem = root / "reports" / study.report.folder / study.report.stem
+    stem = root / "reports" / study.report / study.report
     content = json.dumps(report(name, study, outcomes), indent=2, ensure_ascii=False) + "\n"
     for ending, data in (
         (".json", content.encode()),
@@ -180,7 +182,17 @@ def report(name: str, study: StudyConfig, outcomes: Sequence[Outcome]) -> dict[s
             }
             for curve in study.curves
         ],
-        "experiments": [_experiment(outcome) for outcome in outcomes],
+        "experiments": [
+            {
+                "name": outcome.row.name,
+                "variant": outcome.row.variant,
+                "seed": outcome.row.seed,
+                "state": outcome.state,
+                **({"commit": outcome.commit} if outcome.commit else {}),
+                **({"reason": outcome.reason} if outcome.reason else {}),
+            }
+            for outcome in outcomes
+        ],
         "absent": absent(study, outcomes),
     }
 
@@ -200,13 +212,6 @@ def _plain(found: Summary) -> dict[str, Any]:
 def rounded(value: float) -> float | None:
     """To six decimals; no number where there is none."""
     return round(float(value), 6) if math.isfinite(value) else None
-
-
-def _experiment(outcome: Outcome) -> dict[str, Any]:
-    row = outcome.row
-    shown = {"name": row.name, "variant": row.variant, "seed": row.seed, "state": outcome.state}
-    told = {"commit": outcome.commit, "reason": outcome.reason}
-    return shown | {key: text for key, text in told.items() if text}
 
 
 def page(study: StudyConfig, outcomes: Sequence[Outcome]) -> str:
@@ -240,11 +245,8 @@ def page(study: StudyConfig, outcomes: Sequence[Outcome]) -> str:
 
 def cell(metric: Metric, summary: Summary) -> str:
     """`mean ± spread (difference)`."""
-    mean, spread, difference = (
-        summary.values.mean(),
-        summary.values.std(),
-        summary.differences.mean(),
-    )
+    mean, spread = summary.values.mean(), summary.values.std()
+    difference = summary.differences.mean()
     if math.isnan(mean):
         return "–"
     text = f"{mean:.{metric.digits}f}"

@@ -17,11 +17,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hmer.errors import HmerError
 from hmer.files import content_digest
@@ -120,14 +119,15 @@ class Cost:
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
-        self._cpu = _cpu_seconds()
+        self._cpu = sum(os.times()[:4])  # our own and that of children, user and system
 
     def so_far(self) -> dict[str, float]:
         """Seconds on the clock and of the processor (with children), and peak memory in MiB."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, on macOS bytes
         values = {
             "cost.seconds": time.perf_counter() - self._began,
-            "cost.cpu_seconds": _cpu_seconds() - self._cpu,
-            "cost.peak_mib": _peak_bytes() / 2**20,
+            "cost.cpu_seconds": sum(os.times()[:4]) - self._cpu,
+            "cost.peak_mib": peak / (2**20 if sys.platform == "darwin" else 2**10),
         }
         if cuda := _cuda():
             values["cost.peak_device_mib"] = cuda.max_memory_allocated() / 2**20
@@ -145,16 +145,6 @@ def git(root: Path, *arguments: str, strip: bool = True) -> str:
     return done.stdout.strip() if strip else done.stdout
 
 
-def _cpu_seconds() -> float:
-    return sum(os.times()[:4])  # our own and that of children, user and system
-
-
-def _peak_bytes() -> int:
-    """Largest memory of this process: getrusage gives KiB, on macOS bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def _processor() -> str:
     listing = Path("/proc/cpuinfo")
     text = listing.read_text(encoding="utf-8") if listing.is_file() else ""
@@ -170,23 +160,8 @@ PARENT_TAG = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 """Tag that the user interface shows as the description of a run, in Markdown."""
 
-State = Literal["ran", "cached", "failed", "killed", "running", "unknown", "missing"]
-UNFINISHED: Mapping[str, State] = {"FAILED": "failed", "KILLED": "killed", "RUNNING": "running"}
+UNFINISHED = {"FAILED": "failed", "KILLED": "killed", "RUNNING": "running"}
 """What MLflow calls a run that did not end well."""
-
-
-@dataclass(frozen=True)
-class StageStory:
-    """One stage as it stands: where its outputs come from, and how its newest attempt ended.
-
-    `seconds` is the time of the run that made the outputs, or of the attempt that failed; None
-    where there is none on record.
-    """
-
-    name: str
-    state: State
-    run_id: str | None = None
-    seconds: float | None = None
 
 
 def output_digest(declared: Declaration, root: Path) -> str | None:
@@ -242,47 +217,38 @@ def input_runs(
     return {name: run.info.run_id for name, run in runs.items()}
 
 
-def stories(client: MlflowClient, experiment: str, root: Path, execution: str) -> list[StageStory]:
-    """All stages in the order of `dvc.yaml`.
+def stage_states(
+    client: MlflowClient, experiment: str, root: Path, execution: str
+) -> dict[str, dict[str, Any]]:
+    """Each stage as it stands, in the order of `dvc.yaml`: `name`, `state`, `run_id`, `seconds`.
 
-    Args:
-        client: of the tracking store.
-        experiment: its id.
-        root: the project.
-        execution: the parent run by whose children `ran` and `cached` are told apart.
+    The state says how a run under the parent run `execution` ended, if not well; else whether
+    such a run (`ran`) or an earlier one (`cached`) made the outputs that are there. Without one
+    they are `unknown`, or `missing`.
     """
-    found = declarations(root).values()
-    return [_story(client, experiment, root, declared, execution) for declared in found]
+    found = {}
+    for name, declared in declarations(root).items():
+        ours = f"tags.stage = '{name}' and tags.`{PARENT_TAG}` = '{execution}'"
+        run = _newest(client, experiment, ours)
+        state = UNFINISHED.get(run.info.status) if run is not None else None
+        if state is None and (run := producer(client, experiment, declared, root)):
+            state = "ran" if run.data.tags.get(PARENT_TAG) == execution else "cached"
+        found[name] = {
+            "name": name,
+            "state": state or ("missing" if output_digest(declared, root) is None else "unknown"),
+            "run_id": run and run.info.run_id,
+            "seconds": run and run.data.metrics.get("cost.seconds"),
+        }
+    return found
 
 
-def _story(
-    client: MlflowClient, experiment: str, root: Path, declared: Declaration, execution: str
-) -> StageStory:
-    last = _newest(client, experiment, f"tags.stage = '{declared.name}'")
-    made = producer(client, experiment, declared, root)
-    if (
-        last is not None
-        and last.info.status in UNFINISHED
-        and last.data.tags.get(PARENT_TAG) == execution
-        and (made is None or last.info.start_time >= made.info.start_time)
-    ):
-        run, state = last, UNFINISHED[last.info.status]
-    elif made is not None:
-        run = made
-        state = "ran" if made.data.tags.get(PARENT_TAG) == execution else "cached"
-    else:
-        there = output_digest(declared, root) is not None
-        return StageStory(declared.name, "unknown" if there else "missing")
-    return StageStory(declared.name, state, run.info.run_id, run.data.metrics.get("cost.seconds"))
-
-
-def stage_table(told: list[StageStory], experiment: str) -> str:
+def stage_table(states: Mapping[str, Mapping[str, Any]], experiment: str) -> str:
     """Markdown for a parent run: every stage's state, and the run behind its outputs."""
     rows = ["| stage | what happened | run | seconds |", "|---|---|---|---|"]
-    for story in told:
-        seconds = "" if story.seconds is None else f"{story.seconds:.0f}"
-        link = run_link(story.run_id, experiment) if story.run_id else ""
-        rows.append(f"| {story.name} | {story.state} | {link} | {seconds} |")
+    for name, found in states.items():
+        seconds = "" if found["seconds"] is None else f"{found['seconds']:.0f}"
+        link = run_link(found["run_id"], experiment) if found["run_id"] else ""
+        rows.append(f"| {name} | {found['state']} | {link} | {seconds} |")
     return "\n".join(rows)
 
 

@@ -12,11 +12,10 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.dvcfile import EVALUATION, PARAMS, REGISTRATION, locked, read_report
+from pipeline.dvcfile import EVALUATION, PARAMS, REGISTRATION, locked, read_report, scored_sets
 from pipeline.env import RESUME
 from pipeline.params import leaves, read_yaml
 from pipeline.tracking.provenance import (
@@ -32,8 +31,8 @@ from pipeline.tracking.provenance import (
     output_digest,
     run_link,
     scored,
+    stage_states,
     stage_table,
-    stories,
 )
 from pipeline.tracking.store import answered, connect
 from pipeline.tracking.tracker import TAG_LENGTH, Tracker
@@ -147,11 +146,10 @@ def system_metrics(run_id: str) -> Iterator[None]:
 
 def with_earlier(tracker: Tracker, cost: dict[str, float]) -> dict[str, float]:
     """The cost of a run with that of its earlier parts: the sum, of memory the peak."""
-    found = dict(cost)
-    for name, before in tracker.earlier.items():
-        if name in cost:
-            found[name] = max(before, cost[name]) if "peak" in name else before + cost[name]
-    return found
+    return {
+        name: (max if "peak" in name else sum)((value, tracker.earlier.get(name, 0.0)))
+        for name, value in cost.items()
+    }
 
 
 @contextmanager
@@ -169,12 +167,12 @@ def parent_run(root: Path, tags: Mapping[str, str]) -> Iterator[str]:
     close_left_open(client, record)
     run_id = _create(client, experiment, "pipeline", tags, origin(root))
     tracker = Tracker(client, run_id, "pipeline", experiment)
-    remember(record, tracker.run_id, "")
-    os.environ[PARENT] = tracker.run_id
+    remember(record, run_id, "")
+    os.environ[PARENT] = run_id
     cost = Cost()
     status = "FINISHED"
     try:
-        yield tracker.run_id
+        yield run_id
     except Exception:
         status = "FAILED"
         raise
@@ -198,17 +196,15 @@ def _tell(
             tracker.artifact(root / PARAMS)
         if (root / "dvc.lock").is_file():
             tracker.artifact(root / "dvc.lock")
-        told = stories(tracker.client, tracker.experiment, root, tracker.run_id)
-        stages = {story.name: asdict(story) for story in told}
+        stages = stage_states(tracker.client, tracker.experiment, root, tracker.run_id)
         tracker.document({**origin(root), "stages": stages}, PROVENANCE)
-        found = {NOTE: stage_table(told, tracker.experiment), "device": device()}
+        found = {NOTE: stage_table(stages, tracker.experiment), "device": device()}
         if version := locked(root)[1].get(DATASET):
             found["dvc.data"] = version
         if finished and (done := read_report(root / REGISTRATION)):
             found |= _outcome(tracker, root, done)
-            evaluate = next((s.run_id for s in told if s.name == "evaluate" and s.run_id), "")
             lines = [headline(done), ""]
-            if evaluate:
+            if evaluate := stages.get("evaluate", {}).get("run_id"):
                 page = run_link(evaluate, tracker.experiment, f"{done['split']}/index.html")
                 lines.append(f"- Report: {page}")
             if prefect := tags.get("prefect.run"):
@@ -234,15 +230,16 @@ def _outcome(tracker: Tracker, root: Path, done: Mapping[str, Any]) -> dict[str,
     name = f"{done['exprate']:.1f} % {done['decision']} {done['version']}: {what}, {scored(done)}"
     tracker.client.update_run(tracker.run_id, name=name)
     low, high = done.get("interval") or (None, None)
-    gain = (done["comparison"] or {}).get("gain")
-    values = {"exprate": done["exprate"], "exprate_low": low, "exprate_high": high, "gain": gain}
     sets = read_report(root / EVALUATION)
-    rates = {
-        f"{name}.exprate": row["exprate"]
-        for name, row in sets.items()
-        if isinstance(row, dict) and "exprate" in row
-    }
-    tracker.metrics({**values, **rates})
+    tracker.metrics(
+        {
+            "exprate": done["exprate"],
+            "exprate_low": low,
+            "exprate_high": high,
+            "gain": (done["comparison"] or {}).get("gain"),
+            **{f"{name}.exprate": row["exprate"] for name, row in scored_sets(sets).items()},
+        }
+    )
     return {"decision": done["decision"], "version": str(done["version"]), "score": scored(done)}
 
 

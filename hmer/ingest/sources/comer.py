@@ -61,9 +61,7 @@ class ComerSource:
     @property
     def total(self) -> int | None:
         """How many pictures there are, if that can be told without reading them."""
-        count = count_members(Path(self.config.path), PICTURES)
-        limit = self.config.limit
-        return min(count, limit) if count is not None and limit else count
+        return count_members([Path(self.config.path)], PICTURES, self.config.limit)
 
     def items(self, seed: int) -> Iterator[ReadPicture | Rejected]:
         """One task per picture with a caption; the seed plays no part.

@@ -167,11 +167,7 @@ class CrohmeSource:
         """How many files there are, if no package has to be read to the end to know."""
         paths = [path for path, _ in self._parts()]
         paths += [path for path, _, _ in self._halved_and_further()]
-        counts = [count_members(path, _SUFFIX) for path in paths]
-        if None in counts:
-            return None
-        limit = self.config.limit
-        return sum(min(n, limit) if limit else n for n in counts if n is not None)
+        return count_members(paths, _SUFFIX, self.config.limit)
 
     def items(self, seed: int) -> Iterator[ReadInkml]:
         """One task per file; the seed plays no part.

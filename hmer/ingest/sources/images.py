@@ -86,11 +86,8 @@ class ImagesSource:
     @property
     def total(self) -> int | None:
         """How many pictures there are, if that can be told without reading them."""
-        counts = [count_members(Path(part.images), PICTURES) for part, _ in self.config.parts()]
-        if None in counts:
-            return None
-        limit = self.config.limit
-        return sum(min(n, limit) if limit else n for n in counts if n is not None)
+        paths = (Path(part.images) for part, _ in self.config.parts())
+        return count_members(paths, PICTURES, self.config.limit)
 
     def items(self, seed: int) -> Iterator[ReadPicture | Rejected]:
         """One task per picture with a caption; the seed plays no part.

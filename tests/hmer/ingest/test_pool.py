@@ -62,15 +62,17 @@ def test_killed_worker_is_told() -> None:
 
 
 @pytest.mark.medium
-def test_a_dask_cluster_gives_the_same_in_the_same_order() -> None:
+def test_a_dask_cluster_gives_the_same_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
-    ) as cluster:
+        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1",
+        dashboard_address=None,
+    ) as cluster:  # fmt: skip
         address = cluster.scheduler_address
         assert list(dask_map(DOUBLE, range(300), 1, address)) == [2 * n for n in range(300)]
         with pytest.raises(ZeroDivisionError):
             list(dask_map(INTO_100, range(70, -1, -1), 1, address))
+    monkeypatch.setattr("hmer.ingest.pool.PATIENCE", 1)
     with pytest.raises(HmerError, match=r"ingest\.address: no Dask scheduler at tcp://127.0.0.1:1"):
         list(dask_map(DOUBLE, [1], 1, "tcp://127.0.0.1:1"))
 

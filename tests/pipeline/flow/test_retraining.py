@@ -24,7 +24,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from pipeline.monitor.monitor import DRIFTED, REPORT
+from pipeline.monitor import DRIFTED, REPORT
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy

@@ -222,10 +222,11 @@ def test_a_few_refused_expressions_do_not_refuse_the_rest() -> None:
         assert (verdict.passed, failed(verdict)) == (passed, ["quarantine_share"])
 
 
-def test_failures_are_counted_beyond_those_listed() -> None:
+def test_failures_are_counted_beyond_those_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.gate.judge.LISTED", 3)
     table = evidence()
     table.frames["samples"]["unknown"] = "\\foo"
-    verdict = judge(table, ValidateConfig(listed=3))
+    verdict = judge(table, ValidateConfig())
     finding = next(finding for finding in verdict.findings if finding.name == "vocabulary")
     assert finding.failed == ROWS
     assert [failure.id for failure in finding.failures] == ["s0", "s1", "s2"]

@@ -10,16 +10,9 @@ import pytest
 
 from hmer.errors import HmerError
 from hmer.evaluation.bootstrap import Interval
-from hmer.evaluation.prediction import OCCLUSION, PLAIN, Trial
-from pipeline.registry.decision import (
-    Comparison,
-    Decision,
-    Evidence,
-    RegisterConfig,
-    compare,
-    decide,
-    read_evidence,
-)
+from hmer.evaluation.comparison import Comparison, PairedDifference
+from hmer.evaluation.prediction import OCCLUSION, PLAIN, Trial, read_trials
+from pipeline.registry.decision import Decision, Evidence, RegisterConfig, compare, decide
 
 
 def met(
@@ -30,7 +23,10 @@ def met(
     interval: tuple[float, float] | None = None,
 ) -> Comparison:
     hidden = Interval(occluded, *interval) if occluded is not None and interval else None
-    return Comparison(Interval(mean, low, high), 500, 9, 4, hidden)
+    same = Interval(0.0, 0.0, 0.0)
+    gain = Interval(mean, low, high)
+    whole = PairedDifference(PLAIN, 0.0, 500, (50.0, 50.0), gain, same, None, True)
+    return Comparison([whole], hidden, [], 0)
 
 
 @pytest.mark.parametrize(
@@ -93,36 +89,32 @@ def write(path: Path, **columns: list[object]) -> None:
 
 def test_what_an_evaluation_leaves(tmp_path: Path) -> None:
     write(tmp_path / "predictions.parquet", id=["b", "a"], right=[True, False])
-    found = read_evidence(tmp_path)
+    found = Evidence(read_trials(tmp_path))
     assert found.correct == {"a": False, "b": True}
     assert found.occluded == []
-    (tmp_path / "predictions.parquet").write_bytes(b"x")
-    with pytest.raises(HmerError, match="not the readings of an evaluation"):
-        read_evidence(tmp_path)
+    trials: dict[str, list[object]] = {
+        "series": ["strokes"],
+        "level": [0.1],
+        "share": [0.1],
+        "id": ["a"],
+    }
+    write(tmp_path / "trials.parquet", **trials, right=[True])
+    assert len(read_trials(tmp_path)) == 3
+    for name in ("trials", "predictions"):
+        (tmp_path / f"{name}.parquet").write_bytes(b"x")
+        with pytest.raises(HmerError, match="not the readings of an evaluation"):
+            read_trials(tmp_path)
 
 
 def test_pairs_are_made_by_name_and_not_by_order() -> None:
     mine = Evidence(plain(a=True, b=True, c=False, d=True))
     theirs = Evidence(plain(d=False, c=True, b=True, a=False))
     found = compare(mine, theirs, RegisterConfig())
-    assert (found.n, found.only_challenger, found.only_champion) == (4, 2, 1)
-    assert found.gain.mean == 25.0
-    assert found.gain.low <= 25.0 <= found.gain.high
-    assert found.occluded is None
-
-
-def test_damaged_readings_of_hidden_ink_are_an_error(tmp_path: Path) -> None:
-    write(tmp_path / "predictions.parquet", id=["a"], right=[True])
-    write(
-        tmp_path / "trials.parquet",
-        series=["occlusion", "strokes"], level=[0.1, 0.1], share=[0.1, 0.1], id=["a", "a"],
-        right=[True, False],
-    )  # fmt: skip
-    found = read_evidence(tmp_path)
-    assert found.correct == {"a": True} and len(found.trials) == 3
-    (tmp_path / "trials.parquet").write_bytes(b"x")
-    with pytest.raises(HmerError, match="not the readings of an evaluation"):
-        read_evidence(tmp_path)
+    assert found.whole is not None
+    assert (found.whole.n, found.won, found.lost) == (4, 2, 1)
+    gain = found.whole.exprate
+    assert gain.low <= gain.mean == 25.0 <= gain.high
+    assert found.hidden is None
 
 
 def evidence(*right: tuple[bool, bool]) -> Evidence:
@@ -141,11 +133,11 @@ def test_the_gain_where_ink_is_hidden_has_an_interval() -> None:
     theirs = evidence(*[(False, False)] * 10, *[(True, True)] * 30, *[(False, False)] * 60)
     found = compare(mine, theirs, RegisterConfig())
     # Ten expressions gain a level of two, thirty lose both: (10 / 2 - 30) / 100.
-    assert found.occluded is not None
-    assert found.occluded.mean == pytest.approx(-25.0)
+    assert found.hidden is not None
+    assert found.hidden.mean == pytest.approx(-25.0)
     assert mine.occluded == [[0.1, 10.0], [0.2, 0.0]]
-    assert -36 < found.occluded.low < -25 < found.occluded.high < -14
-    assert compare(mine, mine, RegisterConfig()).occluded == (0.0, 0.0, 0.0)
+    assert -36 < found.hidden.low < -25 < found.hidden.high < -14
+    assert compare(mine, mine, RegisterConfig()).hidden == (0.0, 0.0, 0.0)
 
 
 def test_levels_of_an_expression_are_no_independent_draws() -> None:
@@ -155,15 +147,15 @@ def test_levels_of_an_expression_are_no_independent_draws() -> None:
         evidence(*[(False, False), (True, True)] * 2, (True, True)),
         RegisterConfig(),
     )
-    assert few.occluded is not None
-    assert few.occluded.mean == pytest.approx(40.0)
-    assert few.occluded.high - few.occluded.low == pytest.approx(80.0)
+    assert few.hidden is not None
+    assert few.hidden.mean == pytest.approx(40.0)
+    assert few.hidden.high - few.hidden.low == pytest.approx(80.0)
 
 
 def test_readings_of_other_pictures_are_not_paired() -> None:
     mine, theirs = evidence((True, True), (True, False)), evidence((True, True), (False, False))
     one_less = Evidence(theirs.trials[:-1])
-    assert compare(mine, one_less, RegisterConfig()).occluded is None
+    assert compare(mine, one_less, RegisterConfig()).hidden is None
 
 
 def test_other_expressions_are_refused() -> None:

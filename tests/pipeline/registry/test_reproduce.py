@@ -88,15 +88,15 @@ def test_byte_identical_and_not(versioned: tuple[Toy, dict[str, str]], tmp_path:
     assert (toy.root / WEIGHTS).read_text() == "ink!"
     assert asked(toy, tags, old="yes") == asked(toy, tags)
     before = dict(os.environ)
-    outcome = reproduce(asked(toy, tags), toy.root)
-    assert outcome.line().startswith("toy version 7: reproduced, the weights are byte-identical")
+    same, told = reproduce(asked(toy, tags), toy.root)
+    assert same and told.startswith("toy version 7: reproduced, the weights are byte-identical")
     assert dict(os.environ) == before
     # Nothing is left of the temporary worktree.
     assert len(git(toy.root, "worktree", "list").splitlines()) == 1
 
     into = tmp_path / "kept"
-    wrong = reproduce(asked(toy, tags, sha256="0" * 64), toy.root, into)
-    assert not wrong.same and "NOT reproduced" in wrong.line()
+    same, told = reproduce(asked(toy, tags, sha256="0" * 64), toy.root, into)
+    assert not same and "NOT reproduced" in told
     assert (into / WEIGHTS).read_text() == "ink!"
     assert (into / ".dvc/cache").is_dir()
     with pytest.raises(CannotReproduce, match="not an empty folder"):

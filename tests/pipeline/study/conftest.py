@@ -90,14 +90,14 @@ from types import SimpleNamespace
 
 import pipeline.configure
 import pipeline.study.report
-import pipeline.study.rows
+import pipeline.study.run
 
 
 def check(values, file):
     return SimpleNamespace(raw=values["raw"], ingest=SimpleNamespace(paths=list))
 
 
-pipeline.configure.check_params = pipeline.study.rows.check_params = check
+pipeline.configure.check_params = pipeline.study.run.check_params = check
 pipeline.study.report.check_params = check
 
 from pipeline.cli import app
@@ -124,7 +124,7 @@ reference: plain
 variants:
   plain: {describe: as it is}
   better: {describe: with a gain, settings: {train: {gain: 2}}}
-report: {folder: toys, stem: toy}
+report: toys
 """
 
 

@@ -20,7 +20,7 @@ reference: plain
 variants:
   plain: {describe: as it is}
   other: {describe: another}
-report: {folder: a, stem: b}
+report: b
 """
 
 
@@ -49,7 +49,7 @@ def test_the_shipped_studies_are_sound(name: str) -> None:
         (("another}", "another, settings: {base: {seed: 3}}}"), "other sets base.seed"),
         (("another}", "another, against: plan}"), "variants.other.against: 'plan' is none of"),
         (("exprate,", "exprate, best: true,"), "metrics.0.best is not a parameter"),
-        (("stem: b", "stem: ../b"), "report.stem = '../b'"),
+        (("report: b", "report: ../b"), "report = '../b'"),
         (("title: A study\n", ""), "title is missing"),
         (("title: A study", "title: [a"), "is not valid YAML"),
     ],

@@ -16,7 +16,7 @@ from pipeline.study.report import (
     summarise,
     write_report,
 )
-from pipeline.study.rows import Row
+from pipeline.study.run import Row
 
 STUDY = StudyConfig.model_validate(
     {
@@ -36,7 +36,7 @@ STUDY = StudyConfig.model_validate(
         "curves": [
             {"title": "hidden", "x": "%", "metric": "occlusion.cer", "lines": {"p": ["plain"]}}
         ],
-        "report": {"folder": "a", "stem": "b"},
+        "report": "b",
     }
 )
 VALUES = {("plain", 0): 40.0, ("plain", 1): 44.0, ("better", 0): 43.0, ("better", 1): 45.0}

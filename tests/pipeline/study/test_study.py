@@ -43,7 +43,7 @@ def test_every_row_is_an_experiment_and_nothing_is_done_twice(toy: Toy) -> None:
 
     # The project is as it was, but for the report.
     assert toy.git("status", "--porcelain") == f"{status}\n?? reports/"
-    report = json.loads((toy.root / "reports/toys/toy.json").read_text())
+    report = json.loads((toy.root / "reports/toys/toys.json").read_text())
     plain, better = (variant["metrics"]["exprate"] for variant in report["variants"])
     assert plain["values"] == {"0": 50.0} and plain["difference"] is None
     assert better["mean"] == 52.0 and better["difference"] == 2.0 and better["spread"] is None
@@ -91,6 +91,6 @@ def test_interrupted_it_goes_on_and_a_failure_is_reported(toy: Toy) -> None:
     assert "toy-plain-0 failed: train: this variant cannot be trained" in done.stdout
     assert not any(line.startswith("ingest") for line in toy.starts()), "from the run cache"
     assert kept(toy) == ["toy-better-0"]
-    report = json.loads((toy.root / "reports/toys/toy.json").read_text())
+    report = json.loads((toy.root / "reports/toys/toys.json").read_text())
     assert [one["state"] for one in report["experiments"]] == ["failed", "finished"]
-    assert "failed" in (toy.root / "reports/toys/toy.md").read_text()
+    assert "failed" in (toy.root / "reports/toys/toys.md").read_text()

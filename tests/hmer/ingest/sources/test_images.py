@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from hmer.errors import ArchiveError, HmerError
 from hmer.ingest.sources.base import Rejected, Setting, SourceItem, split_of
 from hmer.ingest.sources.images import ImagesConfig
+from hmer.ingest.sources.pictures import ReadPicture
 from hmer.ink.blobs import picture_unit
 from hmer.ink.deskew import skew
 from hmer.ink.render import RenderConfig
@@ -19,11 +20,15 @@ Draw = Callable[..., bytes]
 Put = Callable[..., Path]
 
 
-def walk(**config: object) -> list[SourceItem | Rejected]:
+def tasks(**config: object) -> list[ReadPicture | Rejected]:
     source = ImagesConfig.model_validate(config).open(Setting("wap", RenderConfig(unit=16)))
+    return list(source.items(0))
+
+
+def walk(**config: object) -> list[SourceItem | Rejected]:
     return [
         task if isinstance(task, Rejected) else pickle.loads(pickle.dumps(task))()
-        for task in source.items(0)
+        for task in tasks(**config)
     ]
 
 
@@ -160,10 +165,9 @@ def test_a_test_set_is_cut_by_writer_where_none_is_given(
     put(tmp_path, files | {"c.csv": b"file,latex,writer\n" + lines.encode()})
 
     def cut(**config: object) -> dict[str, str]:
-        found = walk(train=part(tmp_path, "p", "c.csv"), deskew=False, **config)
         splits: dict[str, set[str]] = {}
-        for item in found:
-            assert isinstance(item, SourceItem)
+        for item in tasks(train=part(tmp_path, "p", "c.csv"), **config):
+            assert isinstance(item, ReadPicture)
             splits.setdefault(item.writer, set()).add(str(item.split))
         assert all(len(found) == 1 for found in splits.values())
         return {writer: next(iter(found)) for writer, found in splits.items()}
@@ -174,9 +178,8 @@ def test_a_test_set_is_cut_by_writer_where_none_is_given(
     # Nobody is both in the test set and in the validation set that is cut at the other end.
     assert all(split_of(writer, 0.5) == "train" for writer in own)
     given = {"x": part(tmp_path, "p", "c.csv")}
-    assert "test-own" not in {
-        i.split for i in walk(train=part(tmp_path, "p", "c.csv"), tests=given)
-    }
+    found = tasks(train=part(tmp_path, "p", "c.csv"), tests=given)
+    assert "test-own" not in {item.split for item in found}
 
 
 def test_a_picture_whose_line_is_of_no_use_is_refused_once(own: Path, put: Put) -> None:

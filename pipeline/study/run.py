@@ -1,4 +1,4 @@
-"""The rows of a study: every variant with every seed, as full parameters and as DVC experiments.
+"""A study as rows, every variant with every seed: run as DVC experiments, then reported.
 
 A row runs in DVC's queue (`dvc exp run --queue`, `--run-all`), in a copy of the project. It is done
 when DVC keeps an experiment of its name, with its parameters, made by today's code. What several
@@ -25,10 +25,11 @@ from hmer.files import atomic_file
 from pipeline.configure import check_params, composed, merge
 from pipeline.dvcfile import DVC, EVALUATION, PARAMS
 from pipeline.env import FLOW_LOCK, RESUME
-from pipeline.params import BASE, leaves
+from pipeline.params import BASE, closest, leaves
 from pipeline.process import guard, hold, run_group
 from pipeline.study.config import FOLDER as STUDIES
-from pipeline.study.config import TARGET, StudyConfig
+from pipeline.study.config import TARGET, StudyConfig, load_study
+from pipeline.study.report import Outcome, absent, write_report
 from pipeline.tracking.provenance import CODE, cores
 from pipeline.tracking.store import EXPERIMENT
 
@@ -42,22 +43,83 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Row:
-    """One variant with one seed."""
+    """One variant with one seed.
+
+    `params` are those of `params.yaml`, all sections, and `text` the same as the file; `raw` are
+    the files and folders with data that they name.
+    """
 
     study: str
     variant: str
     seed: int
     params: Mapping[str, Any] = field(repr=False)
-    """Those of `params.yaml`, all sections."""
     text: str = field(default="", repr=False)
-    """The same, as the file."""
     raw: tuple[str, ...] = field(default=(), repr=False)
-    """Files and folders with data that they name."""
 
     @property
     def name(self) -> str:
         """Of the DVC experiment."""
         return f"{self.study}-{self.variant}-{self.seed}"
+
+
+def study(
+    root: Path,
+    name: str,
+    *,
+    only: Sequence[str],
+    seeds: Sequence[int] | None,
+    settings: Sequence[str],
+    jobs: int,
+    keep: bool,
+    act: str,
+    say: Say,
+) -> int:
+    """Run the rows that are not finished, and write the report of those that are.
+
+    Args:
+        root: the project.
+        name: of the study.
+        only: variants; all if none is named.
+        seeds: others than its own.
+        settings: `dotted.key=value` on its configuration.
+        jobs: rows at a time; they share the cores.
+        keep: count rows that earlier code has finished.
+        act: `run`, `list` what would be run, or `report` alone.
+        say: gets a line about whatever happens.
+
+    Returns:
+        Exit code: 1 if a row has failed.
+
+    Raises:
+        HmerError: anything that would stop it later on, as far as it can be known now.
+    """
+    config = load_study(root, name)
+    known = list(config.variants)
+    for variant in only:
+        if variant not in known:
+            meant = closest(variant, known)
+            hint = f"; did you mean {meant}?" if meant else ""
+            raise HmerError(f"{name} has no variant {variant!r}, only {', '.join(known)}{hint}")
+    every = rows(root, name, config, seeds, settings)
+    chosen = [row for row in every if not only or row.variant in only]
+    todo = [row for row in chosen if finished(root, row, keep) is None]
+    if act == "list":
+        for row in every:
+            say(f"{row.name}: {'to do' if row in todo else 'finished, or not chosen'}")
+        return 0
+    failed = run(root, todo, jobs, say) if todo and act == "run" else {}
+    outcomes = [_outcome(root, config, row, failed) for row in every]
+    if any(outcome.state == "finished" for outcome in outcomes):
+        for metric, names in absent(config, outcomes).items():
+            meant = closest(
+                metric, sorted(next(o.metrics for o in outcomes if o.row.name in names))
+            )
+            hint = f" (did you mean {meant}?)" if meant else ""
+            say(f"warning: {len(names)} rows have no metric {metric!r}{hint}")
+        say(str(write_report(root, name, config, outcomes)))
+    elif not failed:
+        raise HmerError(f"no row of {name} is finished: there is nothing to report")
+    return 1 if failed else 0
 
 
 def rows(
@@ -68,13 +130,6 @@ def rows(
     settings: Sequence[str] = (),
 ) -> list[Row]:
     """All rows of a study, seed by seed: a study cut short has whole tables of some seeds.
-
-    Args:
-        root: the project.
-        name: the study's.
-        study: its content.
-        seeds: others than the study's.
-        settings: `dotted.key=value` on the configuration, for instance where the data are.
 
     Raises:
         HmerError: parameters that are unknown or out of range, with the variant; data that are
@@ -90,13 +145,35 @@ def rows(
     return made
 
 
+def _row(yaml: YAML, document: Any, name: str, study: StudyConfig, variant: str, seed: int) -> Row:
+    merge(document, study.settings, null_removes=True)
+    held = (document.get(BASE) or {}).get("seed", 0)
+    for stage in FIXED:
+        if "seed" not in (document.get(stage) or {}):
+            merge(document, {stage: {"seed": held}})
+    merge(document, {BASE: {"seed": seed}})
+    merge(document, study.variants[variant].settings, null_removes=True)
+    checked = check_params(document, f"{STUDIES}/{name}.yaml, variant {variant}")
+    buffer = io.StringIO()
+    yaml.dump(document, buffer)
+    params = YAML(typ="safe").load(buffer.getvalue())
+    paths = tuple(dict.fromkeys([checked.raw, *checked.ingest.paths()]))
+    return Row(name, variant, seed, params, buffer.getvalue(), paths)
+
+
+def _check_raw(root: Path, made: Sequence[Row]) -> None:
+    for path in dict.fromkeys(path for row in made for path in row.raw):
+        if not (root / path).exists():
+            raise HmerError(
+                f"no data at {path}: put them there, or name their place with --set "
+                "raw=FOLDER and the paths of the source"
+            )
+
+
 def finished(root: Path, row: Row, any_code: bool = False) -> str | None:
     """Commit of the newest experiment of a row with these parameters; None if there is none.
 
-    Args:
-        root: the project.
-        row: which.
-        any_code: whether an experiment of earlier code will do.
+    Today's code must have made it, unless `any_code` will do.
     """
     listing = git(root, "for-each-ref", "--sort=-committerdate", "--format=%(objectname)",
                   f"refs/exps/*/*/{row.name}")  # fmt: skip
@@ -111,20 +188,26 @@ def finished(root: Path, row: Row, any_code: bool = False) -> str | None:
     return None
 
 
-def metrics(root: Path, commit: str, split: str) -> dict[str, float]:
-    """Metrics of one set under dotted names, from an experiment's commit.
+def _outcome(root: Path, config: StudyConfig, row: Row, failed: Mapping[str, str]) -> Outcome:
+    """How a row ended.
 
     Raises:
-        HmerError: the commit has no evaluation, or the evaluation no such set.
+        HmerError: its commit has no evaluation, or the evaluation no such set.
     """
+    commit = finished(root, row, any_code=True)
+    if row.name in failed or commit is None:
+        reason = failed.get(row.name, "")
+        return Outcome(row, "failed" if reason else "not run", reason=reason)
     values = json.loads(_file(root, commit, EVALUATION))
-    if split not in values:
-        raise HmerError(f"{EVALUATION} has no set {split!r}, only {', '.join(values) or 'none'}")
-    return {
+    if config.split not in values:
+        there = ", ".join(values) or "none"
+        raise HmerError(f"{EVALUATION} has no set {config.split!r}, only {there}")
+    numbers = {
         name: float(value)
-        for name, value in leaves(values[split])
+        for name, value in leaves(values[config.split])
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
+    return Outcome(row, "finished", commit, numbers)
 
 
 def run(root: Path, todo: Sequence[Row], jobs: int, say: Say) -> dict[str, str]:
@@ -133,21 +216,14 @@ def run(root: Path, todo: Sequence[Row], jobs: int, say: Say) -> dict[str, str]:
     A signal ends the workers; rows that were under way begin anew next time, but for the stages
     that they had finished.
 
-    Args:
-        root: the project.
-        todo: rows that are not finished.
-        jobs: rows at a time; they share the cores.
-        say: gets a line about whatever happens.
-
     Returns:
         Why rows have failed, by name.
 
     Raises:
         HmerError: the pipeline is running, or DVC cannot queue a row.
     """
-    study = todo[0].study
     experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
-    os.environ["MLFLOW_EXPERIMENT_NAME"] = f"{experiment}-{study}"
+    os.environ["MLFLOW_EXPERIMENT_NAME"] = f"{experiment}-{todo[0].study}"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // jobs)))
     os.environ["HMER_PROGRESS"] = "0"
     names = [row.name for row in todo]
@@ -173,21 +249,6 @@ def run(root: Path, todo: Sequence[Row], jobs: int, say: Say) -> dict[str, str]:
     for name, reason in failed.items():
         say(f"{name} failed: {reason}")
     return failed
-
-
-def git(root: Path, *arguments: str) -> str:
-    """Output of git.
-
-    Raises:
-        HmerError: it fails; its own words are in the message.
-    """
-    done = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        reason = " ".join(done.stderr.split()) or f"code {done.returncode}"
-        raise HmerError(f"git {arguments[0]} failed: {reason}")
-    return done.stdout.strip()
 
 
 def _queue(root: Path, row: Row) -> None:
@@ -232,26 +293,16 @@ def _file(root: Path, commit: str, path: str) -> str:
     return git(root, "show", f"{commit}:{prefix}{path}")
 
 
-def _row(yaml: YAML, document: Any, name: str, study: StudyConfig, variant: str, seed: int) -> Row:
-    merge(document, study.settings, null_removes=True)
-    held = (document.get(BASE) or {}).get("seed", 0)
-    for stage in FIXED:
-        if "seed" not in (document.get(stage) or {}):
-            merge(document, {stage: {"seed": held}})
-    merge(document, {BASE: {"seed": seed}})
-    merge(document, study.variants[variant].settings, null_removes=True)
-    checked = check_params(document, f"{STUDIES}/{name}.yaml, variant {variant}")
-    buffer = io.StringIO()
-    yaml.dump(document, buffer)
-    params = YAML(typ="safe").load(buffer.getvalue())
-    paths = tuple(dict.fromkeys([checked.raw, *checked.ingest.paths()]))
-    return Row(name, variant, seed, params, buffer.getvalue(), paths)
+def git(root: Path, *arguments: str) -> str:
+    """Output of git.
 
-
-def _check_raw(root: Path, made: Sequence[Row]) -> None:
-    for path in dict.fromkeys(path for row in made for path in row.raw):
-        if not (root / path).exists():
-            raise HmerError(
-                f"no data at {path}: put them there, or name their place with --set "
-                "raw=FOLDER and the paths of the source"
-            )
+    Raises:
+        HmerError: it fails; its own words are in the message.
+    """
+    done = subprocess.run(
+        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        reason = " ".join(done.stderr.split()) or f"code {done.returncode}"
+        raise HmerError(f"git {arguments[0]} failed: {reason}")
+    return done.stdout.strip()

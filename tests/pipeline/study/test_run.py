@@ -10,9 +10,9 @@ import pytest
 
 from hmer.errors import HmerError
 from pipeline.configure import check_params
-from pipeline.study import rows as module
+from pipeline.study import run as module
 from pipeline.study.config import StudyConfig, load_study, studies
-from pipeline.study.rows import rows
+from pipeline.study.run import rows
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,7 +28,7 @@ def study(**changes: Any) -> StudyConfig:
             "plain": {"describe": "as it is"},
             "short": {"describe": "short", "settings": {"finetune": {"masked": 0.25}}},
         },
-        "report": {"folder": "a", "stem": "b"},
+        "report": "b",
     }
     return StudyConfig.model_validate({**values, **changes})
 

@@ -1,1 +1,0 @@
-"""Drift: is recent input still what the model was trained on?"""
