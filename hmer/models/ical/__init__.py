@@ -17,9 +17,15 @@ from torch.nn import functional
 from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Encoded, Entry
-from hmer.models.common.comer import CoMER, CoMERConfig, blank_weights, tag_table
 from hmer.models.common.coverage_decoder import Past
-from hmer.models.common.grid import both_rows, stack_rows
+from hmer.models.common.grid import (
+    CoMER,
+    CoMERConfig,
+    blank_weights,
+    both_rows,
+    stack_rows,
+    tag_table,
+)
 from hmer.models.common.kv_cache import History
 
 ICAL_KEPT = frozenset("{}^_")

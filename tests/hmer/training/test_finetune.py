@@ -21,7 +21,7 @@ from hmer.data.synthetic_batches import MixingConfig
 from hmer.errors import HmerError
 from hmer.latex.vocabulary import vocabulary
 from hmer.masking import Curriculum, hide_ink
-from hmer.models.common.comer import CoMER
+from hmer.models.common.grid import CoMER
 from hmer.recognizer import Recognizer
 from hmer.training.finetune import Finetune, FinetuneConfig
 from hmer.training.optimisation import OptimisationConfig

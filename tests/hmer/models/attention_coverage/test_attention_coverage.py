@@ -9,8 +9,7 @@ import torch
 
 from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.attention_coverage import AttentionCoverage, AttentionCoverageConfig
-from hmer.models.attention_coverage.decoder import GruConfig
+from hmer.models.attention_coverage import AttentionCoverage, AttentionCoverageConfig, GruConfig
 from hmer.models.common.encoders import CompactConfig
 
 BatchMaker = Callable[..., Batch]

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hmer.models.attention_coverage.decoder import CoverageMemory, GruConfig, GruDecoder
+from hmer.models.attention_coverage import CoverageMemory, GruConfig, GruDecoder
 
 CLASSES, CHANNELS = 7, 5
 CONFIG = GruConfig(width=8, attention=9, inner=8, kernel=3, dropout=0.0)
@@ -158,7 +158,7 @@ def test_padding_does_not_matter() -> None:
 @pytest.mark.parametrize("part", [1, 100, 1 << 18])
 def test_in_parts_as_at_once(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading compares few hypotheses at a time, on the valid part of the grid."""
-    monkeypatch.setattr("hmer.models.attention_coverage.decoder._PART", part)
+    monkeypatch.setattr("hmer.models.attention_coverage._PART", part)
     made = decoder()
     memory = made.remember(*grid())
     hidden = torch.randn(2, 5, 8)

@@ -11,11 +11,17 @@ from torch import Tensor, nn
 from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.bttr import BTTR, BTTRAdapter, BTTRConfig
-from hmer.models.common.comer import CoMER, CoMERAdapter, CoMERConfig
 from hmer.models.common.coverage_decoder import RefinedDecoderConfig
 from hmer.models.common.densenet import DenseNetConfig
 from hmer.models.common.encoders import CompactConfig
-from hmer.models.common.grid import GridRecogniser, both_rows, stack_rows
+from hmer.models.common.grid import (
+    CoMER,
+    CoMERAdapter,
+    CoMERConfig,
+    GridRecogniser,
+    both_rows,
+    stack_rows,
+)
 from hmer.models.common.layers import image_code
 
 BatchMaker = Callable[..., Batch]

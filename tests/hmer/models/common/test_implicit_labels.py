@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.common.comer import blank_weights, tag_table
+from hmer.models.common.grid import blank_weights, tag_table
 from hmer.models.hmer_mtl import MTL_KEPT
 from hmer.models.ical import ICAL_KEPT
 

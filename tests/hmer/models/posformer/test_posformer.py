@@ -14,8 +14,7 @@ from hmer.models.common.coverage_decoder import RefinedDecoderConfig
 from hmer.models.common.encoders import CompactConfig
 from hmer.models.common.grid import both_rows
 from hmer.models.common.ink_cells import written_area
-from hmer.models.posformer import PosFormer, PosFormerConfig
-from hmer.models.posformer.position_forest import Position, positions
+from hmer.models.posformer import PosFormer, PosFormerConfig, Position, positions
 
 BatchMaker = Callable[..., Batch]
 CONFIG = PosFormerConfig(

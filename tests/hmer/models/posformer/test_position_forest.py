@@ -11,7 +11,7 @@ from hmer.data.collate import UNKNOWN
 from hmer.errors import LatexError
 from hmer.latex.reader import tokenize
 from hmer.latex.vocabulary import Vocabulary, vocabulary
-from hmer.models.posformer.position_forest import (
+from hmer.models.posformer import (
     LEVELS,
     LOWER,
     MAIN,
