@@ -127,7 +127,7 @@ def slow(
 def test_slow_decoder_agrees(config: DecoderConfig) -> None:
     made, (content, code, bias), tokens = decoder(config=config), grid(), some_tokens(2, 5)
     memory = made.remember(content, code, bias)
-    logits, looks = made(tokens, memory), made.cross_attention(tokens, memory)
+    logits, looks = made(tokens, memory), made.watched(tokens, memory)[1]
     assert looks.shape == (2, 5, 6)
     assert looks.sum(dim=2).flatten().tolist() == pytest.approx([1.0] * 10)
     assert not looks[1, :, 3:].any()
@@ -179,7 +179,7 @@ def test_the_future_is_not_seen() -> None:
     changed[:, 3] = (tokens[:, 3] + 1) % CLASSES
     for one, other in (
         (made(tokens, memory), made(changed, memory)),
-        (made.cross_attention(tokens, memory), made.cross_attention(changed, memory)),
+        (made.watched(tokens, memory)[1], made.watched(changed, memory)[1]),
     ):
         torch.testing.assert_close(one[:, :3], other[:, :3])
         for position in range(3, 6):
