@@ -41,6 +41,11 @@ class Expressions:
         """The stored rendering, (H, W), ink 255 on 0."""
         return decode_png(self.images[index])
 
+    def written(self, index: int) -> Ink | NDArray[np.uint8]:
+        """The ink; where the source had none, the image."""
+        ink = self.ink(index)
+        return self.image(index) if ink is None else ink
+
     def head(self, count: int | None) -> Expressions:
         """The first `count` expressions; all for None."""
         return self.take(range(len(self))[:count])

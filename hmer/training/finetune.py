@@ -27,6 +27,7 @@ from hmer.data.collate import Batch
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import split_scale
 from hmer.data.supervised import SupervisedMaker
+from hmer.data.synthetic_batches import SynthesisConfig, mixed
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
@@ -37,7 +38,6 @@ from hmer.models.registry import ModelConfig
 from hmer.training.fit import RunContext, fit
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
-from hmer.training.synthesis import SynthesisConfig, mixed
 from hmer.training.warm_start import Init, further, initial
 
 
