@@ -20,10 +20,10 @@ def compact(tokens: Sequence[str]) -> str:
     tokens = _unbraced(environments(tokens))
     for number, token in enumerate(tokens):
         before = tokens[number - 1] if number else ""
-        space = token in _SPACED and before not in ("", "{", "[", "(", "^", "_", ",", *_SPACED)
-        space = space or (_binary(tokens, number - 1) and token not in "}])")
+        space = _binary(tokens, number) or (_binary(tokens, number - 1) and token not in "}])")
         # `\alpha x`, `\sin 2x`: a letter would be taken for part of the command.
-        space = space or (_is_word(before) and token[:1].isalnum())
+        word = before[:1] == "\\" and before[1:].isalpha()
+        space = space or (word and token[:1].isalnum())
         # `x^2 y`: what follows a bare script does not look like a part of it.
         script = number > 1 and tokens[number - 2] in SCRIPTS and before != "{"
         space = space or (script and token[-1:].isalnum())
@@ -53,10 +53,6 @@ def _binary(tokens: Sequence[str], number: int) -> bool:
     if number < 1 or tokens[number] not in _SPACED:
         return False
     return tokens[number - 1] not in ("{", "[", "(", "^", "_", ",", *_SPACED)
-
-
-def _is_word(token: str) -> bool:
-    return token.startswith("\\") and token[1:].isalpha()
 
 
 def _unbraced(tokens: list[str]) -> list[str]:

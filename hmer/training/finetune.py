@@ -257,8 +257,5 @@ def finetune(
         **({"start": known.digest} if known and known.digest else {}),
     }
     save_module(best.for_reading(), out / "model.safetensors", about)
-    module.curves.write(out / "curves.csv")
     names = ("loss", "token_accuracy", "val_loss", "val_exprate_forced")
-    metrics = {name: round(module.curves.last(name), 4) for name in names}
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    return metrics
+    return module.curves.write_outcome(out, names)
