@@ -136,9 +136,9 @@ class DecoderLayer(nn.Module):
         query, key, value = self.self_project(self.norm_self(x)).chunk(3, dim=-1)
         entry = torch.stack([key, value], dim=2).unsqueeze(3)
         entry = torch.cat([past, entry], dim=3)
-        said = functional.scaled_dot_product_attention(
-            *(split_heads(y, self.heads) for y in (query.unsqueeze(2), *entry.unbind(2)))
-        )
+        parts = (query.unsqueeze(2), *entry.unbind(2))
+        query, key, value = (split_heads(part, self.heads) for part in parts)
+        said = functional.scaled_dot_product_attention(query, key, value)
         return x + cast(Tensor, self.self_merge(said.flatten(2))), entry
 
 
