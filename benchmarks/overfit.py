@@ -110,7 +110,7 @@ def _plans(expressions: Expressions, stride: int) -> list[PlannedBatch]:
     count = len(expressions.tokens)
     sizes = np.array(
         [
-            draw(expressions, i, RENDER, None, rng, 1.0, 2000, 4000)[0].image.shape
+            draw(expressions.written(i), RENDER, None, rng, 1.0, 2000, 4000).image.shape
             for i in range(count)
         ]
     )

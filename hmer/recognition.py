@@ -14,7 +14,8 @@ from hmer.errors import InkError
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.label_graph import LabelGraph, label_graph
-from hmer.latex.typed import compact, mathml, named_mathml
+from hmer.latex.mathml import mathml, named_mathml
+from hmer.latex.typed import compact
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""

@@ -305,17 +305,10 @@ def fixed_plans(
     rng = np.random.default_rng(0)
     seen = np.zeros(len(sizes), dtype=bool)
     for step, plan in enumerate(plan_epoch(sizes, buckets, config, rng)):
-        fresh = ~seen[plan.samples] & _first_occurrence(plan.samples)
+        fresh = np.zeros(len(plan.samples), dtype=bool)
+        fresh[np.unique(plan.samples, return_index=True)[1]] = True
+        fresh &= ~seen[plan.samples]
         seen[plan.samples] = True
         if fresh.any():
             samples, scales = plan.samples[fresh], plan.scales[fresh]
             yield step, PlannedBatch(samples, scales, plan.height, plan.width)
-
-
-def _first_occurrence(
-    samples: np.ndarray[tuple[int], np.dtype[np.int64]],
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """True where a value stands for the first time."""
-    first = np.zeros(len(samples), dtype=bool)
-    first[np.unique(samples, return_index=True)[1]] = True
-    return first

@@ -41,6 +41,11 @@ class Expressions:
         """The stored rendering, (H, W), ink 255 on 0."""
         return decode_png(self.images[index])
 
+    def written(self, index: int) -> Ink | NDArray[np.uint8]:
+        """The ink; where the source had none, the image."""
+        ink = self.ink(index)
+        return self.image(index) if ink is None else ink
+
     def head(self, count: int | None) -> Expressions:
         """The first `count` expressions; all for None."""
         return self.take(range(len(self))[:count])
@@ -53,7 +58,12 @@ class Expressions:
         """
         if not 0 < share <= 1:
             raise ValueError(f"expected a share in (0, 1], not {share}")
-        drawn = sorted(range(len(self)), key=lambda i: _order(f"{seed}/{self.ids[i]}"))
+
+        def order(index: int) -> bytes:
+            """At random, the same on every machine."""
+            return blake2b(f"{seed}/{self.ids[index]}".encode(), digest_size=8).digest()
+
+        drawn = sorted(range(len(self)), key=order)
         return self.take(sorted(drawn[: max(1, round(share * len(self)))]))
 
     def take(self, rows: Sequence[int]) -> Expressions:
@@ -65,11 +75,6 @@ class Expressions:
             [self.inks[i] for i in rows],
             self.sizes[list(rows)],
         )
-
-
-def _order(text: str) -> bytes:
-    """A key that orders texts at random, the same on every machine."""
-    return blake2b(text.encode("utf-8"), digest_size=8).digest()
 
 
 def load_expressions(path: Path) -> Expressions:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -130,23 +130,6 @@ def _frame(pixels: Tensor, original: NDArray[np.uint8]) -> tuple[int, int, int, 
     )  # fmt: skip
 
 
-class Drawable(Protocol):
-    """Expressions that can be drawn: `hmer.data.dataset.Expressions`, or written ones."""
-
-    @property
-    def tokens(self) -> list[list[str]]:
-        """Captions."""
-        ...
-
-    def ink(self, index: int) -> Ink | None:
-        """Normalised ink; None where there is an image only."""
-        ...
-
-    def image(self, index: int) -> NDArray[np.uint8]:
-        """A rendering, (H, W), ink 255 on 0; asked for only where there is no ink."""
-        ...
-
-
 @dataclass(frozen=True)
 class Drawn:
     """A drawing and where the points of the ink came to lie in it."""
@@ -198,20 +181,15 @@ def draw_image(
     scale: float,
     height: int,
     width: int,
-    augmentation: AugmentConfig | None = None,
-    rng: np.random.Generator | None = None,
+    augmentation: AugmentConfig | None,
+    rng: np.random.Generator,
 ) -> Drawn:
     """Rescale a stored image (H, W), so that it fits; inked pixels stand for points of ink.
 
     With an augmentation it is distorted before.
-
-    Raises:
-        ValueError: an augmentation without randomness.
     """
     points = ink_points(image)
     if augmentation is not None:
-        if rng is None:
-            raise ValueError("an augmentation needs a random generator")
         image, points = distort(image, augmentation, rng)
     scale = min(scale, height / image.shape[0], width / image.shape[1])
     size = (max(1, int(image.shape[1] * scale)), max(1, int(image.shape[0] * scale)))
@@ -221,24 +199,21 @@ def draw_image(
 
 
 def draw(
-    expressions: Drawable,
-    index: int,
+    written: Ink | NDArray[np.uint8],
     config: RenderConfig,
     augmentation: AugmentConfig | None,
     rng: np.random.Generator,
     scale: float,
     height: int,
     width: int,
-) -> tuple[Drawn, Ink | None]:
-    """Draw expression `index`, augmented if wanted; also gives its (unaugmented) ink."""
-    ink = expressions.ink(index)
-    if ink is None:
-        image = expressions.image(index)
-        return draw_image(image, scale, height, width, augmentation, rng), None
+) -> Drawn:
+    """Draw ink, or where there is none an image (H, W), augmented if wanted."""
+    if not isinstance(written, Ink):
+        return draw_image(written, scale, height, width, augmentation, rng)
     if augmentation is None:
-        return draw_ink(ink, config, scale, height, width), ink
-    shown = augment(ink, rng, augmentation)
-    return draw_ink(shown, other_pen(config, augmentation, rng), scale, height, width), ink
+        return draw_ink(written, config, scale, height, width)
+    shown = augment(written, rng, augmentation)
+    return draw_ink(shown, other_pen(config, augmentation, rng), scale, height, width)
 
 
 def drawn_at(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from hmer.data.batches import PlannedBatch
 from hmer.data.collate import UNKNOWN, Batch, both_directions, stack
 from hmer.data.dataset import Expressions
-from hmer.data.drawing import Drawable, draw
+from hmer.data.drawing import draw
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
@@ -31,23 +32,29 @@ class SupervisedMaker:
 
     def __call__(self, plan: PlannedBatch, rng: np.random.Generator) -> Batch:
         """See the class."""
-        return self.make(self.expressions, plan, rng)
+        chosen = [
+            (self.expressions.tokens[i], self.expressions.written(i)) for i in plan.samples.tolist()
+        ]
+        return self.make(chosen, plan, rng)
 
-    def make(self, expressions: Drawable, plan: PlannedBatch, rng: np.random.Generator) -> Batch:
-        """The same from other expressions."""
+    def make(
+        self,
+        expressions: Sequence[tuple[Sequence[str], Ink | NDArray[np.uint8]]],
+        plan: PlannedBatch,
+        rng: np.random.Generator,
+    ) -> Batch:
+        """The same of given captions, each with what is written, in the order of the plan."""
         images, captions = [], []
         shape = (plan.height // self.stride, plan.width // self.stride)
-        symbols = np.full((len(plan.samples), *shape), UNKNOWN, dtype=np.int64)
+        symbols = np.full((len(expressions), *shape), UNKNOWN, dtype=np.int64)
         places = np.full_like(symbols, UNKNOWN)
-        for row, (index, scale) in enumerate(zip(plan.samples, plan.scales, strict=True)):
-            drawn, ink = draw(
-                expressions, int(index), self.render, self.augment, rng,
-                float(scale), plan.height, plan.width,
-            )  # fmt: skip
+        for row, (tokens, written) in enumerate(expressions):
+            scale = float(plan.scales[row])
+            drawn = draw(written, self.render, self.augment, rng, scale, plan.height, plan.width)
             images.append(drawn.image)
-            captions.append(self.vocabulary.encode(expressions.tokens[int(index)]))
-            if ink is not None:
-                self._mark(symbols[row], places[row], ink, drawn.points)
+            captions.append(self.vocabulary.encode(tokens))
+            if isinstance(written, Ink):
+                self._mark(symbols[row], places[row], written, drawn.points)
         inputs, targets = both_directions(captions)
         return Batch(
             stack(images, plan.height, plan.width), inputs, targets,

@@ -1,20 +1,44 @@
-"""Synthetic batches among the real ones: their schedule, and how they are made."""
+"""Synthetic batches among the real ones: which generators, their schedule, how they are made."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from hmer.data.batches import BatchConfig, BatchStream, PlannedBatch, Sizes, batch_size
+from hmer.data.batches import (
+    BatchConfig,
+    BatchStream,
+    Maker,
+    PlannedBatch,
+    Sizes,
+    Stream,
+    batch_size,
+)
 from hmer.data.collate import Batch
+from hmer.data.dataset import Expressions
 from hmer.data.supervised import SupervisedMaker
 from hmer.ink.strokes import Ink
-from hmer.synthesis.base import LONGEST, PATIENCE, Synthesiser
+from hmer.synthesis.base import (
+    CAPTIONS,
+    HELD_OUT,
+    LONGEST,
+    PATIENCE,
+    Leakage,
+    Synthesiser,
+    Written,
+    read_captions,
+)
+from hmer.synthesis.generators import Generators, GeneratorsConfig
+from hmer.synthesis.glyphs.cache import bank_of
+from hmer.synthesis.grammar.fitted import Limits
 
 
 class MixingConfig(BaseModel):
@@ -49,6 +73,31 @@ class MixingConfig(BaseModel):
             return LONGEST
         growth: float = (LONGEST / self.shortest) ** (progress / self.grown)
         return round(self.shortest * growth)
+
+
+class SynthesisConfig(GeneratorsConfig):
+    """Expressions made of the training ink, and their part in the training."""
+
+    mixing: MixingConfig = MixingConfig()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any batch is written."""
+        return max(self.mixing.share, self.mixing.first) > 0
+
+    @model_validator(mode="after")
+    def _something_can_be_written(self) -> Self:
+        if not self.wanted:
+            return self
+        if not self.decompose + self.recombine + self.compose:
+            raise ValueError("decompose, recombine and compose are all 0: nothing can be written")
+        least = Limits().min_tokens
+        if not self.decompose + self.recombine and self.mixing.shortest < least:
+            raise ValueError(
+                f"mixing.shortest allows {self.mixing.shortest} tokens, but compose alone writes "
+                f"{least} and more; raise it"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +156,6 @@ class MixedStream:
 
 
 @dataclass
-class WrittenExpressions:
-    """Written expressions in the form that drawing and labelling want (`Expressions`)."""
-
-    tokens: list[list[str]] = field(default_factory=list)
-    inks: list[Ink] = field(default_factory=list)
-
-    def ink(self, index: int) -> Ink:
-        """Normalised ink."""
-        return self.inks[index]
-
-    def image(self, index: int) -> NDArray[np.uint8]:
-        """Never there. Raises LookupError: always."""
-        raise LookupError(f"written expression {index} has ink, and no image")
-
-
-@dataclass
 class MixedMaker:
     """Makes a planned batch of real ink, or writes one."""
 
@@ -134,7 +167,7 @@ class MixedMaker:
     scale_range: tuple[float, float]
     seed: int
     chunk: int
-    _at_hand: tuple[int, WrittenExpressions, list[PlannedBatch]] | None = None
+    _at_hand: tuple[int, list[Written], list[PlannedBatch]] | None = None
 
     def __call__(self, plan: PlannedBatch | WrittenPlan, rng: np.random.Generator) -> Batch:
         """The batch; of a written one the chunk it belongs to is written first, and kept."""
@@ -142,17 +175,19 @@ class MixedMaker:
             return self.real(plan, rng)
         if self._at_hand is None or self._at_hand[0] != plan.chunk:
             self._at_hand = (plan.chunk, *self._write(plan))
-        _, expressions, plans = self._at_hand
-        return self.real.make(expressions, plans[plan.number], rng)
+        _, written, plans = self._at_hand
+        planned = plans[plan.number]
+        chosen = [(written[index].tokens, written[index].ink) for index in planned.samples.tolist()]
+        return self.real.make(chosen, planned, rng)
 
-    def _write(self, plan: WrittenPlan) -> tuple[WrittenExpressions, list[PlannedBatch]]:
+    def _write(self, plan: WrittenPlan) -> tuple[list[Written], list[PlannedBatch]]:
         """Write until the expressions fill all batches of the chunk.
 
         Every expression joins the pile of its shape; a pile that is full is a batch. In the end
         begun piles are filled with repetitions, so that no shape is preferred.
         """
         rng = np.random.default_rng([self.seed, 2, plan.chunk])
-        expressions = WrittenExpressions()
+        expressions: list[Written] = []
         full: list[PlannedBatch] = []
         piles: dict[int, list[tuple[int, float]]] = {}
         idle = 0
@@ -168,10 +203,9 @@ class MixedMaker:
                     raise RuntimeError(f"{PATIENCE} expressions in a row came to nothing")
                 continue
             idle = 0
-            expressions.tokens.append(written.tokens)
-            expressions.inks.append(written.ink)
+            expressions.append(written)
             pile = piles.setdefault(home, [])
-            pile.append((len(expressions.inks) - 1, scale))
+            pile.append((len(expressions) - 1, scale))
             if len(pile) == batch_size(self.buckets[home], self.batch):
                 full.append(self._batch(home, piles.pop(home)))
         full += [self._batch(home, piles[home]) for home in sorted(piles)]
@@ -194,3 +228,36 @@ class MixedMaker:
         samples = np.array([index for index, _ in pile], dtype=np.int64)[chosen]
         scales = np.array([scale for _, scale in pile])[chosen]
         return PlannedBatch(samples, scales, height, width)
+
+
+def mixed(
+    config: SynthesisConfig,
+    dataset: Path,
+    train: Expressions,
+    stream: BatchStream,
+    maker: SupervisedMaker,
+    batches: int,
+) -> tuple[Stream, Maker[Batch]]:
+    """Stream and maker with written batches among the real ones; unchanged if none is wanted.
+
+    `dataset` is a folder with train.parquet, loaded as `train`, and held_out.json; `batches` are
+    those of the whole training.
+
+    Raises:
+        HmerError: what is held out is not said, or the ink has no symbols.
+    """
+    if not config.wanted:
+        return stream, maker
+    leakage = Leakage.read(dataset / HELD_OUT)
+    captions = read_captions(dataset / CAPTIONS)
+    bank = partial(bank_of, dataset / "train.parquet")
+    writing = MixedMaker(
+        maker,
+        Generators(config, train, bank, leakage, captions),
+        stream.buckets,
+        stream.config,
+        stream.scale_range,
+        stream.seed,
+        config.mixing.chunk,
+    )
+    return MixedStream(stream, config.mixing, batches), writing

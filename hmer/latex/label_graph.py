@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hmer.errors import LatexError
@@ -22,7 +23,6 @@ _RELATIONS = {
     Relation.SUP: "Sup", Relation.SUB: "Sub", Relation.ABOVE: "Above", Relation.BELOW: "Below",
     Relation.INSIDE: "Inside", Relation.INDEX: "Above",
 }  # fmt: skip
-_RIGHT = "Right"
 
 # However a caption spells limits, CROHME's graphs have those of a sum above and below, those of an
 # integral beside (of 350 sums, limits and integrals of its truths 95 % are so).
@@ -78,31 +78,23 @@ def label_graph(tokens: Sequence[str], strokes: Mapping[int, Sequence[int]]) -> 
         tokens: the caption.
         strokes: the numbers of the strokes of each token that is written, by its place.
     """
+    relations: dict[tuple[int, int], str] = {}
+    with suppress(LatexError):
+        _link(parse(tokens), None, None, relations)
     return LabelGraph(
         {at: _LABELS.get(tokens[at], tokens[at]) for at in strokes},
         {at: frozenset(owned) for at, owned in strokes.items()},
-        _relations(tokens),
+        relations,
     )
-
-
-def _relations(tokens: Sequence[str]) -> dict[tuple[int, int], str]:
-    """Each symbol hangs on the one before it, the first of a row on the symbol that carries it."""
-    try:
-        row = parse(tokens)
-    except LatexError:
-        return {}
-    found: dict[tuple[int, int], str] = {}
-    _link(row, None, None, found)
-    return found
 
 
 def _link(
     row: Row, before: Node | None, relation: Relation | None, found: dict[tuple[int, int], str]
 ) -> tuple[Node | None, Relation | None]:
-    """Relate the symbols of a row.
+    """Hang each symbol of a row on the one before it, the first on the one that carries the row.
 
     Args:
-        row: what is related.
+        row: whose symbols are related.
         before: the symbol on which the first one hangs.
         relation: where the row stands, seen from it; None: to its right.
         found: gets the relations.
@@ -126,7 +118,7 @@ def _link(
 
 
 def _name(parent: str, relation: Relation | None) -> str:
-    name = _RELATIONS[relation] if relation else _RIGHT
+    name = _RELATIONS[relation] if relation else "Right"
     if parent in _UNDER_OVER:
         return _AS_LIMIT.get(name, name)
     return _AS_SCRIPT.get(name, name) if parent in _BESIDE else name

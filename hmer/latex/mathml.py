@@ -1,21 +1,25 @@
-r"""Presentation MathML to a structure tree, with the `xml:id` of everything that is written.
+r"""Presentation MathML: read to a structure tree, and written for display or as a truth.
 
-As in the truths of InkML files: `mi`, `mn` and `mo` are symbols, fractions and radicals carry the
-identifier of their bar or sign, and rows are nested any way the annotator's tool liked. Text in
-leaves is LaTeX (`\pi`, `\lt`), a sign, or the name of a function.
+As in the truths of InkML files, with an `xml:id` for everything that is written: `mi`, `mn` and
+`mo` are symbols, fractions and radicals carry the identifier of their bar or sign, and rows are
+nested any way the annotator's tool liked. Text in leaves is LaTeX (`\pi`, `\lt`), a sign, or the
+name of a function.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from hmer.errors import LatexError
 from hmer.latex.reader import read, shorten
+from hmer.latex.spellings import sign
 from hmer.latex.tree import (
     CELL,
     COMMANDS,
@@ -27,11 +31,13 @@ from hmer.latex.tree import (
     Node,
     Relation,
     Row,
+    cells,
     grounded,
+    parse,
     split_children,
     symbols,
+    walk,
 )
-from hmer.latex.typed import SCRIPTED, XML_ID
 from hmer.latex.vocabulary import vocabulary
 
 _MAX_CHARACTERS = 1_000_000
@@ -40,6 +46,25 @@ _MAX_ELEMENTS = 64 * MAX_DEPTH  # nesting of elements: rows in rows are no nesti
 _ROWS = frozenset(("math", "mrow", "mstyle", "mpadded", "merror", "semantics"))
 _LEAVES = frozenset(("mi", "mn", "mo", "mtext", "ms"))
 _BLANK = frozenset(("mspace", "mphantom", "none", "annotation", "annotation-xml"))
+_ALPHABETS = {r"\mathbb": "double-struck", r"\mathcal": "script", r"\mathfrak": "fraktur"}
+_ACCENTS = {
+    r"\bar": "¯", r"\overline": "¯", r"\underline": "_", r"\vec": "→", r"\hat": "^",
+    r"\widehat": "^", r"\tilde": "~", r"\widetilde": "~", r"\dot": "˙", r"\ddot": "¨",
+    r"\check": "ˇ", r"\overrightarrow": "→", r"\overleftarrow": "←", r"\overbrace": "⏞",
+    r"\underbrace": "⏟", r"\acute": "´", r"\grave": "`", r"\breve": "˘",
+}  # fmt: skip
+SCRIPTED = {
+    "msub": (Relation.SUB,),
+    "msup": (Relation.SUP,),
+    "msubsup": (Relation.SUB, Relation.SUP),
+    "munder": (Relation.BELOW,),
+    "mover": (Relation.ABOVE,),
+    "munderover": (Relation.BELOW, Relation.ABOVE),
+}
+"""Elements of presentation MathML for a symbol with scripts, and where those stand, in order."""
+XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
+_NAMESPACE = "http://www.w3.org/1998/Math/MathML"
+_FRACTION = "\\frac"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +103,7 @@ def read_mathml(xml: str, name: str) -> MathTree:
     return _Reader(name).element(root, 0)
 
 
-def _height(root: ElementTree.Element) -> int:
+def _height(root: Element) -> int:
     """Levels of elements, counted without recursion."""
     height, level = 0, [root]
     while level:
@@ -96,7 +121,7 @@ class _Reader:
     def fail(self, reason: str) -> LatexError:
         return LatexError(f"{self.name}: MathML: {reason}")
 
-    def element(self, element: ElementTree.Element, depth: int) -> MathTree:
+    def element(self, element: Element, depth: int) -> MathTree:
         if depth > MAX_DEPTH:
             raise self.fail(f"nested deeper than {MAX_DEPTH} levels")
         kind = _local(element)
@@ -122,7 +147,7 @@ class _Reader:
             return self.table(children, depth)
         raise self.fail(f"<{shorten(kind)}> is not supported")
 
-    def table(self, lines: list[ElementTree.Element], depth: int) -> MathTree:
+    def table(self, lines: list[Element], depth: int) -> MathTree:
         """A matrix."""
         nodes: list[Node] = []
         ids: list[str] = []
@@ -140,7 +165,7 @@ class _Reader:
         row = (Node(MATRIX, ((Relation.INSIDE, tuple(nodes)),)),)
         return MathTree(row, tuple(ids))
 
-    def row(self, children: list[ElementTree.Element], depth: int) -> MathTree:
+    def row(self, children: list[Element], depth: int) -> MathTree:
         """Elements side by side; a script without base stays a symbol of its own."""
         nodes: list[Node] = []
         ids: list[str] = []
@@ -157,8 +182,8 @@ class _Reader:
 
     def exactly(
         self,
-        element: ElementTree.Element,
-        children: list[ElementTree.Element],
+        element: Element,
+        children: list[Element],
         number: int,
         depth: int,
     ) -> list[MathTree]:
@@ -166,7 +191,7 @@ class _Reader:
             raise self.fail(f"<{_local(element)}> has {len(children)} children, not {number}")
         return [self.element(child, depth + 1) for child in children]
 
-    def leaf(self, element: ElementTree.Element) -> MathTree:
+    def leaf(self, element: Element) -> MathTree:
         """What the text says; of several symbols under one identifier none owns it."""
         text = "".join(element.itertext()).strip()
         try:
@@ -203,9 +228,7 @@ def _scripted(base: MathTree, scripts: list[tuple[Relation, MathTree]]) -> MathT
     return MathTree((*before, Node(last.token, last.children + children)), ids)
 
 
-def _built(
-    element: ElementTree.Element, token: str, parts: list[tuple[Relation, MathTree]]
-) -> MathTree:
+def _built(element: Element, token: str, parts: list[tuple[Relation, MathTree]]) -> MathTree:
     """A symbol that stands over, under or around others."""
     row = (Node(token, tuple((relation, part.row) for relation, part in parts)),)
     return MathTree(row, (_identifier(element), *(name for _, part in parts for name in part.ids)))
@@ -219,11 +242,157 @@ def _names() -> frozenset[str]:
     return frozenset(token[1:] for token in named if token[0] == "\\" and len(token) > 2)
 
 
-def _identifier(element: ElementTree.Element) -> str:
+def _identifier(element: Element) -> str:
     return element.get(XML_ID) or element.get("id") or ""
 
 
-def _local(element: ElementTree.Element) -> str:
+def _local(element: Element) -> str:
     """The element's name without its namespace; "" for comments and the like."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def mathml(tokens: Sequence[str]) -> str | None:
+    """Presentation MathML with the signs of Unicode; None where the tokens cannot be parsed."""
+    try:
+        row = parse(tokens)
+    except LatexError:
+        return None
+    math = Element("math", {"xmlns": _NAMESPACE, "display": "block"})
+    math.append(_Writer().row(row))
+    return tostring(math, encoding="unicode")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMath:
+    """An expression as MathML.
+
+    Attributes:
+        xml: the element `math`.
+        names: the `xml:id` of each symbol, by the symbol's place in the caption.
+    """
+
+    xml: str
+    names: dict[int, str]
+
+
+def named_mathml(tokens: Sequence[str]) -> NamedMath | None:
+    r"""As truths of CROHME: LaTeX in the leaves, and an identifier for every symbol.
+
+    None where there is an accent or `\binom`: accents have no sign of their own in a caption, and
+    MathML has no bar for `\binom` to name; or a matrix.
+
+    Raises:
+        LatexError: the caption cannot be parsed.
+    """
+    row = parse(tokens)
+    written = symbols(row)
+    if any(node.token in COMMANDS and node.token not in (_FRACTION, ROOT) for node in walk(row)):
+        return None
+    math = Element(f"{{{_NAMESPACE}}}math")
+    math.append(_NamedWriter().row(row))
+    return NamedMath(
+        tostring(math, encoding="unicode"), {node.start: _name(node) for node in written}
+    )
+
+
+def _name(node: Node) -> str:
+    return f"s{node.start}"
+
+
+class _Writer:
+    """Elements of a tree as a page shows it."""
+
+    def element(self, tag: str, node: Node | None = None) -> Element:
+        """An empty element, the sign of `node` if it is one's."""
+        return Element(tag)
+
+    def row(self, row: Row) -> Element:
+        """One element, whatever the length of the row; digits in a row are one number."""
+        holder = self.element("mrow")
+        for node in row:
+            last = holder[-1] if len(holder) else None
+            holder.append(self.node(node))
+            if node.token.isdigit() and last is not None and last.tag == "mn":
+                number = holder[-1][0] if node.children else holder[-1]
+                number.text = (last.text or "") + (number.text or "")
+                holder.remove(last)
+        return holder[0] if len(holder) == 1 else holder
+
+    def node(self, node: Node) -> Element:
+        """A symbol with all that hangs on it."""
+        parts, scripts = split_children(node)
+        core = self.core(node, [row for _, row in parts])
+        if not scripts:
+            return core
+        rows = dict(scripts)
+        tag, order = next(pair for pair in SCRIPTED.items() if set(pair[1]) == set(rows))
+        element = self.element(tag)
+        element.extend([core, *(self.row(rows[relation]) for relation in order)])
+        return element
+
+    def core(self, node: Node, rows: Sequence[Row]) -> Element:
+        """A symbol without its scripts; for a bare group what it holds."""
+        token = node.token
+        if not token:
+            return self.row(rows[0]) if rows else self.element("mrow")
+        if token == _FRACTION:
+            element = self.element("mfrac", node)
+            element.extend(map(self.row, rows))
+            return element
+        if token == r"\binom":
+            holder = self.element("mrow")
+            SubElement(holder, "mo").text = "("
+            SubElement(holder, "mfrac", {"linethickness": "0"}).extend(map(self.row, rows))
+            SubElement(holder, "mo").text = ")"
+            return holder
+        if token == MATRIX:
+            table = self.element("mtable")
+            for line in cells(rows[0]):
+                holder = SubElement(table, self.element("mtr").tag)
+                for cell in line:
+                    SubElement(holder, self.element("mtd").tag).append(self.row(cell))
+            return table
+        if token == ROOT:
+            element = self.element("mroot" if len(rows) > 1 else "msqrt", node)
+            element.extend(map(self.row, reversed(rows)))  # MathML has the index last
+            return element
+        if token in _ACCENTS:
+            under = token in (r"\underline", r"\underbrace")
+            element = Element("munder") if under else Element("mover", {"accent": "true"})
+            element.append(self.row(rows[0]))
+            SubElement(element, "mo").text = _ACCENTS[token]
+            return element
+        if token in (r"\overset", r"\underset"):
+            element = self.element("mover" if token == r"\overset" else "munder")
+            element.extend((self.row(rows[1]), self.row(rows[0])))
+            return element
+        if token in _ALPHABETS:
+            element = Element("mstyle", {"mathvariant": _ALPHABETS[token]})
+            element.append(self.row(rows[0]))
+            return element
+        if rows:  # a box
+            return self.row(rows[0])
+        return self.leaf(node)
+
+    def leaf(self, node: Node) -> Element:
+        """A symbol without parts: number, identifier or operator."""
+        shown = sign(node.token)
+        word = shown.isalpha() or node.token == r"\infty"
+        element = self.element("mn" if shown.isdigit() else "mi" if word else "mo", node)
+        element.text = shown
+        return element
+
+
+class _NamedWriter(_Writer):
+    """Elements of a parsed tree with namespace and identifiers; digits stay symbols each."""
+
+    def element(self, tag: str, node: Node | None = None) -> Element:
+        named = {} if node is None else {XML_ID: _name(node)}
+        return Element(f"{{{_NAMESPACE}}}{tag}", named)
+
+    def leaf(self, node: Node) -> Element:
+        word = node.token.removeprefix("\\").isalpha()
+        element = self.element("mn" if node.token.isdigit() else "mi" if word else "mo", node)
+        element.text = node.token
+        return element

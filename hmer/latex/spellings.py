@@ -53,79 +53,24 @@ SIZES = frozenset(
     f"\\{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", "l", "r", "m")
 )
 
+_SAME = r"""
+    \lt < \gt > \le \leq \ge \geq \leqslant \leq \geqslant \geq \ne \neq \to \rightarrow
+    \longrightarrow \rightarrow \gets \leftarrow \longleftarrow \leftarrow
+    \longleftrightarrow \leftrightarrow \longmapsto \mapsto \implies \Rightarrow
+    \Longrightarrow \Rightarrow \impliedby \Leftarrow \Longleftarrow \Leftarrow
+    \iff \Leftrightarrow \Longleftrightarrow \Leftrightarrow \land \wedge \lor \vee \lnot \neg
+    \owns \ni \dag \dagger \ddag \ddagger \bmod \mod \lbrack [ \rbrack ] \lbrace \{ \rbrace \}
+    \lparen ( \rparen ) \vert | \lvert | \rvert | \mid | \dots \ldots \dotsc \ldots \dotsb \cdots
+    \dotsm \cdots \hdots \ldots \cdotp \cdot \ldotp . \colon : \cr \\ \dfrac \frac \tfrac \frac
+    \cfrac \frac \dbinom \binom \tbinom \binom \stackrel \overset \substack \matrix
+    \mathds \mathbb \sp ^ \sb _ − - – - · \cdot ’ ' ′ ' ∆ \Delta ⊥ \perp ∣ |
+""".split()
 SYNONYMS: dict[str, tuple[str, ...]] = {
-    "\\lt": ("<",),
-    "\\gt": (">",),
-    "\\le": ("\\leq",),
-    "\\ge": ("\\geq",),
-    "\\leqslant": ("\\leq",),
-    "\\geqslant": ("\\geq",),
-    "\\ne": ("\\neq",),
-    "\\to": ("\\rightarrow",),
-    "\\longrightarrow": ("\\rightarrow",),
-    "\\gets": ("\\leftarrow",),
-    "\\longleftarrow": ("\\leftarrow",),
-    "\\longleftrightarrow": ("\\leftrightarrow",),
-    "\\longmapsto": ("\\mapsto",),
-    "\\implies": ("\\Rightarrow",),
-    "\\Longrightarrow": ("\\Rightarrow",),
-    "\\impliedby": ("\\Leftarrow",),
-    "\\Longleftarrow": ("\\Leftarrow",),
-    "\\iff": ("\\Leftrightarrow",),
-    "\\Longleftrightarrow": ("\\Leftrightarrow",),
-    "\\land": ("\\wedge",),
-    "\\lor": ("\\vee",),
-    "\\lnot": ("\\neg",),
-    "\\owns": ("\\ni",),
-    "\\dag": ("\\dagger",),
-    "\\ddag": ("\\ddagger",),
-    "\\bmod": ("\\mod",),
-    "\\lbrack": ("[",),
-    "\\rbrack": ("]",),
-    "\\lbrace": ("\\{",),
-    "\\rbrace": ("\\}",),
-    "\\lparen": ("(",),
-    "\\rparen": (")",),
-    "\\vert": ("|",),
-    "\\lvert": ("|",),
-    "\\rvert": ("|",),
-    "\\mid": ("|",),
-    "\\|": ("|", "|"),
-    "\\Vert": ("|", "|"),
-    "\\lVert": ("|", "|"),
-    "\\rVert": ("|", "|"),
-    "\\parallel": ("|", "|"),
-    "\\dots": ("\\ldots",),
-    "\\dotsc": ("\\ldots",),
-    "\\dotsb": ("\\cdots",),
-    "\\dotsm": ("\\cdots",),
-    "\\hdots": ("\\ldots",),
-    "\\cdotp": ("\\cdot",),
-    "\\ldotp": (".",),
-    "\\colon": (":",),
-    "\\cr": ("\\\\",),
-    "\\dfrac": ("\\frac",),
-    "\\tfrac": ("\\frac",),
-    "\\cfrac": ("\\frac",),
-    "\\dbinom": ("\\binom",),
-    "\\tbinom": ("\\binom",),
-    "\\stackrel": ("\\overset",),
-    "\\substack": ("\\matrix",),
-    "\\mathds": ("\\mathbb",),
-    "\\sp": ("^",),
-    "\\sb": ("_",),
-    "−": ("-",),
-    "–": ("-",),
-    "·": ("\\cdot",),
-    "’": ("'",),
-    "′": ("'",),
+    **{spelling: (token,) for spelling, token in zip(_SAME[::2], _SAME[1::2], strict=True)},
+    **dict.fromkeys(r"\| \Vert \lVert \rVert \parallel ‖".split(), ("|", "|")),
     "″": ("'", "'"),
-    "∆": ("\\Delta",),
-    "⊥": ("\\perp",),
-    "∣": ("|",),
-    "‖": ("|", "|"),
 }
-"""Spellings that mean the same sign."""
+"""Spellings that mean the same sign; in `_SAME` each stands before its meaning."""
 
 FUNCTIONS = {tuple(name): f"\\{name}" for name in ("log", "sin", "cos", "tan", "lim")}
 """Function names spelled letter by letter, and the command that means them."""
@@ -271,25 +216,15 @@ def _unglued(token: str) -> tuple[str, ...]:
 def _known() -> frozenset[str]:
     """Commands that the tables know."""
     symbols = vocabulary("wap").tokens + vocabulary("comer").tokens
-    return frozenset((*symbols, *SYNONYMS, *COMMANDS, *FUNCTIONS.values())) | (
-        BLANKS
-        | UNSEEN
-        | FONTS
-        | FENCES
-        | SIZES
-        | DEFAULT_LIMITS
-        | {*SWITCHES, *OVER, LIMITS, INDEX_AFTER, STACK}
-    )
+    others = (*SYNONYMS, *COMMANDS, *FUNCTIONS.values(), *SWITCHES, *OVER)
+    words = BLANKS | UNSEEN | FONTS | FENCES | SIZES | DEFAULT_LIMITS
+    return words | {*symbols, *others, LIMITS, INDEX_AFTER, STACK}
 
 
-_SIGNS = {
-    r"\cdot": "⋅", r"\cdots": "⋯", r"\ldots": "…", r"\div": "÷", r"\times": "×", r"\pm": "±",
-    r"\leq": "≤", r"\geq": "≥", r"\neq": "≠", r"\in": "∈", r"\exists": "∃", r"\forall": "∀",
-    r"\infty": "∞", r"\int": "∫", r"\sum": "∑", r"\prime": "′", r"\rightarrow": "→",
-    r"\{": "{", r"\}": "}", "-": "−", "'": "′", r"\partial": "∂", r"\nabla": "∇", r"\prod": "∏",
-    r"\subset": "⊂", r"\cup": "∪", r"\cap": "∩", r"\mp": "∓", r"\approx": "≈", r"\equiv": "≡",
-}  # fmt: skip
-_MORE = r"""
+_SIGNS = r"""
+    \cdot ⋅ \cdots ⋯ \ldots … \div ÷ \times × \pm ± \leq ≤ \geq ≥ \neq ≠ \in ∈ \exists ∃ \forall ∀
+    \infty ∞ \int ∫ \sum ∑ \prime ′ \rightarrow → \{ { \} } - − ' ′ \partial ∂ \nabla ∇ \prod ∏
+    \subset ⊂ \cup ∪ \cap ∩ \mp ∓ \approx ≈ \equiv ≡
     \ll ≪ \gg ≫ \cong ≅ \propto ∝ \sim ∼ \simeq ≃ \ni ∋ \notin ∉ \subseteq ⊆ \subsetneq ⊊
     \supset ⊃ \supseteq ⊇ \emptyset ∅ \varnothing ∅ \perp ⊥ \bot ⊥ \top ⊤ \models ⊨ \vdash ⊢
     \dashv ⊣ \triangleq ≜ \bullet • \circ ∘ \ast ∗ \star ⋆ \vee ∨ \wedge ∧ \oplus ⊕ \ominus ⊖
@@ -300,22 +235,21 @@ _MORE = r"""
     \bigcap ⋂ \bigcup ⋃ \bigoplus ⨁ \bigotimes ⨂ \bigvee ⋁ \bigwedge ⋀ \setminus ∖ \prec ≺ \succ ≻
     \therefore ∴ \because ∵ \Re ℜ \Im ℑ \degree ° \% % \# # \& & \$ $
 """.split()
-_SIGNS |= dict(zip(_MORE[::2], _MORE[1::2], strict=True))
+_SIGN_OF = dict(zip(_SIGNS[::2], _SIGNS[1::2], strict=True))
 
 
 @cache
 def sign(token: str) -> str:
     """The character, or the name of a function, that a token shows."""
-    if token in _SIGNS:
-        return _SIGNS[token]
+    if token in _SIGN_OF:
+        return _SIGN_OF[token]
     name = token.removeprefix("\\")
     if token in FUNCTIONS.values() or name == token:
         return name
     case = "CAPITAL" if name[:1].isupper() else "SMALL"
-    spelled = {"LAMBDA": "LAMDA", "VAREPSILON": "EPSILON", "VARPHI": "PHI"}.get(
-        name.upper(), name.upper()
-    )
+    letter = {"LAMBDA": "LAMDA", "VAREPSILON": "EPSILON", "VARPHI": "PHI"}
     try:
+        spelled = letter.get(name.upper(), name.upper())
         return unicodedata.lookup(f"GREEK {case} LETTER {spelled}")
     except KeyError:
         return name

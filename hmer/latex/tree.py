@@ -203,7 +203,6 @@ def split_children(node: Node) -> tuple[Children, Children]:
 
 
 _BARE = (Group(Relation.INSIDE, optional=True),)
-_CLOSED_BY_NOTHING = None
 
 
 def parse(tokens: Sequence[str]) -> Row:
@@ -215,8 +214,7 @@ def parse(tokens: Sequence[str]) -> Row:
     Raises:
         LatexError: the tokens are not an expression; the message gives the token's number.
     """
-    parser = _Parser(tokens)
-    return parser.row(_CLOSED_BY_NOTHING, depth=0)
+    return _Parser(tokens).row(None, depth=0)
 
 
 class _Parser:
@@ -299,16 +297,12 @@ _LIMITS = {Relation.ABOVE, Relation.BELOW}
 
 
 class PlacedToken(NamedTuple):
-    """A token of a caption and its place in the tree.
-
-    Attributes:
-        token: the LaTeX token.
-        path: relations from the outermost row to the row in which the token stands; structure
-            stands in the row of its base, and a group that only groups is no row of its own.
-    """
+    """A token of a caption and its place in the tree."""
 
     token: str
     path: tuple[Relation, ...]
+    """Relations from the outermost row to that of the token; structure stands in the row of its
+    base, and a group that only groups is no row of its own."""
 
 
 def serialise(row: Row) -> list[str]:
@@ -382,10 +376,6 @@ def _check(node: Node, first: bool) -> None:
         if group.closing != "}" and any(child.token == group.closing for child in inner):
             where = f"the {group.relation} of {node.token!r}"
             raise ValueError(f"{where} with a bare {group.closing!r} has no spelling")
-    _check_scripts(node, scripts)
-
-
-def _check_scripts(node: Node, scripts: Children) -> None:
     relations = {relation for relation, _ in scripts}
     if len(relations) < len(scripts):
         raise ValueError(f"two scripts of one kind on {node.token!r}")

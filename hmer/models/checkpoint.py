@@ -171,9 +171,4 @@ def load_recogniser(path: Path) -> Saved:
                     f"version ({reason_of(error)}); train the model again"
                 ) from None
         load_weights(model, weights)
-    return Saved(
-        name,
-        model,
-        described,
-        str(about["sha256"]),
-    )
+    return Saved(name, model, described, str(about["sha256"]))

@@ -20,13 +20,6 @@ class FastLinear(nn.Linear):
     precisions and where oneDNN is missing, it is `nn.Linear`.
     """
 
-    @classmethod
-    def sharing(cls, linear: nn.Linear) -> FastLinear:
-        """A layer with the same parameters, not with copies."""
-        fast = cls.__new__(cls)
-        fast.__dict__.update(linear.__dict__)
-        return fast
-
     def forward(self, input: Tensor) -> Tensor:
         """(..., inputs) to (..., outputs)."""
         if not _open(input):
@@ -36,13 +29,6 @@ class FastLinear(nn.Linear):
 
 class FastGRUCell(nn.GRUCell):
     """A recurrent cell that multiplies by oneDNN where no gradient is wanted; see `FastLinear`."""
-
-    @classmethod
-    def sharing(cls, cell: nn.GRUCell) -> FastGRUCell:
-        """A cell with the same parameters, not with copies."""
-        fast = cls.__new__(cls)
-        fast.__dict__.update(cell.__dict__)
-        return fast
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """The next state (R, width) for input (R, inputs) and state (R, width)."""
@@ -72,7 +58,12 @@ def use_fast_linear(model: nn.Module) -> None:
         return
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
+            fast: nn.Module
             if type(child) is nn.Linear and child.weight.dtype == torch.float32:
-                setattr(parent, name, FastLinear.sharing(child))
+                fast = FastLinear.__new__(FastLinear)
             elif type(child) is nn.GRUCell and child.weight_ih.dtype == torch.float32:
-                setattr(parent, name, FastGRUCell.sharing(child))
+                fast = FastGRUCell.__new__(FastGRUCell)
+            else:
+                continue
+            fast.__dict__.update(child.__dict__)  # the same parameters, not copies
+            setattr(parent, name, fast)

@@ -122,7 +122,19 @@ class Listed:
 
 def listing() -> list[Listed]:
     """Every recogniser at its default size: the field's, for those that are published."""
-    return [_listed(name) for name in RECOGNISERS]
+    found = []
+    for name in RECOGNISERS:
+        entry = recogniser_entry(name)
+        settings = entry.config()
+        with torch.device("meta"):  # sizes without memory or time for weights
+            model = entry.build(settings, vocabulary(entry.dialect))
+        encoder = settings.model_dump()["encoder"]["name"]
+        description = (type(model).__doc__ or "").strip().splitlines()[0]
+        sizes = count_parameters(model)
+        found.append(
+            Listed(name, encoder, model.stride, *sizes, entry.dialect, model.classes, description)
+        )
+    return found
 
 
 def count_parameters(model: Recogniser) -> tuple[int, int]:
@@ -130,26 +142,3 @@ def count_parameters(model: Recogniser) -> tuple[int, int]:
     sizes = {name: weights.numel() for name, weights in model.named_parameters()}
     needed = [name for name in sizes if name.split(".")[0] not in model.training_only]
     return sum(sizes.values()), sum(sizes[name] for name in needed)
-
-
-def _listed(name: str) -> Listed:
-    entry = recogniser_entry(name)
-    settings = entry.config()
-    with torch.device("meta"):  # sizes without memory or time for weights
-        model = entry.build(settings, vocabulary(entry.dialect))
-    parameters, inference = count_parameters(model)
-    return Listed(
-        name=name,
-        encoder=_encoder(settings),
-        stride=model.stride,
-        parameters=parameters,
-        inference=inference,
-        dialect=entry.dialect,
-        vocabulary=model.classes,
-        description=(type(model).__doc__ or "").strip().splitlines()[0],
-    )
-
-
-def _encoder(settings: BaseModel) -> str:
-    """Name of the encoder."""
-    return str(settings.model_dump()["encoder"]["name"])

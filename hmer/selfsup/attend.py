@@ -30,7 +30,6 @@ from hmer.models.common.encoders import CompactConfig, CompactEncoder
 from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.selfsup.losses import evenness, evenness_penalty, projector
 from hmer.selfsup.mask_snapshots import curriculum_plot, mask_snapshots
-from hmer.selfsup.pretrain import write_outcome
 from hmer.selfsup.views import ImageMaker
 from hmer.training.fit import RunContext, fit
 from hmer.training.module import SteppedModule
@@ -204,4 +203,4 @@ def attend(
             module.encoder, module.attention, config.curriculum, block, seed, show, render
         )
         (out / "masks.png").write_bytes(png)
-    return write_outcome(module.curves, METRICS, out)
+    return module.curves.write_outcome(out, METRICS)

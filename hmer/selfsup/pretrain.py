@@ -8,8 +8,7 @@ image elsewhere.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -35,7 +34,7 @@ from hmer.selfsup.losses import (
 )
 from hmer.selfsup.views import ViewBatch, ViewMaker
 from hmer.training.fit import RunContext, fit
-from hmer.training.module import Curves, SteppedModule
+from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
 
 DROP_STROKES = 0.05
@@ -187,13 +186,4 @@ def pretrain(
 
     about = {"kind": "encoder", "config": config.encoder.model_dump(mode="json")}
     save_module(module.encoder, out / "encoder.safetensors", about)
-    return write_outcome(module.curves, METRICS, out)
-
-
-def write_outcome(curves: Curves, names: Iterable[str], out: Path) -> dict[str, float]:
-    """Write `curves.csv` and, of their newest values, `metrics.json` into the folder `out`."""
-    known = {name for _, name, _ in curves.rows}
-    metrics = {name: round(curves.last(name), 4) for name in names if name in known}
-    curves.write(out / "curves.csv")
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    return metrics
+    return module.curves.write_outcome(out, METRICS)

@@ -9,6 +9,7 @@ known. The second view also loses something: strokes, or an end of the image.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,8 +26,7 @@ from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 
 
-@dataclass(frozen=True, slots=True)
-class ViewBatch:
+class ViewBatch(NamedTuple):
     """First views in rows 0 to B - 1, second views in rows B to 2B - 1."""
 
     images: Tensor
@@ -37,15 +37,6 @@ class ViewBatch:
     """bool (B, K): False where there were fewer than K points, and in rows that are not fresh."""
     fresh: Tensor
     """bool (B,): False for repeats of an expression that fill the batch; they are no negatives."""
-
-    def to(self, device: torch.device) -> ViewBatch:
-        """The same batch on another device."""
-        return ViewBatch(
-            self.images.to(device),
-            self.points.to(device),
-            self.valid.to(device),
-            self.fresh.to(device),
-        )
 
 
 @dataclass(frozen=True)
@@ -103,9 +94,9 @@ class ViewMaker:
     ) -> tuple[tuple[Drawn, Drawn], NDArray[np.int64]]:
         """Both drawings, and the indices of the points that are seen in both."""
         other = float(np.exp(rng.uniform(*np.log(self.scale_range))))
-        ink = self.expressions.ink(index)
-        if ink is None:
-            return self._image_pair(self.expressions.image(index), (scale, other), size, rng)
+        ink = self.expressions.written(index)
+        if not isinstance(ink, Ink):
+            return self._image_pair(ink, (scale, other), size, rng)
         pens = [other_pen(self.render, self.augment, rng) for _ in range(2)]
         first = draw_ink(augment(ink, rng, self.augment), pens[0], scale, *size)
         moved = augment(ink, rng, self.augment)
@@ -159,9 +150,9 @@ class ImageMaker:
         """See the class."""
         images = [
             draw(
-                self.expressions, int(index), self.render, self.augment, rng, float(scale),
+                self.expressions.written(index), self.render, self.augment, rng, float(scale),
                 plan.height, plan.width,
-            )[0].image
-            for index, scale in zip(plan.samples, plan.scales, strict=True)
+            ).image
+            for index, scale in zip(plan.samples.tolist(), plan.scales, strict=True)
         ]  # fmt: skip
         return stack(images, plan.height, plan.width)

@@ -22,7 +22,7 @@ from hmer.ink.inkml import InkDocument, read_inkml, write_inkml
 from hmer.ink.strokes import Ink
 from hmer.latex.alignment import place_symbols
 from hmer.latex.dialect import normalise
-from hmer.latex.typed import named_mathml
+from hmer.latex.mathml import named_mathml
 from hmer.synthesis.base import Written, numbered
 from hmer.synthesis.generators import Generators
 

@@ -27,6 +27,7 @@ from hmer.data.collate import Batch
 from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import split_scale
 from hmer.data.supervised import SupervisedMaker
+from hmer.data.synthetic_batches import SynthesisConfig, mixed
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
@@ -37,7 +38,6 @@ from hmer.models.registry import ModelConfig
 from hmer.training.fit import RunContext, fit
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
-from hmer.training.synthesis import SynthesisConfig, mixed
 from hmer.training.warm_start import Init, further, initial
 
 
@@ -257,8 +257,5 @@ def finetune(
         **({"start": known.digest} if known and known.digest else {}),
     }
     save_module(best.for_reading(), out / "model.safetensors", about)
-    module.curves.write(out / "curves.csv")
     names = ("loss", "token_accuracy", "val_loss", "val_exprate_forced")
-    metrics = {name: round(module.curves.last(name), 4) for name in names}
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    return metrics
+    return module.curves.write_outcome(out, names)

@@ -93,33 +93,15 @@ class EndOfLeg(Callback):
 class StepProgress(Callback):
     """Shows the steps of a training."""
 
-    def __init__(self, title: str, wanted: bool) -> None:
-        self.title = title
-        self.wanted = wanted
-        self._steps: Steps | None = None
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Open the bar."""
-        self._steps = Steps(self.title, int(trainer.max_steps), self.wanted, " steps")
+    def __init__(self, bar: Steps) -> None:
+        self.bar = bar
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Move the bar."""
-        if self._steps is not None:
-            loss = float(outputs["loss"]) if isinstance(outputs, dict) else float("nan")
-            self._steps.update(trainer.global_step, note=f"loss {loss:.3f}")
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Close the bar."""
-        if self._steps is not None:
-            self._steps.close()
-
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
-        """Close the bar."""
-        self.on_train_end(trainer, pl_module)
+        loss = float(outputs["loss"]) if isinstance(outputs, dict) else float("nan")
+        self.bar.update(trainer.global_step, note=f"loss {loss:.3f}")
 
 
 def fit(
@@ -145,28 +127,10 @@ def fit(
     """
     config = module.optimisation
     quiet_lightning()
-    trainer = L.Trainer(
-        accelerator=config.accelerator,
-        devices=config.devices,
-        num_nodes=config.nodes,
-        # Phases freeze parts of a model, which plain DDP takes for a mistake.
-        strategy="ddp_find_unused_parameters_true" if config.processes > 1 else "auto",
-        accumulate_grad_batches=config.batches // config.processes,
-        precision=config.arithmetic,
-        max_steps=config.steps,
-        max_epochs=-1,
-        gradient_clip_val=CLIP,
-        reload_dataloaders_every_n_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        use_distributed_sampler=False,
-        callbacks=[EndOfLeg(run, measure), StepProgress(title, run.progress)],
-    )
     data = LegData(stream, maker, config)
     checkpoint = run.resume / CHECKPOINT
-    with warnings.catch_warnings(), deterministic():
+    bar = Steps(title, config.steps, run.progress, " steps")
+    with bar, warnings.catch_warnings(), deterministic():
         # Batches come from our own processes, in a number that suits this training.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*number of training batches.*")
@@ -176,6 +140,25 @@ def fit(
         warnings.filterwarnings("ignore", "Total length of .* across ranks is zero.*")
         # Lightning's own use of a name that torch has renamed.
         warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
+        trainer = L.Trainer(
+            accelerator=config.accelerator,
+            devices=config.devices,
+            num_nodes=config.nodes,
+            # Phases freeze parts of a model, which plain DDP takes for a mistake.
+            strategy="ddp_find_unused_parameters_true" if config.processes > 1 else "auto",
+            accumulate_grad_batches=config.batches // config.processes,
+            precision=config.arithmetic,
+            max_steps=config.steps,
+            max_epochs=-1,
+            gradient_clip_val=CLIP,
+            reload_dataloaders_every_n_epochs=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            use_distributed_sampler=False,
+            callbacks=[EndOfLeg(run, measure), StepProgress(bar)],
+        )
         trainer.fit(
             module,
             datamodule=data,

@@ -10,9 +10,10 @@ whole because a contrastive loss needs all of its batch for negatives.
 from __future__ import annotations
 
 import csv
+import json
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,6 +76,15 @@ class Curves:
             writer = csv.DictWriter(file, ["step", *names], lineterminator="\n")
             writer.writeheader()
             writer.writerows({"step": step, **row} for step, row in sorted(table.items()))
+
+    def write_outcome(self, folder: Path, names: Iterable[str]) -> dict[str, float]:
+        """Write `curves.csv` and, of the newest of those values that there are, `metrics.json`."""
+        known = {name for _, name, _ in self.rows}
+        metrics = {name: round(self.last(name), 4) for name in names if name in known}
+        self.write(folder / "curves.csv")
+        text = json.dumps(metrics, indent=2) + "\n"
+        (folder / "metrics.json").write_text(text, encoding="utf-8")
+        return metrics
 
 
 T = TypeVar("T")

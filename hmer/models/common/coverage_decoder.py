@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hmer.models.common.ink_cells import extents
-from hmer.models.common.kv_cache import History
-from hmer.models.common.layers import DecoderSize, Dropout, sinusoid
+from hmer.models.common.kv_cache import History, causal_attention
+from hmer.models.common.layers import DecoderSize, Dropout, sinusoid, split_heads
 
 
 class ArmConfig(BaseModel):
@@ -198,7 +198,6 @@ class RefinedLayer(nn.Module):
         super().__init__()
         width = config.width
         self.heads = config.heads
-        self.rate = config.dropout
         self.self_project = nn.Linear(width, 3 * width)
         self.self_merge = nn.Linear(width, width)
         self.cross_query = nn.Linear(width, width)
@@ -214,31 +213,18 @@ class RefinedLayer(nn.Module):
         for part in (self.self_merge, self.cross_merge):
             nn.init.zeros_(part.bias)
 
-    def split(self, x: Tensor) -> Tensor:
-        """(..., T, width) to (..., heads, T, width / heads)."""
-        return x.view(*x.shape[:-1], self.heads, -1).transpose(-3, -2)
-
     def talk(self, x: Tensor, history: History | None, index: int) -> Tensor:
         """Self-attention of the newest x (B, K, T, width), and the normalisation after it.
 
         `history` has room for them; None: x is all there is.
         """
-        projected = self.self_project(x)
-        if history is None:
-            # Fused attention takes four sides: the rows of an image are rows of the batch here.
-            query, key, value = map(self.split, projected.flatten(0, 1).chunk(3, dim=-1))
-            said = functional.scaled_dot_product_attention(
-                query, key, value, is_causal=True, dropout_p=self.rate if self.training else 0.0
-            )
-            said = said.transpose(-3, -2).flatten(-2).view_as(x)
-        else:
-            history.write(index, projected[..., x.shape[-1] :])
-            said = history.attend(index, projected[..., : x.shape[-1]], self.heads)
+        rate = self.dropout.p if self.training else 0.0
+        said = causal_attention(self.self_project(x), self.heads, history, index, rate)
         return cast(Tensor, self.norm_self(x + self.dropout(self.self_merge(said))))
 
     def query(self, x: Tensor) -> Tensor:
         """x (B, K, T, width) as cross-attention queries (B, heads, K T, width / heads)."""
-        return self.split(self.cross_query(x).flatten(1, 2))
+        return split_heads(self.cross_query(x).flatten(1, 2), self.heads)
 
     def logits(self, x: Tensor, keys: Tensor) -> Tensor:
         """Scaled cross-attention logits (B, K, T, heads, N)."""
@@ -282,8 +268,8 @@ class RefinedDecoder(nn.Module):
         keys, values = [], []
         for layer in self._layers():
             key, value = layer.cross_project(features).chunk(2, dim=-1)
-            keys.append(layer.split(key).contiguous())
-            values.append(layer.split(value).contiguous())
+            keys.append(split_heads(key, layer.heads).contiguous())
+            values.append(split_heads(value, layer.heads).contiguous())
         return GridMemory(tuple(keys), tuple(values), valid)
 
     def forward(
@@ -340,7 +326,12 @@ class RefinedDecoder(nn.Module):
             x = layer.talk(x, history, index)
             keys, values = memory.keys[index], memory.values[index]
             if self.arm is None and not shown:
-                x = layer.merge(x, self._look(layer.query(x), keys, values, memory))
+                seen = functional.scaled_dot_product_attention(
+                    layer.query(x), keys, values,
+                    attn_mask=memory.valid.flatten(1)[:, None, None],
+                    dropout_p=self.dropout.p if self.training else 0.0,
+                )  # fmt: skip
+                x = layer.merge(x, seen)
                 continue
             logits = layer.logits(x, keys).float()
             logits = logits.masked_fill(~memory.valid.flatten(1)[:, None, None, None], -torch.inf)
@@ -359,14 +350,6 @@ class RefinedDecoder(nn.Module):
             weights = attention.flatten(1, 2).transpose(1, 2).to(values.dtype)
             x = layer.merge(x, weights @ values)
         return x, () if history is None else (history, *sums), attention
-
-    def _look(self, query: Tensor, keys: Tensor, values: Tensor, memory: GridMemory) -> Tensor:
-        """Plain cross-attention in one fused operation."""
-        return functional.scaled_dot_product_attention(
-            query, keys, values,
-            attn_mask=memory.valid.flatten(1)[:, None, None],
-            dropout_p=self.dropout.p if self.training else 0.0,
-        )  # fmt: skip
 
     def _layers(self) -> list[RefinedLayer]:
         return cast(list[RefinedLayer], list(self.layers))

@@ -15,8 +15,39 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hmer.models.common.layers import split_heads
+
 _STEPS = 16
 """Steps for which a new room is large enough, at least."""
+
+
+def causal_attention(
+    projected: Tensor,
+    heads: int,
+    history: History | None = None,
+    layer: int = 0,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Self-attention of the newest tokens: (B, K, T, width), or (R, T, width) without `history`.
+
+    Args:
+        projected: their queries, keys and values side by side: (..., T, 3 width).
+        heads: of the attention.
+        history: it has room for the tokens, in `layer`; None: they are all there is.
+        layer: of the history.
+        dropout: rate; without `history` only.
+    """
+    width = projected.shape[-1] // 3
+    if history is not None:
+        history.write(layer, projected[..., width:])
+        return history.attend(layer, projected[..., :width], heads)
+    # Fused attention takes four sides: the rows of an image are rows of the batch here.
+    parts = projected.flatten(0, -3).chunk(3, dim=-1)
+    query, key, value = (split_heads(part, heads) for part in parts)
+    said = functional.scaled_dot_product_attention(
+        query, key, value, is_causal=True, dropout_p=dropout
+    )
+    return said.transpose(-3, -2).flatten(-2).view(*projected.shape[:-1], width)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Building blocks: dropout that is cheap on a CPU, sinusoidal position codes, decoder size."""
+"""Building blocks: dropout that is cheap on a CPU, heads, position codes, decoder size."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ def _bytes(like: Tensor) -> Tensor:
     if torch.ops.aten.is_non_overlapping_and_dense(like):
         return drawn.as_strided(like.shape, like.stride())
     return drawn.view(like.shape)
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(..., T, width) to (..., heads, T, width / heads)."""
+    return x.view(*x.shape[:-1], heads, -1).transpose(-3, -2)
 
 
 def sinusoid(positions: Tensor, width: int, base: float = 10_000.0) -> Tensor:

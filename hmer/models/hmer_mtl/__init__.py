@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Entry
-from hmer.models.common.comer import CoMER, CoMERConfig, tag_table
 from hmer.models.common.coverage_decoder import Gate, MaskedBatchNorm
-from hmer.models.common.grid import both_rows, stack_rows
+from hmer.models.common.grid import CoMER, CoMERConfig, both_rows, stack_rows, tag_table
 
 MTL_KEPT = frozenset("{}^_[]+=-><") | {r"\frac", r"\sqrt", r"\times", r"\cdot", r"\div", r"\geq"}
 """Tokens that the implicit head keeps (17)."""

@@ -17,10 +17,16 @@ from torch.nn import functional
 from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Encoded, Entry
-from hmer.models.common.comer import CoMER, CoMERConfig, blank_weights, tag_table
 from hmer.models.common.coverage_decoder import Past
-from hmer.models.common.grid import both_rows, stack_rows
-from hmer.models.common.kv_cache import History
+from hmer.models.common.grid import (
+    CoMER,
+    CoMERConfig,
+    blank_weights,
+    both_rows,
+    stack_rows,
+    tag_table,
+)
+from hmer.models.common.kv_cache import History, causal_attention
 
 ICAL_KEPT = frozenset("{}^_")
 """Tokens that the implicit character module keeps (4)."""
@@ -43,13 +49,9 @@ class ImplicitModule(nn.Module):
 
     def forward(self, explicit: Tensor) -> Tensor:
         """Implicit features (R, T, width) of decoder outputs (R, T, width), causal in T."""
-        query, key, value = (
-            self._split(x) for x in cast(Tensor, self.project(explicit)).chunk(3, dim=-1)
-        )
-        said = functional.scaled_dot_product_attention(
-            query, key, value, is_causal=True, dropout_p=self.dropout.p if self.training else 0.0
-        )
-        return self._finish(explicit, said.transpose(1, 2).flatten(2))
+        rate = self.dropout.p if self.training else 0.0
+        said = causal_attention(self.project(explicit), self.heads, dropout=rate)
+        return self._finish(explicit, said)
 
     def step(self, explicit: Tensor, past: History | None) -> tuple[Tensor, History]:
         """One token further for K hypotheses of each of B images; `past` is None at the start.
@@ -57,15 +59,9 @@ class ImplicitModule(nn.Module):
         Takes the decoder's newest output and gives implicit features, both (B, K, width).
         """
         projected = cast(Tensor, self.project(explicit)).unsqueeze(2)
-        width = explicit.shape[-1]
-        grown = History.grown(past, 1, projected[..., :width])
-        grown.write(0, projected[..., width:])
-        said = grown.attend(0, projected[..., :width], self.heads)
+        grown = History.grown(past, 1, projected[..., : explicit.shape[-1]])
+        said = causal_attention(projected, self.heads, grown)
         return self._finish(explicit, said.squeeze(2)), grown
-
-    def _split(self, x: Tensor) -> Tensor:
-        """(..., T, width) to (..., heads, T, width / heads)."""
-        return x.view(*x.shape[:-1], self.heads, -1).transpose(-3, -2)
 
     def _finish(self, x: Tensor, said: Tensor) -> Tensor:
         """What follows attention: x and said are (..., width)."""
@@ -137,8 +133,7 @@ class ICAL(CoMER):
 
     def read(self, explicit: Tensor, implicit: Tensor) -> Tensor:
         """Logits (..., classes) of the fusion head, from features (..., width)."""
-        fused: Tensor = self.head(functional.relu(self.fusion(explicit, implicit)))
-        return fused
+        return cast(Tensor, self.head(functional.relu(self.fusion(explicit, implicit))))
 
     def step(self, tokens: Tensor, encoded: Encoded, past: Past) -> tuple[Tensor, Past]:
         """See `Recogniser.step`; the implicit module's cache is the last one."""

@@ -142,7 +142,7 @@ class MaskMatch(Recogniser):
     def attention_maps(self, tokens: Tensor, encoded: Encoded) -> Tensor:
         """See `Recogniser.attention_maps`."""
         memory = cast(Memory, encoded.memory)
-        return memory.cells.scatter(self.decoder.cross_attention(tokens, memory.cross))
+        return memory.cells.scatter(self.decoder.watched(tokens, memory.cross)[1])
 
 
 ENTRY = Entry(MaskMatchConfig, lambda config, words: MaskMatch(config, len(words)), "wap")

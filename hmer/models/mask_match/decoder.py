@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hmer.models.common.layers import DecoderSize, sinusoid
+from hmer.models.common.kv_cache import causal_attention
+from hmer.models.common.layers import DecoderSize, sinusoid, split_heads
 
 COVERAGE_SCALE = 4.0
 """A symbol of a few cells is read once: a cell's coverage by one head is well below 1."""
@@ -77,18 +78,9 @@ class DecoderLayer(nn.Module):
             CoverageRefinement(config.heads, config.coverage) if config.coverage else None
         )
 
-    def split(self, x: Tensor) -> Tensor:
-        """(B, T, width) to (B, heads, T, width / heads)."""
-        batch, length, _ = x.shape
-        return x.view(batch, length, self.heads, -1).transpose(1, 2)
-
-    def split_past(self, x: Tensor) -> Tensor:
-        """(B, K, t, width) to (B, K, heads, t, width / heads)."""
-        return x.view(*x.shape[:3], self.heads, -1).transpose(2, 3)
-
     def look(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
         """Add what cross-attention sees to x (B, T, width)."""
-        query = self.split(self.cross_query(self.norm_cross(x)))
+        query = split_heads(self.cross_query(self.norm_cross(x)), self.heads)
         seen = functional.scaled_dot_product_attention(
             query, keys, values, attn_mask=bias.to(query.dtype)
         )
@@ -107,7 +99,7 @@ class DecoderLayer(nn.Module):
         `before` is the coverage before each row of x (B, heads, T, N); None if the rows are steps
         that follow one another from the first on.
         """
-        query = self.split(self.cross_query(self.norm_cross(x)))
+        query = split_heads(self.cross_query(self.norm_cross(x)), self.heads)
         logits = (query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5).float() + bias
         weights = logits.softmax(dim=-1)
         covered = weights.cumsum(dim=2) if before is None else before + weights
@@ -132,9 +124,8 @@ class DecoderLayer(nn.Module):
 
     def listen(self, x: Tensor) -> Tensor:
         """Add what self-attention, causal in T, says to x (B, T, width)."""
-        query, key, value = (self.split(y) for y in self.project(x))
-        said = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return x + cast(Tensor, self.dropout(self.self_merge(said.transpose(1, 2).flatten(2))))
+        said = causal_attention(self.self_project(self.norm_self(x)), self.heads)
+        return x + cast(Tensor, self.dropout(self.self_merge(said)))
 
     def recall(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """`listen` for the newest token x (B, K, width) of each of K hypotheses.
@@ -142,20 +133,13 @@ class DecoderLayer(nn.Module):
         `past`, which comes back grown, is (B, K, 2, t, width): keys and values of the t tokens
         before.
         """
-        query, key, value = self.project(x)
+        query, key, value = self.self_project(self.norm_self(x)).chunk(3, dim=-1)
         entry = torch.stack([key, value], dim=2).unsqueeze(3)
         entry = torch.cat([past, entry], dim=3)
-        said = functional.scaled_dot_product_attention(
-            self.split_past(query.unsqueeze(2)),
-            self.split_past(entry[:, :, 0]),
-            self.split_past(entry[:, :, 1]),
-        )
+        parts = (query.unsqueeze(2), *entry.unbind(2))
+        query, key, value = (split_heads(part, self.heads) for part in parts)
+        said = functional.scaled_dot_product_attention(query, key, value)
         return x + cast(Tensor, self.self_merge(said.flatten(2))), entry
-
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value of self-attention, each of x's shape."""
-        query, key, value = cast(Tensor, self.self_project(self.norm_self(x))).chunk(3, dim=-1)
-        return query, key, value
 
 
 class CrossMemory(NamedTuple):
@@ -191,8 +175,10 @@ class TransformerDecoder(nn.Module):
         for layer in self._layers():
             key_weight, value_weight = layer.cross_project.weight.chunk(2)
             key_bias, value_bias = layer.cross_project.bias.chunk(2)
-            keys.append(layer.split(functional.linear(content + code, key_weight, key_bias)))
-            values.append(layer.split(functional.linear(content, value_weight, value_bias)))
+            key = functional.linear(content + code, key_weight, key_bias)
+            value = functional.linear(content, value_weight, value_bias)
+            keys.append(split_heads(key, layer.heads))
+            values.append(split_heads(value, layer.heads))
         return CrossMemory(tuple(keys), tuple(values), bias[:, None, None, :])
 
     def forward(self, tokens: Tensor, memory: CrossMemory) -> Tensor:
@@ -253,10 +239,6 @@ class TransformerDecoder(nn.Module):
         layer, keys, values = last
         look = layer.look_openly(layer.listen(x), keys, values, memory.bias)
         return cast(Tensor, self.head(self.norm(layer.think(look.x)))), look.weights.mean(dim=1)
-
-    def cross_attention(self, tokens: Tensor, memory: CrossMemory) -> Tensor:
-        """Cross-attention of the last layer, mean over heads: (B, T, N) for tokens (B, T)."""
-        return self.watched(tokens, memory)[1]
 
     def _layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.layers))

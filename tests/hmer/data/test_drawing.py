@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hmer.data.dataset import load_expressions
 from hmer.data.drawing import (
+    Drawn,
     distort,
     draw,
     draw_image,
@@ -89,15 +90,19 @@ def test_images_are_rescaled_with_their_points() -> None:
     image = np.zeros((20, 40), np.uint8)
     image[4:8, 10:20] = 255
     image[15, 15] = 100  # too faint to be ink
-    drawn = draw_image(image, 1.5, 100, 100)
+
+    def shown(scale: float, height: int, width: int) -> Drawn:
+        return draw_image(image, scale, height, width, None, np.random.default_rng(0))
+
+    drawn = shown(1.5, 100, 100)
     assert drawn.image.shape == (30, 60)
     inked = [((x + 0.5) * 1.5, (y + 0.5) * 1.5) for y in range(4, 8) for x in range(10, 20)]
     np.testing.assert_allclose(drawn.points, inked)
     columns, rows = np.floor(drawn.points.T).astype(int)
     assert (drawn.image[rows, columns] > 60).all()
-    assert draw_image(image, 3.0, 100, 80).image.shape == (40, 80)
-    assert draw_image(image, 3.0, 30, 200).image.shape == (30, 60)
-    assert draw_image(image, 1e-6, 30, 200).image.shape == (1, 1)
+    assert shown(3.0, 100, 80).image.shape == (40, 80)
+    assert shown(3.0, 30, 200).image.shape == (30, 60)
+    assert shown(1e-6, 30, 200).image.shape == (1, 1)
 
 
 def test_the_size_factor_is_the_plans_business() -> None:
@@ -124,29 +129,23 @@ def test_other_pen() -> None:
 def test_draw(small_dataset: Path, picture_dataset: Path) -> None:
     expressions = load_expressions(small_dataset / "train.parquet")
     rng = np.random.default_rng(0)
-    plain, ink = draw(expressions, 2, RENDER, None, rng, 1.0, 300, 900)
-    assert ink is not None
+    ink = expressions.written(2)
+    assert isinstance(ink, Ink)
+    plain = draw(ink, RENDER, None, rng, 1.0, 300, 900)
     assert np.array_equal(plain.image, draw_ink(ink, RENDER, 1.0, 300, 900).image)
-    moved, same = draw(expressions, 2, RENDER, AugmentConfig(), rng, 1.0, 300, 900)
-    assert same is not None
-    assert all(np.array_equal(a, b) for a, b in zip(ink.strokes, same.strokes, strict=True))
+    moved = draw(ink, RENDER, AugmentConfig(), rng, 1.0, 300, 900)
     assert moved.points.shape == plain.points.shape
     assert not np.allclose(moved.points, plain.points, atol=1)
     pictures = load_expressions(picture_dataset / "train.parquet")
-    shown, nothing = draw(pictures, 2, RENDER, None, rng, 1.0, 300, 900)
-    assert nothing is None
-    assert np.array_equal(shown.image, pictures.image(2))
-    turned, nothing = draw(pictures, 2, RENDER, AugmentConfig(), rng, 1.0, 300, 900)
-    assert nothing is None
+    image = pictures.written(2)
+    assert not isinstance(image, Ink)
+    shown = draw(image, RENDER, None, rng, 1.0, 300, 900)
+    assert np.array_equal(shown.image, image) and np.array_equal(image, pictures.image(2))
+    turned = draw(image, RENDER, AugmentConfig(), rng, 1.0, 300, 900)
     assert turned.points.shape == shown.points.shape
     assert not np.allclose(turned.points, shown.points, atol=1)
     columns, rows = np.floor(turned.points.T).astype(int)
     assert (turned.image[rows, columns] > 12).mean() > 0.99
-
-
-def test_an_augmentation_of_an_image_needs_a_generator() -> None:
-    with pytest.raises(ValueError, match="random generator"):
-        draw_image(np.zeros((9, 9), np.uint8), 1.0, 20, 20, AugmentConfig())
 
 
 STYLE = RenderConfig(unit=25, pen=0.2, margin=0.5)

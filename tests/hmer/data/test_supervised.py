@@ -68,7 +68,7 @@ def test_a_batch(small_dataset: Path) -> None:
     assert batch.symbols.shape == (4, 40, 150)
     rng = np.random.default_rng(3)
     for n in range(4):
-        drawn, _ = draw(expressions, n, RENDER, AugmentConfig(), rng, 1.0, 320, 1200)
+        drawn = draw(expressions.written(n), RENDER, AugmentConfig(), rng, 1.0, 320, 1200)
         height, width = drawn.image.shape
         assert np.array_equal(
             np.round(batch.images[n, 0, :height, :width].numpy() * 255), drawn.image

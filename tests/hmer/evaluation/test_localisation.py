@@ -32,8 +32,7 @@ from hmer.evaluation.localisation import (
 )
 from hmer.ink.boxes import SymbolBox
 from hmer.latex.vocabulary import vocabulary
-from hmer.models.attention_coverage import AttentionCoverage, AttentionCoverageConfig
-from hmer.models.attention_coverage.decoder import GruConfig
+from hmer.models.attention_coverage import AttentionCoverage, AttentionCoverageConfig, GruConfig
 from hmer.models.common.encoders import CompactConfig
 from hmer.recognizer import Recognizer
 

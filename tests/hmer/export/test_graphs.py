@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hmer.errors import HmerError
 from hmer.export.convert import EncoderGraph, exportable, ink_first
 from hmer.latex.vocabulary import vocabulary
-from hmer.models.bttr import BTTR, BTTRConfig
+from hmer.models.bttr import BTTR
+from hmer.models.common.grid import GridConfig
 from hmer.models.common.ink_cells import Cells
 from hmer.models.mask_match import MaskMatch
 from hmer.recognizer import Recognizer
@@ -58,7 +59,7 @@ def test_the_encoder_computes_what_the_recogniser_does(model: MaskMatch) -> None
 
 
 def test_others_are_named() -> None:
-    config = BTTRConfig.model_validate(
+    config = GridConfig.model_validate(
         {"encoder": {"name": "compact", "width": 8, "blocks": [1]}, "decoder": {"layers": 1}}
     )
     with pytest.raises(HmerError, match="a BTTR recogniser cannot be exported") as caught:

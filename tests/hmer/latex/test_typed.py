@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.latex.dialect import normalise
-from hmer.latex.mathml import read_mathml
+from hmer.latex.mathml import mathml, named_mathml, read_mathml
 from hmer.latex.spellings import sign
 from hmer.latex.tree import serialise
-from hmer.latex.typed import compact, mathml, named_mathml
+from hmer.latex.typed import compact
 from hmer.latex.vocabulary import vocabulary
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from hmer.errors import LatexError
 from hmer.latex.dialect import normalise
+from hmer.latex.mathml import mathml
 from hmer.latex.tree import COMMANDS, parse, serialise
-from hmer.latex.typed import compact, mathml
+from hmer.latex.typed import compact
 from hmer.latex.vocabulary import UnknownTokens, Vocabulary, chosen_vocabulary, vocabulary
 
 

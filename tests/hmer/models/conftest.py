@@ -6,11 +6,26 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from hmer.data.collate import Batch, both_directions
 from hmer.latex.vocabulary import Vocabulary
+from hmer.models.common.encoders import CompactConfig
 
 BatchMaker = Callable[..., Batch]
+CAPTIONS = ("a ^ { 1 }", "b", "1 _ { a }", "a b")
+ENCODER = CompactConfig(width=8, blocks=(1, 1, 1))
+
+
+def surprise(logits: Tensor, targets: Tensor) -> float:
+    """Mean of -log p of the targets (R, T) that are no padding, one by one; logits (R, T, n)."""
+    found = [
+        -float(logits[row, place].log_softmax(0)[target])
+        for row, line in enumerate(targets.tolist())
+        for place, target in enumerate(line)
+        if target != 0
+    ]
+    return sum(found) / len(found)
 
 
 @pytest.fixture

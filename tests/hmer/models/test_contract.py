@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hmer.data.collate import Batch
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary, vocabulary
@@ -24,9 +22,8 @@ from hmer.models.checkpoint import save_module
 from hmer.models.common.grid import both_rows
 from hmer.models.registry import RECOGNISERS, build_recogniser, count_parameters, recogniser_entry
 from hmer.recognizer import Recognizer
+from tests.hmer.models.conftest import CAPTIONS, BatchMaker
 
-BatchMaker = Callable[..., Batch]
-CAPTIONS = ("a ^ { 1 }", "b", "1 _ { a }", "a b")
 ENCODER = {"name": "compact", "width": 8, "blocks": [1, 1, 1]}
 TRANSFORMER = {"layers": 2, "width": 16, "heads": 2, "feedforward": 16, "dropout": 0.0}
 DECODERS = {

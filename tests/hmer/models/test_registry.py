@@ -15,9 +15,9 @@ from hmer.errors import HmerError
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import vocabulary
 from hmer.models.checkpoint import save_module
-from hmer.models.common.comer import CoMERConfig
 from hmer.models.common.densenet import DenseNetConfig
 from hmer.models.common.encoders import CompactConfig
+from hmer.models.common.grid import CoMERConfig
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
 from hmer.models.registry import (
     RECOGNISERS,

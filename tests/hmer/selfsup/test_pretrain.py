@@ -21,7 +21,7 @@ from hmer.errors import HmerError
 from hmer.models.common.ink_cells import ink_cells
 from hmer.selfsup import pretrain as phase
 from hmer.selfsup.losses import cells_at, ink_mean, local_info_nce, nt_xent
-from hmer.selfsup.pretrain import METRICS, Contrast, PretrainConfig, write_outcome
+from hmer.selfsup.pretrain import METRICS, Contrast, PretrainConfig
 from hmer.selfsup.views import ViewBatch
 from hmer.training.fit import CHECKPOINT
 from hmer.training.module import Curves
@@ -236,7 +236,7 @@ def test_newest_values_of_what_was_measured(tmp_path: Path) -> None:
     curves.flush(10)
     curves.add({"loss": 1.23456})
     curves.flush(20)
-    metrics = write_outcome(curves, ("loss", "spread"), tmp_path)
+    metrics = curves.write_outcome(tmp_path, ("loss", "spread"))
     assert metrics == {"loss": 1.2346}
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
     assert (tmp_path / "curves.csv").read_text().splitlines()[0] == "step,loss,other"

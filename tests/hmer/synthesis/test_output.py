@@ -28,9 +28,8 @@ from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.alignment import place_symbols
-from hmer.latex.mathml import read_mathml
+from hmer.latex.mathml import named_mathml, read_mathml
 from hmer.latex.tree import COMMANDS, parse, serialise
-from hmer.latex.typed import named_mathml
 from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.base import Leakage, Written, numbered
 from hmer.synthesis.generators import Generators, GeneratorsConfig

@@ -17,15 +17,14 @@ from safetensors.torch import load_file
 
 from hmer.data.dataset import load_expressions
 from hmer.data.schema import read_samples, write_samples
-from hmer.data.synthetic_batches import MixingConfig
+from hmer.data.synthetic_batches import MixingConfig, SynthesisConfig
 from hmer.errors import HmerError
 from hmer.latex.vocabulary import vocabulary
 from hmer.masking import Curriculum, hide_ink
-from hmer.models.common.comer import CoMER
+from hmer.models.common.grid import CoMER
 from hmer.recognizer import Recognizer
 from hmer.training.finetune import Finetune, FinetuneConfig
 from hmer.training.optimisation import OptimisationConfig
-from hmer.training.synthesis import SynthesisConfig
 
 pytestmark = pytest.mark.medium
 

@@ -231,7 +231,10 @@ class Recorder:
     def update(self, done: int, note: str = "") -> None:
         self.updates.append((done, note))
 
-    def close(self) -> None:
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.closed += 1
 
 

@@ -20,8 +20,8 @@ from hmer.latex.vocabulary import Vocabulary, chosen_vocabulary, vocabulary
 from hmer.models.base import Recogniser
 from hmer.models.checkpoint import load_recogniser, save_module
 from hmer.models.common.attention import AttentionConfig, AttentionNetwork
-from hmer.models.common.comer import CoMER
 from hmer.models.common.densenet import DenseNet
+from hmer.models.common.grid import CoMER
 from hmer.models.mask_match import MaskMatch
 from hmer.models.registry import ModelConfig
 from hmer.training.optimisation import OptimisationConfig

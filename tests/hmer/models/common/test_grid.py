@@ -1,35 +1,40 @@
-"""BTTR, CoMER and what they share, as wholes."""
+"""BTTR, CoMER and what their kin share: as wholes, and implicit targets by hand."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from hmer.data.collate import Batch
-from hmer.latex.vocabulary import Vocabulary
-from hmer.models.bttr import BTTR, BTTRAdapter, BTTRConfig
-from hmer.models.common.comer import CoMER, CoMERAdapter, CoMERConfig
+from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.models.common.coverage_decoder import RefinedDecoderConfig
 from hmer.models.common.densenet import DenseNetConfig
-from hmer.models.common.encoders import CompactConfig
-from hmer.models.common.grid import GridRecogniser, both_rows, stack_rows
+from hmer.models.common.encoders import EncoderConfig
+from hmer.models.common.grid import (
+    Adapter,
+    GridRecogniser,
+    blank_weights,
+    both_rows,
+    stack_rows,
+    tag_table,
+)
 from hmer.models.common.layers import image_code
+from hmer.models.hmer_mtl import MTL_KEPT
+from hmer.models.ical import ICAL_KEPT
+from hmer.models.registry import build_recogniser
+from tests.hmer.models.conftest import CAPTIONS, ENCODER, BatchMaker, surprise
 
-BatchMaker = Callable[..., Batch]
-ENCODER = CompactConfig(width=8, blocks=(1, 1, 1))
 DECODER = RefinedDecoderConfig(layers=3, width=16, heads=2, feedforward=16, dropout=0.0)
-CAPTIONS = ("a ^ { 1 }", "b", "1 _ { a }", "a b")
 
 
-def recogniser(kind: str, words: Vocabulary, smoothing: float = 0.0) -> GridRecogniser:
+def recogniser(
+    kind: str, words: Vocabulary, *, encoder: EncoderConfig = ENCODER, smoothing: float = 0.0
+) -> GridRecogniser:
     torch.manual_seed(0)
-    shared = {"encoder": ENCODER, "decoder": DECODER, "label_smoothing": smoothing}
-    if kind == "bttr":
-        return BTTR(BTTRConfig.model_validate(shared), words)
-    return CoMER(CoMERConfig.model_validate(shared), words)
+    config = {"encoder": encoder, "decoder": DECODER, "label_smoothing": smoothing}
+    found = build_recogniser(kind, config, words)
+    assert isinstance(found, GridRecogniser)
+    return found
 
 
 KINDS = pytest.mark.parametrize("kind", ["bttr", "comer"])
@@ -49,15 +54,10 @@ def test_losses_by_hand(kind: str, toy_words: Vocabulary, draw_batch: BatchMaker
     losses, logits = made.losses(batch)
     assert set(losses) == {"word"}
     assert logits.shape == (8, 8, 10)
-    surprises = [
-        -float(logits[row, place].log_softmax(0)[target])
-        for row, line in enumerate(batch.targets.tolist())
-        for place, target in enumerate(line)
-        if target != 0
-    ]
-    assert float(losses["word"]) == pytest.approx(sum(surprises) / len(surprises), rel=1e-4)
-    smoothed = recogniser(kind, toy_words, 0.2).eval().losses(batch)[0]["word"]
-    assert float(smoothed) != pytest.approx(float(losses["word"]), rel=1e-3)
+    wanted = surprise(logits, batch.targets)
+    assert float(losses["word"]) == pytest.approx(wanted, rel=1e-4)
+    smoothed = recogniser(kind, toy_words, smoothing=0.2).eval().losses(batch)[0]["word"]
+    assert float(smoothed) != pytest.approx(wanted, rel=1e-3)
 
 
 @torch.no_grad()
@@ -66,32 +66,54 @@ def test_adapters() -> None:
     torch.manual_seed(0)
     features = torch.randn(2, 5, 2, 3)
     valid = torch.ones(2, 2, 3, dtype=torch.bool)
-    for kind in (BTTRAdapter, CoMERAdapter):
-        made = kind(5, 8)
+    for code_first in (False, True):
+        made = Adapter(5, 8, code_first=code_first)
         nn.init.normal_(made.norm.weight)
         found = made(features, valid)
         cells = features.permute(0, 2, 3, 1) @ made.project.weight.T + made.project.bias
 
-        def norm(x: Tensor, made: BTTRAdapter | CoMERAdapter = made) -> Tensor:
+        def norm(x: Tensor, made: Adapter = made) -> Tensor:
             x = x - x.mean(dim=-1, keepdim=True)
             spread = (x.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
             return x / spread * made.norm.weight
 
-        if kind is BTTRAdapter:
-            wanted = norm(cells.clamp(min=0)) + image_code(valid, 8, paired=False)
-        else:
+        if code_first:
             wanted = norm(cells + image_code(valid, 8))
+        else:
+            wanted = norm(cells.clamp(min=0)) + image_code(valid, 8, paired=False)
         torch.testing.assert_close(found, wanted.flatten(1, 2))
 
 
 @KINDS
 def test_any_encoder(kind: str, toy_words: Vocabulary, draw_batch: BatchMaker) -> None:
-    small = DenseNetConfig(growth=4, layers=1)
-    config = {"encoder": small, "decoder": DECODER}
-    made: GridRecogniser
-    if kind == "bttr":
-        made = BTTR(BTTRConfig.model_validate(config), toy_words)
-    else:
-        made = CoMER(CoMERConfig.model_validate(config), toy_words)
+    made = recogniser(kind, toy_words, encoder=DenseNetConfig(growth=4, layers=1))
     assert made.stride == 16
     assert made.losses(draw_batch(*CAPTIONS))[1].shape == (8, 8, 10)
+
+
+WORDS = Vocabulary("toy", ["a", "b", "^", "{", "}"])  # numbers 3 to 7
+BLANK = 8
+
+
+def test_everything_but_structure_becomes_blank() -> None:
+    table = tag_table(WORDS, ICAL_KEPT)
+    assert table.tolist() == [0, 1, 2, BLANK, BLANK, 5, 6, 7]
+    both = torch.tensor([[3, 5, 6, 4, 7, 2, 0], [7, 4, 6, 5, 3, 1, 0]])
+    assert table[both].tolist() == [[8, 5, 6, 8, 7, 2, 0], [7, 8, 6, 5, 8, 1, 0]]
+
+
+@pytest.mark.parametrize(("kept", "count"), [(ICAL_KEPT, 4), (MTL_KEPT, 17)])
+def test_the_field_s_lists(kept: frozenset[str], count: int) -> None:
+    words = vocabulary("comer")
+    table = tag_table(words, kept)
+    assert int((table < len(words)).sum()) == 3 + count
+    assert int((table == 113).sum()) == 110 - count
+
+
+@pytest.mark.parametrize(("blanks", "weight"), [(5, 2.10), (8, 2.79), (0, 1.69), (10, 10.0)])
+def test_weights(blanks: int, weight: float) -> None:
+    # Padding counts among the places: 10 in all.
+    tags = torch.tensor([([4] * blanks + [1, 3] + [0] * 8)[:10]])
+    found = blank_weights(tags, 5).tolist()
+    assert found[4] == 1.0
+    assert found[:4] == pytest.approx([weight] * 4, abs=0.005)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.common.coverage_decoder import RefinedDecoderConfig
-from hmer.models.common.encoders import CompactConfig
 from hmer.models.common.grid import both_rows, stack_rows
 from hmer.models.hmer_mtl import MTL_KEPT, Cbam, HmerMtl, HmerMtlConfig
+from tests.hmer.models.conftest import CAPTIONS, ENCODER, BatchMaker
 
 
 def trained(channels: int = 4) -> Cbam:
@@ -91,14 +89,12 @@ def test_the_fields_size() -> None:
     assert sum(p.numel() for p in Cbam(32).parameters()) == 32 * 16 * 2 + 16 + 32 + 2 * 49 + 2
 
 
-BatchMaker = Callable[..., Batch]
 CONFIG = HmerMtlConfig(
-    encoder=CompactConfig(width=8, blocks=(1, 1, 1)),
+    encoder=ENCODER,
     decoder=RefinedDecoderConfig(layers=2, width=16, heads=2, feedforward=16, dropout=0.0),
     word_weight=0.5,
     implicit_weight=2.0,
 )
-CAPTIONS = ("a ^ { 1 }", "b", "1 _ { a }", "a b")
 
 
 def recogniser(words: Vocabulary) -> HmerMtl:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
-from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.common.coverage_decoder import RefinedDecoderConfig
-from hmer.models.common.encoders import CompactConfig
 from hmer.models.common.grid import both_rows, stack_rows
 from hmer.models.ical import ICAL, Fusion, ICALConfig, ImplicitModule
+from tests.hmer.models.conftest import CAPTIONS, ENCODER, BatchMaker
 
 
 def module(dropout: float = 0.0) -> ImplicitModule:
@@ -83,12 +81,10 @@ def test_fusion_number_by_number() -> None:
             assert float(mixed[row, channel]) == pytest.approx(expected, abs=1e-6)
 
 
-BatchMaker = Callable[..., Batch]
 CONFIG = ICALConfig(
-    encoder=CompactConfig(width=8, blocks=(1, 1, 1)),
+    encoder=ENCODER,
     decoder=RefinedDecoderConfig(layers=2, width=16, heads=2, feedforward=16, dropout=0.0),
 )
-CAPTIONS = ("a ^ { 1 }", "b", "1 _ { a }", "a b")
 
 
 def recogniser(words: Vocabulary, config: ICALConfig = CONFIG) -> ICAL:

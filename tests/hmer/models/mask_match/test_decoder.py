@@ -1,21 +1,27 @@
-"""The transformer decoder against a slow one: at once, step by step, and where it looks."""
+"""The transformer decoder against a slow one: at once, step by step, and where it looks.
+
+Guided attention against a slow double loop and a hand-worked case.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import cast
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
 
+from hmer.data.collate import UNKNOWN, both_directions
 from hmer.models.mask_match.decoder import (
     CrossMemory,
     DecoderConfig,
     DecoderLayer,
     TransformerDecoder,
+    alignment_loss,
 )
 
 WIDTH, HEADS, CLASSES = 16, 2, 7
@@ -127,7 +133,7 @@ def slow(
 def test_slow_decoder_agrees(config: DecoderConfig) -> None:
     made, (content, code, bias), tokens = decoder(config=config), grid(), some_tokens(2, 5)
     memory = made.remember(content, code, bias)
-    logits, looks = made(tokens, memory), made.cross_attention(tokens, memory)
+    logits, looks = made(tokens, memory), made.watched(tokens, memory)[1]
     assert looks.shape == (2, 5, 6)
     assert looks.sum(dim=2).flatten().tolist() == pytest.approx([1.0] * 10)
     assert not looks[1, :, 3:].any()
@@ -179,7 +185,7 @@ def test_the_future_is_not_seen() -> None:
     changed[:, 3] = (tokens[:, 3] + 1) % CLASSES
     for one, other in (
         (made(tokens, memory), made(changed, memory)),
-        (made.cross_attention(tokens, memory), made.cross_attention(changed, memory)),
+        (made.watched(tokens, memory)[1], made.watched(changed, memory)[1]),
     ):
         torch.testing.assert_close(one[:, :3], other[:, :3])
         for position in range(3, 6):
@@ -237,3 +243,57 @@ def test_gradients_reach_every_weight() -> None:
 def test_config_refuses(wrong: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         DecoderConfig.model_validate(wrong)
+
+
+def slow_alignment(attention: Tensor, places: Tensor, captions: list[list[int]]) -> float:
+    """Caption by caption, direction by direction, token by token."""
+    terms = []
+    for row, caption in enumerate(captions):
+        for backwards in (False, True):
+            for step in range(len(caption)):
+                place = len(caption) - 1 - step if backwards else step
+                cells = [m for m, at in enumerate(places[row].tolist()) if at == place]
+                if cells:
+                    looked = attention[row + backwards * len(captions), step, cells]
+                    terms.append(-math.log(float(looked.sum())))
+    return float(np.mean(terms))
+
+
+def test_like_the_double_loop() -> None:
+    generator = torch.Generator().manual_seed(5)
+    captions = [[7, 8, 9], [5], [4, 4, 6, 7, 8, 9, 5, 3, 4]]
+    places = torch.randint(-1, 9, (3, 20), generator=generator)
+    places[places < 0] = UNKNOWN
+    _, targets = both_directions(captions)
+    logits = torch.randn(6, targets.shape[1], 20, generator=generator)
+    attention = logits.softmax(dim=-1)
+    found = alignment_loss(attention, places, targets)
+    assert float(found) == pytest.approx(slow_alignment(attention, places, captions), rel=1e-5)
+
+
+def test_by_hand() -> None:
+    # Two tokens, three cells: the first token in cell 2, the second unknown.
+    _, targets = both_directions([[7, 8]])
+    places = torch.tensor([[UNKNOWN, UNKNOWN, 0]])
+    attention = torch.zeros(2, targets.shape[1], 3)
+    attention[0, 0] = torch.tensor([0.25, 0.25, 0.5])  # forwards, it is written first
+    attention[1, 1] = torch.tensor([0.0, 0.75, 0.25])  # backwards, last
+    wanted = -(math.log(0.5) + math.log(0.25)) / 2
+    assert float(alignment_loss(attention, places, targets)) == pytest.approx(wanted)
+
+
+def test_nothing_known_costs_nothing_and_has_a_gradient() -> None:
+    _, targets = both_directions([[7, 8]])
+    attention = torch.full((2, targets.shape[1], 3), 1 / 3, requires_grad=True)
+    loss = alignment_loss(attention, torch.full((1, 3), UNKNOWN), targets)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() == 0.0
+    assert attention.grad is not None and not attention.grad.any()
+
+
+def test_a_share_of_zero_stays_finite() -> None:
+    _, targets = both_directions([[7]])
+    attention = torch.zeros(2, targets.shape[1], 2)
+    attention[..., 0] = 1.0
+    loss = alignment_loss(attention, torch.tensor([[UNKNOWN, 0]]), targets)
+    assert math.isfinite(float(loss)) and float(loss) > 10
