@@ -373,8 +373,8 @@ def pointing_by_class(game: PointingGame, seed: int) -> dict[str, tuple[int, Int
         mask = np.ones(len(game)) if kind == "all" else game.classes[:, CLASSES.index(kind)]
         if not mask.any():
             continue
-        hits = np.bincount(game.expression, game.hit * mask, size)
-        asked = np.bincount(game.expression, mask, size)
+        hits = np.bincount(game.expression, game.hit * mask, size).astype(np.float64)
+        asked = np.bincount(game.expression, mask, size).astype(np.float64)
         present = asked > 0.0
         hit = ratio_interval(hits[present], asked[present], seed, _RESAMPLES)
         found[kind] = (

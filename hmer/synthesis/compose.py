@@ -144,13 +144,9 @@ class Composer:
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """One expression; None where the grammar made something that cannot be written."""
         try:
-            row = self._drawn(rng)
-            hand = self.hand(rng)
-            ink = write(row, hand, rng, FittedManner(rng))
-            ink = normalise(ink, own_unit(stroke_boxes(ink)))
+            return self.write(self._drawn(rng), rng)
         except (LatexError, InkError):
             return None
-        return Written(ink, serialise(row), KIND, hand=hand.source)
 
     def _drawn(self, rng: np.random.Generator) -> Row:
         """What is written next."""
@@ -161,6 +157,18 @@ class Composer:
         if 1.0 - self.config.matrices <= kind < 1.0:
             return self._matrices.sample(rng)
         return self.grammar.sample(rng)
+
+    def write(self, row: Row, rng: np.random.Generator) -> Written:
+        """This expression in a hand drawn from `rng`.
+
+        Raises:
+            LatexError: a symbol has no glyph, or there is nothing to write.
+            InkError: the ink spans more than `hmer.ink.scale.MAX_EXTENT`.
+        """
+        hand = self.hand(rng)
+        ink = write(row, hand, rng, FittedManner(rng))
+        ink = normalise(ink, own_unit(stroke_boxes(ink)))
+        return Written(ink, serialise(row), KIND, hand=hand.source)
 
     def hand(self, rng: np.random.Generator) -> BankWriter:
         """A writer, drawn once per expression."""
