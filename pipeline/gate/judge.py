@@ -58,7 +58,7 @@ def judge(evidence: Evidence, config: ValidateConfig, table: Sequence[Expectatio
     findings: dict[str, Finding] = {}
     for suite, frame in evidence.frames.items():
         chosen = [expectation for expectation in table if expectation.suite == suite]
-        for expectation, result in _assert(frame, chosen):
+        for expectation, result in _assert(frame, chosen) if chosen else ():
             finding = _finding(expectation, result, frame)
             if expectation.spares_few and _few(finding, len(evidence.quarantine), config):
                 finding = finding.model_copy(update={"severity": "warning"})
