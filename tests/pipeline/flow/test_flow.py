@@ -408,33 +408,33 @@ def test_who_listens_on_a_port() -> None:
     assert not listens(other.pid, port), "it is gone"
 
 
-def test_a_port_that_is_lost_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_lost_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Somebody else was faster: our server ends, although something answers at the address."""
-    import subprocess
     import sys
 
     from pipeline.flow import serve as servers
     from pipeline.process import end_group
 
-    ports: list[int] = []
-
-    def start(port: int) -> subprocess.Popen[bytes]:
-        ports.append(port)
-        code = "raise SystemExit(1)" if len(ports) == 1 else LISTEN.format(port)
-        return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-
-    monkeypatch.setattr(servers, "_start", start)
+    tried = tmp_path / "ports"
+    monkeypatch.setattr(servers, "SERVER", (sys.executable, "-c", SECOND_LISTENS, str(tried)))
     monkeypatch.setattr(servers, "answers", lambda url: True)
     child, url = servers.started()
     end_group(child)
+    ports = tried.read_text().split()
     assert len(ports) == 2 and url == f"http://127.0.0.1:{ports[1]}/api"
 
 
-LISTEN = """
-import socket, time
+SECOND_LISTENS = """
+import pathlib, socket, sys, time
+tried, port = pathlib.Path(sys.argv[1]), sys.argv[-1]
+first = not tried.exists()
+with tried.open("a") as file:
+    file.write(port + " ")
+if first:
+    raise SystemExit(1)
 here = socket.socket()
 here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-here.bind(("127.0.0.1", {}))
+here.bind(("127.0.0.1", int(port)))
 here.listen()
 time.sleep(60)
 """
