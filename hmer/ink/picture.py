@@ -18,7 +18,7 @@ from hmer.ink.components import Components, components
 from hmer.ink.raster import Page, content, frames, from_array, plain
 from hmer.ink.ruling import without_ruling
 from hmer.ink.scale import typical_size
-from hmer.ink.wide import largest, stroke_width, without_strokes
+from hmer.ink.wide import largest, opened, stroke_width, without_strokes
 
 Grey = NDArray[np.uint8]
 Levels = NDArray[np.float32]
@@ -193,21 +193,7 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
         part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         grey, page = grey[part], page[part]
         y, x = int(rows[0]), int(columns[0])
-    paper = _paper(grey, page)
-    away = _away(grey, paper, page)
-    grain = 1.4826 * float(np.median(np.abs(away if page is None else away[page])))
-    floor = _NOISE * grain
-    darker, brighter = np.clip(-away, 0, 1), np.clip(away, 0, 1)
-    # Ink is few pixels that differ much; squaring keeps the noise of the paper out of it.
-    dark, bright = (float((side[side > floor] ** 2).sum()) for side in (darker, brighter))
-    strength = darker if dark >= bright else brighter
-    width = stroke_width(strength, max(floor, _FAINT))
-    if width:
-        inside = grey if page is None else np.where(page, grey, paper)
-        ground = without_strokes(inside, width, brighter=dark < bright)
-        if np.abs(ground - paper).max() > max(_UNEVEN, 255 * floor):
-            away = _away(grey, ground, page)
-            strength = np.clip(-away if dark >= bright else away, 0, 1)
+    strength, floor, width = _strength(grey, page)
     full, threshold = _contrast(strength, floor)
     if full < _FAINT:
         return None
@@ -219,22 +205,22 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
             return None
     # Every stroke by its own contrast, that of the darkest ink next to it: a pencil's beside a
     # pen's, or the end of one that fades. What is around a dark stroke stays paper.
-    near = largest(strength, 2 * round(_NEAR * width) + 1)
-    least = max(floor, _PALEST * full) if clean is None else threshold
-    own = np.clip(near * (threshold / full), min(least, threshold), threshold)
+    palest = _PALEST * full if clean is None else _PEAK * full
+    near = np.clip(_near(strength, 2 * round(_NEAR * width) + 1), palest, full)
+    own = np.maximum(near * (threshold / full), floor)
     inked = strength > own
     if inked.mean() > _CROWDED:
         raise InkError(
             f"{name}: {inked.mean():.0%} of the picture would be ink; take one of the expression"
         )
     parts = components(inked)
-    kept = _writing(parts, strength, least if clean is None else _PEAK * full)
+    kept = _writing(parts, strength, max(palest, floor))
     written = _grown(parts.mask(kept))
     # Soft edges stay soft: half the threshold is paper, the usual ink is full.
     own = np.where(written, own, np.float32(threshold))
-    top = np.where(written, np.clip(near, least, full), np.float32(full))
+    high = np.where(written, near, np.float32(full))
     low = np.maximum(own / 2, np.minimum(floor, own))
-    image = np.clip((strength - low) / np.maximum(top - low, 1e-6), 0, 1)
+    image = np.clip((strength - low) / np.maximum(high - low, 1e-6), 0, 1)
     image[_grown(parts.mask(~kept))] = 0.0
     if clean is not None:  # what is left of the lines is paler than ink
         image[~written] = 0.0
@@ -244,6 +230,37 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
     left, top = max(left - 1, 0), max(top - 1, 0)
     cropped = np.asarray(np.rint(image[top : bottom + 1, left : right + 1] * 255), np.uint8)
     return cropped, x + left, y + top
+
+
+def _strength(grey: Levels, page: Mask | None) -> tuple[Levels, float, float]:
+    """The contrast of strokes (H, W; 0 to 1), that of the paper's grain, and a stroke's width."""
+    paper = _paper(grey, page)
+    away = _away(grey, paper, page)
+    grain = 1.4826 * float(np.median(np.abs(away if page is None else away[page])))
+    floor = _NOISE * grain
+    width = stroke_width(_rounded(np.abs(away)), 255 * max(floor, _FAINT))
+    sides = np.clip(-away, 0, 1), np.clip(away, 0, 1)
+    wide = [opened(_rounded(side), width) for side in sides]
+    # Ink is few pixels that differ much; squaring keeps the noise of the paper out of it.
+    sums = []
+    for side, ground in zip(sides, wide, strict=True):
+        narrow = np.maximum(side - ground / np.float32(255), 0)
+        sums.append(float((narrow[side > floor] ** 2).sum()))
+    brighter = sums[1] > sums[0]
+    if width and (np.ptp(paper) > 0 or max(int(ground.max()) for ground in wide) > _UNEVEN):
+        inside = grey if page is None else np.where(page, grey, paper)
+        away = _away(grey, without_strokes(inside, width, brighter), page)
+    return np.clip(away if brighter else -away, 0, 1), floor, width
+
+
+def _rounded(values: Levels) -> Grey:
+    """Of 0 to 1, in 256 steps."""
+    return np.asarray(np.rint(values * 255), np.uint8)
+
+
+def _near(strength: Levels, size: int) -> Levels:
+    """The largest contrast (H, W) in the square of this odd size around each pixel."""
+    return largest(_rounded(strength), size) / np.float32(255)
 
 
 def _away(grey: Levels, paper: Levels, page: Mask | None) -> Levels:
@@ -330,10 +347,7 @@ def _frames(parts: Components, kept: Mask) -> Mask:
 
 def _grown(mask: Mask) -> Mask:
     """The mask and the pixels next to it."""
-    if not mask.any():
-        return mask
-    picture = Image.fromarray(np.uint8(mask) * 255).filter(ImageFilter.MaxFilter(5))
-    return np.asarray(picture) > 0
+    return largest(mask.astype(np.uint8), 5) > 0
 
 
 def _page(grey: Levels) -> Mask | None:

@@ -1,7 +1,7 @@
-"""What writing lies on: shadows with sharp edges, punch holes, a marker's strokes, all wider than ink.
+"""What writing lies on: hard shadows, punch holes, a marker's strokes, all wider than its strokes.
 
-A grey-scale opening (the minimum in a window, then the maximum; for dark ink the reverse) keeps
-what the window fits into (Serra 1982, "Image analysis and mathematical morphology").
+A grey-scale opening (the minimum in a window, then the maximum) keeps what the window fits into
+(Serra 1982, "Image analysis and mathematical morphology").
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-Levels = NDArray[np.float32]
+Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 _WINDOW = 1 / 24  # of the longer side, in which ink is told from what lies around it
@@ -18,7 +18,7 @@ _NARROWEST = 15  # pixels of any window
 _WIDE = 5.0  # of a stroke's width: crossings are two to three wide, a hole in a sheet ten
 
 
-def largest(values: Levels, size: int) -> Levels:
+def largest(values: Grey, size: int) -> Grey:
     """The largest value (H, W) in the square of this odd size around each pixel."""
     for _ in range(2):
         values = np.pad(values, ((size // 2, size // 2), (0, 0)), mode="edge")
@@ -31,32 +31,37 @@ def largest(values: Levels, size: int) -> Levels:
     return values
 
 
-def stroke_width(strength: Levels, least: float) -> float:
+def opened(values: Grey, width: float) -> Grey:
+    """What is left of bright things (H, W) without all that is not wider than strokes so wide."""
+    size = max(_NARROWEST, round(_WIDE * width)) | 1
+    return largest(~largest(~values, size), size)
+
+
+def stroke_width(strength: Grey, least: float) -> float:
     """Pixels across a usual stroke, whatever wide things there are; 0 where there is no stroke.
 
     Ink is what is above the middle of the values around it (Bernsen 1986); its width at a pixel
     is the shorter of the runs of ink along the row and the column.
 
     Args:
-        strength: contrast of each pixel to the paper (H, W), 0 to 1.
+        strength: contrast of each pixel to the paper (H, W), 0 to 255.
         least: contrast between ink and what is around it.
     """
     size = max(_NARROWEST, round(max(strength.shape) * _WINDOW)) | 1
-    high, low = largest(strength, size), -largest(-strength, size)
-    inked = (strength > (high + low) / 2) & (high - low > least)
+    high, low = largest(strength, size), ~largest(~strength, size)
+    gap = high - low
+    inked = (strength - low > gap // 2) & (gap > least)
     widths = np.minimum(_runs(inked), _runs(inked.T).T)[inked]
     return float(np.median(widths)) if len(widths) else 0.0
 
 
-def without_strokes(grey: Levels, width: float, brighter: bool) -> Levels:
+def without_strokes(grey: NDArray[np.float32], width: float, brighter: bool) -> NDArray[np.float32]:
     """The grey level (H, W) of what strokes so wide, brighter or darker than it, lie on."""
-    size = max(_NARROWEST, round(_WIDE * width)) | 1
-    sign = 1 if brighter else -1
     # Noise would be taken for strokes: the least of many pixels is far below most.
-    smooth = Image.fromarray(grey.astype(np.uint8)).filter(ImageFilter.MedianFilter(3))
-    levels = sign * np.asarray(smooth, np.float32)
-    found = sign * largest(-largest(-levels, size), size)
-    return np.asarray(found + np.median(grey - found), np.float32)
+    smooth = np.asarray(Image.fromarray(np.uint8(grey)).filter(ImageFilter.MedianFilter(3)))
+    found = opened(smooth, width) if brighter else ~opened(~smooth, width)
+    off = np.median((grey - found)[::4, ::4])
+    return np.asarray(found + off, np.float32)
 
 
 def _runs(mask: Mask) -> NDArray[np.int32]:
