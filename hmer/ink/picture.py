@@ -250,7 +250,9 @@ def _strength(grey: Levels, page: Mask | None) -> tuple[Levels, float, float]:
     if width and (np.ptp(paper) > 0 or max(int(ground.max()) for ground in wide) > _UNEVEN):
         inside = grey if page is None else np.where(page, grey, paper)
         away = _away(grey, without_strokes(inside, width, brighter), page)
-    return np.clip(away if brighter else -away, 0, 1), floor, width
+    found = np.clip(away if brighter else -away, 0, 1)
+    # A blot alone is ink.
+    return (found if found.max() > max(floor, _FAINT) else sides[brighter]), floor, width
 
 
 def _rounded(values: Levels) -> Grey:

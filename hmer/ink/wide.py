@@ -34,7 +34,8 @@ def largest(values: Grey, size: int) -> Grey:
 def opened(values: Grey, width: float) -> Grey:
     """What is left of bright things (H, W) without all that is not wider than strokes so wide."""
     size = max(_NARROWEST, round(_WIDE * width)) | 1
-    return largest(~largest(~values, size), size)
+    core = largest(~largest(~values, size), size)
+    return np.minimum(values, largest(core, size // 2 | 1))  # its rim, if it is round
 
 
 def stroke_width(strength: Grey, least: float) -> float:
