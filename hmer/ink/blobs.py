@@ -24,11 +24,14 @@ def picture_unit(image: NDArray[np.uint8]) -> float:
     Raises:
         InkError: there is no ink.
     """
-    # A hair of paper across a thin line does not part it.
-    boxes = component_boxes(largest(image, _HAIR) > 127)
+    boxes = component_boxes(image > 127)
     if not len(boxes):
         raise InkError("a picture without ink has no size")
-    sizes = (boxes[:, 2:4] - boxes[:, :2]).astype(np.float64) - (_HAIR - 1)
+    sizes = (boxes[:, 2:4] - boxes[:, :2]).astype(np.float64)
+    # Pieces of broken lines, if hairs of paper part most of them; else symbols may be so close.
+    joined = component_boxes(largest(image, _HAIR) > 127)
+    if 2 * len(joined) <= len(boxes):
+        sizes = (joined[:, 2:4] - joined[:, :2]).astype(np.float64) - (_HAIR - 1)
     pen = pen_width(image)
     if sizes.max() <= _ROUND * pen:  # dots alone: their pen is all that tells the size
         return max(pen / _PEN, 1.0)

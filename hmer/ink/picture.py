@@ -372,15 +372,15 @@ def _page(grey: Levels) -> Mask | None:
     sharp = float(np.quantile(np.concatenate(steps), 0.2)) > gap / 3
     if gap < _DESK or solid < 0.6 or not sharp:
         return None
+    # Tiles that are half covered, and the page's own rim, are left out.
+    inner = Image.fromarray(np.uint8(~beside) * 255).filter(ImageFilter.MinFilter(3))
     # On a desk, but for the page's rim, there is no writing. In a shadow, or beside one, there is.
+    desk = np.asarray(inner.filter(ImageFilter.MaxFilter(5))) == 0
     away = np.maximum(_tiles(grey, tile, np.max) - small, small - _tiles(grey, tile, np.min))
-    desk = np.asarray(Image.fromarray(np.uint8(beside) * 255).filter(ImageFilter.MinFilter(3))) > 0
     if (desk & (away > _DESK)).sum() > _MARKED * desk.sum():
         return None
-    # Tiles that are half covered, and the page's own rim, are left out.
-    inner = np.asarray(Image.fromarray(np.uint8(~beside) * 255).filter(ImageFilter.MinFilter(3)))
     full = np.zeros(grey.shape, bool)
-    spread = np.repeat(np.repeat(inner > 0, tile, axis=0), tile, axis=1)
+    spread = np.repeat(np.repeat(np.asarray(inner) > 0, tile, axis=0), tile, axis=1)
     full[: spread.shape[0], : spread.shape[1]] = spread
     return full if full.any() else None
 

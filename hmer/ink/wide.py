@@ -15,7 +15,7 @@ Mask = NDArray[np.bool_]
 
 _WINDOW = 1 / 24  # of the longer side, in which ink is told from what lies around it
 _NARROWEST = 15  # pixels of any window
-_WIDE = 5.0  # of a stroke's width: crossings are two to three wide, a hole in a sheet ten
+_WIDE = 3.5  # of a stroke's width: crossings are two to three wide, a hole in a sheet ten
 
 
 def largest(values: Grey, size: int) -> Grey:
