@@ -238,8 +238,8 @@ def _strength(grey: Levels, page: Mask | None) -> tuple[Levels, float, float]:
     away = _away(grey, paper, page)
     grain = 1.4826 * float(np.median(np.abs(away if page is None else away[page])))
     floor = _NOISE * grain
-    width = stroke_width(_rounded(np.abs(away)), 255 * max(floor, _FAINT))
     sides = np.clip(-away, 0, 1), np.clip(away, 0, 1)
+    width = stroke_width(_rounded(np.maximum(*sides)), 255 * max(floor, _FAINT))
     wide = [opened(_rounded(side), width) for side in sides]
     # Ink is few pixels that differ much; squaring keeps the noise of the paper out of it.
     sums = []
