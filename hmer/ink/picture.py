@@ -197,7 +197,7 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
     full, threshold = _contrast(strength, floor)
     if full < _FAINT:
         return None
-    clean = without_ruling(strength, strength > max(threshold / 2, floor))
+    clean = without_ruling(strength, strength > max(_PALEST * threshold, floor))
     if clean is not None:
         strength = clean
         full, threshold = _contrast(strength, floor)
