@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from hmer.errors import InkError
 from hmer.ink.components import component_boxes
 from hmer.ink.scale import typical_size
+from hmer.ink.wide import largest
 
 _ROUND = 2.8  # of `pen_width`, half of a disc's width, up to which a blob is a dot
 _PEN = 0.1  # symbol units across a usual pen
+_HAIR = 3  # pixels of the window that closes gaps of one or two
 _BLOB_TO_STROKE = 1.05  # blobs are whole symbols: median on CROHME, after the pen is taken off
 
 
@@ -26,6 +28,10 @@ def picture_unit(image: NDArray[np.uint8]) -> float:
     if not len(boxes):
         raise InkError("a picture without ink has no size")
     sizes = (boxes[:, 2:4] - boxes[:, :2]).astype(np.float64)
+    # Pieces of broken lines, if hairs of paper part most of them; else symbols may be so close.
+    joined = component_boxes(largest(image, _HAIR) > 127)
+    if 2 * len(joined) <= len(boxes):
+        sizes = (joined[:, 2:4] - joined[:, :2]).astype(np.float64) - (_HAIR - 1)
     pen = pen_width(image)
     if sizes.max() <= _ROUND * pen:  # dots alone: their pen is all that tells the size
         return max(pen / _PEN, 1.0)

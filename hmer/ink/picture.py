@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from hmer.ink.components import Components, components
 from hmer.ink.raster import Page, content, frames, from_array, plain
 from hmer.ink.ruling import without_ruling
 from hmer.ink.scale import typical_size
+from hmer.ink.wide import largest, opened, stroke_width, without_strokes
 
 Grey = NDArray[np.uint8]
 Levels = NDArray[np.float32]
@@ -27,6 +28,8 @@ _UNEVEN = 10.0  # grey levels between parts of the paper, above which light is l
 _FAINT = 0.12  # contrast below which there is no ink, only noise
 _NOISE = 4.0  # standard deviations of the paper's grain above which a pixel may be ink
 _PEAK = 0.6  # of the usual ink's contrast, which some pixel of whatever is ink reaches
+_PALEST = 0.25  # of it, from which a mark may be written with a paler pen or pencil
+_NEAR = 1.5  # of a stroke's width, up to which paper beside it is lit up by its blurred edge
 _CROWDED = 0.6  # share of "ink" above which it is texture
 _SPECK = 0.12  # share of the symbol size below which a blob is dirt
 _DOT = 0.75  # of the pen's width, from which such a blob may be a dot
@@ -34,6 +37,7 @@ _DOTS = 4
 _FRAME = 0.06  # of its longer side, by which the line of a box may be askew
 _DARK = 64.0  # grey level below which paper is a board, or a screen in dark mode
 _DESK = 60.0  # grey levels between a page and the desk it lies on
+_MARKED = 0.01  # share of what lies beside the page that differs from it by as much: writing
 _READY = 0.6  # share of pixels that are exactly 0 in an image of ink on nothing
 
 
@@ -189,41 +193,37 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
         part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         grey, page = grey[part], page[part]
         y, x = int(rows[0]), int(columns[0])
-    paper = _paper(grey, page)
-    # Both directions by the same measure: on paper near white, brighter grain is no contrast. In
-    # the shade ink is darker in the same proportion; on a dark ground light adds less.
-    usual = float(np.median(paper))
-    light = paper / usual if usual > _DARK else np.ones_like(paper)
-    away = (grey - paper) / np.maximum(light * max(usual, 255.0 - usual), 1.0)
-    if page is not None:
-        away[~page] = 0.0
-    grain = 1.4826 * float(np.median(np.abs(away if page is None else away[page])))
-    floor = _NOISE * grain
-    darker, brighter = np.clip(-away, 0, 1), np.clip(away, 0, 1)
-    # Ink is few pixels that differ much; squaring keeps the noise of the paper out of it.
-    dark, bright = (float((side[side > floor] ** 2).sum()) for side in (darker, brighter))
-    strength = darker if dark >= bright else brighter
-    inked, full, threshold = _inked(strength, floor)
+    strength, floor, width = _strength(grey, page)
+    full, threshold = _contrast(strength, floor)
     if full < _FAINT:
         return None
-    clean = without_ruling(strength, strength > max(threshold / 2, floor))
+    clean = without_ruling(strength, strength > max(_PALEST * threshold, floor))
     if clean is not None:
         strength = clean
-        inked, full, threshold = _inked(strength, floor)
+        full, threshold = _contrast(strength, floor)
         if full < _FAINT:
             return None
+    # Every stroke by its own contrast, that of the darkest ink next to it: a pencil's beside a
+    # pen's, or the end of one that fades. What is around a dark stroke stays paper.
+    palest = _PALEST * full if clean is None else _PEAK * full
+    near = np.clip(_near(strength, 2 * round(_NEAR * width) + 1), palest, full)
+    own = np.maximum(near * (threshold / full), floor)
+    inked = strength > own
     if inked.mean() > _CROWDED:
         raise InkError(
             f"{name}: {inked.mean():.0%} of the picture would be ink; take one of the expression"
         )
     parts = components(inked)
-    kept = _writing(parts, strength, full)
+    kept = _writing(parts, strength, max(palest, floor))
+    written = _grown(parts.mask(kept))
     # Soft edges stay soft: half the threshold is paper, the usual ink is full.
-    low = max(threshold / 2, min(floor, threshold))
-    image = np.clip((strength - low) / max(full - low, 1e-6), 0, 1)
+    own = np.where(written, own, np.float32(threshold))
+    high = np.where(written, near, np.float32(full))
+    low = np.maximum(own / 2, np.minimum(floor, own))
+    image = np.clip((strength - low) / np.maximum(high - low, 1e-6), 0, 1)
     image[_grown(parts.mask(~kept))] = 0.0
     if clean is not None:  # what is left of the lines is paler than ink
-        image[~_grown(parts.mask(kept))] = 0.0
+        image[~written] = 0.0
     boxes = parts.boxes[kept]
     left, top = boxes[:, :2].min(axis=0).tolist()
     right, bottom = boxes[:, 2:4].max(axis=0).tolist()
@@ -232,20 +232,68 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
     return cropped, x + left, y + top
 
 
-def _inked(strength: Levels, floor: float) -> tuple[Mask, float, float]:
-    """Which pixels are ink, the usual contrast of ink (0 for none), and the least."""
+def _strength(grey: Levels, page: Mask | None) -> tuple[Levels, float, float]:
+    """The contrast of strokes (H, W; 0 to 1), that of the paper's grain, and a stroke's width."""
+    paper = _paper(grey, page)
+    away = _away(grey, paper, page)
+    grain = 1.4826 * float(np.median(np.abs(away if page is None else away[page])))
+    floor = _NOISE * grain
+    sides = np.clip(-away, 0, 1), np.clip(away, 0, 1)
+    width = stroke_width(_rounded(np.maximum(*sides)), 255 * max(floor, _FAINT))
+    wide = [opened(_rounded(side), width) for side in sides]
+    # Ink is few pixels that differ much; squaring keeps the noise of the paper out of it.
+    sums = []
+    for side, ground in zip(sides, wide, strict=True):
+        narrow = np.maximum(side - ground / np.float32(255), 0)
+        sums.append(float((narrow[side > floor] ** 2).sum()))
+    brighter = sums[1] > sums[0]
+    if width and (np.ptp(paper) > 0 or max(int(ground.max()) for ground in wide) > _UNEVEN):
+        inside = grey if page is None else np.where(page, grey, paper)
+        away = _away(grey, without_strokes(inside, width, brighter), page)
+    found = np.clip(away if brighter else -away, 0, 1)
+    # A blot alone is ink.
+    return (found if found.max() > max(floor, _FAINT) else sides[brighter]), floor, width
+
+
+def _rounded(values: Levels) -> Grey:
+    """Of 0 to 1, in 256 steps."""
+    return np.asarray(np.rint(values * 255), np.uint8)
+
+
+def _near(strength: Levels, size: int) -> Levels:
+    """The largest contrast (H, W) in the square of this odd size around each pixel."""
+    return largest(_rounded(strength), size) / np.float32(255)
+
+
+def _away(grey: Levels, paper: Levels, page: Mask | None) -> Levels:
+    """How much brighter than the paper each pixel (H, W) is, or darker, -1 to 1; 0 off the page.
+
+    Both by the same measure: on paper near white, brighter grain is no contrast. In the shade ink
+    is darker in the same proportion; on a dark ground light adds less.
+    """
+    usual = float(np.median(paper))
+    light = paper / usual if usual > _DARK else np.ones_like(paper)
+    away = (grey - paper) / np.maximum(light * max(usual, 255.0 - usual), 1.0)
+    if page is not None:
+        away[~page] = 0.0
+    return away
+
+
+def _contrast(strength: Levels, floor: float) -> tuple[float, float]:
+    """The usual contrast of ink (0 for none), and the least."""
     threshold = max(_otsu(strength), floor)
-    inked = strength > threshold
-    if not inked.any():
-        return inked, 0.0, threshold
-    return inked, float(np.median(strength[inked])), threshold
+    inked = strength[strength > threshold]
+    return (float(np.median(inked)) if len(inked) else 0.0), threshold
 
 
-def _writing(parts: Components, strength: Levels, full: float) -> Mask:
-    """Which components are written (n,): neither grain of the paper, nor dirt, nor its edge."""
+def _writing(parts: Components, strength: Levels, peak: float) -> Mask:
+    """Which components are written (n,): neither grain of the paper, nor dirt, nor its edge.
+
+    One without a pixel of contrast `peak` is grain.
+    """
     boxes = parts.boxes
     sizes = boxes[:, 2:4] - boxes[:, :2]
-    kept = (parts.peaks(strength) >= _PEAK * full) & ~_edges(parts)
+    kept = (parts.peaks(strength) >= peak) & ~_edges(parts)
     kept &= ~_frames(parts, kept)
     if kept.sum() > 1:
         # Specks as wide as the pen say nothing of the symbols' size, however many there are.
@@ -301,10 +349,7 @@ def _frames(parts: Components, kept: Mask) -> Mask:
 
 def _grown(mask: Mask) -> Mask:
     """The mask and the pixels next to it."""
-    if not mask.any():
-        return mask
-    picture = Image.fromarray(np.uint8(mask) * 255).filter(ImageFilter.MaxFilter(5))
-    return np.asarray(picture) > 0
+    return largest(mask.astype(np.uint8), 5) > 0
 
 
 def _page(grey: Levels) -> Mask | None:
@@ -328,18 +373,25 @@ def _page(grey: Levels) -> Mask | None:
     if gap < _DESK or solid < 0.6 or not sharp:
         return None
     # Tiles that are half covered, and the page's own rim, are left out.
-    inner = np.asarray(Image.fromarray(np.uint8(~beside) * 255).filter(ImageFilter.MinFilter(3)))
+    inner = Image.fromarray(np.uint8(~beside) * 255).filter(ImageFilter.MinFilter(3))
+    # On a desk, but for the page's rim, there is no writing. In a shadow, or beside one, there is.
+    desk = np.asarray(inner.filter(ImageFilter.MaxFilter(5))) == 0
+    away = np.maximum(_tiles(grey, tile, np.max) - small, small - _tiles(grey, tile, np.min))
+    if (desk & (away > _DESK)).sum() > _MARKED * desk.sum():
+        return None
     full = np.zeros(grey.shape, bool)
-    spread = np.repeat(np.repeat(inner > 0, tile, axis=0), tile, axis=1)
+    spread = np.repeat(np.repeat(np.asarray(inner) > 0, tile, axis=0), tile, axis=1)
     full[: spread.shape[0], : spread.shape[1]] = spread
     return full if full.any() else None
 
 
-def _tiles(grey: Levels, tile: int) -> Levels:
-    """The median of each square of `tile` pixels."""
+def _tiles(
+    grey: Levels, tile: int, measure: Callable[..., NDArray[np.floating]] = np.median
+) -> Levels:
+    """The median, or another measure, of each square of `tile` pixels."""
     rows, columns = (max(1, side // tile) for side in grey.shape)
     tiles = grey[: rows * tile, : columns * tile].reshape(rows, tile, columns, tile)
-    return np.asarray(np.median(tiles, axis=(1, 3)), np.float32)
+    return np.asarray(measure(tiles, axis=(1, 3)), np.float32)
 
 
 def _paper(grey: Levels, page: Mask | None) -> Levels:

@@ -37,6 +37,13 @@ def test_nothing_has_no_size() -> None:
         picture_unit(blank)
 
 
+def test_hairs_of_paper_across_thin_lines_do_not_change_the_size() -> None:
+    broken = drawn(0.06).copy()
+    broken[:, ::7] = 0
+    broken[::9] = 0
+    assert picture_unit(broken) == pytest.approx(UNIT, rel=0.15)
+
+
 @pytest.mark.parametrize("unit", [10, 20, 55.5])
 @pytest.mark.parametrize("pen", [0.03, 0.1, 0.3])
 def test_whatever_the_pen_it_looks_rendered(unit: float, pen: float) -> None:

@@ -107,6 +107,39 @@ def boxed() -> Image.Image:
     return page
 
 
+def photo(ink: np.ndarray, light: np.ndarray | float = 1.0, noise: float = 3) -> bytes:
+    """Of ink of this contrast (H, W; 0 to 1) on paper in this light, in JPEG."""
+    grain = np.random.default_rng(0).normal(0, noise, ink.shape)
+    return png(grey(240 * light * (1 - ink) + grain), "JPEG", quality=80)
+
+
+def tones(low: float) -> np.ndarray:
+    """Every second letter in full, the others and the line paler."""
+    columns = np.arange(DRAWN.shape[1]) // round(1.6 * UNIT) % 2 == 0
+    rows = np.arange(DRAWN.shape[0]) < UNIT * 2.2
+    return DRAWN / 255 * np.where(columns & rows[:, None], 0.85, 0.85 * low)
+
+
+def band(left: float, right: float) -> np.ndarray:
+    """1 between two shares of the width, with sharp edges askew."""
+    height, width = DRAWN.shape
+    x = np.arange(width) - 0.2 * np.arange(height)[:, None]
+    return ((x > left * width) & (x < right * width)).astype(float)
+
+
+def holes() -> np.ndarray:
+    ink = np.pad(DRAWN / 255 * 0.85, ((0, 200), (120, 0)))
+    y, x = np.indices(ink.shape)
+    for row in (70, 250):
+        ink[np.hypot(y - row, x - 60) < 27] = 0.9
+    return ink
+
+
+def reverse() -> np.ndarray:
+    ink = np.pad(DRAWN / 255 * 0.85, ((0, 150), (0, 0)))
+    return np.asarray(np.maximum(ink, 0.15 * np.roll(ink[:, ::-1], (110, 30), (0, 1))))
+
+
 SOURCES: dict[str, Callable[[], bytes]] = {
     "white on black": lambda: png(grey(DRAWN)),
     "black on white": lambda: png(grey(255 - DRAWN)),
@@ -127,6 +160,12 @@ SOURCES: dict[str, Callable[[], bytes]] = {
         grey(np.pad(30 + 190 * (DRAWN / 255), 120, constant_values=250))
     ),
     "in a box": lambda: png(boxed()),
+    "pencil beside pen": lambda: photo(tones(0.4)),
+    "a pen that fades": lambda: photo(DRAWN / 255 * np.linspace(0.9, 0.25, DRAWN.shape[1])),
+    "shadow with sharp edges": lambda: photo(DRAWN / 255 * 0.85, 1 - 0.5 * band(0.4, 2)),
+    "marker": lambda: photo(DRAWN / 255 * 0.85, 1 - 0.3 * band(0.3, 0.7)),
+    "punch holes": lambda: photo(holes()),
+    "writing on the reverse side": lambda: photo(reverse()),
     "LAB": lambda: png(
         Image.merge("LAB", [grey(255 - DRAWN)] + [grey(0 * DRAWN + 128)] * 2), "TIFF"
     ),
