@@ -262,7 +262,7 @@ def _rounded(values: Levels) -> Grey:
 
 def _near(strength: Levels, size: int) -> Levels:
     """The largest contrast (H, W) in the square of this odd size around each pixel."""
-    return largest(_rounded(strength), size) / np.float32(255)
+    return np.asarray(largest(_rounded(strength), size) / 255, np.float32)
 
 
 def _away(grey: Levels, paper: Levels, page: Mask | None) -> Levels:
@@ -276,7 +276,7 @@ def _away(grey: Levels, paper: Levels, page: Mask | None) -> Levels:
     away = (grey - paper) / np.maximum(light * max(usual, 255.0 - usual), 1.0)
     if page is not None:
         away[~page] = 0.0
-    return away
+    return np.asarray(away, np.float32)
 
 
 def _contrast(strength: Levels, floor: float) -> tuple[float, float]:

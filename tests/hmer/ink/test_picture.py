@@ -124,7 +124,7 @@ def band(left: float, right: float) -> np.ndarray:
     """1 between two shares of the width, with sharp edges askew."""
     height, width = DRAWN.shape
     x = np.arange(width) - 0.2 * np.arange(height)[:, None]
-    return ((x > left * width) & (x < right * width)).astype(float)
+    return np.asarray((x > left * width) & (x < right * width), float)
 
 
 def holes() -> np.ndarray:
