@@ -13,6 +13,8 @@ from hmer.errors import HmerError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hmer.latex.vocabulary import Vocabulary
+
 
 def average(
     models: Annotated[
@@ -37,10 +39,13 @@ def average(
     from hmer.models.checkpoint import load_recogniser, save_module
 
     folders, shares = zip(*(_part(one) for one in models), strict=True)
-    model = load_recogniser(folders[0]).model
+    first = load_recogniser(folders[0])
+    model = first.model
     mean = {name: value.double() * shares[0] for name, value in model.state_dict().items()}
     for folder, share in zip(folders[1:], shares[1:], strict=True):
-        state = _weights(folder, folders[0])
+        words, state = _weights(folder)
+        if words.tokens != first.reads.vocabulary.tokens:
+            raise HmerError(f"{folder}: has another vocabulary than {folders[0]}")
         lacking = [n for n, v in mean.items() if n not in state or state[n].shape != v.shape]
         if lacking:
             raise HmerError(
@@ -69,20 +74,15 @@ def _part(argument: str) -> tuple[Path, float]:
     return Path(folder), share
 
 
-def _weights(folder: Path, first: Path) -> dict[str, Tensor]:
-    """The weights in a folder, of the same vocabulary as the recogniser in `first`."""
+def _weights(folder: Path) -> tuple[Vocabulary, dict[str, Tensor]]:
+    """The vocabulary and the weights of a recogniser, or of a training state."""
     from hmer.latex.vocabulary import Vocabulary
     from hmer.models.checkpoint import load_recogniser
     from hmer.training.fit import CHECKPOINT
     from hmer.training.warm_start import averaged, read_state
 
-    words = load_recogniser(first).reads.vocabulary.tokens
-    if (folder / CHECKPOINT).is_file():
-        known = Vocabulary.from_json(read_state(folder / CHECKPOINT)["vocabulary"])
-        state = averaged(folder / CHECKPOINT)
-    else:
-        saved = load_recogniser(folder)
-        known, state = saved.reads.vocabulary, saved.model.state_dict()
-    if known.tokens != words:
-        raise HmerError(f"{folder}: has another vocabulary than {first}")
-    return state
+    state = folder / CHECKPOINT
+    if state.is_file():
+        return Vocabulary.from_json(read_state(state)["vocabulary"]), averaged(state)
+    saved = load_recogniser(folder)
+    return saved.reads.vocabulary, saved.model.state_dict()

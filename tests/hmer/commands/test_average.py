@@ -48,6 +48,24 @@ def test_each_tensor_is_the_weighted_mean(
     assert Recognizer.load(out).vocabulary.tokens == Recognizer.load(other).vocabulary.tokens
 
 
+def test_of_a_training_state_the_averaged_weights_are_taken(
+    model_folder: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = load_recogniser(other)
+    about = {"name": saved.name, "config": {}, "render": {}}
+    about["vocabulary"] = saved.reads.vocabulary.to_json()
+    weights = {f"average.module.{name}": v for name, v in saved.model.state_dict().items()}
+    newest = {name.replace("average.module", "model"): -v for name, v in weights.items()}
+    (tmp_path / "state").mkdir()
+    torch.save({"about": about, "state_dict": weights | newest}, tmp_path / "state" / "last.ckpt")
+    for folder in (other, tmp_path / "state"):
+        parts = f"{model_folder}=1", f"{folder}=1"
+        assert call(monkeypatch, *parts, "--out", tmp_path / f"of-{folder.name}") == 0
+    one, two = (load_file(tmp_path / f"of-{n}" / "model.safetensors") for n in ("other", "state"))
+    for name, value in one.items():
+        torch.testing.assert_close(value, two[name], rtol=0, atol=0)
+
+
 def test_what_cannot_be_averaged_is_told(
     model_folder: Path,
     other: Path,
