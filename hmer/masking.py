@@ -56,7 +56,7 @@ class BlockGrid:
         return whole[:, :, rows, self.left : self.left + self.width]
 
 
-def hide_ink(images: Tensor, share: float, block: int) -> tuple[Tensor, Tensor]:
+def hide_ink(images: Tensor, share: float | Tensor, block: int) -> tuple[Tensor, Tensor]:
     """Hide blocks until at least `share` of each image's ink is gone.
 
     Only blocks that hold ink are hidden, in random order; the last block with ink always stays.
@@ -64,7 +64,7 @@ def hide_ink(images: Tensor, share: float, block: int) -> tuple[Tensor, Tensor]:
 
     Args:
         images: float (B, 1, H, W), ink 1 on 0.
-        share: of the summed grey value, in [0, 1].
+        share: of the summed grey value, in [0, 1]; one for all, or of each image, (B, 1).
         block: side of a block in pixels.
 
     Returns:
@@ -81,15 +81,15 @@ def hide_ink(images: Tensor, share: float, block: int) -> tuple[Tensor, Tensor]:
     return images.masked_fill(pixels, 0.0), pixels
 
 
-def choose(mass: Tensor, share: float, keys: Tensor) -> Tensor:
+def choose(mass: Tensor, share: float | Tensor, keys: Tensor) -> Tensor:
     """Hide as many pieces of each expression as its share needs, and never its last one.
 
     *Our design.* Vectorised over the batch: no step depends on what an expression holds.
 
     Args:
         mass: (B, U) ink of each piece, 0 where there is none: such a piece is never hidden.
-        share: of each row's sum that the hidden pieces have at least, in [0, 1]; less only where
-            the last piece with ink would have to go.
+        share: of each row's sum that the hidden pieces have at least, in [0, 1], one or (B, 1);
+            less only where the last piece with ink would have to go.
         keys: (B, U) finite; pieces are hidden in growing order of these.
 
     Returns:
@@ -98,7 +98,8 @@ def choose(mass: Tensor, share: float, keys: Tensor) -> Tensor:
     Raises:
         ValueError: the share is no share.
     """
-    if not 0 <= share <= 1:
+    least, most = (share, share) if isinstance(share, float | int) else share.aminmax()
+    if not (0 <= least and most <= 1):
         raise ValueError(f"the hidden share must lie in [0, 1], not {share}")
     inked = mass > 0
     order = keys.masked_fill(~inked, torch.inf).argsort(dim=1)

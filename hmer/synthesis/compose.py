@@ -99,7 +99,7 @@ class ComposeConfig(BaseModel):
         0.0,
         ge=0,
         le=1,
-        description="share of single symbols, by the fourth root of how often each token comes",
+        description="share of single symbols, by the eighth root of how often each token comes",
     )
     matrices: float = Field(0.0, ge=0, le=1, description="share of small matrices and cases")
 
@@ -137,7 +137,7 @@ class Composer:
         self._alone = [found for token, found in alone.items() if token not in NEVER_ALONE]
         # An upright stroke alone is a one rather than a slip of an exclamation mark.
         often = Counter(token for row in captions for token in serialise(row))
-        weights = np.array([1.0 + often[tokens[0][0]] for tokens in self._alone]) ** 0.25
+        weights = np.array([1.0 + often[tokens[0][0]] for tokens in self._alone]) ** 0.125
         self._alone_below = running(weights)
         self._matrices = Matrices(captions)
 

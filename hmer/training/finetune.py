@@ -103,7 +103,12 @@ class FinetuneConfig(BaseModel):
     batch: BatchConfig = BatchConfig()
     augment: AugmentConfig = AugmentConfig()
     masking: Curriculum = Curriculum(start=0.0, end=0.4)
-    masked: float = Field(0.5, ge=0, le=1, description="share of expressions that are masked")
+    masked: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of expressions that are masked, each up to the share of `masking`",
+    )
     block: float = Field(0.6, gt=0, le=8, description="side of a hidden block in symbol units")
     rescaled: bool = Field(
         False, description="train at base.render.unit although `start` has another scale"
@@ -154,7 +159,8 @@ class Finetune(SteppedModule):
         images = batch.images
         share = self.config.masking.share(progress)
         if share and self.config.masked:
-            masked, _ = hide_ink(images, share, self.block)
+            shares = share * torch.rand(len(images), 1, device=images.device)
+            masked, _ = hide_ink(images, shares, self.block)
             chosen = torch.rand(len(images), device=images.device) < self.config.masked
             images = torch.where(chosen[:, None, None, None], masked, images)
         losses, logits = self.model.losses(replace(batch, images=images))

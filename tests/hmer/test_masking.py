@@ -168,8 +168,11 @@ def test_is_the_rule(seed: int, percent: int, units: int) -> None:
     keys = torch.rand(4, units, generator=generator) * 1e9
     share = percent / 100
     found = choose(mass, share, keys)
+    own = torch.rand(4, 1, generator=generator, dtype=torch.float64)
+    each = choose(mass.double(), own, keys)
     for b in range(4):
         assert found[b].tolist() == slowly(mass[b].tolist(), share, keys[b].tolist())
+        assert each[b].tolist() == slowly(mass[b].tolist(), float(own[b]), keys[b].tolist())
 
 
 def test_by_hand() -> None:
