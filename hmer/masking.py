@@ -99,7 +99,7 @@ def choose(mass: Tensor, share: float | Tensor, keys: Tensor) -> Tensor:
         ValueError: the share is no share.
     """
     least, most = (share, share) if isinstance(share, float | int) else share.aminmax()
-    if not (0 <= least and most <= 1):
+    if not (least >= 0 and most <= 1):
         raise ValueError(f"the hidden share must lie in [0, 1], not {share}")
     inked = mass > 0
     order = keys.masked_fill(~inked, torch.inf).argsort(dim=1)

@@ -170,7 +170,7 @@ def test_only_the_wanted_share_is_masked(
     monkeypatch.setattr("hmer.training.finetune.hide_ink", spy)
     masking = Curriculum(start=0.0, end=0.4)
     train("finetune", tmp_path / "a", masking=masking, block=1.2, optimisation=FOUR_STEPS)
-    # Each expression has a share of its own, up to the curriculum's; nothing is asked for in step 0.
+    # Each expression has a share of its own, up to the curriculum's: nothing is asked in step 0.
     assert len(asked) == 3 and all(0 < s <= m for s, m in zip(asked, (0.1, 0.2, 0.3), strict=True))
     asked.clear()
     train("finetune", tmp_path / "b", masking=masking, masked=0.0, optimisation=FOUR_STEPS)
