@@ -27,7 +27,7 @@ from hmer.latex.vocabulary import Vocabulary
 from hmer.synthesis.base import CAPTIONS, ISOLATED, OUTER, numbered
 from hmer.synthesis.compose import Composer, Listed
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.glyphs.foreign import tokens_of
+from hmer.synthesis.glyphs.foreign import sized, tokens_of
 from hmer.synthesis.render_latex import check_writable
 
 
@@ -124,8 +124,9 @@ def add_outer(
     if unseen is not None:
         isolated, composed = TESTS
         tests[isolated] = _write(folder, isolated, _alone(unseen, isolated), converter)
-        test = [line.split() for line in lines if is_held_out(line, share)]
-        held_out |= {tuple(tokens) for tokens in test}
+        held_out |= {tuple(line.split()) for line in lines if is_held_out(line, share)}
+        first = next(iter(counts.values()), {}).get("taken", 0)  # the other files' are not tested
+        test = [line.split() for line in lines[:first] if is_held_out(line, share)]
         writable = [row for row in map(parse, test) if _can_be_written(row, unseen)]
         if writable:
             items = _composed(unseen, writable, seed, composed)
@@ -163,8 +164,9 @@ def _can_be_written(row: Row, bank: GlyphBank) -> bool:
 
 
 def _composed(bank: GlyphBank, rows: list[Row], seed: int, split: str) -> Iterator[SourceItem]:
-    """Expressions of these captions in hands of the bank."""
-    composer = Composer(bank, Listed(rows))
+    """Expressions of these captions in hands of the bank, symbols in the vector font's sizes."""
+    lines = GlyphBank.pack(sized((), bank), bank.collections)
+    composer = Composer(lines, Listed(rows))
     for number in range(_COMPOSED):
         found = numbered(composer, seed, number)
         yield SourceItem(

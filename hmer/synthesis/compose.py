@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError, InkError, LatexError
@@ -33,21 +34,41 @@ class Sampler(Protocol):
 
 
 class Listed:
-    """Samples the expressions of a list, all equally often; a picklable `Sampler`."""
+    """Samples the expressions of a list; a picklable `Sampler`."""
 
     def __init__(
-        self, rows: Sequence[Row], share: float = 1.0, other: Sampler | None = None
+        self,
+        rows: Sequence[Row],
+        share: float = 1.0,
+        other: Sampler | None = None,
+        lengths: Sequence[int] = (),
     ) -> None:
-        """Take structure trees, at least one; with `other`, only a share of samples are of them."""
+        """Take structure trees, at least one; with `other`, only a share of samples are of them.
+
+        With `lengths`, in tokens, expressions come about as long as these, as far as the list has
+        such; else all come equally often.
+        """
         self.rows = tuple(rows)
         self.share = share
         self.other = other
+        weights = np.ones(len(self.rows))
+        if len(lengths):
+            here = _length_class([len(serialise(row)) for row in self.rows])
+            there = _length_class(lengths)
+            wanted = np.bincount(there, minlength=int(here.max()) + 1)
+            weights = wanted[here] / np.bincount(here)[here]
+        self._below = running(weights if weights.any() else np.ones(len(self.rows)))
 
     def sample(self, rng: np.random.Generator) -> Row:
         """One of them."""
         if self.other is not None and rng.random() >= self.share:
             return self.other.sample(rng)
-        return self.rows[int(rng.integers(len(self.rows)))]
+        return self.rows[draw(self._below, rng)]
+
+
+def _length_class(lengths: Sequence[int]) -> NDArray[np.int64]:
+    """Classes of lengths in tokens, each a quarter wider than the one below."""
+    return np.rint(np.log(np.maximum(lengths, 1)) / np.log(1.25)).astype(np.int64)
 
 
 _BRACKETS = (("[", "]"), ("(", ")"), ("|", "|"), (r"\{",), ())

@@ -27,7 +27,11 @@ class GeneratorsConfig(BaseModel):
     recombine: float = Field(0.0, ge=0, description="weight of expressions of exchanged parts")
     compose: float = Field(0.0, ge=0, description="weight of new expressions in real glyphs")
     listed: float = Field(
-        0.5, ge=0, le=1, description="share of new expressions that are captions of elsewhere"
+        0.5,
+        ge=0,
+        le=1,
+        description="share of new expressions that are captions of elsewhere, drawn about as long "
+        "as those of training",
     )
     decomposing: DecomposeConfig = DecomposeConfig()
     recombining: RecombineConfig = RecombineConfig()
@@ -81,7 +85,8 @@ class Generators:
         if config.compose and glyphs is not None:
             grammar = FittedGrammar(train.tokens)
             rows = [parse(caption) for caption in captions]
-            sampler = Listed(rows, config.listed, grammar) if rows else grammar
+            lengths = [len(tokens) for tokens in train.tokens]
+            sampler = Listed(rows, config.listed, grammar, lengths) if rows else grammar
             known = [*map(parse, train.tokens), *rows]
             self.composer = Composer(glyphs, sampler, config.composing, known)
             weights.append(config.compose)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
-from hmer.synthesis.glyphs.cutting import font_extents
-from hmer.synthesis.glyphs.font import Glyph, recognisable
+from hmer.synthesis.glyphs.font import Glyph, recognisable, variants
 
 _LIKE = {
     r"\leq": r"""
@@ -60,31 +60,36 @@ _SPREAD = 0.08  # of the logarithm of the size, where only the font tells it
 
 
 def extended(bank: GlyphBank, isolated: GlyphBank) -> GlyphBank:
-    """The bank with the isolated symbols, each in the size of one that stands in a line.
+    """The bank with the isolated symbols, each in the size of one that stands in a line."""
+    cuttings = list(bank.cuttings())
+    groups = isolated.collections | bank.collections
+    both = GlyphBank.pack([*cuttings, *sized(cuttings, isolated)], groups)
+    return replace(both, about=bank.about)
+
+
+def sized(lines: Iterable[Cutting], isolated: GlyphBank) -> list[Cutting]:
+    """Isolated symbols in the sizes and heights of those that were cut out of lines.
 
     A symbol alone says nothing of its size and height in a line: each takes those of a sample of
-    its class drawn from the bank, of a class like it, or the vector font's. Symbols that look like
-    no other of their class are left out, as they are when a bank is cut.
+    its class, of a class like it, or, where there are few, the vector font's. Symbols that look
+    like no other of their class are left out, as they are when a bank is cut.
     """
     rng = np.random.default_rng(0)
-    extents = font_extents(isolated.tokens)
     inside: dict[str, list[Glyph]] = {}
-    for token, _, glyph in bank.cuttings():
+    for token, _, glyph in lines:
         inside.setdefault(token, []).append(glyph)
     cuttings = []
     for token, writer, glyph in isolated.cuttings():
         models = inside.get(token) or inside.get(alike(token), [])
         if len(models) >= _ENOUGH:
             model = models[int(rng.integers(len(models)))]
-        elif token in extents:
-            model = _plain(*extents[token], float(rng.normal(0.0, _SPREAD)))
         else:
-            continue
+            drawn = _of_font(token)
+            size = float(np.exp(rng.normal(0.0, _SPREAD)))
+            model = tuple(stroke * size for stroke in drawn[int(rng.integers(len(drawn)))])
         cuttings.append(Cutting(token, writer, sized_like(glyph, model)))
     good = recognisable([c.token for c in cuttings], [c.glyph for c in cuttings])
-    kept = [cutting for cutting, fine in zip(cuttings, good.tolist(), strict=True) if fine]
-    groups = isolated.collections | bank.collections
-    return replace(GlyphBank.pack([*bank.cuttings(), *kept], groups), about=bank.about)
+    return [cutting for cutting, fine in zip(cuttings, good.tolist(), strict=True) if fine]
 
 
 def alike(token: str) -> str:
@@ -124,7 +129,9 @@ def _box(glyph: Glyph) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return low, high - low
 
 
-def _plain(top: float, bottom: float, spread: float) -> Glyph:
-    """An upright line between the heights that the font gives, a little larger or smaller."""
-    middle, half = (top + bottom) / 2, (bottom - top) / 2 * float(np.exp(spread))
-    return (np.array([[0.0, middle - half], [0.0, middle + half]]),)
+def _of_font(token: str) -> tuple[Glyph, ...]:
+    """The vector font's glyphs of a class, or of the class like it."""
+    try:
+        return variants(token)
+    except KeyError:
+        return variants(alike(token))

@@ -3,7 +3,7 @@ import pytest
 
 from hmer.synthesis.glyphs.bank import FOREIGN, Cutting, GlyphBank
 from hmer.synthesis.glyphs.font import variants
-from hmer.synthesis.glyphs.foreign import alike, extended, sized_like
+from hmer.synthesis.glyphs.foreign import alike, extended, sized, sized_like
 
 
 def box(glyph: tuple[np.ndarray, ...]) -> list[float]:
@@ -73,3 +73,16 @@ def test_symbols_that_crohme_lacks_take_the_size_of_one_like_them() -> None:
     )
     found = box(bank.sample(r"\nu", np.random.default_rng(0)))
     assert found[1::2] == pytest.approx(box(variants("x")[0])[1::2], abs=0.01)
+
+
+def test_without_lines_symbols_have_the_sizes_of_the_font() -> None:
+    """However large they were written alone."""
+    alone = [
+        Cutting(token, "u", tuple(stroke * 7.0 for stroke in variants(token)[0]))
+        for token in (",", "-", ")", "x")
+    ]
+    found = {c.token: box(c.glyph) for c in sized((), GlyphBank.pack(alone, {"u": "unipen"}))}
+    for token, (_, top, _, bottom) in found.items():
+        heights = [box(glyph)[3] - box(glyph)[1] for glyph in variants(token)]
+        assert 0.7 * min(heights) - 0.05 <= bottom - top <= 1.4 * max(heights) + 0.05, token
+    assert found["-"][2] == pytest.approx(box(variants("-")[0])[2], rel=0.4)  # a bar keeps a width
