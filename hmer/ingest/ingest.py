@@ -97,7 +97,9 @@ class IngestConfig(BaseModel):
     synthetic: SyntheticConfig = SyntheticConfig()
     glyphs: GlyphsConfig = GlyphsConfig()
     captions: list[str] = Field(
-        default_factory=list, description="files of LaTeX, one expression a line, to be composed"
+        default_factory=list,
+        description="files of LaTeX, one expression a line, to be composed; the test "
+        "`composed` has captions of the first",
     )
     mixed: dict[str, float] = Field(
         default_factory=dict,

@@ -37,6 +37,7 @@ def lent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "symbols.jsonl").write_text("\n".join(lines) + "\n")
     captions = [f"\\pi ^ {{ {letter} }} + {n}" for letter in LETTERS for n in range(10)]
     (folder / "captions.txt").write_text("\n".join(captions) + "\n")
+    (folder / "more.txt").write_text("\n".join(c.replace("+", "-") for c in captions) + "\n")
     config = IngestConfig.model_validate(
         {
             "synthetic": {"train": 30, "val": 12, "test": 5},
@@ -45,7 +46,7 @@ def lent(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "glyphs": GlyphsConfig(
                 detexify=str(folder / "symbols.jsonl"), held_out=0.35, per_class=9
             ).model_dump(),
-            "captions": [str(folder / "captions.txt")],
+            "captions": [str(folder / name) for name in ("captions.txt", "more.txt")],
         }
     )
     ingest(config, folder / "out")
@@ -68,8 +69,10 @@ def test_tested_captions_are_never_written(lent: Path) -> None:
     assert all(sample.ink is not None and sample.writer for sample in composed)
     tested = {sample.tokens for sample in composed}
     kept = [tuple(tokens) for tokens in read_captions(lent / CAPTIONS)]
-    assert 20 < len(kept) < 70
+    assert 60 < len(kept) < 120
     assert not tested & {*kept}
+    assert all("+" in tokens for tokens in tested)  # the first file's alone are tested
+    assert any("-" in tokens for tokens in kept)
     leakage = Leakage.read(lent / HELD_OUT)
     assert not any(leakage.allows(tokens) for tokens in tested)
 
