@@ -30,15 +30,20 @@ def average(
     """Average the weights of recognisers that have a training in common, each tensor by itself.
 
     Such a mean often reads better than each of them (Wortsman et al., 2022, "Model soups"). How it
-    reads is said by the first one, which is a model folder; fit its confidence with `hmer
-    calibrate`.
+    reads is said by the first one, which is a model folder (a weight of 0 takes no more than that
+    from it); fit its confidence with `hmer calibrate`.
     """
     from hmer.export.runtime import SECTION
     from hmer.files import atomic_folder
     from hmer.models.about import read_about, weights_file
     from hmer.models.checkpoint import load_recogniser, save_module
+    from hmer.training.fit import CHECKPOINT
 
     folders, shares = zip(*(_part(one) for one in models), strict=True)
+    if not math.fsum(shares):
+        raise HmerError("the weights are all 0; give one at least that is above")
+    if not weights_file(folders[0]).is_file() and (folders[0] / CHECKPOINT).is_file():
+        raise HmerError(f"{folders[0]}: a state of a training; name a model folder first")
     first = load_recogniser(folders[0])
     model = first.model
     mean = {name: value.double() * shares[0] for name, value in model.state_dict().items()}
@@ -69,8 +74,8 @@ def _part(argument: str) -> tuple[Path, float]:
         share = float(weight)
     except ValueError:
         share = math.nan
-    if not folder or not 0 < share < math.inf:
-        raise HmerError(f"{argument}: give a folder, =, and its weight above 0, as in models/a=0.6")
+    if not folder or not 0 <= share < math.inf:
+        raise HmerError(f"{argument}: give a folder, =, and its weight, as in models/a=0.6")
     return Path(folder), share
 
 

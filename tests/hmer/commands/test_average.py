@@ -75,11 +75,16 @@ def test_what_cannot_be_averaged_is_told(
 ) -> None:
     about = json.loads((other / "model.json").read_text(encoding="utf-8"))
     shipped = Recognizer.load().vocabulary
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "last.ckpt").touch()
     assert len(shipped) != len(about["vocabulary"]["tokens"])
     for arguments, told in (
         ((f"{model_folder}",), "give a folder, ="),
-        ((f"{model_folder}=0",), "its weight above 0"),
-        ((f"{model_folder}=nan",), "its weight above 0"),
+        ((f"{model_folder}=0",), "weights are all 0"),
+        ((f"{model_folder}=-1",), "its weight, as in"),
+        ((f"{model_folder}=nan",), "its weight, as in"),
+        ((f"{state}=1",), "name a model folder first"),
         ((f"{tmp_path / 'none'}=1",), "no model there"),
         ((f"{model_folder}=1", f"{SHIPPED}=1"), "another vocabulary"),
     ):
