@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -73,6 +74,9 @@ for command in (
 
 def main() -> None:
     """Run the command line; mistakes are told in one line."""
+    # Reading is many small steps: where other work holds a core, threads that wait for each other
+    # in a loop burn ten times the processor time of the reading.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except (HmerError, OSError, ModuleNotFoundError) as error:

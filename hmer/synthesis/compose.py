@@ -68,7 +68,8 @@ class Listed:
 
 def _length_class(lengths: Sequence[int]) -> NDArray[np.int64]:
     """Classes of lengths in tokens, each a quarter wider than the one below."""
-    return np.rint(np.log(np.maximum(lengths, 1)) / np.log(1.25)).astype(np.int64)
+    classes: NDArray[np.float64] = np.rint(np.log(np.maximum(lengths, 1)) / np.log(1.25))
+    return classes.astype(np.int64)
 
 
 _BRACKETS = (("[", "]"), ("(", ")"), ("|", "|"), (r"\{",), ())

@@ -261,6 +261,7 @@ def finetune(
         **({"reading_unit": config.reading_unit} if config.reading_unit else {}),
         "vocabulary": json.loads(vocabulary.to_json()),
         **({"start": known.digest} if known and known.digest else {}),
+        **({"calibration": known.calibration._asdict()} if known and known.calibration else {}),
     }
     save_module(best.for_reading(), out / "model.safetensors", about)
     names = ("loss", "token_accuracy", "val_loss", "val_exprate_forced")

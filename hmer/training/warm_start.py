@@ -14,6 +14,7 @@ from hmer.errors import HmerError
 from hmer.files import content_digest
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
+from hmer.models.about import Calibration
 from hmer.models.base import Recogniser
 from hmer.models.checkpoint import load_recogniser, load_weights, read_config
 from hmer.models.common.attention import AttentionConfig, AttentionNetwork
@@ -99,6 +100,8 @@ class Start(NamedTuple):
     """SHA-256 of the file whose weights were taken; "" for a training state that goes on."""
     state: Path | None
     """Checkpoint with weights, optimiser, average and step; None for a finished recogniser."""
+    calibration: Calibration | None
+    """Of the finished recogniser's confidence: far better for what comes of it than none."""
 
 
 def further(
@@ -122,6 +125,7 @@ def further(
         HmerError: it is missing, damaged, or of another kind, size, vocabulary or scale.
     """
     checkpoint = start / CHECKPOINT
+    calibration: Calibration | None = None
     if checkpoint.is_file():
         about = read_state(checkpoint)
         name, config, state = about["name"], about["config"], None
@@ -132,11 +136,9 @@ def further(
         except HmerError as error:
             raise HmerError(f"finetune.start: {error}") from None
         name, config, state = found.name, found.model.config.model_dump(), found.model.state_dict()
-        words, drawn, digest = (
-            found.reads.vocabulary,
-            found.reads.trained.model_dump(),
-            found.digest,
-        )
+        reads, digest = found.reads, found.digest
+        words, drawn = reads.vocabulary, reads.trained.model_dump()
+        calibration = reads.calibration
     if name != choice.name:
         raise HmerError(
             f"finetune.start: {start} holds a {name}, but model.name is {choice.name}; "
@@ -171,7 +173,7 @@ def further(
             f"finetune.start: {checkpoint} is the state of a training with another {other} than "
             f"model.{other} says; leave that out, or start from its finished recogniser"
         )
-    return Start(model, digest, checkpoint if state is None else None)
+    return Start(model, digest, checkpoint if state is None else None, calibration)
 
 
 def respelled(

@@ -319,7 +319,11 @@ def test_no_recogniser(finished: Path, tmp_path: Path) -> None:
 def test_a_training_goes_on(
     train: Callable[..., dict[str, float]], finished: Path, tmp_path: Path
 ) -> None:
-    start = finished / "finetune"
+    start = tmp_path / "start"
+    shutil.copytree(finished / "finetune", start)
+    told = json.loads((start / "model.json").read_text())
+    fitted = {"scale": 0.7, "slope": 2.0, "length": 0.4}
+    (start / "model.json").write_text(json.dumps({**told, "calibration": fitted}))
     still = OptimisationConfig(
         steps=1, leg=1, learning_rate=1e-12, weight_decay=0.0, precision="32-true", workers=0
     )
@@ -332,3 +336,4 @@ def test_a_training_goes_on(
     about = [json.loads((path / "model.json").read_text()) for path in (start, tmp_path)]
     assert about[1]["start"] == about[0]["sha256"]
     assert about[1]["config"] == about[0]["config"] and "start" not in about[0]
+    assert about[1]["calibration"] == fitted  # that of its start is far better than none
