@@ -12,7 +12,9 @@ from hmer.ink.deskew import straighten
 from hmer.ink.pen import pen_width, with_pen
 from hmer.ink.picture import Grey
 from hmer.ink.render import MAX_PIXELS, RenderConfig
+from hmer.ink.wide import run_widths
 
+_THICKEST = 1.2  # times the pen wanted: training varies it more, and thinning loses shapes
 _FINE = 3.0  # pixels, per pixel of the result or of the pen, at which lines are drawn anew
 
 
@@ -49,7 +51,11 @@ def fitted(image: Grey, style: RenderConfig, *, deskew: bool = True) -> tuple[Gr
     room = -(-border // 2)  # for what the pen adds
     work = _resized(image, *(max(1, round(side * fine)) for side in image.shape[::-1]))
     work = np.pad(work, round(room * fine / scale))
-    drawn = with_pen(work, pen * fine, style.pen * unit * fine)
+    wanted = style.pen * unit
+    if pen > _THICKEST * wanted:  # what has run together is wider than the pen
+        pen = min(pen, float(np.quantile(run_widths(image > 127), 0.4)))
+        wanted = min(pen, _THICKEST * wanted)
+    drawn = with_pen(work, pen * fine, wanted * fine)
     found = np.pad(_resized(drawn, width + 2 * room, height + 2 * room), border - room)
     return found, back @ scaled(image.shape[1] / width, image.shape[0] / height) @ moved(
         -border, -border
