@@ -7,15 +7,13 @@ from PIL import Image
 
 from hmer.errors import InkError
 from hmer.ink.affine import Affine, moved, scaled
-from hmer.ink.blobs import picture_unit
+from hmer.ink.blobs import pen_width, picture_unit
 from hmer.ink.deskew import straighten
-from hmer.ink.pen import pen_width, with_pen
 from hmer.ink.picture import Grey
 from hmer.ink.render import MAX_PIXELS, RenderConfig
-from hmer.ink.wide import run_widths
 
-_THICKEST = 1.2  # times the pen wanted: training varies it more, and thinning loses shapes
 _FINE = 3.0  # pixels, per pixel of the result or of the pen, at which lines are drawn anew
+_SAME_PEN = 0.15  # of its width, by which the pen may differ from the one wanted
 
 
 def fit_picture(image: Grey, style: RenderConfig, *, deskew: bool = True) -> Grey:
@@ -51,11 +49,7 @@ def fitted(image: Grey, style: RenderConfig, *, deskew: bool = True) -> tuple[Gr
     room = -(-border // 2)  # for what the pen adds
     work = _resized(image, *(max(1, round(side * fine)) for side in image.shape[::-1]))
     work = np.pad(work, round(room * fine / scale))
-    wanted = style.pen * unit
-    if pen > _THICKEST * wanted:  # what has run together is wider than the pen
-        pen = min(pen, float(np.quantile(run_widths(image > 127), 0.4)))
-        wanted = min(pen, _THICKEST * wanted)
-    drawn = with_pen(work, pen * fine, wanted * fine)
+    drawn = _with_pen(work, pen * fine, style.pen * unit * fine)
     found = np.pad(_resized(drawn, width + 2 * room, height + 2 * room), border - room)
     return found, back @ scaled(image.shape[1] / width, image.shape[0] / height) @ moved(
         -border, -border
@@ -66,3 +60,28 @@ def _resized(image: Grey, width: int, height: int) -> Grey:
     # Antialiased by its support: a reduction averages all pixels it merges.
     picture = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(picture)
+
+
+def _with_pen(image: Grey, width: float, wanted: float) -> Grey:
+    """The image with its lines, of this width in pixels, made as wide as wanted."""
+    if abs(width - wanted) < _SAME_PEN * wanted:
+        return image
+    reach = abs(wanted - width) / 2
+    change = np.maximum if wanted > width else np.minimum
+    before = image
+    for number in range(int(np.ceil(reach))):
+        before, image = image, _spread(image, change, square=number % 2 == 1)
+    share = reach - np.floor(reach) or 1.0
+    mixed = before * np.float32(1 - share) + image * np.float32(share)
+    return np.asarray(np.rint(mixed), np.uint8)
+
+
+def _spread(image: Grey, change: np.ufunc, *, square: bool) -> Grey:
+    """Each pixel, or the largest or smallest of it and its neighbours (4, or 8 of a square)."""
+    found = image.copy()
+    change(found[1:], image[:-1], out=found[1:])
+    change(found[:-1], image[1:], out=found[:-1])
+    rows = found.copy() if square else image
+    change(found[:, 1:], rows[:, :-1], out=found[:, 1:])
+    change(found[:, :-1], rows[:, 1:], out=found[:, :-1])
+    return found

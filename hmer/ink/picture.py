@@ -13,8 +13,8 @@ from PIL import Image, ImageFilter
 
 from hmer.errors import InkError
 from hmer.ink.affine import Affine, moved
+from hmer.ink.blobs import pen_width
 from hmer.ink.components import Components, components
-from hmer.ink.pen import pen_width
 from hmer.ink.raster import Page, content, frames, from_array, plain
 from hmer.ink.ruling import without_ruling
 from hmer.ink.scale import typical_size

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hmer.ink.blobs import pen_width
 from hmer.ink.components import components
-from hmer.ink.pen import pen_width
 
 Levels = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -52,13 +52,8 @@ def stroke_width(strength: Grey, least: float) -> float:
     high, low = largest(strength, size), ~largest(~strength, size)
     gap = high - low
     inked = (strength - low > gap // 2) & (gap > least)
-    widths = run_widths(inked)
+    widths = np.minimum(_runs(inked), _runs(inked.T).T)[inked]
     return float(np.median(widths)) if len(widths) else 0.0
-
-
-def run_widths(mask: Mask) -> NDArray[np.int32]:
-    """At each pixel of a mask (H, W): the shorter of its runs along the row and the column, (n,)."""
-    return np.minimum(_runs(mask), _runs(mask.T).T)[mask]
 
 
 def without_strokes(grey: NDArray[np.float32], width: float, brighter: bool) -> NDArray[np.float32]:

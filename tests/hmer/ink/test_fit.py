@@ -4,9 +4,8 @@ from PIL import Image, ImageFilter
 
 from hmer.errors import InkError
 from hmer.ink.affine import mapped
-from hmer.ink.blobs import picture_unit
+from hmer.ink.blobs import pen_width, picture_unit
 from hmer.ink.fit import fit_picture, fitted
-from hmer.ink.pen import pen_width
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
 
