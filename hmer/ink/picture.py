@@ -38,6 +38,7 @@ _FRAME = 0.06  # of its longer side, by which the line of a box may be askew
 _DARK = 64.0  # grey level below which paper is a board, or a screen in dark mode
 _DESK = 60.0  # grey levels between a page and the desk it lies on
 _MARKED = 0.01  # share of what lies beside the page that differs from it by as much: writing
+_ENOUGH = 24  # pixels along a side of a square that tell its median
 _READY = 0.6  # share of pixels that are exactly 0 in an image of ink on nothing
 
 
@@ -189,10 +190,9 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
     """`_separate` on this part of the picture, None for all of it."""
     x = y = 0
     if page is not None:
-        rows, columns = (np.flatnonzero(page.any(axis=axis)) for axis in (1, 0))
-        part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        part = _around(page)
         grey, page = grey[part], page[part]
-        y, x = int(rows[0]), int(columns[0])
+        y, x = part[0].start, part[1].start
     strength, floor, width = _strength(grey, page)
     full, threshold = _contrast(strength, floor)
     if full < _FAINT:
@@ -203,15 +203,23 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
         full, threshold = _contrast(strength, floor)
         if full < _FAINT:
             return None
+    # Where nothing lies on the picture's edges, the rest of it is not looked at.
+    pixels, reach = strength.size, round(_NEAR * width)
+    marks = _around(strength > max(_PALEST * threshold, floor))
+    if all(side.start > 0 and side.stop < n for side, n in zip(marks, strength.shape, strict=True)):
+        rows, columns = (slice(max(s.start - reach - 1, 0), s.stop + reach + 1) for s in marks)
+        strength = strength[rows, columns]
+        x, y = x + columns.start, y + rows.start
     # Every stroke by its own contrast, that of the darkest ink next to it: a pencil's beside a
     # pen's, or the end of one that fades. What is around a dark stroke stays paper.
     palest = _PALEST * full if clean is None else _PEAK * full
-    near = np.clip(_near(strength, 2 * round(_NEAR * width) + 1), palest, full)
+    near = np.clip(_near(strength, 2 * reach + 1), palest, full)
     own = np.maximum(near * (threshold / full), floor)
     inked = strength > own
-    if inked.mean() > _CROWDED:
+    crowded = float(inked.sum() / pixels)
+    if crowded > _CROWDED:
         raise InkError(
-            f"{name}: {inked.mean():.0%} of the picture would be ink; take one of the expression"
+            f"{name}: {crowded:.0%} of the picture would be ink; take one of the expression"
         )
     parts = components(inked)
     kept = _writing(parts, strength, max(palest, floor))
@@ -232,11 +240,17 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
     return cropped, x + left, y + top
 
 
+def _around(mask: Mask) -> tuple[slice, slice]:
+    """The rows and columns of a mask (H, W) that has pixels."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
 def _strength(grey: Levels, page: Mask | None) -> tuple[Levels, float, float]:
     """The contrast of strokes (H, W; 0 to 1), that of the paper's grain, and a stroke's width."""
     paper = _paper(grey, page)
     away = _away(grey, paper, page)
-    grain = 1.4826 * float(np.median(np.abs(away if page is None else away[page])))
+    grain = 1.4826 * _median(np.abs(away if page is None else away[page]))
     floor = _NOISE * grain
     sides = np.clip(-away, 0, 1), np.clip(away, 0, 1)
     width = stroke_width(_rounded(np.maximum(*sides)), 255 * max(floor, _FAINT))
@@ -391,12 +405,21 @@ def _tiles(
     """The median, or another measure, of each square of `tile` pixels."""
     rows, columns = (max(1, side // tile) for side in grey.shape)
     tiles = grey[: rows * tile, : columns * tile].reshape(rows, tile, columns, tile)
+    if measure is np.median:
+        step = tile // _ENOUGH | 1  # odd, since patterns of dots repeat every 2, 4 or 8 pixels
+        tiles = tiles[:, ::step, :, ::step]
     return np.asarray(measure(tiles, axis=(1, 3)), np.float32)
+
+
+def _median(values: Levels) -> float:
+    """The median, of pixels spread over all of a large picture."""
+    step = values.size // _ENOUGH**4 | 1
+    return float(np.median(values.ravel()[::step]))
 
 
 def _paper(grey: Levels, page: Mask | None) -> Levels:
     """The grey level of the paper at every pixel: one for all where light is even."""
-    usual = float(np.median(grey if page is None else grey[page]))
+    usual = _median(grey if page is None else grey[page])
     level = np.full_like(grey, usual)
     tile = min(max(grey.shape) // 24, *grey.shape)
     if tile < 8:
@@ -414,7 +437,8 @@ def _paper(grey: Levels, page: Mask | None) -> Levels:
 
 def _otsu(values: NDArray[np.floating]) -> float:
     """The threshold that parts the values best (Otsu 1979: largest between-class variance)."""
-    counts, edges = np.histogram(values, bins=256, range=(0.0, 1.0))
+    counts = np.bincount(np.clip(values.ravel() * 256, 0, 255).astype(np.uint8), minlength=256)
+    edges = np.arange(257) / 256
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts).astype(np.float64)
     total, mass = below[-1], np.cumsum(counts * centres)

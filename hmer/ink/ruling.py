@@ -191,8 +191,10 @@ def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> tuple[Mask, Mask, 
         band = inside[top : bottom + 1] & ~written
         y = rows[top : bottom + 1][band]
         x = np.broadcast_to(columns, band.shape)[band]
-        # Ink along a paler line is darker than the line.
-        on = levels[y, x][mask[y, x]]
+        # Ink along a paler line is darker than the line, whose edges are paler than its middle.
+        inked = band & around[top : bottom + 1]
+        on = np.where(inked, levels[np.clip(rows[top : bottom + 1], 0, height - 1), columns], 0)
+        on = on.max(axis=0)[inked.any(axis=0)]
         pale = levels[y, x] <= max(1.6 * float(np.median(on)) if len(on) else 0.0, 0.1)
         found[y[pale], x[pale]] = True
         for row in range(max(0, top - 1), min(len(rows), bottom + 2)):

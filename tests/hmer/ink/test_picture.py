@@ -217,6 +217,14 @@ def test_a_few_dots_are_written_and_many_are_dirt(count: int, kept: bool) -> Non
     assert (low > TRUE.shape[0] + 20) == kept
 
 
+def test_blank_paper_around_it_changes_nothing() -> None:
+    ink = grey(255 - DRAWN)
+    around = grey(255 - np.pad(DRAWN, ((900, 1100), (500, 700))))
+    (one,), (other,) = written_pages(ink), written_pages(around)
+    np.testing.assert_allclose(one.image.astype(int), other.image, atol=3)
+    assert (other.left - one.left, other.top - one.top) == (500, 900)
+
+
 def test_path_and_bytes_are_the_same(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(SOURCES["colour"]())

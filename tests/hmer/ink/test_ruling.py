@@ -65,6 +65,12 @@ def test_lines_of_the_paper_go(squared: bool, level: int, angle: float) -> None:
     assert overlap(found, angle) > 0.75
 
 
+@pytest.mark.parametrize("angle", [0.2, 0.4])
+def test_lines_that_are_sharp_in_some_parts_and_soft_in_others_go(angle: float) -> None:
+    found = load_picture(paper(50, 150, squared=True, angle=angle))
+    assert overlap(found, angle) > 0.75
+
+
 @pytest.mark.parametrize(("spacing", "width", "dark"), [(23, 1, False), (60, 3, True)])
 def test_whatever_their_distance_width_and_colour(spacing: int, width: int, dark: bool) -> None:
     found = load_picture(paper(spacing, 120, squared=True, width=width, dark=dark))
