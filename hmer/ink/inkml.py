@@ -280,7 +280,7 @@ def _annotations(element: Element) -> dict[str, str]:
 def _mathml(root: ElementTree.Element, name: str) -> str | None:
     notes = [e[0] for e in root if local(e) == "annotationXML" and len(e)]
     # Others hold what a program notes of its own (EMMA, names of devices).
-    holder = next((note for note in notes if local(note) == "math"), *notes[:1] or [None])
+    holder = next((note for note in notes if local(note) == "math"), notes[0] if notes else None)
     if holder is None:
         return None
     try:

@@ -63,7 +63,8 @@ _OVER = {  # the accent over one symbol, and that over several
     **dict.fromkeys("¨\u0308", (r"\ddot",) * 2),
     **{sign: (token,) * 2 for token, sign in _ACCENTS.items() if sign in "ˇ←⏞´`˘"},
 }
-_UNDER = {**dict.fromkeys("_¯‾\u0332", r"\underline"), "⏟": r"\underbrace"}
+_UNDER = {**dict.fromkeys("_¯‾\u0332", (r"\underline",) * 2), "⏟": (r"\underbrace",) * 2}
+_ACCENTED = {"mover": _OVER, "munder": _UNDER}
 _VARIANTS = {
     **{variant: token for token, variant in _ALPHABETS.items()},
     "bold-script": r"\mathcal",
@@ -161,11 +162,10 @@ class _Reader:
             return self.row(children, depth)
         if kind == "mfenced":
             return self.fenced(element, children, depth)
-        accents = {"mover": _OVER, "munder": _UNDER}.get(kind, {})
+        accents = _ACCENTED.get(kind, {})
         if len(children) == 2 and (sign := "".join(children[1].itertext()).strip()) in accents:
             base = self.element(children[0], depth + 1)
-            found = accents[sign]
-            token = found if isinstance(found, str) else found[len(base.row) > 1]
+            token = accents[sign][len(base.row) > 1]
             return _built(children[1], token, [(Relation.INSIDE, base)])
         if kind in SCRIPTED:
             base, *scripts = self.exactly(element, children, 1 + len(SCRIPTED[kind]), depth)

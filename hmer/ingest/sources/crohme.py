@@ -230,7 +230,7 @@ def read_captions(path: Path, parameter: str) -> dict[str, tuple[str, ...]]:
     Raises:
         HmerError: the file is missing, not UTF-8, or has a line of another form.
     """
-    captions = {}
+    captions: dict[str, tuple[str, ...]] = {}
     for label in read_labels(path, parameter, otherwise=".txt"):
         if label.problem:
             raise HmerError(f"{parameter}: {path}: {label.problem}")
