@@ -173,18 +173,36 @@ def _symbols(given: str) -> list[str]:
 def _expanded(files: Iterable[str]) -> Iterator[str]:
     """Files; those of a folder, sorted; those of a pattern that the shell has left as it is.
 
-    A file that is named is read whatever its ending.
+    A file that is named is read whatever its ending; hidden ones of a folder are not.
+
+    Raises:
+        HmerError: a name is empty.
     """
     from hmer.ink.raster import PICTURES
 
     read = (*PICTURES, ".pdf", ".inkml", ".svg", ".xml")
     for name in files:
         path = Path(name)
+        if not name:
+            raise HmerError("one of the names is empty; name files, folders or -")
         if path.is_dir():
-            inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in read and f.is_file())
+            inside = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in read
+                and file.is_file()
+                and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            )
             yield from map(str, inside or [path])  # an empty one is told where it is read
-        elif not path.exists() and glob.has_magic(name) and (found := sorted(glob.glob(name))):  # noqa: PTH207
-            yield from found
+        elif (
+            not path.exists()
+            and glob.has_magic(name)
+            and (
+                found := sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+            )
+        ):
+            # `**` gives folders and what is in them.
+            yield from _expanded(n for n in found if "**" not in name or not Path(n).is_dir())
         else:
             yield name
 
@@ -217,6 +235,8 @@ def _read(
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         try:
+            if name in STDIN and sys.stdin is None:
+                raise HmerError(f"{name}: standard input is closed; pipe a file into it")
             data = sys.stdin.buffer if name in STDIN else source
             found = recognizer.read_page(data, decoding, attention=attention) or [NOTHING]
             reason = ""

@@ -278,10 +278,12 @@ def _annotations(element: Element) -> dict[str, str]:
 
 
 def _mathml(root: ElementTree.Element, name: str) -> str | None:
-    holder = next((element for element in root if local(element) == "annotationXML"), None)
-    if holder is None or not len(holder):
+    notes = [e[0] for e in root if local(e) == "annotationXML" and len(e)]
+    # Others hold what a program notes of its own (EMMA, names of devices).
+    holder = next((note for note in notes if local(note) == "math"), notes[0] if notes else None)
+    if holder is None:
         return None
     try:
-        return ElementTree.tostring(holder[0], encoding="unicode")
+        return ElementTree.tostring(holder, encoding="unicode")
     except RecursionError:
         raise InkError(f"{name}: the MathML is nested too deeply") from None

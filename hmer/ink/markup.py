@@ -1,9 +1,11 @@
-"""The `<ink>` element in a file's bytes, whatever the file calls its encoding or wraps it in."""
+"""Markup in a file's bytes, whatever the file calls its encoding or wraps its `<ink>` in."""
 
 from __future__ import annotations
 
 import codecs
 import re
+from html import escape
+from html.entities import html5
 from xml.etree import ElementTree
 
 from defusedxml.common import DefusedXmlException
@@ -27,13 +29,37 @@ _DECLARATION = re.compile(r"<\?xml\b[^>]*?\?>")
 _DECLARED = re.compile(rb"""<\?xml\b[^>]*?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""")
 _OPENING = re.compile(r"<((?:[\w.-]+:)?ink)(?=[\s/>])")
 _BINARY = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # which XML cannot carry
+_ROOT = re.compile(
+    r"(?>(?:\s+|<\?.*?\?>|<!--.*?-->|<!(?!--)[^>\[]*(?:\[.*?\]\s*)?>)*)<([\w.:-]{1,60})", re.DOTALL
+)
+_REFERENCE = re.compile(r"&(?!(?:lt|gt|amp|quot|apos|#\d+|#x[0-9A-Fa-f]+);)(?:(\w+);)?")
 _ASCII = bytes(range(32, 127))
 
 
 def has_ink(data: bytes) -> bool:
     """Whether the bytes are a text with an `<ink>` element somewhere in it, in any encoding."""
     head = _text(data[:_HEAD]).strip(_PADDING).replace(REPLACED, "")
-    return not _BINARY.search(head) and bool(_OPENING.search(_text(data)))
+    text = head.startswith("<") or not _BINARY.search(head)
+    return text and bool(_OPENING.search(_text(data)))
+
+
+def root_name(data: bytes) -> str:
+    """The name of the outermost element of a text, without its prefix; "" where there is none."""
+    if not _text(data[:_HEAD]).strip(_PADDING).startswith("<"):
+        return ""
+    found = _ROOT.match(_text(data).strip(_PADDING))
+    return found[1].rpartition(":")[2] if found else ""
+
+
+def parse_xml(data: bytes, name: str) -> ElementTree.Element:
+    """The outermost element; see `parse_ink` for what is passed over.
+
+    Raises:
+        InkError: it defines entities.
+        ParseError: not well-formed.
+    """
+    return _parse(_text(data).strip(_PADDING), name)
 
 
 def local(element: ElementTree.Element) -> str:
@@ -46,12 +72,13 @@ def parse_ink(data: bytes, name: str) -> tuple[ElementTree.Element, bool]:
     """The `<ink>` element, and whether bytes of no known encoding had to be replaced.
 
     It may stand in another document (a page of OneNote, XHTML) or between other parts (multipart,
-    HTML); a declaration of an encoding that the bytes contradict is passed over.
+    HTML); a declaration of an encoding that the bytes contradict is passed over, as are control
+    characters, and characters that only HTML has a name for (`&alpha;`) are read.
 
     Raises:
         InkError: there is none, there are several, or it is not well-formed.
     """
-    text = _text(data).strip(_PADDING)
+    text = _CONTROLS.sub("", _text(data)).strip(_PADDING)
     repaired = REPLACED in text and REPLACED.encode() not in data
     opening = _OPENING.search(text)
     if opening is None:
@@ -65,7 +92,7 @@ def parse_ink(data: bytes, name: str) -> tuple[ElementTree.Element, bool]:
     if end < 0:
         raise InkError(f"{name}: not well-formed XML ({reason}): <ink> is not closed, so the file "
                        "is cut short; fetch it again")  # fmt: skip
-    cut = text[opening.start() : end + len(closing)]
+    cut = _REFERENCE.sub(_character, text[opening.start() : end + len(closing)])
     if text.count(closing) > 1:
         raise InkError(f"{name}: it holds {text.count(closing)} <ink> elements; "
                        "save each to a file of its own")  # fmt: skip
@@ -76,6 +103,12 @@ def parse_ink(data: bytes, name: str) -> tuple[ElementTree.Element, bool]:
             f"{name}: not well-formed XML ({error}, counted from <ink>); correct it there, or "
             "write the ink again"
         ) from None
+
+
+def _character(found: re.Match[str]) -> str:
+    """What HTML means by the name of a character; other ampersands are themselves."""
+    sign = html5.get(f"{found[1]};", "")
+    return escape(sign) or found[0].replace("&", "&amp;")
 
 
 def _parse(text: str, name: str) -> ElementTree.Element:
@@ -141,7 +174,7 @@ def _kind(text: str) -> str:
         return "a web page, as of an error or a login; fetch the file again"
     if _BINARY.search(text[:_HEAD]):
         return "the bytes are no text; if it is a picture, give it its own ending, such as .png"
-    root = re.match(r"(?:\s|<\?.*?\?>|<!.*?>)*<([\w.:-]{1,60})", text, re.DOTALL)
+    root = _ROOT.match(text)
     if root:
         return f"the root element is <{root[1]}> and there is no <ink> in it; export it as InkML"
     return "a text without an <ink> element; export it as InkML"

@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 
 from hmer.errors import HmerError, InkError
 from hmer.extra import require
-from hmer.ink.markup import has_ink
+from hmer.ink.markup import has_ink, root_name
 
 MAX_SOURCE_PIXELS = 2**27
 """Pictures larger than this are not opened: 128 megapixels."""
@@ -192,7 +192,8 @@ def looks_like_xml(data: bytes) -> bool:
     if has_ink(data):
         return True
     text = _text(data)
-    return text.startswith("<") and not re.search(r"<(!doctype\s+)?(html|svg)\b", text)
+    web = re.search(r"<(!doctype\s+)?html\b", text)
+    return text.startswith("<") and not web and root_name(data) != "svg"
 
 
 def _frame(picture: Image.Image, index: int, name: str) -> Page:
@@ -266,7 +267,7 @@ def _text(data: bytes) -> str:
 
 def _kind(data: bytes, error: Exception) -> tuple[str, str]:
     """What a file that is no readable picture is, and what to do about it."""
-    if not data:
+    if not data.strip(b"\0 \t\r\n"):
         return "the file is empty", "save or fetch it again"
     if b"%PDF-" in data[:1024]:
         return f"a PDF document: {error}", "save the expression on its page as PNG or JPEG"

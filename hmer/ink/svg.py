@@ -13,14 +13,12 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
 from hmer.errors import InkError
 from hmer.ink.affine import Affine, moved, scaled, turned
 from hmer.ink.inkml import MAX_BYTES, MAX_POINTS, MAX_STROKES, placed
-from hmer.ink.markup import local
+from hmer.ink.markup import local, parse_xml, root_name
 from hmer.ink.points import MAX_STROKE_POINTS
 from hmer.ink.strokes import Ink
 
@@ -30,28 +28,31 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _PIECE = re.compile(rf"([MmLlHhVvCcSsQqTtAaZz])|({_NUMBER})|[\s,]+")
 _VALUE, _FLAG = re.compile(rf"[\s,]*({_NUMBER})"), re.compile(r"[\s,]*([01])")
 _TRANSFORM = re.compile(r"(matrix|translate|scale|rotate|skewX|skewY)\s*\(([^)]*)\)")
-_RULE = re.compile(r"\.([\w-]+)\s*\{([^}]*)\}")
+_COMMENT, _RULE = re.compile(r"/\*.*?\*/", re.DOTALL), re.compile(r"([^{}]+)\{([^{}]*)\}")
 _VALUES = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "A": 7, "Z": 0}
 _BEZIER = np.linspace(0, 1, 13)[1:, None]  # parameters of the points on a curve, but its first
 _ARC = np.pi / 12  # between points on an arc
-_INHERITED = ("stroke", "fill", "visibility")
+_INITIAL = {"stroke": "none", "fill": "black"}
+_INHERITED = (*_INITIAL, "visibility", "stroke-opacity", "fill-opacity", "stroke-width")
 _UNDRAWN = frozenset(
     "defs symbol clipPath mask marker pattern metadata title desc style script "
     "linearGradient radialGradient filter".split()
 )
 _SHAPES = frozenset("path polyline polygon line circle ellipse".split())
 _OTHERS = frozenset("text image foreignObject".split())
-_WHITE = re.compile(
-    r"none|transparent|white|#f{3}|#f{6}|rgb\((100%|255),(100%|255),(100%|255)\)", re.IGNORECASE
+_CLEAR = re.compile(
+    r"none|transparent|#[\da-f]{3}0|#[\da-f]{6}00"
+    r"|\w+\((?:[^,)]*,){3}0*\.?0*%?\)|\w+\([^/)]*/0*\.?0*%?\)"
 )
+_WHITE = re.compile(r"white|#f{3,4}|#f{6}|#f{8}|rgba?\((100%|255),(100%|255),(100%|255)(,1)?\)")
+_ZERO = re.compile(r"(0+\.?0*|\.0+)(px|%)?")
 _TOO_DEEP = 64
 _MOST = 20_000  # elements
 
 
 def looks_like_svg(data: bytes) -> bool:
     """Whether a file is an SVG drawing, and not a page with one in it."""
-    head = data[:4096].replace(b"\0", b"").lower()
-    return re.search(rb"<(?:\w+:)?svg[\s>]", head) is not None and b"<html" not in head
+    return root_name(data) == "svg"
 
 
 def read_svg(data: bytes, name: str) -> Ink:
@@ -63,13 +64,17 @@ def read_svg(data: bytes, name: str) -> Ink:
     if len(data) > MAX_BYTES:
         raise InkError(f"{name}: {len(data)} bytes is more than {MAX_BYTES} for one expression")
     try:
-        root = fromstring(data)
-    except (ElementTree.ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        root = parse_xml(data, name)
+    except ElementTree.ParseError as error:
         raise InkError(f"{name}: the SVG cannot be read ({error}); save it again") from error
     strokes: list[list[_Line]] = []
     count = 0
+    white: set[bool] = set()
     for element, matrix, style in _drawn(root, name):
-        for line in _lines(element, name) if _is_stroke(element, style, name) else ():
+        if not _is_stroke(element, style, name):
+            continue
+        white.add(_WHITE.fullmatch(style["stroke" if _stroked(style) else "fill"]) is not None)
+        for line in _lines(element, style, name):
             points = line @ matrix[:2, :2].T + matrix[:2, 2]
             # With pressure, some programs save each piece of a stroke by itself.
             if strokes and np.abs(strokes[-1][-1][-1] - points[0]).max() < 1e-6:
@@ -80,6 +85,9 @@ def read_svg(data: bytes, name: str) -> Ink:
         if len(strokes) > MAX_STROKES or count > MAX_POINTS:
             raise InkError(f"{name}: over {MAX_STROKES} strokes, or {MAX_POINTS} points, for one "
                            "expression")  # fmt: skip
+    if len(white) > 1:
+        raise InkError(f"{name}: the SVG has white strokes beside others, perhaps an eraser's; "
+                       "export it as PNG or JPEG")  # fmt: skip
     if not strokes:
         raise InkError(f"{name}: the SVG has no pen strokes; export it as PNG or JPEG")
     return Ink(placed([np.concatenate(pieces) for pieces in strokes], name))
@@ -90,8 +98,13 @@ def _drawn(root: Element, name: str) -> Iterator[tuple[Element, Affine, Mapping[
     named = {key: e for e in root.iter() if (key := e.get("id"))}
     rules: dict[str, str] = {}
     for sheet in (e for e in root.iter() if local(e) == "style"):
-        rules |= dict(_RULE.findall(sheet.text or ""))
-    stack: list[tuple[Element, Affine, dict[str, str], int]] = [(root, moved(0, 0), {}, 0)]
+        for selectors, said in _RULE.findall(_COMMENT.sub("", "".join(sheet.itertext()))):
+            for selector in selectors.split(","):  # by its last part: `g .pen` holds for `.pen`
+                if simple := selector.split()[-1:]:
+                    rules[simple[0]] = f"{rules.get(simple[0], '')};{said}"
+    stack: list[tuple[Element, Affine, dict[str, str], int]] = [
+        (root, moved(0, 0), dict(_INITIAL), 0)
+    ]
     left = _MOST
     while stack:
         element, matrix, around, depth = stack.pop()
@@ -100,9 +113,12 @@ def _drawn(root: Element, name: str) -> Iterator[tuple[Element, Affine, Mapping[
             raise InkError(f"{name}: the SVG is nested too deeply, or never ends; save it again")
         kind = local(element)
         style = {key: around[key] for key in _INHERITED if key in around} | _style(element, rules)
-        if kind in _UNDRAWN or style.get("display") == "none":
+        clear = style.get("display") == "none" or _ZERO.fullmatch(style.get("opacity", "1"))
+        if kind in _UNDRAWN or clear:
             continue
-        matrix = matrix @ _matrix(element.get("transform") or "", name)
+        matrix = matrix @ _matrix(style.get("transform", ""), name)
+        if kind == "svg" and depth:
+            matrix = matrix @ _viewport(element, name)
         if kind == "use":
             link = next((v for k, v in element.items() if k.rpartition("}")[2] == "href"), "")
             if (target := named.get(link.removeprefix("#"))) is not None:
@@ -112,17 +128,43 @@ def _drawn(root: Element, name: str) -> Iterator[tuple[Element, Affine, Mapping[
             continue
         if kind in _SHAPES or kind in _OTHERS:
             yield element, matrix, style
+        elif kind == "switch":  # the first that can be shown
+            able = [e for e in element if not e.get("requiredExtensions")]
+            stack += [(e, matrix, style, depth + 1) for e in able[:1]]
         else:
             stack += [(e, matrix, style, depth + 1) for e in reversed(element)]
 
 
+def _viewport(element: Element, name: str) -> Affine:
+    """From the units of an `svg` in another to those of the other."""
+    x, y = (_number(element.get(side) or "0", name) for side in "xy")
+    box = _numbers(element.get("viewBox") or "")
+    sides = [element.get(side) or "" for side in ("width", "height")]
+    if len(box) != 4 or min(box[2:]) <= 0 or not all(map(_VALUE.match, sides)):
+        return moved(x, y)
+    width, height = (_number(side, name) for side in sides)
+    scale = min(width / box[2], height / box[3])
+    x, y = x + (width - scale * box[2]) / 2, y + (height - scale * box[3]) / 2
+    return moved(x, y) @ scaled(scale, scale) @ moved(-box[0], -box[1])
+
+
 def _style(element: Element, rules: Mapping[str, str]) -> dict[str, str]:
-    """Properties of an element's own: attributes, then classes, then `style`."""
-    text = ";".join([*(rules.get(c, "") for c in (element.get("class") or "").split()),
-                     element.get("style") or ""])  # fmt: skip
+    """Properties of an element's own: attributes, then rules of style sheets, then `style`."""
+    kind, classes = local(element), (element.get("class") or "").split()
+    selectors = ["*", kind, *(f".{c}" for c in classes), *(f"{kind}.{c}" for c in classes),
+                 f"#{element.get('id')}"]  # fmt: skip
+    text = ";".join([*(rules.get(one, "") for one in selectors), element.get("style") or ""])
     pairs = (pair.partition(":") for pair in text.split(";"))
-    said = {key.strip(): value.replace("!important", "").strip() for key, _, value in pairs}
-    return dict(element.items()) | said
+    said = {key.strip().lower(): value.replace("!important", "") for key, _, value in pairs}
+    values = dict(element.items()) | said
+    return {key: "".join(value.split()).lower() if key in _INHERITED else value.strip()
+            for key, value in values.items() if value.strip() != "inherit"}  # fmt: skip
+
+
+def _stroked(style: Mapping[str, str]) -> bool:
+    """Whether the line of an element is seen."""
+    thin = any(_ZERO.fullmatch(style.get(f"stroke-{key}", "1")) for key in ("opacity", "width"))
+    return not thin and _CLEAR.fullmatch(style["stroke"]) is None
 
 
 def _is_stroke(element: Element, style: Mapping[str, str], name: str) -> bool:
@@ -131,13 +173,13 @@ def _is_stroke(element: Element, style: Mapping[str, str], name: str) -> bool:
     Raises:
         InkError: it is a filled shape, a text or a picture.
     """
-    kind, stroke = local(element), style.get("stroke", "none").replace(" ", "")
-    if style.get("visibility") == "hidden":
+    kind, fill = local(element), style["fill"]
+    if style.get("visibility") in ("hidden", "collapse"):
         return False
-    if kind in _SHAPES and stroke not in ("none", "transparent"):
+    if kind in _SHAPES and _stroked(style):
         return True
-    filled = style.get("fill", "black").replace(" ", "")
-    if kind == "line" or (kind in _SHAPES and _WHITE.fullmatch(filled)):
+    clear = _CLEAR.fullmatch(fill) or _ZERO.fullmatch(style.get("fill-opacity", "1"))
+    if kind == "line" or (kind in _SHAPES and (clear or _WHITE.fullmatch(fill))):
         return False
     if kind in ("circle", "ellipse"):
         return True  # a dot
@@ -185,8 +227,8 @@ def _one_matrix(kind: str, values: list[float]) -> Affine:
     return skew
 
 
-def _lines(element: Element, name: str) -> Iterator[_Line]:
-    """The strokes of an element, in its own units."""
+def _lines(element: Element, style: Mapping[str, str], name: str) -> Iterator[_Line]:
+    """The strokes of an element, in its own units; a filled circle is a dot."""
     kind = local(element)
     if kind == "path":
         yield from _Pen(name).strokes(element.get("d") or "")
@@ -195,6 +237,9 @@ def _lines(element: Element, name: str) -> Iterator[_Line]:
         sides = (element.get("rx") or element.get("r"), element.get("ry") or element.get("r"))
         radii = [_number(side or "0", name) for side in sides]
         middle = [_number(element.get(key) or "0", name) for key in ("cx", "cy")]
+        if not _stroked(style):
+            yield np.array([middle])
+            return
         angles = np.arange(0, 2 * np.pi + _ARC / 2, _ARC)
         yield np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii + middle
         return

@@ -20,6 +20,10 @@ _XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 _MAX_VIEWS = 50_000
 _MAX_DEPTH = 64
 _MAX_SETTINGS = 4
+_METRES = {
+    "m": 1.0, "cm": 1e-2, "mm": 1e-3, "in": 0.0254, "inch": 0.0254, "pt": 0.0254 / 72,
+    "pc": 0.0254 / 6,
+}  # fmt: skip
 _SETTING = ("context", "inkSource", "traceFormat")
 
 Part = tuple[Element, int, int | None]
@@ -169,23 +173,33 @@ class Traces:
         names = [(channel.get("name") or "").strip().upper() for channel in regular]
         x, y = (names.index(axis) if axis in names else -1 for axis in "XY")
         down, right = (
-            -1.0 if at >= 0 and (regular[at].get("orientation") or "").strip() == "-ve" else 1.0
+            -1.0 if at >= 0 and _said(regular[at], "orientation").lower() == "-ve" else 1.0
             for at in (y, x)
         )
-        scale = right, down * _aspect(self._sources.get(element))
+        axes = [regular[at] for at in (x, y) if at >= 0]
+        scale = right, down * _aspect(axes, self._sources.get(element))
         return Format(x, y, len(regular), len(channels), scale)
 
 
-def _aspect(source: Element | None) -> float:
-    """Resolution of x over that of y, where a device has them differ (as in Office's ink)."""
-    values: dict[str, tuple[float, str]] = {}
+def _said(element: Element, attribute: str) -> str:
+    return (element.get(attribute) or "").strip()
+
+
+def _aspect(axes: Sequence[Element], source: Element | None) -> float:
+    """The step of y over that of x, where they differ: by the device's resolution or by units."""
+    steps = {_said(axis, "name").upper(): (1.0, _said(axis, "units").lower()) for axis in axes}
     for entry in source.iter() if source is not None else ():
         if local(entry) == "channelProperty" and entry.get("name") == "resolution":
             try:
-                value = float(entry.get("value") or "")
+                resolution = float(entry.get("value") or "")
             except ValueError:
                 continue
-            values[(entry.get("channel") or "").upper()] = value, entry.get("units") or ""
-    (x, unit), (y, other) = (values.get(axis, (1.0, "")) for axis in "XY")
-    sound = unit == other and x > 0 and y > 0 and 0.1 < x / y < 10
-    return x / y if sound else 1.0
+            unit = _said(entry, "units").lower().removeprefix("1/").strip()
+            if resolution > 0:
+                steps[_said(entry, "channel").upper()] = 1 / resolution, unit
+    (x, unit), (y, other) = (steps.get(axis, (1.0, "")) for axis in "XY")
+    if unit != other:
+        if unit not in _METRES or other not in _METRES:
+            return 1.0
+        x, y = x * _METRES[unit], y * _METRES[other]
+    return y / x if 0.03 < y / x < 30 else 1.0

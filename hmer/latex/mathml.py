@@ -8,6 +8,7 @@ name of a function.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -38,7 +39,7 @@ from hmer.latex.tree import (
     symbols,
     walk,
 )
-from hmer.latex.vocabulary import vocabulary
+from hmer.latex.vocabulary import chosen_vocabulary, vocabulary
 
 _MAX_CHARACTERS = 1_000_000
 _MAX_ELEMENTS = 64 * MAX_DEPTH  # nesting of elements: rows in rows are no nesting of the expression
@@ -53,6 +54,28 @@ _ACCENTS = {
     r"\check": "ˇ", r"\overrightarrow": "→", r"\overleftarrow": "←", r"\overbrace": "⏞",
     r"\underbrace": "⏟", r"\acute": "´", r"\grave": "`", r"\breve": "˘",
 }  # fmt: skip
+_OVER = {  # the accent over one symbol, and that over several
+    **dict.fromkeys("¯‾―-−\u0304\u0305", (r"\bar", r"\overline")),
+    **dict.fromkeys("→⃗⟶", (r"\vec", r"\overrightarrow")),
+    **dict.fromkeys("^ˆ\u0302", (r"\hat", r"\widehat")),
+    **dict.fromkeys("~˜∼\u0303", (r"\tilde", r"\widetilde")),
+    **dict.fromkeys("˙.\u0307", (r"\dot",) * 2),
+    **dict.fromkeys("¨\u0308", (r"\ddot",) * 2),
+    **{sign: (token,) * 2 for token, sign in _ACCENTS.items() if sign in "ˇ←⏞´`˘"},
+}
+_UNDER = {**dict.fromkeys("_¯‾\u0332", (r"\underline",) * 2), "⏟": (r"\underbrace",) * 2}
+_ACCENTED = {"mover": _OVER, "munder": _UNDER}
+_VARIANTS = {
+    **{variant: token for token, variant in _ALPHABETS.items()},
+    "bold-script": r"\mathcal",
+    "bold-fraktur": r"\mathfrak",
+}
+_WRITTEN_SIGNS = {**{one: f"\\{one}" for one in "{}&%#$"}, "\\": r"\backslash", "~": r"\sim",
+                  "...": r"\ldots"}  # fmt: skip
+_WORDS = frozenset(
+    "cot sec csc arcsin arccos arctan sinh cosh tanh ln exp max min sup inf det dim ker gcd arg "
+    "deg mod".split()
+)
 SCRIPTED = {
     "msub": (Relation.SUB,),
     "msup": (Relation.SUP,),
@@ -63,6 +86,7 @@ SCRIPTED = {
 }
 """Elements of presentation MathML for a symbol with scripts, and where those stand, in order."""
 XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
+_BARLESS = re.compile(r"0+(\.0*)?\s*[a-z%]*")
 _NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 _FRACTION = "\\frac"
 
@@ -100,6 +124,10 @@ def read_mathml(xml: str, name: str) -> MathTree:
         raise LatexError(f"{name}: the MathML cannot be read ({error})") from error
     if _height(root) > _MAX_ELEMENTS:
         raise LatexError(f"{name}: MathML nested deeper than {_MAX_ELEMENTS} elements")
+    for element in root.iter():  # rows hand their alphabet on
+        if (variant := element.get("mathvariant")) and _local(element) in _ROWS:
+            for child in element:
+                child.attrib.setdefault("mathvariant", variant)
     return _Reader(name).element(root, 0)
 
 
@@ -132,9 +160,18 @@ class _Reader:
         children = [child for child in element if _local(child)]
         if kind in _ROWS:
             return self.row(children, depth)
+        if kind == "mfenced":
+            return self.fenced(element, children, depth)
+        accents = _ACCENTED.get(kind, {})
+        if len(children) == 2 and (sign := "".join(children[1].itertext()).strip()) in accents:
+            base = self.element(children[0], depth + 1)
+            token = accents[sign][len(base.row) > 1]
+            return _built(children[1], token, [(Relation.INSIDE, base)])
         if kind in SCRIPTED:
             base, *scripts = self.exactly(element, children, 1 + len(SCRIPTED[kind]), depth)
             return _scripted(base, list(zip(SCRIPTED[kind], scripts, strict=True)))
+        if kind == "mfrac" and _BARLESS.fullmatch(element.get("linethickness", "")):
+            raise self.fail("<mfrac> without a bar is not supported")
         if kind == "mfrac":
             over, under = self.exactly(element, children, 2, depth)
             return _built(element, "\\frac", [(Relation.ABOVE, over), (Relation.BELOW, under)])
@@ -165,6 +202,17 @@ class _Reader:
         row = (Node(MATRIX, ((Relation.INSIDE, tuple(nodes)),)),)
         return MathTree(row, tuple(ids))
 
+    def fenced(self, element: Element, children: list[Element], depth: int) -> MathTree:
+        """Elements in brackets, with separators between them."""
+        separators = "".join(element.get("separators", ",").split())
+        row: list[Element] = []
+        for number, child in enumerate(children):
+            if number and separators:
+                row.append(_sign(separators[min(number, len(separators)) - 1]))
+            row.append(child)
+        opening, closing = _sign(element.get("open", "(")), _sign(element.get("close", ")"))
+        return self.row([opening, *row, closing], depth)
+
     def row(self, children: list[Element], depth: int) -> MathTree:
         """Elements side by side; a script without base stays a symbol of its own."""
         nodes: list[Node] = []
@@ -194,8 +242,11 @@ class _Reader:
     def leaf(self, element: Element) -> MathTree:
         """What the text says; of several symbols under one identifier none owns it."""
         text = "".join(element.itertext()).strip()
+        variant = _VARIANTS.get(element.get("mathvariant", ""))
         try:
             row = read_leaf(text)
+            if variant and row and text.isalpha():
+                row = (Node(variant, ((Relation.INSIDE, row),)),)
         except LatexError as error:
             raise self.fail(f"the symbol {shorten(text)!r} cannot be read ({error})") from error
         count = len(symbols(row))
@@ -208,9 +259,9 @@ def read_leaf(text: str) -> Row:
     Raises:
         LatexError: the text has no reading.
     """
-    if text in _names() or text in ("{", "}"):
+    if text in _names():
         return (Node(f"\\{text}"),)
-    return (Node("\\ldots"),) if text == "..." else read(text)
+    return (Node(_WRITTEN_SIGNS[text]),) if text in _WRITTEN_SIGNS else read(text)
 
 
 def _scripted(base: MathTree, scripts: list[tuple[Relation, MathTree]]) -> MathTree:
@@ -239,7 +290,16 @@ def _names() -> frozenset[str]:
     """Words that mean a symbol where they stand alone (`pi`, `sum`, `cos`), not their letters."""
     tokens = vocabulary("wap").tokens
     named = (token for token in tokens if token not in COMMANDS and token != LIMITS)
-    return frozenset(token[1:] for token in named if token[0] == "\\" and len(token) > 2)
+    greek = (token for token in chosen_vocabulary("wide", "plain").tokens
+             if "\N{GREEK CAPITAL LETTER ALPHA}" <= sign(token) <= "ϵ")  # fmt: skip
+    tokens = (*named, *greek)
+    return _WORDS | {token[1:] for token in tokens if token[0] == "\\" and len(token) > 2}
+
+
+def _sign(text: str) -> Element:
+    element = Element("mo")
+    element.text = text
+    return element
 
 
 def _identifier(element: Element) -> str:

@@ -195,7 +195,8 @@ class _Reader:
                 parts.append((group.relation, self.argument(depth)))
             elif self.peek() == group.opening:
                 self.at += 1
-                parts.append(self.checked_index(self.row(group.closing, depth + 1)))
+                index = self.checked_index(self.row(group.closing, depth + 1))
+                parts += [index] if index[1] else []
         return Node(token, tuple(parts))
 
     def argument(self, depth: int) -> Row:

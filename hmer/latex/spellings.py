@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
+from html import unescape
 from itertools import takewhile
 
 from hmer.latex.tree import COMMANDS, LIMITS
@@ -63,14 +64,18 @@ _SAME = r"""
     \lparen ( \rparen ) \vert | \lvert | \rvert | \mid | \dots \ldots \dotsc \ldots \dotsb \cdots
     \dotsm \cdots \hdots \ldots \cdotp \cdot \ldotp . \colon : \cr \\ \dfrac \frac \tfrac \frac
     \cfrac \frac \dbinom \binom \tbinom \binom \stackrel \overset \substack \matrix
-    \mathds \mathbb \sp ^ \sb _ − - – - · \cdot ’ ' ′ ' ∆ \Delta ⊥ \perp ∣ |
+    \mathds \mathbb \sp ^ \sb _ − - – - — - ‐ - ‑ - · \cdot ∙ \cdot ∕ / ∶ : ’ ' ′ ' ∆ \Delta ⊥ \perp
+    ∣ | ⩽ \leq ⩾ \geq ≦ \leq ≧ \geq ⟶ \rightarrow ⟵ \leftarrow ⟹ \Rightarrow ⟺ \Leftrightarrow
 """.split()
 SYNONYMS: dict[str, tuple[str, ...]] = {
     **{spelling: (token,) for spelling, token in zip(_SAME[::2], _SAME[1::2], strict=True)},
-    **dict.fromkeys(r"\| \Vert \lVert \rVert \parallel ‖".split(), ("|", "|")),
+    **dict.fromkeys(r"\| \Vert \lVert \rVert \parallel ‖ ∥".split(), ("|", "|")),
     "″": ("'", "'"),
 }
 """Spellings that mean the same sign; in `_SAME` each stands before its meaning."""
+
+NEGATED = {"=": "\\neq", "\\in": "\\notin"}
+r"""Signs that have a command of their own when `\not` strikes them out."""
 
 FUNCTIONS = {tuple(name): f"\\{name}" for name in ("log", "sin", "cos", "tan", "lim")}
 """Function names spelled letter by letter, and the command that means them."""
@@ -105,6 +110,19 @@ _KERNS = re.compile(
     r"(?:e\s*[mx]|p\s*t|m\s*[mu]|c\s*m|i\s*n)"
 )
 _RAISED, _LOWERED = re.compile("[²³¹⁰-ⁿ]+"), re.compile("[₀-ₜ]+")
+_ROOTS = {"√": "\\sqrt", "∛": "\\sqrt[3]", "∜": "\\sqrt[4]"}
+_ROOT_OF = re.compile(r"([√∛∜])\s*(?:(\d+(?:\.\d+)?)|(?=[^\W\d_]|[{\\]))")
+_MARKS = dict(
+    zip(
+        "\u0300\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308\u030c\u20d7\u0332",
+        r"\grave \acute \hat \tilde \bar \overline \breve \dot \ddot \check \vec "
+        r"\underline".split(),
+        strict=True,
+    )
+)
+"""Accents by the combining character that is typed after a letter."""
+_MARKED = re.compile(rf"(\\[A-Za-z]+|[^\W_])([{''.join(_MARKS)}])")
+_ENTITIES = re.compile(r"&(lt|gt|amp|nbsp);")
 _ALPHABETS = (
     (re.compile(r"\bDOUBLE-STRUCK\b"), r"\mathbb"),
     (re.compile(r"\bSCRIPT\b"), r"\mathcal"),
@@ -115,16 +133,26 @@ _ALPHABETS = (
 def plain_text(latex: str) -> str:
     r"""LaTeX without variants that change no sign (`\operatorname*`, `\kern 2pt`), in ASCII.
 
-    Characters of Unicode become what LaTeX has for them (`x² ∈ ℝ`); others stay.
+    Characters of Unicode become what LaTeX has for them (`x² ∈ ℝ`); others stay. What HTML escapes
+    (`&lt;`) is read as the sign.
     """
+    latex = _ENTITIES.sub(lambda found: unescape(found[0]), latex)
     latex = _KERNS.sub(" ", _STARS.sub(r"\1", latex))
     # CROHME spells a root's index after the root.
     latex = re.sub(r"\bABOVE(?=\s*\{)", lambda _: INDEX_AFTER, latex)
     if latex.isascii():
         return latex
+    latex = _ROOT_OF.sub(_root, latex)
+    latex = _MARKED.sub(lambda found: f"{_MARKS[found[2]]}{{{found[1]}}}", latex)
     latex = _RAISED.sub(lambda found: f"^{{{_compatible(found[0])}}}", latex)
     latex = _LOWERED.sub(lambda found: f"_{{{_compatible(found[0])}}}", latex)
     return "".join(map(_in_latex, latex))
+
+
+def _root(found: re.Match[str]) -> str:
+    """A sign of a root with the number after it, or before a symbol or a group."""
+    command = _ROOTS[found[1]]
+    return f"{command}{{{found[2]}}}" if found[2] else f"{command} "
 
 
 def _compatible(text: str) -> str:
@@ -170,6 +198,9 @@ def plain_tokens(tokens: Sequence[str]) -> list[str]:
         at += 1
         if token in BLANKS or token in FONTS:
             continue
+        if token == "\\not" and (negated := NEGATED.get("".join(tokens[at : at + 1]))):
+            token = negated
+            at += 1
         if token in UNSEEN:
             if tokens[at : at + 1] == ["["] and "]" in tokens[at:]:  # \color[rgb]{1,0,0}
                 at = tokens.index("]", at) + 1

@@ -230,11 +230,13 @@ def read_captions(path: Path, parameter: str) -> dict[str, tuple[str, ...]]:
     Raises:
         HmerError: the file is missing, not UTF-8, or has a line of another form.
     """
-    captions = {}
+    captions: dict[str, tuple[str, ...]] = {}
     for label in read_labels(path, parameter, otherwise=".txt"):
         if label.problem:
             raise HmerError(f"{parameter}: {path}: {label.problem}")
-        captions[caption_id(label.file)] = tuple(label.latex.split())
+        id, tokens = caption_id(label.file), tuple(label.latex.split())
+        if captions.setdefault(id, tokens) != tokens:
+            raise HmerError(f"{parameter}: {path}: {id} is named twice; keep one of its captions")
     return captions
 
 

@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from hmer.errors import HmerError
 from hmer.ingest.archive import check_path, count_members, spread
 from hmer.ingest.sources.base import Rejected, Setting, SourceConfig, position
 from hmer.ingest.sources.labels import Label, read_labels
@@ -98,7 +99,11 @@ class ImagesSource:
         # A wrong path should be told before an hour's work on the right ones.
         for part, name in self.config.parts():
             check_path(Path(part.images), f"{self.parameter}.{name}.images")
-            next(read_labels(Path(part.captions), f"{self.parameter}.{name}.captions"), None)
+            parameter = f"{self.parameter}.{name}.captions"
+            if next(read_labels(Path(part.captions), parameter), None) is None:
+                raise HmerError(
+                    f"{parameter}: {part.captions} holds no captions; write a line each"
+                )
         for part, name in self.config.parts():
             yield from self._part(part, name)
 

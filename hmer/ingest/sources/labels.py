@@ -17,15 +17,23 @@ from pathlib import Path
 from hmer.errors import HmerError
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "file": ("file", "image", "filename", "file_name", "name", "img", "path", "id"),
-    "latex": ("latex", "label", "caption", "formula", "truth", "text"),
-    "writer": ("writer", "writer_id", "author"),
+    "file": tuple(
+        "file image filename imagename imagefile imagepath filepath name img imgname imgpath path "
+        "picture id imageid".split()
+    ),
+    "latex": tuple(
+        "latex label normalizedlabel caption formula latexformula latexcode truth groundtruth gt "
+        "text transcription equation expression tex target".split()
+    ),
+    "writer": ("writer", "writerid", "author"),
 }
-"""Names under which each piece of a label is found; the first is ours."""
+"""Names under which each piece of a label is found, without blanks and signs; the first is ours."""
 
-_DELIMITERS = {".csv": ",;\t", ".tsv": "\t", ".txt": "\t "}
+_DELIMITERS = {".csv": ",;\t|", ".tsv": "\t,;|", ".txt": "\t ,;|"}
 """What may separate cells, by the file's ending; the first wins where others separate alike."""
 _JSON = (".jsonl", ".ndjson")
+_ESCAPES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|[\t\r](?=[a-z])")
+"""What becomes of `\\frac`, `\\beta`, `\\theta`, `\\rho` where a backslash escapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +87,14 @@ def _json(lines: Iterator[str]) -> Iterator[Label]:
             continue
         try:
             found = json.loads(line)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            yield Label("", "", problem=f"line {number} is not a JSON object")
+            problem = "" if isinstance(found, dict) else f"line {number} is not a JSON object"
+        except (ValueError, RecursionError) as error:
+            problem = f"line {number} is not a JSON object: {error}"
+        if problem:
+            yield Label("", "", problem=problem)
             continue
-        yield _label({key: found[key] for key in found if isinstance(found[key], str)}, number)
+        texts = {_plain(key): text for key, text in found.items() if isinstance(text, str)}
+        yield _label(texts, number)
 
 
 def _table(lines: Iterator[str], delimiters: str) -> Iterator[Label]:
@@ -97,19 +107,20 @@ def _table(lines: Iterator[str], delimiters: str) -> Iterator[Label]:
         delimiters, head[-1] = declared[1], "\n"
     delimiter = _delimiter(head[-1] if head else "", delimiters)
     names: Sequence[str] | None = None
+    remedy = ""
     for number, cells in enumerate(_cells(chain(head, lines), delimiter), 1):
         if not any(cell.strip() for cell in cells):
             continue
         if names is None:
-            names = [cell.strip().lower() for cell in cells]
+            names = [_plain(cell) for cell in cells]
             if _named(names, "file") and _named(names, "latex"):
                 continue
-            names = ("file", "latex")
+            names, remedy = ("file", "latex"), ", or name the columns (file, latex) in a first line"
         label = _label(dict(zip(names, cells, strict=False)), number)
         if any(cell.strip() for cell in cells[len(names) :]):
             problem = (
                 f"line {number} has {len(cells)} cells separated by {delimiter!r}, not "
-                f"{len(names)}; put a caption that has a {delimiter!r} in it into quotes"
+                f"{len(names)}; put a caption that has a {delimiter!r} in it into quotes{remedy}"
             )
             label = replace(label, latex="", problem=problem)
         yield label
@@ -130,7 +141,34 @@ def _cells(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
             [_unquoted(cell) for cell in cells]
             for cells in csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
         )
-    return csv.reader(lines, delimiter=delimiter)
+    return _quoted(lines, delimiter)
+
+
+def _quoted(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """Rows of cells that may be quoted, and then have line breaks.
+
+    Raises:
+        csv.Error: a quotation mark is not closed, and swallows the lines after it.
+    """
+    taken: list[str] = []
+
+    def noted() -> Iterator[str]:
+        for line in lines:
+            taken.append(line)
+            yield line
+
+    count = 0
+    for cells in csv.reader(noted(), delimiter=delimiter, skipinitialspace=True):
+        if len(taken) > 1 and "".join(taken).count('"') % 2:
+            raise csv.Error(f"a quotation mark in line {count + 1} is not closed; close it")
+        count += len(taken)
+        taken.clear()
+        yield cells
+
+
+def _plain(name: str) -> str:
+    """A column's name in lower case, without blanks and signs."""
+    return re.sub(r"[\W_]", "", name).lower()
 
 
 def _unquoted(cell: str) -> str:
@@ -145,8 +183,12 @@ def _named(names: Sequence[str], piece: str) -> bool:
 
 def _label(cells: Mapping[str, str], number: int) -> Label:
     file, latex, writer = (
-        next((cells[name].strip() for name in COLUMNS[piece] if cells.get(name)), "")
+        next((cells[name] for name in COLUMNS[piece] if cells.get(name)), "")
         for piece in ("file", "latex", "writer")
     )
-    problem = "" if file and latex else f"line {number} lacks a name or a caption"
-    return Label(file, "" if problem else latex, writer, problem)
+    problem = ""
+    if not file.strip() or not latex.strip():
+        problem = f"line {number} lacks a name or a caption"
+    elif _ESCAPES.search(latex):
+        problem = f"line {number} has a control character; write backslashes twice there, \\\\frac"
+    return Label(file.strip(), "" if problem else latex.strip(), writer.strip(), problem)

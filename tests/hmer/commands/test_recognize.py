@@ -125,12 +125,13 @@ def test_pages_of_a_pdf(tmp_path: Path) -> None:
 
 
 def test_folders_and_patterns(tmp_path: Path) -> None:
-    for name in ("b.png", "a.PNG", "inner/c.jpg", "notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("b.png", "a.PNG", "inner/c.jpg", "notes.txt", "._b.png", "inner/.x/d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_bytes(picture())
     found = [line.split(": ")[0] for line in lines(tmp_path)]
     assert found == [str(tmp_path / name) for name in ("a.PNG", "b.png", "inner/c.jpg")]
     assert len(lines(tmp_path / "*.png", "--json")) == 1
+    assert len(lines(tmp_path / "**/*.jpg", "--json")) == 1
     (empty := tmp_path / "empty").mkdir()
     code, said, errors = recognize(empty, tmp_path / "b.png")
     assert code == 1 and "empty: a folder; name pictures" in errors
@@ -154,6 +155,16 @@ def test_the_clipboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_to_read() -> None:
     code, _, errors = recognize()
     assert code == 2 and errors.startswith("error: nothing to read")
+    code, _, errors = recognize("")
+    assert code == 2 and errors.startswith("error: one of the names is empty")
+
+
+def test_standard_input_may_be_closed() -> None:
+    program = "import sys; sys.stdin = None; from hmer.cli import main; main()"
+    command = [sys.executable, "-c", program, "recognize", "-"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: -: standard input is closed")
 
 
 def plus(path: Path) -> Path:

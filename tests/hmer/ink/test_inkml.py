@@ -231,3 +231,10 @@ def test_any_ink_survives_a_round_trip(strokes: list[list[tuple[float, float]]],
     assert again.latex == text.strip()
     for one, other in zip(first.strokes, again.ink.strokes, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_truth_as_mathml_may_stand_after_other_xml() -> None:
+    note = '<annotationXML><emma xmlns="e"/></annotationXML>'
+    math = '<annotationXML><math xmlns="http://www.w3.org/1998/Math/MathML"><mi>x</mi></math>'
+    data = f"<ink>{note}{math}</annotationXML><trace>1 2</trace></ink>".encode()
+    assert "math" in str(read_inkml(data, "a.inkml").mathml)

@@ -88,7 +88,7 @@ def test_what_cannot_be_told_is_refused(body: str, reason: str) -> None:
 
 
 def test_axes_may_point_the_other_way_and_differ_in_scale() -> None:
-    up = XY.format("").replace('"Y"', '"Y" orientation="-ve"')
+    up = XY.format("").replace('"Y"', '"Y" orientation="-VE"')
     assert strokes(f"{up}<trace>1 2, 3 5</trace>") == [[[1, -2], [3, -5]]]
     left = XY.format("").replace('"X"', '"X" orientation="-ve"')
     assert strokes(f"{left}<trace>1 2</trace>") == [[[-1, 2]]]
@@ -96,6 +96,11 @@ def test_axes_may_point_the_other_way_and_differ_in_scale() -> None:
     source = f"<inkSource>{XY.format('')}<channelProperties>{given.format('X', 100)}"
     fine = f"{source}{given.format('Y', 200)}</channelProperties></inkSource>"
     assert strokes(f"{fine}<trace>1 4</trace>") == ONE_TWO
+    inches = given.replace("cm", "in").format("Y", 508)
+    mixed = f"{source}{inches}</channelProperties></inkSource>"
+    assert strokes(f"{mixed}<trace>1 4</trace>") == ONE_TWO
+    units = XY.format("").replace('"X"', '"X" units="mm"').replace('"Y"', '"Y" units="cm"')
+    assert strokes(f"{units}<trace>10 2</trace>") == [[[10, 20]]]
     odd = f"{source}{given.format('Y', 0)}</channelProperties></inkSource>"
     assert strokes(f"{odd}<trace>1 2</trace>") == ONE_TWO
 

@@ -50,6 +50,18 @@ def read(inner: str) -> tuple[str, tuple[str, ...]]:
         ),
         (f"{mi('sin', 's')}{mi(chr(92) + 'pi', 'p')}{mi('<')}", r"\sin \pi <", "s p <"),
         ("<mn>1</mn>", "1", ""),
+        (f"<mover>{mi('x')}{mi('→', 'v')}</mover>", r"\vec { x }", "v x"),
+        (f"<mover><mrow>{mi('A')}{mi('B')}</mrow>{mi('¯', 'o')}</mover>", r"\overline { A B }",
+         "o A B"),
+        (f"<mover>{mi('x')}{mi('^', 'h')}</mover>", r"\hat { x }", "h x"),
+        (f"<munder>{mi('x')}{mi('_', 'u')}</munder>", r"\underline { x }", "u x"),
+        ("<mi mathvariant='double-struck'>R</mi>", r"\mathbb { R }", " "),
+        (f"<mstyle mathvariant='script'><mrow>{mi('L', '')}</mrow></mstyle>", r"\mathcal { L }",
+         " "),
+        (f"<mfenced open='['>{mi('x')}{mi('y')}</mfenced>", "[ x , y )", " x  y "),
+        (f"<mfenced separators='; ,'>{mi('a')}{mi('b')}{mi('c')}{mi('d')}</mfenced>",
+         "( a ; b , c , d )", " a  b  c  d "),
+        (f"{mi('max', 'm')}{mi('Gamma', 'g')}{mi('%', 'p')}", r"\max \Gamma \%", "m g p"),
     ],
 )  # fmt: skip
 def test_structures(inner: str, caption: str, ids: str) -> None:
@@ -73,6 +85,7 @@ def test_leaves(text: str, token: str) -> None:
     [
         ("", "cannot be read"),
         ("<math>", "cannot be read"),
+        ("<mfrac linethickness='0pt'><mi>n</mi><mi>k</mi></mfrac>", "without a bar"),
         (f"{HEAD}<mfrac>{mi('a')}</mfrac></math>", "1 children, not 2"),
         (f"{HEAD}<mtable/></math>", "mtable> has no lines"),
         (f"{HEAD}<mtable><mi>a</mi></mtable></math>", "<mi> in place of <mtr>"),

@@ -165,6 +165,15 @@ def test_readings(latex: str, caption: str) -> None:
          r"\mathbb { R } \mathcal { M }"),
         ("x² + a₁₀ⁿ ∈ ℝ", r"x ^ { 2 } + a _ { 1 0 } ^ { n } \in \mathbb { R }"),
         ("½ ω − 𝑥\u2062（１）µ ∪ ℏ", r"\frac { 1 } { 2 } \omega - x ( 1 ) \mu \cup \hbar"),
+        ("√2 + √{x} + ∛12", r"\sqrt { 2 } + \sqrt { x } + \sqrt [ 3 ] { 1 2 }"),
+        ("√α", r"\sqrt { \alpha }"),
+        ("√(x)", "√ ( x )"),  # what is under it cannot be told
+        ("x\u0304 + \\alpha\u0302 v\u20d7", r"\bar { x } + \hat { \alpha } \vec { v }"),
+        ("a ∙ b ∥ c ⩽ d ‑ e", r"a \cdot b | | c \leq d - e"),
+        ("a &lt; b&nbsp;&gt; c", "a < b > c"),
+        (r"\begin{matrix}1&amp;2\end{matrix}", r"\matrix { 1 & 2 }"),
+        (r"a \not= b \not \in c \not\subset", r"a \neq b \notin c \not \subset"),
+        (r"\sqrt[]{x}", r"\sqrt { x }"),
         ("é ☺", "é ☺"),  # told as what no vocabulary has
     ],
 )  # fmt: skip

@@ -205,6 +205,9 @@ def test_paths_are_checked_before_anything_is_read(own: Path) -> None:
         walk(train=part(own), tests={"x": part(own, "gone")})
     with pytest.raises(HmerError, match=r"ingest\.images\.val\.captions: .* cannot be read"):
         walk(train=part(own), val=part(own, captions="gone.csv"))
+    (own / "empty.csv").write_text("file,latex\n")
+    with pytest.raises(HmerError, match=r"ingest\.images\.train\.captions: .* holds no captions"):
+        walk(train=part(own, captions="empty.csv"))
     with pytest.raises(ValidationError, match="pattern"):
         ImagesConfig.model_validate({"tests": {"Not plain": part(own)}})
 

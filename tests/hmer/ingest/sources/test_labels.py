@@ -57,6 +57,9 @@ def test_tables_without_names(tmp_path: Path) -> None:
         ("c.csv", 'file,latex,writer\na.png,x+1,ada\nb.png,"f(x,y)",\n'),
         ("c.csv", '"file";"latex";"writer"\n"a.png";"x+1";"ada"\n"b.png";"f(x,y)";""\n'),
         ("c.csv", "file\tlatex\twriter\na.png\tx+1\tada\nb.png\tf(x,y)\t\n"),
+        ("c.csv", "File Name|LaTeX|Writer ID\na.png|x+1|ada\nb.png|f(x,y)|\n"),
+        ("c.tsv", 'img_path,ground_truth,writer\na.png,x+1,ada\nb.png , "f(x,y)",\n'),
+        ("c.txt", "image;latex code;writer\na.png;x+1;ada\nb.png;f(x,y);\n"),
         ("c.csv", ";file;latex;writer\n0;a.png;x+1;ada\n1;b.png;f(x,y);\n"),
         ("c.csv", ',file,latex,writer\n0,a.png,x+1,ada\n1,b.png,"f(x,y)",\n'),
     ],
@@ -78,10 +81,33 @@ def test_separators_without_names(tmp_path: Path) -> None:
     assert read(tmp_path / "c.txt", "my scan.png\tf ( x )\n") == [Label("my scan.png", "f ( x )")]
 
 
+def test_a_quotation_mark_that_is_not_closed_is_told(tmp_path: Path) -> None:
+    for rest in ("b.png,y\n", 'b.png,"y"\nc.png,z\n'):
+        with pytest.raises(HmerError, match=r"here: .*a quotation mark in line 2 is not closed"):
+            read(tmp_path / "c.csv", f'file,latex\na.png,"x\n{rest}')
+    lines = 'file,latex\na.png,"\\begin{matrix}1\\\\\n2\\end{matrix}"\nb.png,f"\n'
+    assert [label.latex for label in read(tmp_path / "c.csv", lines)] == [
+        "\\begin{matrix}1\\\\\n2\\end{matrix}",
+        'f"',
+    ]
+
+
+def test_backslashes_that_have_escaped_are_told(tmp_path: Path) -> None:
+    for command in ("frac", "beta", "theta", "rho"):
+        (label,) = read(tmp_path / "c.jsonl", f'{{"File": "a.png", "LaTeX": "\\{command} x"}}')
+        assert "line 1 has a control character; write backslashes twice" in label.problem
+    (label,) = read(tmp_path / "c.jsonl", '{"file": "a.png", "latex": "\\sum x"}')
+    assert "line 1 is not a JSON object: Invalid" in label.problem and "escape" in label.problem
+    (label,) = read(tmp_path / "c.jsonl", '{"file": "a.png", "latex": "\\\\frac ab"}')
+    assert label == Label("a.png", "\\frac ab")
+
+
 def test_captions_that_are_cut_by_a_separator_are_told(tmp_path: Path) -> None:
     found = read(tmp_path / "c.csv", "file,latex\na.png,f(x,y)\nb.png,z,,\n")
     assert [(label.file, label.latex) for label in found] == [("a.png", ""), ("b.png", "z")]
     assert "line 2 has 3 cells separated by ',', not 2; put a caption" in found[0].problem
+    (label,) = read(tmp_path / "d.csv", "0,a.png,x\n")
+    assert "or name the columns (file, latex) in a first line" in label.problem
     (label,) = read(tmp_path / "d.csv", "latex,file\nx,a.png,y\n")
     assert label.file == "a.png" and label.problem
 
