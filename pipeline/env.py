@@ -58,6 +58,10 @@ BEHAVIOUR = {
     # OpenMP threads wait for each other by spinning, 300000 turns by default. On a machine that
     # does anything else besides, that costs a factor of ten and more; this little costs nothing.
     "GOMP_SPINCOUNT": "1000",
+    # With AMX, oneDNN's bf16 products let NaN of one row into others where the inner size is no
+    # multiple of 32 (uxlfoundation/oneDNN#5717): what lies behind a tensor in memory then decides
+    # whether a training ends in NaN.
+    "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16",
     # oneDNN keeps compiled kernels by shape, 1024 by default: a training with thirty padded shapes
     # has more, and would compile them again and again (1.5 to 2 times the time of a step).
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16384",
