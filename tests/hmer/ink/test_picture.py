@@ -1,4 +1,5 @@
 import io
+import struct
 import sys
 import warnings
 import zlib
@@ -69,6 +70,22 @@ def transparent(level: int = 0) -> Image.Image:
     image = np.full((*DRAWN.shape, 4), level, np.uint8)
     image[..., 3] = DRAWN  # ink of one colour on nothing
     return Image.fromarray(image)
+
+
+def unused_alpha(level: int) -> Image.Image:
+    """Ink in the colours, and the same in all of the fourth channel."""
+    image = coloured()
+    image.putalpha(level)
+    return image
+
+
+def bitmap(picture: Image.Image) -> bytes:
+    """A BMP of 32 bits that says where its alpha is (BITMAPV4HEADER)."""
+    pixels = np.asarray(picture.convert("RGBA"))[::-1, :, [2, 1, 0, 3]].tobytes()
+    masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    size = (picture.width, picture.height, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+    header = struct.pack("<IiiHHIIiiII4I", 108, *size, *masks) + bytes(52)
+    return struct.pack("<2sIII", b"BM", 122 + len(pixels), 0, 122) + header + pixels
 
 
 def coloured() -> Image.Image:
@@ -149,6 +166,12 @@ SOURCES: dict[str, Callable[[], bytes]] = {
     "palette": lambda: png(coloured().quantize(16)),
     "colour": lambda: png(coloured()),
     "transparent": lambda: png(transparent()),
+    "alpha that is not used, BMP": lambda: bitmap(unused_alpha(0)),
+    "alpha that is not used": lambda: png(unused_alpha(0)),
+    "alpha from 0 to 1": lambda: png(unused_alpha(1)),
+    "alpha from 0 to 1, transparent": lambda: png(
+        Image.fromarray(np.uint8(np.asarray(transparent()) // np.array([1, 1, 1, 255])))
+    ),
     "photograph": lambda: png(grey(lit()), "JPEG", quality=85),
     "sideways": sideways,
     "white on transparent": lambda: png(transparent(255)),
@@ -240,6 +263,7 @@ def blank(value: int, noise: float = 0) -> bytes:
     "data",
     [
         *(blank(255), blank(0), blank(128), blank(200, 2.0), png(Image.new("RGBA", (9, 9)))),
+        *(png(Image.new("RGBA", (9, 9), (200, 9, 9, level))) for level in (0, 1, 255)),
         *(blank(255, 2.0), blank(250, 6.0), blank(3, 3.0), png(Image.new("P", (1, 1)))),
     ],
 )
