@@ -42,8 +42,8 @@ def evaluate(
     captions: Annotated[
         Path | None,
         typer.Option(
-            help="Lines of an id, a tab and LaTeX (also CSV, JSON lines), in place of the "
-            "truths in the files."
+            help="Lines of an id, a tab and LaTeX (also CSV, JSON, JSON lines), in place of "
+            "the truths in the files."
         ),
     ] = None,
     limit: Annotated[
