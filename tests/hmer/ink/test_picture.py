@@ -66,6 +66,13 @@ def desk() -> bytes:
     return png(grey(picture + np.random.default_rng(0).normal(0, 3, picture.shape)))
 
 
+def askew(degrees: float, expand: bool, around: int) -> bytes:
+    """A page that is turned so, on a desk of this grey level."""
+    page = grey(235 - 190 * (np.pad(DRAWN, 60) / 255))
+    turned = page.rotate(degrees, Image.Resampling.BICUBIC, expand, fillcolor=around)
+    return png(turned, "JPEG", quality=80)
+
+
 def transparent(level: int = 0) -> Image.Image:
     image = np.full((*DRAWN.shape, 4), level, np.uint8)
     image[..., 3] = DRAWN  # ink of one colour on nothing
@@ -227,6 +234,16 @@ def test_every_kind_of_picture_becomes_the_same_ink(kind: str) -> None:
         for c in range(-3, 4)
     )
     assert best > 0.8
+
+
+@pytest.mark.parametrize("expand", [True, False])
+@pytest.mark.parametrize("degrees", [-9, -5, -3, -1.5, 1, 2, 4, 8])
+def test_nothing_is_left_of_a_desk_around_a_page_that_lies_askew(
+    degrees: float, expand: bool
+) -> None:
+    found, alone = (load_picture(askew(degrees, expand, level)) for level in (50, 235))
+    assert np.abs(np.subtract(found.shape, alone.shape)).max() <= 4
+    assert (found > 127).sum() == pytest.approx((alone > 127).sum(), rel=0.05)
 
 
 @pytest.mark.parametrize(("count", "kept"), [(1, True), (4, True), (40, False)])
