@@ -436,7 +436,7 @@ def _askew(grey: Levels, small: Levels, tile: int) -> Mask | None:
 def _dark_rim(grey: Levels, level: float, tile: int, around: Mask | None = None) -> Components:
     """What is darker than this level near the sides of a picture, and `around` the page."""
     rim = np.ones(grey.shape, bool)
-    rim[2 * tile : -2 * tile, 2 * tile : -2 * tile] = False
+    rim[3 * tile : -3 * tile, 3 * tile : -3 * tile] = False
     return components((grey < level) & (rim if around is None else rim | around))
 
 
