@@ -35,6 +35,7 @@ _SPECK = 0.12  # share of the symbol size below which a blob is dirt
 _DOT = 0.75  # of the pen's width, from which such a blob may be a dot
 _DOTS = 4
 _FRAME = 0.06  # of its longer side, by which the line of a box may be askew
+_SOLID = 1.5  # of the pen's width, up to which what lies over a corner is written
 _WEDGE = 0.2  # of a picture's side, along which what lies beside the page is seen
 _DARK = 64.0  # grey level below which paper is a board, or a screen in dark mode
 _DESK = 60.0  # grey levels between a page and the desk it lies on
@@ -312,13 +313,13 @@ def _writing(parts: Components, strength: Levels, peak: float) -> Mask:
     kept &= ~_frames(parts, kept)
     if kept.sum() > 1:
         # Specks as wide as the pen say nothing of the symbols' size, however many there are.
-        pen = pen_width(parts.mask(kept).astype(np.uint8) * np.uint8(255))
+        pen = pen_width(_image(parts, kept))
         large = kept & (boxes[:, 4] > 3) & (sizes.max(axis=1) > 2 * pen)
         unit = typical_size(sizes[large].astype(np.float64)) if large.any() else 0.0
         clean = large & (sizes.max(axis=1) >= _SPECK * unit)
         if unit > 8 and clean.any():
             # A few of them are dots; many are dirt, or dotted paper.
-            pen = pen_width(parts.mask(clean).astype(np.uint8) * np.uint8(255))
+            pen = pen_width(_image(parts, clean))
             dots = kept & ~clean & (sizes.max(axis=1) >= _DOT * pen)
             kept = clean | dots if dots.sum() <= max(_DOTS, clean.sum() / 2) else clean
     return kept if kept.any() else np.ones(len(boxes), bool)
@@ -344,7 +345,18 @@ def _edges(parts: Components) -> Mask:
     contact = _contact(parts)
     whole = (contact > 0.95).any(axis=1)
     corner = (contact[:, :2].max(axis=1) > 0.08) & (contact[:, 2:].max(axis=1) > 0.08)
-    return np.asarray(whole | corner)
+    # Writing that is cut out closely lies over corners, too, and is as thin as the rest.
+    edges = whole | corner
+    if not edges.all():
+        pen = pen_width(_image(parts, ~edges))
+        for number in np.flatnonzero(corner & ~whole).tolist():
+            edges[number] = pen_width(_image(parts, np.arange(len(edges)) == number)) > _SOLID * pen
+    return np.asarray(edges)
+
+
+def _image(parts: Components, chosen: Mask) -> Grey:
+    """The components chosen, 255 on 0."""
+    return parts.mask(chosen).astype(np.uint8) * np.uint8(255)
 
 
 def _frames(parts: Components, kept: Mask) -> Mask:

@@ -246,6 +246,14 @@ def test_nothing_is_left_of_a_desk_around_a_page_that_lies_askew(
     assert (found > 127).sum() == pytest.approx((alone > 127).sum(), rel=0.05)
 
 
+def test_symbols_in_the_corners_of_a_close_cut_are_written() -> None:
+    triangle = np.array([[-2, 0.5], [-1.4, -0.5], [-0.9, 0.5], [-2, 0.5]], np.float32)
+    letter = np.array([[8, -0.5], [8, 0.5], [9, 0.5]], np.float32)
+    drawn = render(Ink((triangle, *letters().strokes[:5], letter)), UNIT, 0.12, 0.0).image
+    found = load_picture(png(grey(255 - load_picture(png(grey(255 - np.pad(drawn, 9)))))))
+    assert (found > 127).sum() == pytest.approx((drawn > 127).sum(), rel=0.05)
+
+
 @pytest.mark.parametrize(("count", "kept"), [(1, True), (4, True), (40, False)])
 def test_a_few_dots_are_written_and_many_are_dirt(count: int, kept: bool) -> None:
     page = 255 - np.pad(DRAWN, ((0, 80), (0, 0)))
