@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -64,21 +65,23 @@ def read_labels(path: Path, parameter: str, otherwise: str = "") -> Iterator[Lab
         otherwise: the ending as which a file of another one is read; "": it is refused.
 
     Raises:
-        HmerError: the file is missing, of an unknown kind, or not UTF-8.
+        HmerError: the file is missing, of an unknown kind, or not UTF-8 (nor UTF-16 with its mark).
     """
     suffix = path.suffix.lower()
     if suffix not in (*_DELIMITERS, *_JSON) and not (suffix := otherwise):
         kinds = ", ".join((*_DELIMITERS, *_JSON))
         raise HmerError(f"{parameter}: {path} is not a file of captions ({kinds})")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
+        with path.open("rb") as head:  # spreadsheets call UTF-16 "Unicode text"
+            marked = head.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE)
+        with path.open(encoding="utf-16" if marked else "utf-8-sig", newline="") as lines:
             if suffix in _JSON:
                 yield from _json(lines.read(), suffix)
             else:
                 yield from _table(lines, _DELIMITERS[suffix])
     except OSError as error:
         raise HmerError(f"{parameter}: {path} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise HmerError(f"{parameter}: {path} is not UTF-8; save it as UTF-8") from error
     except csv.Error as error:
         raise HmerError(f"{parameter}: {path} is not a table ({error})") from error

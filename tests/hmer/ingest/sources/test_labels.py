@@ -166,6 +166,15 @@ def test_json_that_is_named_twice_or_cut_short_is_told(tmp_path: Path) -> None:
             read(tmp_path / "e.json", text)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "c.csv").write_text("file,latex\r\nä.png,β\r\n", encoding)
+    assert list(read_labels(tmp_path / "c.csv", "here")) == [Label("ä.png", "β")]
+    (tmp_path / "cut.csv").write_bytes("file,latex\n".encode("utf-16")[:-1])
+    with pytest.raises(HmerError, match="save it as UTF-8"):
+        list(read_labels(tmp_path / "cut.csv", "here"))
+
+
 def test_files_that_are_no_captions(tmp_path: Path) -> None:
     with pytest.raises(HmerError, match=r"here: .*c\.xlsx is not a file of captions"):
         read(tmp_path / "c.xlsx", "")
