@@ -34,7 +34,7 @@ def on_paper(strokes: Sequence[Points], looks: Sequence[Hashable]) -> _Mask:
     """
     boxes = np.array([[*line.min(axis=0), *line.max(axis=0)] for line in strokes], np.float64)
     printed = _lattice(boxes, looks)
-    printed |= _frame(boxes, strokes)
+    printed |= _rectangles(boxes, strokes, looks)
     printed |= _ruling(boxes, looks, printed)
     return ~printed if not printed.all() else np.ones(len(boxes), bool)
 
@@ -103,14 +103,24 @@ def _lattice(boxes: NDArray[np.float64], looks: Sequence[Hashable]) -> _Mask:
     return found
 
 
-def _frame(boxes: NDArray[np.float64], strokes: Sequence[Points]) -> _Mask:
-    """Which stroke is an exact rectangle around all others."""
+def _rectangles(
+    boxes: NDArray[np.float64], strokes: Sequence[Points], looks: Sequence[Hashable]
+) -> _Mask:
+    """Which strokes are exact rectangles: one around all others, or many alike, a square each."""
+    exact = np.zeros(len(boxes), bool)
+    for number, line in enumerate(strokes):
+        begin, end = boxes[number, :2], boxes[number, 2:]
+        off = np.minimum(np.abs(line - begin), np.abs(line - end))
+        exact[number] = len(line) > 3 and (off <= _STRAIGHT * (end - begin)).all()
     outer = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
-    found: _Mask = np.zeros(len(boxes), bool)
-    for number in np.flatnonzero((boxes == outer).all(axis=1)).tolist():
-        at = strokes[number]
-        sides = (at == outer[:2]) | (at == outer[2:])
-        found[number] = len(at) > 3 and sides.all()
+    found: _Mask = exact & (boxes == outer).all(axis=1)
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    kinds: dict[Hashable, list[int]] = {}
+    for number in np.flatnonzero(exact).tolist():
+        kinds.setdefault(looks[number], []).append(number)
+    for alike in kinds.values():
+        if len(alike) >= _MANY and np.ptp(sizes[alike], axis=0).max() <= _ENDS * sizes[alike].max():
+            found[alike] = True
     return found
 
 

@@ -42,6 +42,9 @@ PAPER = {
         for x in range(0, 401, 20)
         for y in range(0, 401, 20)
     ),
+    "squares": "".join(
+        f'<path d="M{x} {y}h20v20h-20z"/>' for x in range(0, 400, 20) for y in range(0, 400, 20)
+    ),
     "moved": f'<g transform="translate(7 5) scale(1.1)">{lines("x")}{lines("y")}</g>',
 }  # fmt: skip
 
@@ -70,6 +73,7 @@ def test_paper_of_the_pen_s_colour_needs_more_lines() -> None:
         "".join(f'<path d="M90 {y}H160"/>' for y in (0, 20, 40, 60)),
         '<path d="M90 120H160M90 140H160M110 90V160M130 90V160"/>',
         DOT + X,
+        '<path d="M90 90H150V150H90Z"/><path d="M200 90H260V150H200Z"/>' + X,
     ],
 )
 def test_what_is_written_stays(written: str) -> None:
