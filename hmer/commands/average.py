@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hmer.commands.output import check_folder
 from hmer.errors import HmerError
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def average(
     from hmer.models.checkpoint import load_recogniser, save_module
     from hmer.training.fit import CHECKPOINT
 
+    check_folder(out, "--out")
+    if out.is_dir() and any(out.iterdir()) and not weights_file(out).is_file():
+        raise HmerError(f"--out: {out} holds other files than a model; name a new folder")
     folders, shares = zip(*(_part(one) for one in models), strict=True)
     if not math.fsum(shares):
         raise HmerError("the weights are all 0; give one at least that is above")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hmer.commands.output import check_file
+
 if TYPE_CHECKING:
     from hmer.evaluation.bootstrap import Interval
     from hmer.evaluation.comparison import Comparison, PairedDifference
@@ -34,6 +36,8 @@ def compare(
     """
     from hmer.evaluation.comparison import compare_evaluations, write_changed
 
+    if out is not None:
+        check_file(out, "--out")
     found = compare_evaluations(old, new)
     if out is not None:
         write_changed(out, found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from hmer.commands.output import check_file
 from hmer.commands.recognize import MODEL_HELP, chosen_model
-from hmer.errors import HmerError
 
 if TYPE_CHECKING:
     from hmer.evaluation.labelled import Scored
@@ -42,8 +41,8 @@ def evaluate(
     captions: Annotated[
         Path | None,
         typer.Option(
-            help="Lines of an id, a tab and LaTeX (also CSV, JSON lines), in place of the "
-            "truths in the files."
+            help="Lines of an id, a tab and LaTeX (also CSV, JSON, JSON lines), in place of "
+            "the truths in the files."
         ),
     ] = None,
     limit: Annotated[
@@ -73,7 +72,7 @@ def evaluate(
     from hmer.recognizer import Recognizer
 
     if out is not None:
-        _check_writable(out)
+        check_file(out, "--out")
     recognizer = Recognizer.load(chosen_model(model))
     render = recognizer.render
     if given is As.pictures:
@@ -97,14 +96,6 @@ def evaluate(
         _print(path, scored)
     if out is not None:
         scored.write(out)
-
-
-def _check_writable(out: Path) -> None:
-    """Refuse a file that cannot be written before hours are spent on what should go there."""
-    if not out.parent.is_dir():
-        raise HmerError(f"--out: {out.parent} is no folder; create it first")
-    if out.is_dir() or not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise HmerError(f"--out: {out} cannot be written; name another file")
 
 
 def _say(text: str, *, to: TextIO | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hmer.commands.output import check_folder
 from hmer.commands.recognize import MODEL_HELP, chosen_model
 
 
@@ -27,6 +28,7 @@ def export(
     from hmer.models.checkpoint import load_recogniser
     from hmer.recognizer import SHIPPED
 
+    check_folder(out, "--out")
     saved = load_recogniser(chosen_model(model) or SHIPPED)
     write(saved.model, saved.reads, out, int8=int8)
     sizes = ", ".join(f"{p.name} {p.stat().st_size / 1e6:.2f} MB" for p in sorted(out.iterdir()))

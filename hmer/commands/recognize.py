@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from hmer.commands.output import check_file, check_folder
 from hmer.errors import HmerError
 
 if TYPE_CHECKING:
@@ -119,15 +120,20 @@ def recognize(
         stems = [PurePath(name).stem for name, _ in sources]
         if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
             raise HmerError(f"--out: several files are called {twice}; read them one by one")
-        out.mkdir(parents=True, exist_ok=True)
+        check_folder(out, "--out")
+    if attention is not None:
+        check_file(attention, "--attention")
     chosen = None if symbols is None else _symbols(symbols)
     recognizer = Recognizer.load(chosen_model(model), "cpu", symbols=chosen)
     decoding = DecodingConfig(beam=beam)
     failed, said = False, []
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
     for name, source in _counted(sources):
         read, reason = _read(
-            recognizer, name, source, decoding, shown, attention is not None, out is not None
-        )
+            recognizer, name, source, decoding, shown, attention is not None, out is not None,
+            symbols is not None,
+        )  # fmt: skip
         failed |= not read
         if not read and shown is Format.JSON:
             _write(sys.stdout, json.dumps({"file": name, "error": reason}))
@@ -228,6 +234,7 @@ def _read(
     shown: Format,
     attention: bool,
     several: bool,
+    limited: bool,
 ) -> tuple[list[Recognition], str]:
     """What was read, or nothing and why not; warnings and errors are told on standard error."""
     from hmer.recognizer import NOTHING
@@ -240,6 +247,8 @@ def _read(
             data = sys.stdin.buffer if name in STDIN else source
             found = recognizer.read_page(data, decoding, attention=attention) or [NOTHING]
             reason = ""
+            if limited and any(one.image.any() and not one.tokens for one in found):
+                raise HmerError(f"{name}: the --symbols cannot write what is there; name more")
             if shown in (Format.INKML, Format.LG):
                 if found[0].ink is None:
                     raise HmerError(f"{name}: has no strokes, which {shown} is made of; give ink")

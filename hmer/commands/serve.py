@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hmer.commands.output import check_folder
 from hmer.commands.recognize import MODEL_HELP, chosen_model
-from hmer.errors import HmerError
 from hmer.extra import require
 
 if TYPE_CHECKING:
@@ -76,14 +76,13 @@ def demo(
     if static is not None:
         from hmer.web.static_page import write_static_page
 
+        check_folder(static, "--static")
         write_static_page(static, chosen_model(model))
         sys.stderr.write(f"{static}: put it on any web space\n")
         return
     if save is not None:
-        try:
-            save.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise HmerError(f"--save {save}: cannot be made a folder ({error.strerror})") from None
+        check_folder(save, "--save")
+        save.mkdir(parents=True, exist_ok=True)
     app, address, run = _app(host, port, model)
     from hmer.web.page import add_page
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hmer.commands.output import check_file, check_folder
 from hmer.errors import HmerError
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def write(
     from hmer.synthesis.render_latex import write_latex
 
     encode = _encoder(out, writer, unit)
+    check_file(out, "--out")
     glyphs = None if bank is None else open_bank(bank)
     data = encode(write_latex(latex, writer, glyphs, careful))
     _store(out, data)
@@ -106,6 +108,7 @@ def _write_many(
     from hmer.synthesis.output import check_package, write_collection
 
     check_package(out)
+    check_folder(out.parent if out.suffix else out, "--out")
     train = read_material(source, held_out=held_out)
     chosen = [name for name in Generator if name is not Generator.ALL]
     weights = {name.value: float(generator in (name, Generator.ALL)) for name in chosen}

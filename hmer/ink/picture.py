@@ -35,6 +35,8 @@ _SPECK = 0.12  # share of the symbol size below which a blob is dirt
 _DOT = 0.75  # of the pen's width, from which such a blob may be a dot
 _DOTS = 4
 _FRAME = 0.06  # of its longer side, by which the line of a box may be askew
+_SOLID = 1.5  # of the pen's width, up to which what lies over a corner is written
+_WEDGE = 0.2  # of a picture's side, along which what lies beside the page is seen
 _DARK = 64.0  # grey level below which paper is a board, or a screen in dark mode
 _DESK = 60.0  # grey levels between a page and the desk it lies on
 _MARKED = 0.01  # share of what lies beside the page that differs from it by as much: writing
@@ -311,20 +313,20 @@ def _writing(parts: Components, strength: Levels, peak: float) -> Mask:
     kept &= ~_frames(parts, kept)
     if kept.sum() > 1:
         # Specks as wide as the pen say nothing of the symbols' size, however many there are.
-        pen = pen_width(parts.mask(kept).astype(np.uint8) * np.uint8(255))
+        pen = pen_width(_image(parts, kept))
         large = kept & (boxes[:, 4] > 3) & (sizes.max(axis=1) > 2 * pen)
         unit = typical_size(sizes[large].astype(np.float64)) if large.any() else 0.0
         clean = large & (sizes.max(axis=1) >= _SPECK * unit)
         if unit > 8 and clean.any():
             # A few of them are dots; many are dirt, or dotted paper.
-            pen = pen_width(parts.mask(clean).astype(np.uint8) * np.uint8(255))
+            pen = pen_width(_image(parts, clean))
             dots = kept & ~clean & (sizes.max(axis=1) >= _DOT * pen)
             kept = clean | dots if dots.sum() <= max(_DOTS, clean.sum() / 2) else clean
     return kept if kept.any() else np.ones(len(boxes), bool)
 
 
-def _edges(parts: Components) -> Mask:
-    """Which components are what lies beside the page: along a whole side, or over a corner."""
+def _contact(parts: Components) -> NDArray[np.float64]:
+    """Along which share of each side of the picture the components lie: (n, 4)."""
     height, width = parts.shape
     contact = np.zeros((len(parts.boxes), 4))
     length = parts.ends - parts.starts
@@ -335,9 +337,26 @@ def _edges(parts: Components) -> Mask:
         (3, parts.ends == width, np.full(len(length), 1 / height)),
     ):
         np.add.at(contact[:, side], parts.labels[runs], share[runs])
+    return contact
+
+
+def _edges(parts: Components) -> Mask:
+    """Which components are what lies beside the page: along a whole side, or over a corner."""
+    contact = _contact(parts)
     whole = (contact > 0.95).any(axis=1)
     corner = (contact[:, :2].max(axis=1) > 0.08) & (contact[:, 2:].max(axis=1) > 0.08)
-    return np.asarray(whole | corner)
+    # Writing that is cut out closely lies over corners, too, and is as thin as the rest.
+    edges = whole | corner
+    if not edges.all():
+        pen = pen_width(_image(parts, ~edges))
+        for number in np.flatnonzero(corner & ~whole).tolist():
+            edges[number] = pen_width(_image(parts, np.arange(len(edges)) == number)) > _SOLID * pen
+    return np.asarray(edges)
+
+
+def _image(parts: Components, chosen: Mask) -> Grey:
+    """The components chosen, 255 on 0."""
+    return parts.mask(chosen).astype(np.uint8) * np.uint8(255)
 
 
 def _frames(parts: Components, kept: Mask) -> Mask:
@@ -372,18 +391,28 @@ def _page(grey: Levels) -> Mask | None:
     if tile < 4 or min(grey.shape) < 8 * tile:
         return None
     small = _tiles(grey, tile)
+    found = _on_desk(grey, small, tile)
+    return _askew(grey, small, tile) if found is None else found
+
+
+def _on_desk(grey: Levels, small: Levels, tile: int) -> Mask | None:
+    """The page (H, W) where the medians of tiles show a dark desk beside it."""
     bright = small > 255 * _otsu(small / 255)
     parts = components(~bright)
     beside = parts.mask(_edges(parts))
     if bright.all() or not beside.any() or beside.mean() > 0.9:
         return None
     gap = float(small[bright].mean() - small[beside].mean())
+    # What is as dark and touches a side is more of the desk.
+    outer = (parts.boxes[:, :2] == 0) | (parts.boxes[:, [2, 3]] == small.shape[::-1])
+    alike = parts.peaks(small[beside].mean() + gap / 4 - small) > 0
+    beside |= parts.mask(outer.any(axis=1) & alike)
     where = np.argwhere(~beside)
     (top, left), (bottom, right) = where.min(axis=0), where.max(axis=0) + 1
     solid = len(where) / ((bottom - top) * (right - left))
     # The edge of a page is sharp, that of a shadow is not; strokes do not fill their box.
     steps = [np.abs(np.diff(small, axis=i))[np.diff(beside, axis=i)] for i in (0, 1)]
-    sharp = float(np.quantile(np.concatenate(steps), 0.2)) > gap / 3
+    sharp = float(np.quantile(np.concatenate(steps), 0.2)) > gap / 4
     if gap < _DESK or solid < 0.6 or not sharp:
         return None
     # Tiles that are half covered, and the page's own rim, are left out.
@@ -393,10 +422,49 @@ def _page(grey: Levels) -> Mask | None:
     away = np.maximum(_tiles(grey, tile, np.max) - small, small - _tiles(grey, tile, np.min))
     if (desk & (away > _DESK)).sum() > _MARKED * desk.sum():
         return None
-    full = np.zeros(grey.shape, bool)
-    spread = np.repeat(np.repeat(np.asarray(inner) > 0, tile, axis=0), tile, axis=1)
-    full[: spread.shape[0], : spread.shape[1]] = spread
+    full, around = (_spread(mask, tile, grey.shape) for mask in (np.asarray(inner) > 0, beside))
+    # Where the page is askew, the desk ends in wedges that are narrower than a tile.
+    dark = _dark_rim(grey, small[bright].mean() - gap / 2, tile, around)
+    wedges = np.bincount(dark.labels, _within(dark, around), len(dark.boxes)) > 0
+    wedges |= (_contact(dark) > _WEDGE).any(axis=1)
+    full &= ~_grown(dark.mask(wedges))
     return full if full.any() else None
+
+
+def _askew(grey: Levels, small: Levels, tile: int) -> Mask | None:
+    """The page (H, W) where all that is seen of a dark desk are wedges along its sides."""
+    usual = float(np.median(small))
+    sides = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    desk = sides[sides < usual - _DESK]
+    if len(desk) < _WEDGE * len(sides):
+        return None
+    dark = _dark_rim(grey, (usual + float(np.median(desk))) / 2, tile)
+    wedges = _contact(dark) > _WEDGE
+    if wedges.any(axis=0).sum() < 3:
+        return None
+    return ~_grown(dark.mask(np.asarray(wedges.any(axis=1))))
+
+
+def _dark_rim(grey: Levels, level: float, tile: int, around: Mask | None = None) -> Components:
+    """What is darker than this level near the sides of a picture, and `around` the page."""
+    rim = np.ones(grey.shape, bool)
+    rim[3 * tile : -3 * tile, 3 * tile : -3 * tile] = False
+    return components((grey < level) & (rim if around is None else rim | around))
+
+
+def _spread(tiles: Mask, tile: int, shape: tuple[int, ...]) -> Mask:
+    """A mask of tiles as one of pixels; what they do not cover is False."""
+    full = np.zeros(shape, bool)
+    spread = np.repeat(np.repeat(tiles, tile, axis=0), tile, axis=1)
+    full[: spread.shape[0], : spread.shape[1]] = spread
+    return full
+
+
+def _within(parts: Components, mask: Mask) -> NDArray[np.int64]:
+    """How many pixels of each run of the components lie in the mask (H, W)."""
+    before = np.cumsum(np.pad(mask, ((0, 0), (1, 0))), axis=1, dtype=np.int64)
+    found: NDArray[np.int64] = before[parts.rows, parts.ends] - before[parts.rows, parts.starts]
+    return found
 
 
 def _tiles(

@@ -39,8 +39,8 @@ class Format:
         x, y: their places among the values; -1: the format has no such channel.
         regular: values that each point has.
         known: regular and intermittent channels; 0 where no format says.
-        scale: what x and y are multiplied with: -1 for an axis that points the other way, and the
-            ratio of the resolutions for y.
+        affine: what x and y are mapped with, the first two rows of a matrix: axes that point the
+            other way, the ratio of the resolutions, the transform to the canvas.
         guessed: the file has several formats, and nothing says that this is the one.
     """
 
@@ -48,7 +48,7 @@ class Format:
     y: int = 1
     regular: int = 2
     known: int = 0
-    scale: tuple[float, float] = (1.0, 1.0)
+    affine: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     guessed: bool = False
 
 
@@ -75,8 +75,10 @@ def read_points(text: str, form: Format, name: str) -> NDArray[np.float64]:
     _check_counts(min(counts), max(counts), form, name)
     if values is not None:
         points = _decoded([(row[form.x], row[form.y]) for row in values], name)
-    scaled: NDArray[np.float64] = points * np.array(form.scale)
-    return scaled
+    affine = np.reshape(form.affine, (2, 3))
+    with np.errstate(invalid="ignore"):  # what is not finite is told of all traces at once
+        mapped: NDArray[np.float64] = points @ affine[:, :2].T + affine[:, 2]
+    return mapped
 
 
 def _check_counts(least: int, most: int, form: Format, name: str) -> None:

@@ -239,11 +239,13 @@ def _filled(picture: Image.Image) -> Image.Image:
         return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
     layer = picture.convert("RGBA")
     alpha = np.asarray(layer.getchannel("A"))
+    most = int(alpha.max())
+    if not most:  # not used, as in many a BMP; what is the same all over stays blank
+        return layer.convert("RGB")
+    if most < 255:  # written as 0 and 1, or all of it sheer
+        layer.putalpha(Image.fromarray(np.uint8(alpha * (255.0 / most))))
+        alpha = np.asarray(layer.getchannel("A"))
     seen = np.asarray(layer.convert("RGB"))[alpha > 127]
-    if not len(seen):
-        seen = np.asarray(layer.convert("RGB"))[alpha > 0]
-    if not len(seen):
-        return Image.new("L", picture.size, 255)
     usual = np.median(seen, axis=0)
     if len(seen) > alpha.size / 2:
         paper = tuple(int(level) for level in usual)  # a canvas with bare corners

@@ -1,7 +1,8 @@
 """SVG drawings as ink: stroked paths and lines, as whiteboards and drawing programs save them.
 
 After SVG 1.1: path data (8.3), transforms (7.6), `use` (5.6). Outlines that are filled, text and
-pictures are no strokes: a drawing with them is refused rather than read in part.
+pictures are no strokes: a drawing with them is refused rather than read in part. Lines and dots of
+paper are left out (`hmer.ink.paper`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hmer.errors import InkError
 from hmer.ink.affine import Affine, moved, scaled, turned
 from hmer.ink.inkml import MAX_BYTES, MAX_POINTS, MAX_STROKES, placed
 from hmer.ink.markup import local, parse_xml, root_name
+from hmer.ink.paper import on_paper
 from hmer.ink.points import MAX_STROKE_POINTS
 from hmer.ink.strokes import Ink
 
@@ -68,29 +70,33 @@ def read_svg(data: bytes, name: str) -> Ink:
     except ElementTree.ParseError as error:
         raise InkError(f"{name}: the SVG cannot be read ({error}); save it again") from error
     strokes: list[list[_Line]] = []
+    looks: list[tuple[str, ...]] = []
     count = 0
-    white: set[bool] = set()
     for element, matrix, style in _drawn(root, name):
         if not _is_stroke(element, style, name):
             continue
-        white.add(_WHITE.fullmatch(style["stroke" if _stroked(style) else "fill"]) is not None)
+        look = (style["stroke" if _stroked(style) else "fill"], style.get("stroke-width", ""))
         for line in _lines(element, style, name):
             points = line @ matrix[:2, :2].T + matrix[:2, 2]
             # With pressure, some programs save each piece of a stroke by itself.
-            if strokes and np.abs(strokes[-1][-1][-1] - points[0]).max() < 1e-6:
+            joined = strokes and np.abs(strokes[-1][-1][-1] - points[0]).max() < 1e-6
+            if joined and looks[-1][0] == look[0]:
                 strokes[-1].append(points[1:] if len(points) > 1 else points)
             else:
                 strokes.append([points])
+                looks.append(look)
             count += len(points)
         if len(strokes) > MAX_STROKES or count > MAX_POINTS:
             raise InkError(f"{name}: over {MAX_STROKES} strokes, or {MAX_POINTS} points, for one "
                            "expression")  # fmt: skip
-    if len(white) > 1:
-        raise InkError(f"{name}: the SVG has white strokes beside others, perhaps an eraser's; "
-                       "export it as PNG or JPEG")  # fmt: skip
     if not strokes:
         raise InkError(f"{name}: the SVG has no pen strokes; export it as PNG or JPEG")
-    return Ink(placed([np.concatenate(pieces) for pieces in strokes], name))
+    whole = placed([np.concatenate(pieces) for pieces in strokes], name)
+    written = np.flatnonzero(on_paper(whole, looks))
+    if len({_WHITE.fullmatch(looks[i][0]) is None for i in written}) > 1:
+        raise InkError(f"{name}: the SVG has white strokes beside others, perhaps an eraser's; "
+                       "export it as PNG or JPEG")  # fmt: skip
+    return Ink(tuple(whole[i] for i in written))
 
 
 def _drawn(root: Element, name: str) -> Iterator[tuple[Element, Affine, Mapping[str, str]]]:

@@ -1,18 +1,21 @@
 """The traces of InkML: the format that each is written in, and views of traces and groups.
 
-After the W3C's Recommendation (2011): contexts and formats (3.2, 4), groups and views (5).
+After the W3C's Recommendation (2011): contexts and formats (3.2, 4), transforms to the canvas,
+groups and views (5).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hmer.errors import InkError
+from hmer.ink.affine import Affine, moved, scaled
 from hmer.ink.markup import local
 from hmer.ink.points import Format, read_points
 
@@ -20,6 +23,7 @@ _XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 _MAX_VIEWS = 50_000
 _MAX_DEPTH = 64
 _MAX_SETTINGS = 4
+_LARGEST = 1e9  # number of a transform
 _METRES = {
     "m": 1.0, "cm": 1e-2, "mm": 1e-3, "in": 0.0254, "inch": 0.0254, "pt": 0.0254 / 72,
     "pc": 0.0254 / 6,
@@ -48,7 +52,10 @@ class Traces:
             if local(element) == "inkSource":
                 self._sources |= dict.fromkeys(element, element)
         self._ids = named | self._ids
-        self._all = {self._format(e) for e in root.iter() if local(e) == "traceFormat"}
+        apart = {e for canvas in root.iter() if local(canvas) == "canvas" for e in canvas}
+        formats = (e for e in root.iter() if local(e) == "traceFormat" and e not in apart)
+        self._all = {self._format(e) for e in formats}
+        self._transforms = [e for e in root.iter() if local(e) == "canvasTransform"]
 
     def walk(self) -> Iterator[tuple[Element, NDArray[np.float64], bool]]:
         """Each written trace, its points (n, 2), and whether it stands in `definitions`.
@@ -107,13 +114,17 @@ class Traces:
             raise InkError(f"{self.name}: a traceView has {side}={text[:20]!r}, no number from 1")
         return tuple(int(number) for number in text.split(":")) if text else ()
 
+    def _count(self, depth: int) -> None:
+        """Refuse what refers to each other without an end."""
+        self._budget -= 1
+        if self._budget < 0 or depth > _MAX_DEPTH:
+            raise InkError(f"{self.name}: its views never end, or name over {_MAX_VIEWS} traces")
+
     def _part(
         self, element: Element, first: Sequence[int], last: Sequence[int], depth: int
     ) -> list[Part]:
         """A piece of a trace or group; `first` and `last` are ways down the tree, from 1."""
-        self._budget -= 1
-        if self._budget < 0 or depth > _MAX_DEPTH:
-            raise InkError(f"{self.name}: its views never end, or name over {_MAX_VIEWS} traces")
+        self._count(depth)
         kind = local(element)
         if kind == "trace":
             return [(element, first[0] - 1 if first else 0, last[0] if last else None)]
@@ -145,7 +156,8 @@ class Traces:
             # Without a word InkML means X Y; most writers mean the one format that they give.
             several = len(self._all) > 1
             only = Format(guessed=several) if several or not self._all else next(iter(self._all))
-            self._known[key] = self._resolve(context, 0) or only
+            form = self._resolve(context, 0) or only
+            self._known[key] = self._on_canvas(form, context)
         form = self._known[key]
         if form.x < 0 or form.y < 0:
             raise InkError(f"{self.name}: the trace format has no X and Y channels")
@@ -177,8 +189,89 @@ class Traces:
             for at in (y, x)
         )
         axes = [regular[at] for at in (x, y) if at >= 0]
-        scale = right, down * _aspect(axes, self._sources.get(element))
-        return Format(x, y, len(regular), len(channels), scale)
+        down *= _aspect(axes, self._sources.get(element))
+        return Format(x, y, len(regular), len(channels), (right, 0.0, 0.0, 0.0, down, 0.0))
+
+    def _on_canvas(self, form: Format, context: Element | None) -> Format:
+        """The format with the transform to the canvas that its context sets, or the only one.
+
+        A transform that mirrors, or stretches, does what orientations and resolutions ask for.
+        """
+        chosen = self._transform(context, 0)
+        if chosen is None and context is None and len(self._transforms) == 1:
+            (chosen,) = self._transforms
+        mapping = next((e for e in chosen if local(e) == "mapping"), None) if chosen else None
+        if mapping is None:
+            return form
+        found = self._mapping(mapping, 0)
+        own = scaled(form.affine[0], form.affine[4])
+        if np.linalg.det(found) < 0:
+            own = np.abs(own)
+        if not np.isclose(*np.hypot(*found[:2, :2])):
+            own = np.sign(own)
+        return replace(form, affine=tuple((found @ own)[:2].ravel().tolist()))
+
+    def _transform(self, setting: Element | None, depth: int) -> Element | None:
+        """The `canvasTransform` of a context, or of the one it goes on from."""
+        if setting is None or depth > _MAX_DEPTH:
+            return None
+        own = next((e for e in setting if local(e) == "canvasTransform"), None)
+        own = self._named(setting.get("canvasTransformRef")) if own is None else own
+        if own is not None:
+            return own
+        return self._transform(self._named(setting.get("contextRef")), depth + 1)
+
+    def _mapping(self, mapping: Element, depth: int) -> Affine:
+        """What a `mapping` does to X and Y.
+
+        Raises:
+            InkError: it is no affine one, or never ends.
+        """
+        self._count(depth)
+        named = self._named(mapping.get("mappingRef"))
+        if named is not None:
+            return self._mapping(named, depth + 1)
+        kind = _said(mapping, "type").lower()
+        if kind == "product":
+            found = moved(0, 0)
+            for inner in (e for e in mapping if local(e) == "mapping"):
+                found = self._mapping(inner, depth + 1) @ found
+            return found
+        if kind == "affine":
+            return self._matrix(mapping)
+        targets = {_said(e, "target").upper() for e in mapping if local(e) == "bind"} - {""}
+        if kind == "identity" or (targets and targets.isdisjoint("XY")):
+            return moved(0, 0)
+        raise InkError(
+            f"{self.name}: a canvasTransform of the type {kind[:20]!r}, not affine; write the ink "
+            "in the canvas's own coordinates"
+        )
+
+    def _matrix(self, mapping: Element) -> Affine:
+        """An affine `mapping`: a row for each channel of the canvas, with a last column to add."""
+        binds = [e for e in mapping if local(e) == "bind"]
+        text = "".join(mapping.itertext())
+        try:
+            rows = np.array([row.split() for row in text.split(",") if row.strip()], np.float64)
+            if rows.size == 6:  # whatever stands between them
+                rows = rows.reshape(2, 3)
+            places = [
+                _axes([name for e in binds if (name := _said(e, side).upper())])
+                for side in ("target", "source")
+            ]
+            found = moved(*rows[places[0], -1])
+            found[:2, :2] = rows[:, :-1][np.ix_(*places)]
+        except (ValueError, IndexError):
+            found = np.zeros((3, 3))
+        if not (np.abs(found).max() < _LARGEST and np.linalg.det(found)):
+            raise InkError(f"{self.name}: a canvasTransform has a matrix that is none for X and Y; "
+                           "correct it, or remove it")  # fmt: skip
+        return found
+
+
+def _axes(names: Sequence[str]) -> list[int]:
+    """The places of X and Y in these channels; without any, they are the first two."""
+    return [names.index(axis) for axis in "XY"] if names else [0, 1]
 
 
 def _said(element: Element, attribute: str) -> str:

@@ -33,6 +33,9 @@ from hmer.latex.tree import (
 )
 
 _TOKEN = re.compile(r"\\(?:begin|end)\s*\{\s*[A-Za-z]+\s*\*?\s*\}|\\[A-Za-z]+|\\.|\S", re.DOTALL)
+_COMMENT = re.compile(
+    r"(\\.)|(?<!\d)%[^\S\n]*\n|(?<!\S)%[^\n%]*(?<![\\A-Za-z])[^\W\d_]{2}[^\n]*", re.DOTALL
+)
 _BORDER = re.compile(r"\\(begin|end)\{([A-Za-z]+)\}")
 
 
@@ -96,11 +99,29 @@ def read(latex: str) -> Row:
     """
     if len(latex) > MAX_CHARACTERS:
         raise LatexError(f"LaTeX of {len(latex)} characters; at most {MAX_CHARACTERS} are read")
-    reader = _Reader(plain_tokens(tokenize(plain_text(latex))), latex)
+    reader = _Reader(plain_tokens(tokenize(plain_text(_uncommented(latex)))), latex)
     row = _merge_functions(reader.row(None, depth=0))
     if expression_depth(row) > MAX_DEPTH:
         raise reader.fail(f"nested deeper than {MAX_DEPTH} levels")
     return row
+
+
+def _uncommented(latex: str) -> str:
+    r"""LaTeX without comments. People write `50%`, too: a comment is what has words after a blank.
+
+    Raises:
+        LatexError: it may be either, as in `50 % of`.
+    """
+
+    def kept(found: re.Match[str]) -> str:
+        if not found[1] and latex[: found.start()].rstrip()[-1:].isdigit():
+            raise LatexError(
+                f"LaTeX {shorten(latex)!r} has a % before words: write \\% for a percent sign, or "
+                "leave the comment out"
+            )
+        return found[1] or ""
+
+    return _COMMENT.sub(kept, latex)
 
 
 class _Reader:

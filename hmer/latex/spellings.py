@@ -65,14 +65,16 @@ _SAME = r"""
     \dotsm \cdots \hdots \ldots \cdotp \cdot \ldotp . \colon : \cr \\ \dfrac \frac \tfrac \frac
     \cfrac \frac \dbinom \binom \tbinom \binom \stackrel \overset \substack \matrix
     \mathds \mathbb \sp ^ \sb _ − - – - — - ‐ - ‑ - · \cdot ∙ \cdot ∕ / ∶ : ’ ' ′ ' ∆ \Delta ⊥ \perp
-    ∣ | ⩽ \leq ⩾ \geq ≦ \leq ≧ \geq ⟶ \rightarrow ⟵ \leftarrow ⟹ \Rightarrow ⟺ \Leftrightarrow
+    ∣ | ⩽ \leq ⩾ \geq ≦ \leq ≧ \geq ⟶ \rightarrow ⟵ \leftarrow ⟹ \Rightarrow ⟺ \Leftrightarrow % \%
+    # \#
 """.split()
 SYNONYMS: dict[str, tuple[str, ...]] = {
     **{spelling: (token,) for spelling, token in zip(_SAME[::2], _SAME[1::2], strict=True)},
     **dict.fromkeys(r"\| \Vert \lVert \rVert \parallel ‖ ∥".split(), ("|", "|")),
     "″": ("'", "'"),
 }
-"""Spellings that mean the same sign; in `_SAME` each stands before its meaning."""
+"""Spellings that mean the same sign, or lack a backslash; in `_SAME` each stands before its
+meaning."""
 
 NEGATED = {"=": "\\neq", "\\in": "\\notin"}
 r"""Signs that have a command of their own when `\not` strikes them out."""

@@ -228,7 +228,7 @@ def read_captions(path: Path, parameter: str) -> dict[str, tuple[str, ...]]:
     `hmer.latex.dialect`.
 
     Raises:
-        HmerError: the file is missing, not UTF-8, or has a line of another form.
+        HmerError: the file is missing, empty, not UTF-8, or has a line of another form.
     """
     captions: dict[str, tuple[str, ...]] = {}
     for label in read_labels(path, parameter, otherwise=".txt"):
@@ -237,6 +237,8 @@ def read_captions(path: Path, parameter: str) -> dict[str, tuple[str, ...]]:
         id, tokens = caption_id(label.file), tuple(label.latex.split())
         if captions.setdefault(id, tokens) != tokens:
             raise HmerError(f"{parameter}: {path}: {id} is named twice; keep one of its captions")
+    if not captions:
+        raise HmerError(f"{parameter}: {path} holds no captions; write a line each")
     return captions
 
 

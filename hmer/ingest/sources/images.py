@@ -31,7 +31,9 @@ class Labelled(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: str = Field(description="folder or package of pictures")
-    captions: str = Field(description=".csv, .tsv, .txt or .jsonl with pictures' names and LaTeX")
+    captions: str = Field(
+        description=".csv, .tsv, .txt, .json or .jsonl with pictures' names, LaTeX"
+    )
 
 
 class ImagesConfig(SourceConfig):

@@ -1,4 +1,4 @@
-"""Files of captions, as people keep them: CSV, TSV, JSON lines, or a name and a caption a line.
+"""Files of captions, as people keep them: CSV, TSV, JSON (lines), or a name and a caption a line.
 
 Cells are separated by whatever the first line is separated by: commas, semicolons (spreadsheets
 of half the world) or tabs, in a .txt also blanks.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -31,7 +32,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 _DELIMITERS = {".csv": ",;\t|", ".tsv": "\t,;|", ".txt": "\t ,;|"}
 """What may separate cells, by the file's ending; the first wins where others separate alike."""
-_JSON = (".jsonl", ".ndjson")
+_JSON = (".json", ".jsonl", ".ndjson")
 _ESCAPES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|[\t\r](?=[a-z])")
 """What becomes of `\\frac`, `\\beta`, `\\theta`, `\\rho` where a backslash escapes."""
 
@@ -64,37 +65,100 @@ def read_labels(path: Path, parameter: str, otherwise: str = "") -> Iterator[Lab
         otherwise: the ending as which a file of another one is read; "": it is refused.
 
     Raises:
-        HmerError: the file is missing, of an unknown kind, or not UTF-8.
+        HmerError: the file is missing, of an unknown kind, or not UTF-8 (nor UTF-16 with its mark).
     """
     suffix = path.suffix.lower()
     if suffix not in (*_DELIMITERS, *_JSON) and not (suffix := otherwise):
         kinds = ", ".join((*_DELIMITERS, *_JSON))
         raise HmerError(f"{parameter}: {path} is not a file of captions ({kinds})")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            yield from (_json(lines) if suffix in _JSON else _table(lines, _DELIMITERS[suffix]))
+        with path.open("rb") as head:  # spreadsheets call UTF-16 "Unicode text"
+            marked = head.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE)
+        with path.open(encoding="utf-16" if marked else "utf-8-sig", newline="") as lines:
+            if suffix in _JSON:
+                yield from _json(lines.read(), suffix)
+            else:
+                yield from _table(lines, _DELIMITERS[suffix])
     except OSError as error:
         raise HmerError(f"{parameter}: {path} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise HmerError(f"{parameter}: {path} is not UTF-8; save it as UTF-8") from error
     except csv.Error as error:
         raise HmerError(f"{parameter}: {path} is not a table ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise HmerError(
+            f"{parameter}: {path} is not JSON ({error}); correct it there; "
+            "backslashes are written twice"
+        ) from error
 
 
-def _json(lines: Iterator[str]) -> Iterator[Label]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            found = json.loads(line)
-            problem = "" if isinstance(found, dict) else f"line {number} is not a JSON object"
-        except (ValueError, RecursionError) as error:
-            problem = f"line {number} is not a JSON object: {error}"
-        if problem:
-            yield Label("", "", problem=problem)
-            continue
-        texts = {_plain(key): text for key, text in found.items() if isinstance(text, str)}
-        yield _label(texts, number)
+def _json(text: str, suffix: str) -> Iterator[Label]:
+    """The labels of one JSON value, or of one a line.
+
+    Raises:
+        ValueError, RecursionError: it is not JSON.
+    """
+    try:
+        yield from (_entry(one, f"entry {n}") for n, one in enumerate(_entries(_parsed(text)), 1))
+    except (ValueError, RecursionError):
+        rows = [(f"line {n}", row) for n, row in enumerate(text.split("\n"), 1) if row.strip()]
+        if suffix == ".json" and rows and isinstance(_attempt(rows[0][1]), Exception):
+            raise
+        for where, row in rows:
+            found = _attempt(row)
+            problem = f"{where} is not JSON: {found}" if isinstance(found, Exception) else ""
+            yield Label("", "", problem=problem) if problem else _entry(found, where)
+
+
+def _parsed(text: str) -> object:
+    """A JSON value: objects are tuples of pairs, numbers are as they are written."""
+    found: object = json.loads(text, object_pairs_hook=tuple, parse_int=str, parse_float=str)
+    return found
+
+
+def _attempt(text: str) -> object:
+    """The same, or why it is none."""
+    try:
+        return _parsed(text)
+    except (ValueError, RecursionError) as error:
+        return error
+
+
+def _entries(found: object) -> Iterable[object]:
+    """A list's; an object's: itself, what it has by columns, a list in it, or captions by name."""
+    if not isinstance(found, tuple):
+        return found if isinstance(found, list) else [found]
+    names = [_plain(key) for key, _ in found]
+    if _named(names, "file") and _named(names, "latex"):
+        columns = [_column(value) for _, value in found]
+        whole = all(column is not None for column in columns)
+        rows = zip(*(column or () for column in columns), strict=False)
+        return [tuple(zip(names, row, strict=True)) for row in rows] if whole else [found]
+    lists = [one for _, one in found if isinstance(one, list)]
+    inner = [one for one in lists if one and all(isinstance(each, list | tuple) for each in one)]
+    if len(inner) == 1:
+        return inner[0]
+    return [
+        (*([] if _named([_plain(k) for k, _ in one], "file") else [("file", key)]), *one)
+        if isinstance(one, tuple)
+        else [key, one]
+        for key, one in found
+    ]
+
+
+def _column(value: object) -> list[object] | None:
+    """What a table has in a column, by its rows' order or by their names; None if it is none."""
+    if isinstance(value, tuple):
+        return [one for _, one in value]
+    return value if isinstance(value, list) else None
+
+
+def _entry(found: object, where: str) -> Label:
+    if isinstance(found, list) and len(found) in (2, 3):
+        found = tuple(zip(("file", "latex", "writer"), found, strict=False))
+    if not isinstance(found, tuple):
+        return Label("", "", problem=f"{where} is neither an object nor a pair of name and LaTeX")
+    return _label({_plain(key): text for key, text in found if isinstance(text, str)}, where)
 
 
 def _table(lines: Iterator[str], delimiters: str) -> Iterator[Label]:
@@ -116,7 +180,7 @@ def _table(lines: Iterator[str], delimiters: str) -> Iterator[Label]:
             if _named(names, "file") and _named(names, "latex"):
                 continue
             names, remedy = ("file", "latex"), ", or name the columns (file, latex) in a first line"
-        label = _label(dict(zip(names, cells, strict=False)), number)
+        label = _label(dict(zip(names, cells, strict=False)), f"line {number}")
         if any(cell.strip() for cell in cells[len(names) :]):
             problem = (
                 f"line {number} has {len(cells)} cells separated by {delimiter!r}, not "
@@ -181,14 +245,14 @@ def _named(names: Sequence[str], piece: str) -> bool:
     return any(name in names for name in COLUMNS[piece])
 
 
-def _label(cells: Mapping[str, str], number: int) -> Label:
+def _label(cells: Mapping[str, str], where: str) -> Label:
     file, latex, writer = (
         next((cells[name] for name in COLUMNS[piece] if cells.get(name)), "")
         for piece in ("file", "latex", "writer")
     )
     problem = ""
     if not file.strip() or not latex.strip():
-        problem = f"line {number} lacks a name or a caption"
+        problem = f"{where} lacks a name or a caption"
     elif _ESCAPES.search(latex):
-        problem = f"line {number} has a control character; write backslashes twice there, \\\\frac"
+        problem = f"{where} has a control character; write backslashes twice there, \\\\frac"
     return Label(file.strip(), "" if problem else latex.strip(), writer.strip(), problem)

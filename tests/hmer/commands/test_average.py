@@ -92,3 +92,5 @@ def test_what_cannot_be_averaged_is_told(
         errors = capfd.readouterr().err
         assert told in errors and len(errors.splitlines()) == 1
         assert not (tmp_path / "out").exists()
+    assert call(monkeypatch, f"{model_folder}=1", "--out", tmp_path) == 2
+    assert "holds other files than a model" in capfd.readouterr().err and state.is_dir()

@@ -62,7 +62,7 @@ def test_a_file_that_cannot_be_written_is_one_line(
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2
-    assert capsys.readouterr().err == f"error: {out}: No such file or directory\n"
+    assert capsys.readouterr().err == f"error: --out: {out.parent} is no folder; create it first\n"
 
 
 def test_refuses_in_one_line(folders: tuple[str, str], tmp_path: Path) -> None:

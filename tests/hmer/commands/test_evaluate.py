@@ -92,6 +92,23 @@ def test_captions_that_match_nothing_are_told(
     assert out.is_file()
 
 
+def test_captions_without_any_are_told(
+    run: Run, folder: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.txt").write_text("\n")
+    code, said, errors = run(folder, "--model", model_folder, "--captions", tmp_path / "empty.txt")
+    assert (code, said) == (2, "") and "empty.txt holds no captions" in errors
+
+
+def test_captions_as_json(run: Run, folder: Path, model_folder: Path, tmp_path: Path) -> None:
+    captions = tmp_path / "captions.json"
+    captions.write_text('{\n"e0.inkml": "x+1",\n"nobody": "x"\n}', encoding="utf-8")
+    code, said, _ = run(
+        folder, "--model", model_folder, "--beam", 1, "--json", "--captions", captions
+    )
+    assert code == 0 and json.loads(said)["unmatched_captions"] == ["nobody"]
+
+
 @pytest.mark.parametrize("out", ["none/readings.csv", "labelled"])
 def test_an_output_that_cannot_be_written_is_told_before_the_work(
     run: Run, folder: Path, tmp_path: Path, out: str

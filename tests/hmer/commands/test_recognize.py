@@ -211,8 +211,24 @@ def test_only_some_symbols_are_written(tmp_path: Path) -> None:
         (latex,) = lines(file, "--symbols", given)
         assert latex and {*latex.split()} <= {"1", "-"}
     assert "symbols: there are none" in recognize(file, "--symbols", "")[2]
+    blank = tmp_path / "blank.png"
+    Image.new("L", (9, 9), 255).save(blank)
+    code, said, errors = recognize(file, blank, "--symbols", "^")
+    assert (code, said) == (1, f"{file}: not read\n{blank}: \n")
+    assert errors == f"error: {file}: the --symbols cannot write what is there; name more\n"
     code, _, errors = recognize(file, "--symbols", "1 sausage")
     assert code == 2 and "not know: sausage" in errors
+
+
+def test_where_nothing_can_be_written_is_told_before_the_reading(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for words in (
+        ("--attention", tmp_path),
+        ("--attention", tmp_path / "none/a.png"),
+        ("--format", "lg", "--out", tmp_path / "file"),
+    ):
+        code, said, errors = recognize(plus(tmp_path / "a.inkml"), *words, "--model", "none")
+        assert (code, said) == (2, "") and errors.startswith(f"error: {words[-2]}: {tmp_path}")
 
 
 def test_attention_is_a_picture(tmp_path: Path) -> None:

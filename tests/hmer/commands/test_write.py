@@ -78,7 +78,9 @@ def test_a_bank_changes_the_hand(tmp_path: Path, small_dataset: Path) -> None:
     ("words", "message"),
     [
         (["a", "--out", "a.gif"], "unknown format '.gif'"),
-        (["a", "--out", "file/a.png"], "cannot be written"),
+        (["a", "--out", "file/a.png"], "file is no folder"),
+        (["--from", "b", "--out", "file"], "file is a file; name a folder"),
+        (["--from", "b", "--out", "file/a.zip"], "file is a file; name a folder"),
         (["a", "--out", "a.png", "--bank", "no"], "no such glyph bank"),
         ([r"\frac{a}{b", "--out", "a.png"], "unbalanced"),
         ([r"\nonsense", "--out", "a.png"], "nonsense"),

@@ -1,4 +1,5 @@
 import io
+import struct
 import sys
 import warnings
 import zlib
@@ -65,10 +66,33 @@ def desk() -> bytes:
     return png(grey(picture + np.random.default_rng(0).normal(0, 3, picture.shape)))
 
 
+def askew(degrees: float, expand: bool, around: int) -> bytes:
+    """A page that is turned so, on a desk of this grey level."""
+    page = grey(235 - 190 * (np.pad(DRAWN, 60) / 255))
+    turned = page.rotate(degrees, Image.Resampling.BICUBIC, expand, fillcolor=around)
+    return png(turned, "JPEG", quality=80)
+
+
 def transparent(level: int = 0) -> Image.Image:
     image = np.full((*DRAWN.shape, 4), level, np.uint8)
     image[..., 3] = DRAWN  # ink of one colour on nothing
     return Image.fromarray(image)
+
+
+def unused_alpha(level: int) -> Image.Image:
+    """Ink in the colours, and the same in all of the fourth channel."""
+    image = coloured()
+    image.putalpha(level)
+    return image
+
+
+def bitmap(picture: Image.Image) -> bytes:
+    """A BMP of 32 bits that says where its alpha is (BITMAPV4HEADER)."""
+    pixels = np.asarray(picture.convert("RGBA"))[::-1, :, [2, 1, 0, 3]].tobytes()
+    masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    size = (picture.width, picture.height, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+    header = struct.pack("<IiiHHIIiiII4I", 108, *size, *masks) + bytes(52)
+    return struct.pack("<2sIII", b"BM", 122 + len(pixels), 0, 122) + header + pixels
 
 
 def coloured() -> Image.Image:
@@ -149,6 +173,12 @@ SOURCES: dict[str, Callable[[], bytes]] = {
     "palette": lambda: png(coloured().quantize(16)),
     "colour": lambda: png(coloured()),
     "transparent": lambda: png(transparent()),
+    "alpha that is not used, BMP": lambda: bitmap(unused_alpha(0)),
+    "alpha that is not used": lambda: png(unused_alpha(0)),
+    "alpha from 0 to 1": lambda: png(unused_alpha(1)),
+    "alpha from 0 to 1, transparent": lambda: png(
+        Image.fromarray(np.uint8(np.asarray(transparent()) // np.array([1, 1, 1, 255])))
+    ),
     "photograph": lambda: png(grey(lit()), "JPEG", quality=85),
     "sideways": sideways,
     "white on transparent": lambda: png(transparent(255)),
@@ -206,6 +236,24 @@ def test_every_kind_of_picture_becomes_the_same_ink(kind: str) -> None:
     assert best > 0.8
 
 
+@pytest.mark.parametrize("expand", [True, False])
+@pytest.mark.parametrize("degrees", [-9, -5, -3, -1.5, 1, 2, 4, 8])
+def test_nothing_is_left_of_a_desk_around_a_page_that_lies_askew(
+    degrees: float, expand: bool
+) -> None:
+    found, alone = (load_picture(askew(degrees, expand, level)) for level in (50, 235))
+    assert np.abs(np.subtract(found.shape, alone.shape)).max() <= 4
+    assert (found > 127).sum() == pytest.approx((alone > 127).sum(), rel=0.05)
+
+
+def test_symbols_in_the_corners_of_a_close_cut_are_written() -> None:
+    triangle = np.array([[-2, 0.5], [-1.4, -0.5], [-0.9, 0.5], [-2, 0.5]], np.float32)
+    letter = np.array([[8, 0.5], [8.1, -0.5], [8.9, 0.5], [9, -0.5]], np.float32)
+    drawn = render(Ink((triangle, *letters().strokes[:5], letter)), UNIT, 0.12, 0.0).image
+    roomy, close = (load_picture(png(grey(255 - np.pad(drawn, room)))) for room in (9, 0))
+    assert (close > 127).sum() == pytest.approx((roomy > 127).sum(), rel=0.05)
+
+
 @pytest.mark.parametrize(("count", "kept"), [(1, True), (4, True), (40, False)])
 def test_a_few_dots_are_written_and_many_are_dirt(count: int, kept: bool) -> None:
     page = 255 - np.pad(DRAWN, ((0, 80), (0, 0)))
@@ -240,6 +288,7 @@ def blank(value: int, noise: float = 0) -> bytes:
     "data",
     [
         *(blank(255), blank(0), blank(128), blank(200, 2.0), png(Image.new("RGBA", (9, 9)))),
+        *(png(Image.new("RGBA", (9, 9), (200, 9, 9, level))) for level in (0, 1, 255)),
         *(blank(255, 2.0), blank(250, 6.0), blank(3, 3.0), png(Image.new("P", (1, 1)))),
     ],
 )

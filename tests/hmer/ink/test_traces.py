@@ -105,6 +105,83 @@ def test_axes_may_point_the_other_way_and_differ_in_scale() -> None:
     assert strokes(f"{odd}<trace>1 2</trace>") == ONE_TWO
 
 
+def transform(inner: str, kind: str = "affine", attributes: str = "") -> str:
+    mapping = f'<mapping type="{kind}">{inner}</mapping>'
+    return f"<canvasTransform{attributes}>{mapping}</canvasTransform>"
+
+
+UP = "<affine>1 0 0, 0 -1 10</affine>"
+Y_UP = XY.format("").replace('"Y"', '"Y" orientation="-ve"')
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'<definitions><context id="c">{transform(UP)}</context></definitions>'
+        '<trace contextRef="#c">1 8</trace>',
+        f"<definitions><context>{transform(UP)}</context></definitions><trace>1 8</trace>",
+        f"<context>{XY.format('')}{transform(UP)}</context><trace>1 8</trace>",
+        "<definitions>"
+        + transform(UP, attributes=' id="t"')
+        + '<context id="a" canvasTransformRef="#t"/><context id="c" contextRef="#a"/></definitions>'
+        '<trace contextRef="#c">1 8</trace>',
+        f'<definitions><mapping id="m" type="affine">{UP}</mapping></definitions><context>'
+        '<canvasTransform><mapping mappingRef="#m"/></canvasTransform></context><trace>1 8</trace>',
+        # A transform that mirrors does what an orientation asks for; one that does not, does not.
+        f"<context>{Y_UP}{transform(UP)}</context><trace>1 8</trace>",
+        f"<context>{Y_UP}{transform('1 0 0, 0 1 4')}</context><trace>1 2</trace>",
+        f"<context>{transform('0 1 0, 1 0 0')}</context><trace>2 1</trace>",
+        f"<context>{transform('-1 0 0 0 1 0')}</context><trace>-1 2</trace>",
+        f"<context>{transform('2 0 0 -1, 0 1 5 0, 0 0 1 0')}</context><trace>1 2 7</trace>",
+        "<context>"
+        + transform('<bind source="Y"/><bind source="X"/><affine>0 1 0, 1 0 0</affine>')
+        + "</context><trace>1 2</trace>",
+        "<context>"
+        + transform(
+            '<mapping type="affine">1 0 1, 0 1 0</mapping><mapping type="affine">2 0 -3, 0 2 0'
+            "</mapping>",
+            "product",
+        )
+        + "</context><trace>1 1</trace>",
+        f"<context>{transform('', 'identity')}</context><trace>1 2</trace>",
+        "<context>" + transform('<bind target="F"/>', "lookup") + "</context><trace>1 2</trace>",
+    ],
+)
+def test_transforms_to_the_canvas(body: str) -> None:
+    assert strokes(body) == ONE_TWO
+
+
+@pytest.mark.parametrize(
+    ("inner", "kind", "reason"),
+    [
+        ("<math/>", "mathml", "not affine"),
+        ("<table/>", "lookup", "not affine"),
+        ("1 0 0", "affine", "matrix"),
+        ("1 0 0, 2 0 0", "affine", "matrix"),
+        ("1 0 x, 0 1 0", "affine", "matrix"),
+        ("1 0 nan, 0 1 0", "affine", "matrix"),
+        ("1e99 0 0, 0 1e999 0", "affine", "matrix"),
+        ('<bind source="Y"/>1 0 0, 0 1 0', "affine", "matrix"),
+        ('<mapping xml:id="m" type="product"><mapping mappingRef="#m"/></mapping>', "product",
+         "never end"),
+    ],
+)  # fmt: skip
+def test_transforms_that_cannot_be_applied_are_told(inner: str, kind: str, reason: str) -> None:
+    with pytest.raises(InkError, match=reason):
+        strokes(f"<context>{transform(inner, kind)}</context><trace>1 2</trace>")
+
+
+def test_a_transform_that_stretches_does_what_resolutions_ask_for() -> None:
+    units = XY.format("").replace('"X"', '"X" units="mm"').replace('"Y"', '"Y" units="cm"')
+    stretched = f"<context>{units}{transform('1 0 0, 0 10 0')}</context><trace>10 2</trace>"
+    assert strokes(stretched) == [[[10, 20]]]
+
+
+def test_the_format_of_a_canvas_is_no_trace_s() -> None:
+    body = f"<definitions>{TYX.format('')}<canvas>{XY.format('')}</canvas></definitions>"
+    assert strokes(f"{body}<trace>7 2 1</trace>") == ONE_TWO
+
+
 def test_a_pen_in_the_air_writes_nothing() -> None:
     body = "".join(
         f'<trace type="{kind}">{number} 0</trace>'

@@ -55,6 +55,32 @@ def test_tokens(latex: str, tokens: list[str]) -> None:
     assert tokenize(latex) == tokens
 
 
+@pytest.mark.parametrize(
+    ("latex", "caption"),
+    [
+        ("50%", r"5 0 \%"),
+        (r"50\% + 5%", r"5 0 \% + 5 \%"),
+        ("50 % = x%", r"5 0 \% = x \%"),
+        ("%", r"\%"),
+        ("a % b", r"a \% b"),
+        ("7 % 3 = 1", r"7 \% 3 = 1"),
+        ("#A", r"\# A"),
+        ("x % the first line\n+ y", "x + y"),
+        ("% the first line\nx", "x"),
+        ("x +%\n 50%\n+ y", r"x + 5 0 \% + y"),
+        (r"\begin{aligned}%" "\n" r"x &= 1 \\ % one" "\n" r"y \end{aligned}",
+         r"\matrix { x & = 1 \\ y }"),
+    ],
+)  # fmt: skip
+def test_percent_signs_and_comments(latex: str, caption: str) -> None:
+    assert serialise(read(latex)) == caption.split()
+
+
+def test_a_percent_sign_that_may_begin_a_comment_is_told() -> None:
+    with pytest.raises(LatexError, match=r"percent sign, or leave the comment out"):
+        read("50 % of x")
+
+
 def test_lone_backslash_is_refused() -> None:
     with pytest.raises(LatexError, match="backslash"):
         tokenize("x + \\")

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -95,9 +96,9 @@ def test_a_quotation_mark_that_is_not_closed_is_told(tmp_path: Path) -> None:
 def test_backslashes_that_have_escaped_are_told(tmp_path: Path) -> None:
     for command in ("frac", "beta", "theta", "rho"):
         (label,) = read(tmp_path / "c.jsonl", f'{{"File": "a.png", "LaTeX": "\\{command} x"}}')
-        assert "line 1 has a control character; write backslashes twice" in label.problem
+        assert "1 has a control character; write backslashes twice" in label.problem
     (label,) = read(tmp_path / "c.jsonl", '{"file": "a.png", "latex": "\\sum x"}')
-    assert "line 1 is not a JSON object: Invalid" in label.problem and "escape" in label.problem
+    assert "line 1 is not JSON: Invalid" in label.problem and "escape" in label.problem
     (label,) = read(tmp_path / "c.jsonl", '{"file": "a.png", "latex": "\\\\frac ab"}')
     assert label == Label("a.png", "\\frac ab")
 
@@ -119,9 +120,59 @@ def test_lines_of_no_use_are_told_one_by_one(tmp_path: Path) -> None:
         "line 3 lacks a name or a caption",
         "",
     ]
-    found = read(tmp_path / "c.jsonl", '{"file": "a", "latex": 3}\n[]\n{broken\n' + "[" * 5000)
-    assert [bool(label.problem) for label in found] == [True] * 4
-    assert "line 2 is not a JSON object" in found[1].problem
+    text = '{"file": "a", "latex": 3}\n{"file": "a", "latex": null}\n[]\n{broken\n' + "[" * 5000
+    found = read(tmp_path / "c.jsonl", text)
+    assert [bool(label.problem) for label in found] == [False] + [True] * 4
+    assert "line 3 is neither an object nor a pair" in found[2].problem
+    assert "line 4 is not JSON" in found[3].problem
+
+
+AS_JSON = [
+    [{"file": "a.png", "latex": "x+1", "writer": "ada"}, {"Image ID": "b.png", "label": "1.50"}],
+    [["a.png", "x+1", "ada"], ["b.png", "1.50"]],
+    {"a.png": {"latex": "x+1", "writer": "ada"}, "b.png": "1.50"},
+    {"17": {"name": "a.png", "latex": "x+1", "writer": "ada"}, "18": {"name": "b.png", "gt": 1.5}},
+    {"version": "1", "captions": [["a.png", "x+1", "ada"], ["b.png", "1.50"]], "of": ["us"]},
+    {"file": ["a.png", "b.png"], "latex": ["x+1", "1.50"], "writer": ["ada", None]},
+    {
+        "file": {"0": "a.png", "1": "b.png"},
+        "latex": {"0": "x+1", "1": "1.50"},
+        "writer": {"0": "ada", "1": None},
+    },
+]
+
+
+@pytest.mark.parametrize("value", AS_JSON)
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("name", ["c.json", "c.jsonl"])
+def test_json_of_any_shape(tmp_path: Path, value: object, indent: int | None, name: str) -> None:
+    text = json.dumps(value, indent=indent).replace("1.5}", "1.50}").replace("1.5\n", "1.50\n")
+    assert read(tmp_path / name, text) == [Label("a.png", "x+1", "ada"), Label("b.png", "1.50")]
+
+
+def test_json_lines_of_any_ending(tmp_path: Path) -> None:
+    text = '{"file": "a.png", "latex": "x"}\r\n\r\n["b.png", "y"]\r\n'
+    assert read(tmp_path / "c.json", text) == [Label("a.png", "x"), Label("b.png", "y")]
+    assert read(tmp_path / "d.json", '{"file": "a.png", "latex": "x"}') == [Label("a.png", "x")]
+    assert read(tmp_path / "e.json", " ") == []
+
+
+def test_json_that_is_named_twice_or_cut_short_is_told(tmp_path: Path) -> None:
+    assert len(read(tmp_path / "c.json", '{"a.png": "x", "a.png": "y"}')) == 2
+    (label,) = read(tmp_path / "d.json", '["x"]')
+    assert "entry 1 is neither" in label.problem
+    for text in ('[\n["a.png", "x"],\n', '{\n"a.png": "x\n'):
+        with pytest.raises(HmerError, match=r"here: .*e\.json is not JSON \(.*line \d"):
+            read(tmp_path / "e.json", text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "c.csv").write_text("file,latex\r\nä.png,β\r\n", encoding)
+    assert list(read_labels(tmp_path / "c.csv", "here")) == [Label("ä.png", "β")]
+    (tmp_path / "cut.csv").write_bytes("file,latex\n".encode("utf-16")[:-1])
+    with pytest.raises(HmerError, match="save it as UTF-8"):
+        list(read_labels(tmp_path / "cut.csv", "here"))
 
 
 def test_files_that_are_no_captions(tmp_path: Path) -> None:
@@ -138,10 +189,19 @@ def test_files_that_are_no_captions(tmp_path: Path) -> None:
 
 TABLES = st.text(st.sampled_from("file,latex;ab.png\t\"'\n\r \\{}&sep=\0\x85é$"), max_size=80)
 
+JSON = st.recursive(
+    st.none() | st.integers() | st.floats() | st.text(max_size=5) | st.just("latex"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["file", "latex", "a.png", "writer"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
 
 @given(
-    st.sampled_from(["c.csv", "c.tsv", "c.txt", "c.jsonl"]),
-    st.binary(max_size=200) | TABLES.map(str.encode),
+    st.sampled_from(["c.csv", "c.tsv", "c.txt", "c.json", "c.jsonl"]),
+    st.binary(max_size=200) | TABLES.map(str.encode) | JSON.map(json.dumps).map(str.encode),
 )
 def test_any_bytes_give_labels_or_one_error(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes
