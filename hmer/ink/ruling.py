@@ -22,12 +22,16 @@ _COARSE = 400  # pixels of the longer side on which lines are sought
 _STEEPEST = 0.21  # slope of a line, 12 degrees; paper that is more askew is not recognised
 _CELLS = 48  # into which a line is cut: some ink must be in most of them
 _COVERED = 0.8
+_DENSE = 0.4  # of the rows filled so: lines across fill their cells, which must be covered
+_DASHED = 0.5  # of such a cell's columns are ink, at least
 _SOLID = 0.65  # of a line's own pixels
 _INSIDE = 0.25  # of a line that leaves at the side lies in the picture, at least
 _WIDEST = 4  # rows of the coarse picture between a line's middle and its edge
 _REPEATED = 4  # lines at equal distances are printed, if they go from edge to edge
 _MANY = 6  # or else so many
 _REGULAR = 0.15  # of the distance between lines, by which one may be off
+_DARK = 0.75  # of the darkest ink's contrast; what is paler everywhere may be lines alone
+_ALONE = 0.3  # of all ink is pale and not the soft edge of darker ink: lines are sought in it first
 _PALER = 0.7  # of the contrast, or of the width, of the writing: a single line below is printed
 _EDGE = 3  # pixels
 _CROSSING = 12  # pixels: length of what is left where two lines cross, at most
@@ -53,15 +57,21 @@ def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
         inked: which pixels are ink, or line.
     """
     cleaned, beside = strength, np.zeros(inked.shape, bool)
+    dark = _darker(strength, inked)
     for turned in (False, True):
         levels, mask = (cleaned.T, inked.T) if turned else (cleaned, inked)
-        erased, around, lines = _bands(levels, mask, _continued(_lines(mask), mask.shape))
-        if not (erased & mask).any() or not _printed(levels, mask, erased, lines):
-            continue
-        found = np.where(erased, np.float32(0), levels)
-        cleaned = found.T if turned else found
-        beside |= around.T if turned else around
-        inked = inked & (cleaned > 0)
+        writing = None if dark is None else dark.T if turned else dark
+        for kept in (writing, None):
+            sought = mask if kept is None else mask & ~kept
+            erased, around, lines = _bands(levels, sought, _continued(_lines(sought), mask.shape))
+            if kept is not None:
+                erased &= ~kept
+            if (erased & mask).any() and _printed(levels, mask, erased, lines):
+                found = np.where(erased, np.float32(0), levels)
+                cleaned = found.T if turned else found
+                beside |= around.T if turned else around
+                inked = inked & (cleaned > 0)
+                break
     if cleaned is strength:
         return None
     # What is left of the lines: at the picture's edges, and where they cross one another.
@@ -78,6 +88,20 @@ def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
     return cleaned
 
 
+def _darker(strength: Levels, inked: Mask) -> Mask | None:
+    """The writing (H, W), where all that is paler may be lines; None where that cannot be told."""
+    values = strength[inked]
+    if not len(values):
+        return None
+    dark = inked & (strength > _DARK * float(np.quantile(values, 0.98)))
+    near = dark.copy()  # with the soft edges
+    for axis in (0, 1):
+        for step in (1, -1):
+            for _ in range(2):
+                near |= np.roll(near, step, axis)
+    return dark if (inked & ~near).sum() >= _ALONE * len(values) else None
+
+
 def _lines(mask: Mask) -> list[_Line]:
     """Nearly horizontal lines from edge to edge, all of one slope."""
     step = max(1, -(-max(mask.shape) // _COARSE))
@@ -90,23 +114,35 @@ def _lines(mask: Mask) -> list[_Line]:
     cell = x * _CELLS // width
     if len(np.unique(cell)) < _COVERED * _CELLS:
         return []
-    best: tuple[float, float, NDArray[np.float64]] = (0.0, 0.0, np.zeros(0))
     shift = round(_STEEPEST * width) + 1
     edges = (np.arange(_CELLS) + 0.5) * width / _CELLS
-    for slope in np.arange(-_STEEPEST, _STEEPEST, 1.0 / width):
-        rows = np.floor(y - slope * x).astype(np.int64) + shift
-        count = height + 2 * shift
-        hit = np.zeros((count + 2, _CELLS), bool)
-        hit[rows, cell] = True
-        hit = hit[:-2] | hit[1:-1] | hit[2:]  # a line may lie between rows, or bend
-        at = np.arange(count)[:, None] - shift + slope * edges
-        inside = (at >= 0) & (at < height)
-        filled = (hit & inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
-        filled[inside.mean(axis=1) < _INSIDE] = 0.0
-        score = float((filled[filled > _COVERED] ** 4).sum())
-        if score > best[0]:
-            best = score, float(slope), filled
-    _, slope, filled = best
+    count = height + 2 * shift
+
+    def steepest(whole: bool) -> tuple[float, float, NDArray[np.float64]]:
+        """Score, slope, and the share of its cells that each row fills; `whole`: with more."""
+        best: tuple[float, float, NDArray[np.float64]] = (0.0, 0.0, np.zeros(0))
+        places = x if whole else cell
+        starts = np.arange(_CELLS) * width // _CELLS
+        for slope in np.arange(-_STEEPEST, _STEEPEST, 1.0 / width):
+            rows = np.floor(y - slope * x).astype(np.int64) + shift
+            hit = np.zeros((count + 2, width if whole else _CELLS), bool)
+            hit[rows, places] = True
+            hit = hit[:-2] | hit[1:-1] | hit[2:]  # a line may lie between rows, or bend
+            if whole:
+                sums = np.add.reduceat(hit, starts, axis=1, dtype=np.int64)
+                hit = sums >= _DASHED * np.diff(starts, append=width)
+            at = np.arange(count)[:, None] - shift + slope * edges
+            inside = (at >= 0) & (at < height)
+            filled = (hit & inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+            filled[inside.mean(axis=1) < _INSIDE] = 0.0
+            score = float((filled[filled > _COVERED] ** 4).sum())
+            if score > best[0]:
+                best = score, float(slope), filled
+        return best
+
+    _, slope, filled = steepest(False)
+    if (filled > _COVERED).sum() > _DENSE * height:
+        _, slope, filled = steepest(True)
     lines = []
     row = 0
     while row < len(filled):
@@ -152,8 +188,10 @@ def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> tuple[Mask, Mask, 
     columns = np.arange(width)
     found, beside = np.zeros(mask.shape, bool), np.zeros(mask.shape, bool)
     kept = []
+    places = np.sort([line.offset for line in lines])
+    apart = float(np.diff(places).min()) if len(lines) > 1 else float(height)
     for line in lines:
-        reach = int(np.ceil(line.reach)) + 2
+        reach = max(2, min(int(np.ceil(line.reach)) + 2, int(apart / 2) - 1))
         centre = np.rint(line.offset + line.slope * columns).astype(np.int64)
         offsets = np.arange(-2 * reach, 2 * reach + 1)
         rows = centre + offsets[:, None]

@@ -71,7 +71,9 @@ def test_lines_that_are_sharp_in_some_parts_and_soft_in_others_go(angle: float) 
     assert overlap(found, angle) > 0.75
 
 
-@pytest.mark.parametrize(("spacing", "width", "dark"), [(23, 1, False), (60, 3, True)])
+@pytest.mark.parametrize(
+    ("spacing", "width", "dark"), [(12, 1, False), (16, 2, True), (23, 1, False), (60, 3, True)]
+)
 def test_whatever_their_distance_width_and_colour(spacing: int, width: int, dark: bool) -> None:
     found = load_picture(paper(spacing, 120, squared=True, width=width, dark=dark))
     assert overlap(found, 0) > 0.65
