@@ -30,7 +30,9 @@ from hmer.export.runtime import OnnxReader, graphs_in, load_graphs
 from hmer.extra import require
 from hmer.ink.affine import Affine, moved, scaled, turned
 from hmer.ink.canvas import inked_cells, on_canvas
+from hmer.ink.components import components
 from hmer.ink.fit import fitted
+from hmer.ink.images import ink_mask
 from hmer.ink.inkml import read_inkml
 from hmer.ink.page import expression_boxes, expressions_in, expressions_on
 from hmer.ink.picture import (
@@ -74,6 +76,11 @@ FEWEST, PER_UNIT = 8, 1.0
 """Tokens that a reading may have: so many, and more for every symbol unit of ink. No training
 expression of CROHME has more than 4 and 1.0 per unit (of 3099 looked at); without a bound, repeated
 strokes end in hundreds of tokens."""
+
+APART = ("!", ":", ";", *(rf"\{name}" for name in
+         ("cdots", "ldots", "vdots", "ddots", "therefore", "because", "div")))  # fmt: skip
+"""Symbols with dots that stand apart: ink of one connected piece is none of them. Alone, a dot of a
+picture would be read as dots, and the bar of a `1` as an exclamation mark."""
 
 UPSIDE_DOWN, ON_SIDE = (0.2, 2.0), (0.3, 4.0)
 """A picture whose reading has less than the first probability is read upside down, too, and a tall
@@ -169,6 +176,7 @@ class Recognizer:
         self.unwritten = tuple(unwritten)
         others = () if symbols is None else _others(symbols, vocabulary)
         self._banned = tuple(sorted({*others, *vocabulary.encode(self.unwritten)}))
+        self._apart = frozenset(vocabulary.encode([one for one in APART if one in vocabulary]))
 
     @classmethod
     def load(
@@ -405,6 +413,7 @@ class Recognizer:
         )  # fmt: skip
         if not all(found):
             raise HmerError("the model gives no reading at all: its weights are damaged")
+        found = [self._fitting(image, row) for image, row in zip(images, found, strict=True)]
         spatial = encoded.attention
         maps = encoded.maps(self._inputs([row[0] for row in found])) if attention else None
         return [
@@ -417,6 +426,12 @@ class Recognizer:
             )
             for index, (image, row) in enumerate(zip(images, found, strict=True))
         ]
+
+    def _fitting(self, image: NDArray[np.uint8], readings: list[Reading]) -> list[Reading]:
+        """The readings without those `APART` of ink that is one piece; all if no other is left."""
+        if self._apart.isdisjoint(readings[0].tokens) or len(components(ink_mask(image)).boxes) > 1:
+            return readings
+        return [one for one in readings if self._apart.isdisjoint(one.tokens)] or readings
 
     def on_ink(self, found: Recognition, ink: Ink) -> Recognition:
         """What was read of a drawing of normalised ink, at `render`, as the reading of that ink."""

@@ -244,3 +244,17 @@ def test_pictures_that_lie_upside_down_are_read(shipped: Recognizer) -> None:
             middles = [(box[:2] + box[2:]) / 2 for box in boxes]
             assert np.abs(middles[0] + middles[1] - (width, height)).max() < 12
     assert right >= 3
+
+
+def test_ink_of_one_piece_is_none_of_the_symbols_with_dots_apart(shipped: Recognizer) -> None:
+    dots, bar = Image.new("L", (200, 200), 255), Image.new("L", (200, 200), 255)
+    ImageDraw.Draw(bar).line((100, 40, 104, 150), fill=0, width=5)
+    found = []
+    for left in (90, 50, 130):
+        ImageDraw.Draw(dots).ellipse((left, 95, left + 10, 105), fill=0)
+        found.append(shipped(dots.copy()).tokens[0])
+    assert found[0] == "." and found[2] in (r"\ldots", r"\cdots")
+    assert shipped(bar).tokens == ("1",)
+    strokes = np.array([[0, 0], [0.02, 1], [0.05, 2]], np.float32), np.zeros((1, 2), np.float32)
+    strokes[1][:] = 0.05, 2.5
+    assert shipped(Ink(strokes)).tokens == ("!",)

@@ -152,6 +152,25 @@ function onCanvas({ image, width, height }, stride, unit) {
   return { canvas, height: tall, width: wide, limit: FEWEST + Math.ceil((PER_UNIT * inked * INK_CELL) / unit) };
 }
 
+// Symbols with dots that stand apart: ink of one connected piece is none of them (hmer/recognizer.py).
+const APART = new Set(["!", ":", ";",
+  ...["cdots", "ldots", "vdots", "ddots", "therefore", "because", "div"].map((name) => "\\" + name)]);
+
+// Whether all ink touches, at sides or corners.
+function inOnePiece({ canvas, height, width }) {
+  const left = new Set();
+  canvas.forEach((value, at) => { if (value > INK_THRESHOLD) left.add(at); });
+  const open = [...left].slice(0, 1);
+  open.forEach((at) => left.delete(at));
+  while (open.length) {
+    const at = open.pop(); // a side of paper is blank: no row runs into the next
+    for (const down of [-width, 0, width]) {
+      for (const next of [at + down - 1, at + down, at + down + 1]) if (left.delete(next)) open.push(next);
+    }
+  }
+  return !left.size;
+}
+
 // --- the two graphs (hmer/export/runtime.py) ---
 
 class Step {
@@ -357,11 +376,17 @@ export class Recogniser {
     const scores = await scored(step, missing.map(({ tokens, way }) =>
       [ways[way][0], ...(way ? [...tokens].reverse() : tokens), ways[way][1]]));
     missing.forEach(({ said, way }, i) => { said[way] = scores[i]; });
-    const readings = [...known.values()].map(({ tokens, said }) => {
+    let readings = [...known.values()].map(({ tokens, said }) => {
       const total = said[0] + said[1];
       return { tokens, score: total, probability: Math.min(1, Math.exp(total / 2)) };
     });
-    const best = readings.reduce((a, b) => (b.score > a.score ? b : a));
+    const first = (all) => all.reduce((a, b) => (b.score > a.score ? b : a));
+    const apart = ({ tokens }) => tokens.some((token) => APART.has(names[token - offset]));
+    if (apart(first(readings)) && inOnePiece(picture)) {
+      const fitting = readings.filter((one) => !apart(one));
+      if (fitting.length) readings = fitting;
+    }
+    const best = first(readings);
     const others = readings.filter((one) => one !== best).sort((a, b) => b.probability - a.probability);
     return [best, ...others].map(({ tokens, probability }) => ({
       tokens: tokens.map((token) => names[token - offset]),

@@ -90,7 +90,9 @@ def made(count: int) -> list[Ink]:
 
 
 def test_the_browser_reads_what_the_library_reads(browser: Browser) -> None:
-    compare(browser, made(6))
+    bar = Ink((np.array([[0, 0], [0.2, 10], [0.5, 20]], np.float32),))
+    dot = Ink((np.array([[0, 0], [0.3, 0], [0.3, 0.2]], np.float32),))
+    compare(browser, [bar, dot, *made(6)])
     assert not browser.problems
 
 
