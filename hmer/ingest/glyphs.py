@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -33,6 +33,7 @@ _OF_ALPHABET = re.compile(r"(\\math[a-z]+)\{(\w)\}")
 _KEYWORD = re.compile(r"^[ \t]*\.([A-Z_]+)", re.MULTILINE)
 _PART = re.compile(r"(\d+)(?::(\d+))?(?:-(\d+)(?::(\d+))?)?\Z")
 _TESTED = 10  # held-out samples of a symbol from each collection, at most
+_STRAIGHT = 0.07  # of a symbol's samples: fewer that are one straight stroke lack a part (`!`, `x`)
 _LABEL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -101,6 +102,8 @@ def gather(
                 chosen.setdefault(symbol.token, []).append(symbol)
             else:
                 left_out["not in the vocabulary"] += 1
+        for token in taken.keys() | tested.keys():
+            _leave_out_broken([taken.get(token, []), tested.get(token, [])], left_out)
         rng = np.random.default_rng([seed, 11])
         for symbols, most, into in (
             (taken, config.per_class, cuttings[0]),
@@ -151,6 +154,32 @@ def _spread(symbols: list[Isolated], most: int, rng: np.random.Generator) -> lis
         rounds.append((seen[symbol.hand], number))
         seen[symbol.hand] += 1
     return [shuffled[number] for _, number in sorted(rounds)[:most]]
+
+
+def _leave_out_broken(parts: Sequence[list[Isolated]], left_out: Counter[str]) -> None:
+    """Leave out of the samples of one symbol what is one straight stroke, where few of them are.
+
+    Such recordings lack strokes: an exclamation mark without its dot, one stroke of an `x`.
+    """
+    straight = [[_is_straight(symbol.strokes) for symbol in part] for part in parts]
+    share = sum(map(sum, straight)) / max(1, sum(map(len, parts)))
+    if not 0 < share < _STRAIGHT:
+        return
+    for part, found in zip(parts, straight, strict=True):
+        part[:] = [symbol for symbol, one in zip(part, found, strict=True) if not one]
+        left_out["lacks a part"] += sum(found)
+
+
+def _is_straight(strokes: Glyph) -> bool:
+    """Whether it is one stroke, straight within 8 % of its length, or a dot."""
+    points = np.asarray(strokes[0], np.float64)
+    chord = points[-1] - points[0]
+    length = float(np.hypot(*chord))
+    if len(strokes) > 1 or not length:
+        return len(strokes) == 1 and not np.ptp(points, axis=0).any()
+    aside = np.abs((points - points[0]) @ (-chord[1], chord[0])) / length
+    written = float(np.hypot(*np.diff(points, axis=0).T).sum())
+    return bool(aside.max() <= 0.08 * length and written <= 1.1 * length)
 
 
 def _unit(strokes: Glyph) -> Glyph:

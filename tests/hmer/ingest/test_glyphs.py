@@ -141,6 +141,19 @@ def test_gathered_symbols_are_of_the_vocabulary_and_of_many_hands(tmp_path: Path
     }
 
 
+@pytest.mark.parametrize(("broken", "left"), [(1, 19), (4, 20)])
+def test_single_straight_strokes_are_left_out_where_few_are(
+    broken: int, left: int, tmp_path: Path
+) -> None:
+    bar = [[0, 0], [1, 30], [0, 60]]
+    whole = {"command": "\\pi", "strokes": [bar, [[0, 70], [1, 70]]]}
+    parts = [{"command": "\\pi", "strokes": [bar]}] * broken
+    path = detexify(tmp_path / "samples.jsonl.xz", *([whole] * (20 - broken)), *parts)
+    _, _, counts = gather(GlyphsConfig(detexify=str(path)), vocabulary("wap"), 0)
+    assert counts["detexify"]["taken"] == left
+    assert counts["detexify"].get("lacks a part", 0) == 20 - left
+
+
 def test_a_collection_without_symbols_is_named(tmp_path: Path, unipen: Path) -> None:
     path = detexify(tmp_path / "samples.jsonl.xz", {"command": "\\Omega", "strokes": [[[0, 0]]]})
     with pytest.raises(HmerError, match=r"ingest\.glyphs\.detexify: .* no symbol of the vocab"):
