@@ -114,7 +114,7 @@ def test_truths_in_mathml_alone(tmp_path: Path) -> None:
     [
         (b"nobody\tx\nno.inkml\ty\n", "none of the 2 ids.*'nobody'"),
         (b"a\tx\nb\n", "captions.txt: line 2 lacks a name or a caption"),
-        ("a\tx".encode("utf-16"), "save it as UTF-8"),
+        ("a\tx\nb\té".encode("latin-1"), "save it as UTF-8"),
         (None, "cannot be read"),
     ],
 )
