@@ -104,7 +104,7 @@ DIVERGES = PRETRAIN.replace(
 import os, sys
 
 import torch
-from hmer.selfsup.contrast import Contrast
+from hmer.selfsup.pretrain import Contrast
 
 losses = Contrast.losses
 
