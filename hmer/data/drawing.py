@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as nn_functional
 from torchvision.transforms import InterpolationMode  # type: ignore[import-untyped]
@@ -27,6 +27,7 @@ from hmer.ink.augment import AugmentConfig, augment
 from hmer.ink.images import encode_png, ink_mask
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
+from hmer.ink.wide import largest
 
 TRACE = 12
 """Grey value above which a pixel is kept when paper is cut off."""
@@ -152,8 +153,8 @@ def closing(image: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
     gaps and counters that are narrower than it are filled.
     """
     side = 2 * reach + 1
-    wider = Image.fromarray(np.pad(image, reach)).filter(ImageFilter.MaxFilter(side))
-    return np.asarray(wider.filter(ImageFilter.MinFilter(side)))[reach:-reach, reach:-reach]
+    wider = largest(np.pad(image, reach), side)
+    return (255 - largest(255 - wider, side))[reach:-reach, reach:-reach]
 
 
 def split_scale(config: AugmentConfig) -> tuple[AugmentConfig, tuple[float, float]]:

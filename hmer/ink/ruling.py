@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hmer.ink.blobs import pen_width
 from hmer.ink.components import components
+from hmer.ink.wide import largest
 
 Levels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -94,11 +95,7 @@ def _darker(strength: Levels, inked: Mask) -> Mask | None:
     if not len(values):
         return None
     dark = inked & (strength > _DARK * float(np.quantile(values, 0.98)))
-    near = dark.copy()  # with the soft edges
-    for axis in (0, 1):
-        for step in (1, -1):
-            for _ in range(2):
-                near |= np.roll(near, step, axis)
+    near = largest(dark.astype(np.uint8), 5) > 0  # with the soft edges
     return dark if (inked & ~near).sum() >= _ALONE * len(values) else None
 
 
@@ -119,7 +116,10 @@ def _lines(mask: Mask) -> list[_Line]:
     count = height + 2 * shift
 
     def steepest(whole: bool) -> tuple[float, float, NDArray[np.float64]]:
-        """Score, slope, and the share of its cells that each row fills; `whole`: with more."""
+        """Score, slope, and the share of its cells that each row fills (h,).
+
+        Some ink fills a cell; with `whole`, ink in half of its columns.
+        """
         best: tuple[float, float, NDArray[np.float64]] = (0.0, 0.0, np.zeros(0))
         places = x if whole else cell
         starts = np.arange(_CELLS) * width // _CELLS
