@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -126,6 +126,21 @@ class ComposeConfig(BaseModel):
     matrices: float = Field(0.0, ge=0, le=1, description="share of small matrices and cases")
 
 
+_SAME_SHAPE = frozenset("ckopsuvwxz")
+"""Letters whose cases differ in nothing but size, which a letter alone does not have."""
+
+
+def _share_alone(counts: Mapping[str, float], token: str) -> float:
+    """How often a token that comes so many times is written alone: by the eighth root.
+
+    Of two cases of one shape the likelier one comes more often, by the square root.
+    """
+    cases = {token, token.swapcase()} if token.lower() in _SAME_SHAPE else {token}
+    both = [counts[case] for case in cases if case in counts]
+    share = np.sqrt(counts[token]) / np.sqrt(both).sum()
+    return float(share * np.sum(both) ** 0.125 * len(both))
+
+
 class Composer:
     """Composes expressions; picklable, the same generator state gives the same expression.
 
@@ -159,8 +174,8 @@ class Composer:
         self._alone = [found for token, found in alone.items() if token not in NEVER_ALONE]
         # An upright stroke alone is a one rather than a slip of an exclamation mark.
         often = Counter(token for row in captions for token in serialise(row))
-        weights = np.array([1.0 + often[tokens[0][0]] for tokens in self._alone]) ** 0.125
-        self._alone_below = running(weights)
+        counts = {found[0][0]: 1.0 + often[found[0][0]] for found in self._alone}
+        self._alone_below = running(np.array([_share_alone(counts, token) for token in counts]))
         self._matrices = Matrices(captions)
 
     def __call__(self, rng: np.random.Generator) -> Written | None:

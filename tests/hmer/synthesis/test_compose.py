@@ -164,3 +164,12 @@ def test_likely_symbols_are_written_alone_more_often(bank: GlyphBank) -> None:
     alone = Counter(written.tokens[0] for written in some(composer, 600))
     others = [count for token, count in alone.items() if token not in ("1", "+")]
     assert min(alone["1"], alone["+"]) > 1.7 * np.mean(others)
+
+
+def test_of_two_cases_of_one_shape_the_likelier_one_is_written_alone_more_often() -> None:
+    line = (np.array([[0.0, -1.0], [0.5, 0.0]]),)
+    bank = GlyphBank.pack([Cutting(name, "w", line) for name in "xXaA"], {"w": ""})
+    captions = [parse("x + a".split())] * 99
+    composer = Composer(bank, GRAMMAR, ComposeConfig(single=1.0), captions)
+    alone = Counter(written.tokens[0] for written in some(composer, 400))
+    assert alone["x"] > 5 * alone["X"] and alone["a"] < 3 * alone["A"]
