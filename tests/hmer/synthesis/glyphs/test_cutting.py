@@ -86,6 +86,19 @@ def test_scripts_are_rows_of_their_own() -> None:
     assert script.scale == pytest.approx(0.5) and script.baseline == pytest.approx(0.2)
 
 
+def test_a_prime_alone_is_as_large_as_scripts_are_where_it_hangs() -> None:
+    tokens = r"a b ^ { \prime }".split()
+    extents = EXTENTS | {r"\prime": (-1.5, -1.1)}
+    boxes = [(0, 2.2, 1, 3.0), (2, 1.8, 3, 3.0), (3.2, 1.4, 3.4, 2.02)]
+    strokes = tuple(np.array([box[:2], box[2:]], np.float32) for box in boxes)
+    symbols = tuple(Symbol(tokens[n], (k,), n) for k, n in enumerate((0, 1, 4)))
+    line, script = align(Ink(strokes, symbols), tokens, extents)
+    assert line.scale == pytest.approx(1.0) and script.scale == pytest.approx(0.62)
+    (glyph,) = script.glyph(script.symbols[0])
+    assert np.ptp(glyph[:, 1]) == pytest.approx(1.0, abs=1e-3)
+    assert glyph[:, 1].mean() == pytest.approx(-1.3, abs=1e-3)
+
+
 def test_rows_of_bars_and_dots_have_no_scale() -> None:
     ink = Ink((np.array([(0, 0), (1, 0)], np.float32),), (Symbol("-", (0,), 0),))
     (row,) = align(ink, ["-"], EXTENTS)
