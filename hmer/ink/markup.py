@@ -81,7 +81,7 @@ def parse_ink(data: bytes, name: str) -> ElementTree.Element:
     text = _CONTROLS.sub("", _text(data)).strip(_PADDING)
     opening = _OPENING.search(text)
     if opening is None:
-        raise InkError(f"{name}: not InkML: {_kind(text)}")
+        raise InkError(f"{name}: not InkML: {_kind(_text(data).strip(_PADDING))}")
     try:
         return _only(_parse(text, name), name)
     except ElementTree.ParseError as error:
