@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from hmer.evaluation.reading import read_all
 from hmer.ingest.archive import Member, spread
 from hmer.ingest.convert import Converter
 from hmer.ingest.pool import ordered_map
-from hmer.ingest.sources.crohme import NO_LABEL, ReadInkml, read_captions
+from hmer.ingest.sources.crohme import NO_LABEL, Captions, ReadInkml
 from hmer.ink.codec import unpack
 from hmer.ink.images import decode_png
 from hmer.ink.inkml import looks_like_ink
@@ -140,15 +140,13 @@ def read_labelled(
         seen.add(name)
         return name
 
-    own = read_captions(captions, "--captions") if captions else {}
+    own = Captions(captions, "--captions") if captions else None
     converter = Converter(dialect, 0.0, render)
     found = LabelledSet()
     number = 0
-    unused = set(own)
     for number, converted in enumerate(
         ordered_map(converter, _tasks(path, own, limit), workers), start=1
     ):
-        unused -= _names(converted.file)
         result = converted.result
         if isinstance(result, Sample):
             found.ids.append(unique(result.id, converted.file))
@@ -162,12 +160,12 @@ def read_labelled(
             found.refused[unique(result.id, converted.file)] = result.reason
         if progress is not None:
             progress(number, None)
-    if own and len(unused) == len(own):
+    if own and len(own.unused) == len(own.ids):
         raise HmerError(
-            f"--captions: none of the {len(own)} ids of {captions} is that of a file in {path}; "
-            f"the first is {next(iter(own))!r}"
+            f"--captions: none of the {len(own.ids)} ids of {captions} is that of a file in "
+            f"{path}; the first is {own.ids[0]!r}"
         )
-    found.unmatched = [] if limit else [id for id in own if id in unused]
+    found.unmatched = list(own.unused) if own and not limit else []
     if not found.ids and not found.refused:
         reason = f"none of its {number} InkML files has a label" if number else "it has no InkML"
         raise HmerError(f"{path}: nothing to score: {reason}; name a labelled folder or package")
@@ -196,19 +194,11 @@ def _annotated(packed: bytes | None) -> Ink | None:
     return ink if ink and ink.symbols and all(s.place is not None for s in ink.symbols) else None
 
 
-def _tasks(
-    path: Path, captions: Mapping[str, tuple[str, ...]], limit: int | None
-) -> Iterator[ReadInkml]:
+def _tasks(path: Path, captions: Captions | None, limit: int | None) -> Iterator[ReadInkml]:
     """One task per file."""
     for member in spread(path, "", "PATH", limit, _is_ink):
-        names = _names(member.name)
-        caption = next((captions[name] for name in names if name in captions), None)
+        caption = captions.of(member.name) if captions else None
         yield ReadInkml(member.name, member.data, "test", caption)
-
-
-def _names(file: str) -> set[str]:
-    """What captions may call a file."""
-    return {PurePosixPath(file).stem, PurePosixPath(file).name}
 
 
 def _is_ink(member: Member) -> bool:

@@ -78,7 +78,7 @@ def read_inkml(data: bytes, name: str) -> InkDocument:
         raise InkError(f"{name}: the file is empty; remove it or fetch it again")
     if len(data) > MAX_BYTES:
         raise InkError(f"{name}: {len(data)} bytes is more than {MAX_BYTES} for one expression")
-    root, repaired = parse_ink(data, name)
+    root = parse_ink(data, name)
     traces = Traces(root, name)
     strokes, drawn = _strokes(traces, name)
     notes = _annotations(root)
@@ -92,10 +92,10 @@ def read_inkml(data: bytes, name: str) -> InkDocument:
         latex=latex,
         writer=notes.get("writer") or None,
         ui=notes.get("ui", "").strip('"') or None,
-        mathml=None if repaired else _mathml(root, name),
+        mathml=_mathml(root, name),
         symbol_ids=symbol_ids,
     )
-    if repaired and REPLACED in document.latex + (document.writer or ""):
+    if REPLACED in document.latex:
         raise InkError(f"{name}: the text is not valid UTF-8; save the file as UTF-8")
     return document
 

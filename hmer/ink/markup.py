@@ -68,8 +68,8 @@ def local(element: ElementTree.Element) -> str:
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
-def parse_ink(data: bytes, name: str) -> tuple[ElementTree.Element, bool]:
-    """The `<ink>` element, and whether bytes of no known encoding had to be replaced.
+def parse_ink(data: bytes, name: str) -> ElementTree.Element:
+    """The `<ink>` element.
 
     It may stand in another document (a page of OneNote, XHTML) or between other parts (multipart,
     HTML); a declaration of an encoding that the bytes contradict is passed over, as are control
@@ -79,12 +79,11 @@ def parse_ink(data: bytes, name: str) -> tuple[ElementTree.Element, bool]:
         InkError: there is none, there are several, or it is not well-formed.
     """
     text = _CONTROLS.sub("", _text(data)).strip(_PADDING)
-    repaired = REPLACED in text and REPLACED.encode() not in data
     opening = _OPENING.search(text)
     if opening is None:
-        raise InkError(f"{name}: not InkML: {_kind(text)}")
+        raise InkError(f"{name}: not InkML: {_kind(_text(data).strip(_PADDING))}")
     try:
-        return _only(_parse(text, name), name), repaired
+        return _only(_parse(text, name), name)
     except ElementTree.ParseError as error:
         reason = str(error)
     closing = f"</{opening[1]}>"
@@ -97,7 +96,7 @@ def parse_ink(data: bytes, name: str) -> tuple[ElementTree.Element, bool]:
         raise InkError(f"{name}: it holds {text.count(closing)} <ink> elements; "
                        "save each to a file of its own")  # fmt: skip
     try:
-        return _parse(cut, name), repaired
+        return _parse(cut, name)
     except ElementTree.ParseError as error:
         raise InkError(
             f"{name}: not well-formed XML ({error}, counted from <ink>); correct it there, or "
@@ -139,7 +138,8 @@ def _only(root: ElementTree.Element, name: str) -> ElementTree.Element:
 def _text(data: bytes) -> str:
     """The bytes as text: by their mark or their form, and only then by what they declare.
 
-    Bytes that are UTF-8 are so by design: no other encoding gives valid UTF-8 by chance.
+    Bytes that are UTF-8 are so by design: no other encoding gives valid UTF-8 by chance. Stray ones
+    in it, or in a text whose encoding nothing tells, are taken for those of Windows-1252.
     """
     for mark, encoding in _BOMS:
         if data.startswith(mark):
@@ -162,7 +162,17 @@ def _text(data: bytes) -> str:
                 return data.decode(encoding)
         except (LookupError, ValueError):
             continue
-    return data.decode("utf-8", "replace")
+    return data.decode("utf-8", _STRAY)
+
+
+def _stray(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that are not UTF-8, as Windows writes most of Europe's languages."""
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+_STRAY = "hmer.stray"
+codecs.register_error(_STRAY, _stray)
 
 
 def _kind(text: str) -> str:

@@ -1,7 +1,8 @@
 """Paper among the strokes of a drawing: ruled and squared lines, lattices of dots, a frame.
 
 A fraction bar, a minus or an absolute bar is a straight line, too. Paper is several exactly
-straight lines with common ends, at equal distances, between which all of the writing lies.
+straight lines with common ends, at equal distances, between which all of the writing lies; or two
+that cross and are far longer than what is written, as axes are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hmer.ink.scale import typical_size
 from hmer.ink.strokes import Points
 
 _Mask = NDArray[np.bool_]
@@ -21,6 +23,7 @@ _OUT = 1.5  # distances between lines, by which writing may go beyond the outer 
 _LEAST = 4  # lines one way, or one less both ways
 _MANY = 8  # or so many where the writing looks like them
 _REGULAR = 0.1  # of the distance between lines, by which one may be off
+_AXIS = 4  # times the writing's size, that an axis is long
 _DOTS = 4  # rows and columns of a lattice
 _FULL = 0.5  # of its places have a dot, of the lines have a next one
 
@@ -36,6 +39,7 @@ def on_paper(strokes: Sequence[Points], looks: Sequence[Hashable]) -> _Mask:
     printed = _lattice(boxes, looks)
     printed |= _rectangles(boxes, strokes, looks)
     printed |= _ruling(boxes, looks, printed)
+    printed |= _axes(boxes, printed)
     return ~printed if not printed.all() else np.ones(len(boxes), bool)
 
 
@@ -58,6 +62,26 @@ def _ruling(boxes: NDArray[np.float64], looks: Sequence[Hashable], known: _Mask)
         looks[i] for i in np.flatnonzero(rest).tolist()
     }
     return none if alike and sum(counts) < _MANY else printed
+
+
+def _axes(boxes: NDArray[np.float64], known: _Mask) -> _Mask:
+    """Which of the boxes are a pair of axes: exactly straight, crossing, far larger than writing.
+
+    The strokes of a large plus are a few times as long as the others, at most.
+    """
+    found = np.zeros(len(boxes), bool)
+    ways = [_parallel(boxes, axis) & ~known for axis in (0, 1)]
+    rest = ~(ways[0] | ways[1] | known)
+    if [int(way.sum()) for way in ways] != [1, 1] or rest.sum() < 2:
+        return found
+    (x, y, right, _), (left, top, _, bottom) = (boxes[way][0] for way in ways)
+    sizes = boxes[rest, 2:] - boxes[rest, :2]
+    least = max(_AXIS * typical_size(sizes), sizes.max())
+    slack = _ENDS * max(right - x, bottom - top)
+    meet = x - slack <= left <= right + slack and top - slack <= y <= bottom + slack
+    if meet and min(right - x, bottom - top) >= least:
+        found = ways[0] | ways[1]
+    return found
 
 
 def _parallel(boxes: NDArray[np.float64], axis: int) -> _Mask:

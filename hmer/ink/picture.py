@@ -39,6 +39,9 @@ _SOLID = 1.5  # of the pen's width, up to which what lies over a corner is writt
 _WEDGE = 0.2  # of a picture's side, along which what lies beside the page is seen
 _DARK = 64.0  # grey level below which paper is a board, or a screen in dark mode
 _DESK = 60.0  # grey levels between a page and the desk it lies on
+_NEAR_SIDE = 50  # of a picture's side: a bar along it begins as near
+_WHOLE = 0.95  # of a side, along which a bar is dark
+_THICKEST = 4  # of a picture's side is such a bar, at most
 _MARKED = 0.01  # share of what lies beside the page that differs from it by as much: writing
 _ENOUGH = 24  # pixels along a side of a square that tell its median
 _READY = 0.6  # share of pixels that are exactly 0 in an image of ink on nothing
@@ -180,6 +183,54 @@ def _hue(colours: NDArray[np.float32]) -> Levels:
 
 def _separate(grey: Levels, name: str) -> _Cut | None:
     """What on a grey picture (H, W; 0 to 255) is ink, cut out; None where nothing is."""
+    inner = _within_bars(grey)
+    found = _separate_within(grey[inner], name)
+    return found and (found[0], found[1] + inner[1].start, found[2] + inner[0].start)
+
+
+def _within_bars(grey: Levels) -> tuple[slice, slice]:
+    """The rows and columns within bars along one or two whole sides: a border, a lid's shadow.
+
+    A bar that is as thin as the writing, and touches it, may be that of a `T` cut out closely.
+    """
+    usual = _median(grey)
+    away = np.abs(grey - usual) > _DESK
+    bars = [_bar(np.rot90(away, turns)) for turns in range(4)]
+    ends = [end if sum(thick > 0 for _, thick, _ in bars) <= 2 else 0 for end, _, _ in bars]
+    pen = pen_width(away[_inside(ends, grey)].astype(np.uint8) * np.uint8(255)) if any(ends) else 0
+    for turns, (end, thick, apart) in enumerate(bars):
+        beside = np.median(np.rot90(grey, turns)[end : end + thick + 1], axis=1)
+        paper = np.abs(beside - usual) <= _UNEVEN  # after the soft edge
+        seen = pen and (apart or thick > _SOLID * pen) and paper.any()
+        ends[turns] = end + int(paper.argmax()) + 1 if ends[turns] and seen else 0
+    return _inside(ends, grey)
+
+
+def _bar(away: Mask) -> tuple[int, int, bool]:
+    """The end and thickness of a bar along the upper side, and whether it is level and apart.
+
+    Zeros where there is none. One that does not begin at the side goes from end to end.
+    """
+    share = away.mean(axis=1)
+    full = np.flatnonzero(share[: max(4, len(share) // _NEAR_SIDE)] > _WHOLE)
+    first = int(full[0]) if len(full) else 0
+    thick = int((np.append(share[first:], 0) <= _WHOLE).argmax())
+    end = first + thick
+    if thick > len(share) / _THICKEST or (first and not away[first:end, [0, -1]].all(axis=1).any()):
+        return 0, 0, False
+    rest = np.asarray(away[end:].any(axis=1))  # that of `=` is as flat
+    level = bool((share[first:end] > 0.999).any())
+    return end, thick, level and not rest[:2].all() and rest.sum() > 3 * thick
+
+
+def _inside(ends: list[int], grey: Levels) -> tuple[slice, slice]:
+    """The rows and columns without so many at the top, right, bottom and left."""
+    top, right, bottom, left = ends
+    return slice(top, grey.shape[0] - bottom), slice(left, grey.shape[1] - right)
+
+
+def _separate_within(grey: Levels, name: str) -> _Cut | None:
+    """`_separate` of a picture without such bars."""
     # A bright page on a dark desk, or a dark block on a bright page; else all of the picture.
     for page in (_page(grey), _page(255 - grey)):
         found = None if page is None else _separate_on(grey, page, name)

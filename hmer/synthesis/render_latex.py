@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +15,8 @@ from hmer.latex.dialect import normalise as normalise_latex
 from hmer.latex.tree import Node, Relation, Row, expression_depth, parse, serialise, symbols
 from hmer.synthesis.base import Written
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.glyphs.font import WORDS, variants
+from hmer.synthesis.glyphs.font import WORDS, Glyph, variants
+from hmer.synthesis.glyphs.signs import written
 from hmer.synthesis.hands.placement_style import FittedManner
 from hmer.synthesis.hands.writer import BankWriter, Writer
 from hmer.synthesis.layout.layout import ALPHABETS, DRAWN, write
@@ -22,7 +25,10 @@ MAX_TOKENS, MAX_DEPTH = 200, 10
 """Longest caption and deepest nesting that are laid out."""
 
 
-def check_writable(row: Row, bank: GlyphBank | None) -> None:
+_Font = Callable[[str], tuple[Glyph, ...]]
+
+
+def check_writable(row: Row, bank: GlyphBank | None, font: _Font = variants) -> None:
     """Raise an error that says why an expression cannot be written, if it cannot.
 
     Raises:
@@ -36,7 +42,7 @@ def check_writable(row: Row, bank: GlyphBank | None) -> None:
             f"the expression is nested {depth} levels deep, more than {MAX_DEPTH}: flatten it"
         )
     names = dict.fromkeys(map(_glyph_name, symbols(row)))
-    if unknown := [name for name in names if not has_glyph(name, bank)]:
+    if unknown := [name for name in names if not has_glyph(name, bank, font)]:
         raise LatexError(
             f"there is no glyph for {' '.join(map(repr, unknown))}: leave it out, or write with a "
             "glyph bank that has it"
@@ -69,12 +75,12 @@ def check_balanced(latex: str) -> None:
         raise LatexError(f"unbalanced LaTeX: {depth} '{{' never closed; add the '}}'")
 
 
-def has_glyph(token: str, bank: GlyphBank | None) -> bool:
+def has_glyph(token: str, bank: GlyphBank | None, font: _Font = variants) -> bool:
     """Whether a symbol can be written, from the bank or in the vector font."""
     if token in DRAWN or token in WORDS or (bank is not None and token in bank):
         return True
     try:
-        variants(token)
+        font(token)
     except KeyError:
         return False
     return True
@@ -98,11 +104,12 @@ def write_latex(
         raise HmerError(f"writer {writer}: hands are numbered from 0")
     check_balanced(latex)
     row = parse(normalise_latex(latex))
-    check_writable(row, bank)
+    check_writable(row, bank, written)
     rng = np.random.default_rng([writer, 3])
     hand = Writer.draw(writer)
     if bank is not None:
         source = bank.writers[writer % len(bank.writers)]
         hand = BankWriter.follow(bank, source, writer, 1.0, Counter())
+    hand = replace(hand, font=written)
     manner = None if careful else FittedManner(rng)
     return Written(normalise(write(row, hand, rng, manner)), serialise(row), "compose")

@@ -16,12 +16,14 @@ from pydantic import Field, field_validator, model_validator
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.ingest.archive import check_path, count_members, spread
 from hmer.ingest.sources.base import LEFT_OUT, Rejected, Setting, SourceConfig, SourceItem, position
-from hmer.ingest.sources.labels import read_labels
+from hmer.ingest.sources.labels import Name, Names, read_labels, split_name
 from hmer.ink.inkml import LABELS, InkDocument, read_inkml
+from hmer.ink.raster import PICTURES
 from hmer.latex.mathml import read_mathml
 from hmer.latex.tree import serialise
 
 _SUFFIX = ".inkml"
+_ENDINGS = (_SUFFIX, ".ink", ".xml", ".svg", ".pdf", *PICTURES)
 _TRAIN = "train"
 _CROHME = "crohme"
 _DEVELOPMENT_SHARE = 0.5
@@ -185,7 +187,7 @@ class CrohmeSource:
             split = None if name == _TRAIN else f"test-{name}"
             parameter = self._parameter(name)
             for member in spread(path, _SUFFIX, parameter, self.config.limit):
-                caption = captions.get(PurePosixPath(member.name).stem)
+                caption = captions.of(member.name) if captions else None
                 yield ReadInkml(member.name, member.data, split, caption)
         # Last: what they share with the sets before is left out of them.
         for path, section, name in self._halved_and_further():
@@ -216,36 +218,61 @@ class CrohmeSource:
     def _parameter(self, name: str, section: str = "tests") -> str:
         return f"{self.parameter}.{name if name == _TRAIN else f'{section}.{name}'}"
 
-    def _captions(self, name: str) -> dict[str, tuple[str, ...]]:
+    def _captions(self, name: str) -> Captions | None:
         path = self.config.captions.get(name)
-        return read_captions(Path(path), f"{self.parameter}.captions.{name}") if path else {}
+        return Captions(Path(path), f"{self.parameter}.captions.{name}") if path else None
 
 
-def read_captions(path: Path, parameter: str) -> dict[str, tuple[str, ...]]:
-    """Tokens by id, from lines of an id, a tab, and LaTeX, or any file of labels (`labels`).
+class Captions:
+    """Tokens by file, from lines of an id, a tab, and LaTeX, or any file of labels (`labels`).
 
-    The id may have the file's ending. What has no blanks between its tokens is split later, by
-    `hmer.latex.dialect`.
+    An id may have folders, and any ending of ink or of a picture of it. What has no blanks between
+    its tokens is split later, by `hmer.latex.dialect`.
 
-    Raises:
-        HmerError: the file is missing, empty, not UTF-8, or has a line of another form.
+    Attributes:
+        ids: as they are written.
+        unused: those that no file has had so far.
     """
-    captions: dict[str, tuple[str, ...]] = {}
-    for label in read_labels(path, parameter, otherwise=".txt"):
-        if label.problem:
-            raise HmerError(f"{parameter}: {path}: {label.problem}")
-        id, tokens = caption_id(label.file), tuple(label.latex.split())
-        if captions.setdefault(id, tokens) != tokens:
-            raise HmerError(f"{parameter}: {path}: {id} is named twice; keep one of its captions")
-    if not captions:
-        raise HmerError(f"{parameter}: {path} holds no captions; write a line each")
-    return captions
+
+    def __init__(self, path: Path, parameter: str) -> None:
+        """Read them.
+
+        Raises:
+            HmerError: the file is missing, empty, not UTF-8, or has a line of another form.
+        """
+        self._by_name: dict[Name, tuple[str, tuple[str, ...]]] = {}
+        for label in read_labels(path, parameter, otherwise=".txt"):
+            if label.problem:
+                raise HmerError(f"{parameter}: {path}: {label.problem}")
+            id, tokens = label.file.strip(), tuple(label.latex.split())
+            if self._by_name.setdefault(_bare(id), (id, tokens))[1] != tokens:
+                raise HmerError(
+                    f"{parameter}: {path}: {id} is named twice; keep one of its captions"
+                )
+        if not self._by_name:
+            raise HmerError(f"{parameter}: {path} holds no captions; write a line each")
+        self._names = Names(self._by_name)
+        self.ids = [id for id, _ in self._by_name.values()]
+        self.unused = dict.fromkeys(self.ids)
+
+    def of(self, file: str) -> tuple[str, ...] | None:
+        """The caption of a file; None where no id is its, or several may be."""
+        for name in (_bare(file), _bare(str(PurePosixPath(file).with_suffix("")))):
+            # Folders that are called otherwise elsewhere matter only where they have to.
+            found = self._names.fitting(name) or self._names.by_stem.get(name[0][-1], [])
+            if len(found) == 1:
+                id, tokens = self._by_name[found[0]]
+                self.unused.pop(id, None)
+                return tokens
+        return None
 
 
-def caption_id(name: str) -> str:
-    """What names an expression in captions: its file's name without folders and `.inkml`."""
-    name = PurePosixPath(name.strip().replace("\\", "/")).name
-    return name[: -len(_SUFFIX)] if name.lower().endswith(_SUFFIX) else name
+def _bare(file: str) -> Name:
+    """A name without its endings."""
+    parts, ending = split_name(file, _ENDINGS)
+    while ending:
+        parts, ending = split_name("/".join(parts), _ENDINGS)
+    return parts, ""
 
 
 def writer_of(stem: str, collection: str) -> str:

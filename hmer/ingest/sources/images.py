@@ -6,8 +6,6 @@ to look like rendered ink at the scale of the dataset (`hmer.ink.picture`, `hmer
 
 from __future__ import annotations
 
-import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -18,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from hmer.errors import HmerError
 from hmer.ingest.archive import check_path, count_members, spread
 from hmer.ingest.sources.base import Rejected, Setting, SourceConfig, position
-from hmer.ingest.sources.labels import Label, read_labels
+from hmer.ingest.sources.labels import Label, Name, Names, read_labels, split_name
 from hmer.ingest.sources.pictures import ReadPicture
 from hmer.ink.raster import PICTURES
 
@@ -116,7 +114,7 @@ class ImagesSource:
         for label in read_labels(Path(part.captions), f"{self.parameter}.{name}.captions"):
             if problem := labels.add(label):
                 yield Rejected(label.file or file, file, f"{file}: {problem}", split)
-        labels.drop_common_folders()
+        labels.all_added()
         parameter = f"{self.parameter}.{name}.images"
         for member in spread(Path(part.images), PICTURES, parameter, self.config.limit):
             inner = PurePosixPath(member.name)
@@ -161,57 +159,32 @@ class ImagesSource:
         return self._split("train")
 
 
-_Parts = tuple[str, ...]
-
-
 @dataclass(slots=True)
 class _Labels:
-    """The labels of a caption file, found by the names of pictures; no name ever opens a file.
+    """The labels of a caption file, found by the names of pictures; no name ever opens a file."""
 
-    A line may name its picture with all folders, some or none, with slashes or backslashes, in
-    either Unicode spelling of an accent, and with its ending (in either case) or without.
-    """
-
-    _by_name: dict[tuple[_Parts, str], Label] = field(default_factory=dict)
-    _by_stem: dict[str, list[tuple[_Parts, str]]] = field(default_factory=dict)
-    _common: int = 0
+    _by_name: dict[Name, Label] = field(default_factory=dict)
+    _names: Names = field(default_factory=lambda: Names(()))
 
     def add(self, label: Label) -> str:
         """Take a label; the problem where it names no picture, or one again, else ""."""
         if not label.file:
             return label.problem
-        key = _name(label.file)
+        key = split_name(label.file, PICTURES)
         if key in self._by_name:
             return f"{label.file} is named again"
         self._by_name[key] = label
         return ""
 
-    def drop_common_folders(self) -> None:
-        """Forget the folders that all names begin with: they may be those of another machine."""
-        folders = [parts[:-1] for parts, _ in self._by_name]
-        if folders:
-            low, high = min(folders), max(folders)
-            self._common = next(
-                (n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b),
-                min(len(low), len(high)),
-            )
-        by_stem = defaultdict(list)
-        for key in self._by_name:
-            by_stem[key[0][-1]].append(key)
-        self._by_stem = dict(by_stem)
+    def all_added(self) -> None:
+        """From now on pictures take them."""
+        self._names = Names(self._by_name)
 
     def take(self, picture: str) -> tuple[Label | None, str]:
         """The label of a picture that has none yet, and what is wrong with it or its name."""
-        parts, ending = _name(picture)
-        fits: dict[tuple[int, bool], list[tuple[_Parts, str]]] = defaultdict(list)
-        for key in self._by_stem.get(parts[-1], ()):
-            named = key[0][self._common :]
-            shared = min(len(named), len(parts))
-            if named[-shared:] == parts[-shared:] and key[1] in ("", ending):
-                fits[shared, bool(key[1])].append(key)
-        if not fits:
+        best = self._names.fitting(split_name(picture, PICTURES))
+        if not best:
             return None, "no line names this picture"
-        best = fits[max(fits)]
         if len(best) > 1:
             return None, f"{len(best)} lines may name this picture, in different folders"
         if best[0] not in self._by_name:
@@ -222,12 +195,3 @@ class _Labels:
     def left(self) -> list[Label]:
         """The labels that no picture took."""
         return list(self._by_name.values())
-
-
-def _name(file: str) -> tuple[_Parts, str]:
-    """A file's folders and name without the ending of a picture, and that ending."""
-    plain = unicodedata.normalize("NFC", file).replace("\\", "/")
-    parts = tuple(part for part in plain.split("/") if part not in ("", "."))
-    *folders, last = parts or ("",)
-    ending = next((end for end in PICTURES if last.lower().endswith(end)), "")
-    return (*folders, last[: len(last) - len(ending)]), ending

@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import json
 import re
+import unicodedata
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -51,6 +53,47 @@ class Label:
     latex: str
     writer: str = ""
     problem: str = ""
+
+
+Name = tuple[tuple[str, ...], str]
+"""A file's folders and name without its ending, and that."""
+
+
+def split_name(file: str, endings: Iterable[str]) -> Name:
+    """A file's name, whatever slashes and Unicode spelling of accents it is written with."""
+    plain = unicodedata.normalize("NFC", file).replace("\\", "/")
+    parts = tuple(part for part in plain.split("/") if part not in ("", "."))
+    *folders, last = parts or ("",)
+    ending = next((end for end in endings if last.lower().endswith(end)), "")
+    return (*folders, last[: len(last) - len(ending)]), ending
+
+
+class Names:
+    """Names of files in a list: with all folders, some or none, and with the ending or without."""
+
+    def __init__(self, names: Iterable[Name]) -> None:
+        by_stem = defaultdict(list)
+        for name in names:
+            by_stem[name[0][-1]].append(name)
+        self.by_stem = dict(by_stem)
+        # The folders that all names begin with may be those of another machine.
+        folders = [parts[:-1] for alike in by_stem.values() for parts, _ in alike]
+        low, high = min(folders, default=()), max(folders, default=())
+        self._common = next(
+            (n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b),
+            min(len(low), len(high)),
+        )
+
+    def fitting(self, file: Name) -> list[Name]:
+        """Those that may name this file best; more than one where folders would tell them apart."""
+        parts, ending = file
+        fits: dict[tuple[int, bool], list[Name]] = defaultdict(list)
+        for name in self.by_stem.get(parts[-1], ()):
+            named = name[0][self._common :]
+            shared = min(len(named), len(parts))
+            if named[-shared:] == parts[-shared:] and name[1] in ("", ending):
+                fits[shared, bool(name[1])].append(name)
+        return fits[max(fits)] if fits else []
 
 
 def read_labels(path: Path, parameter: str, otherwise: str = "") -> Iterator[Label]:

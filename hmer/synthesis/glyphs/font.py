@@ -235,7 +235,7 @@ def _font(name: str) -> HersheyFonts:
     return font
 
 
-def _font_glyph(font: str, char: str, scale: float = 1.0) -> Glyph:
+def font_glyph(font: str, char: str, scale: float = 1.0) -> Glyph:
     """One character of a Hershey font."""
     strokes = _font(font).all_glyphs[char].strokes
     curves = [np.array(stroke, dtype=float) for stroke in strokes if len(stroke) > 1]
@@ -253,11 +253,11 @@ def variants(token: str) -> tuple[Glyph, ...]:
     """
     found = [parse_drawn(text) for text in DRAWN.get(token, ())]
     if token in _FONT_PLAIN:
-        found.append(_font_glyph("futural", token))
+        found.append(font_glyph("futural", token))
     if token in _FONT_SCRIPT:
-        found.append(_font_glyph("scripts", token, _SCRIPT))
+        found.append(font_glyph("scripts", token, _SCRIPT))
     if token in _FONT_GREEK:
-        found.append(_font_glyph("greek", _FONT_GREEK[token]))
+        found.append(font_glyph("greek", _FONT_GREEK[token]))
     if not found:
         raise KeyError(token)
     return tuple(found)

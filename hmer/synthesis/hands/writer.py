@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -64,6 +65,7 @@ class Writer:
     bar_overshoot: float
     limits_beside: bool
     dot_scale: float
+    font: Callable[[str], tuple[Glyph, ...]] = variants
     _glyphs: dict[str, Glyph] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -119,7 +121,7 @@ class Writer:
     def _own(self, token: str) -> Glyph:
         """This hand's version of a sign: chosen, bent, rounded, squeezed and slanted once."""
         rng = np.random.default_rng([self.seed, 1, *token.encode()])
-        choices = variants(token)
+        choices = self.font(token)
         glyph = choices[int(rng.integers(len(choices)))]
         strokes = [
             (s - s.mean(axis=0)) * self.dot_scale + s.mean(axis=0)

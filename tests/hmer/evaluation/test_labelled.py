@@ -88,6 +88,37 @@ def test_captions_are_taken_as_people_write_them(folder: Path, tmp_path: Path) -
     assert not read_labelled(folder, RENDER, "wap", captions, limit=4).unmatched
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "no_truth.PNG\tx\ntwo/b.svg\tx",
+        "/home/ann/set/no_truth.inkml\tx\n/home/ann/set/two/b.jpg\tx",
+        "C:\\set\\no_truth.Inkml.png\tx\nC:\\elsewhere\\b\tx",
+        "b\tx\ntwo/b.png\tx\nno_truth.jpeg\tx",
+    ],
+)
+def test_captions_name_files_as_people_do(folder: Path, tmp_path: Path, lines: str) -> None:
+    captions = tmp_path / "captions.txt"
+    captions.write_text(lines, encoding="utf-8")
+    found = read_labelled(folder, RENDER, "wap", captions)
+    truths = dict(zip(found.ids, found.truths, strict=True))
+    assert truths["no_truth"] == truths["b"] == ("x",)
+
+
+def test_folders_tell_files_of_one_name_apart(folder: Path, tmp_path: Path) -> None:
+    ink = (folder / "two" / "no_truth.inkml").read_bytes()
+    for place in ("one", "two"):
+        (tmp_path / "apart" / place).mkdir(parents=True)
+        (tmp_path / "apart" / place / "a.inkml").write_bytes(ink)
+    captions = tmp_path / "captions.csv"
+    captions.write_text("file,latex\none/a.png,x\ntwo/a.png,y\n", encoding="utf-8")
+    found = read_labelled(tmp_path / "apart", RENDER, "wap", captions)
+    assert sorted(found.truths) == [("x",), ("y",)] and not found.unmatched
+    captions.write_text("file,latex\np/a.png,x\nq/a.png,y\none/a,x\n", encoding="utf-8")
+    found = read_labelled(tmp_path / "apart", RENDER, "wap", captions)
+    assert found.truths == [("x",)] and found.unmatched == ["p/a.png", "q/a.png"]
+
+
 def test_captions_of_other_forms(folder: Path, tmp_path: Path) -> None:
     for name, text in (
         ("c.csv", 'id;latex\nno_truth.inkml;"f(x;y)"\n'),

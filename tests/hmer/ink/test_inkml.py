@@ -64,16 +64,13 @@ def test_utf16_is_read() -> None:
     assert read_inkml(text.encode("utf-16"), "a").ink.strokes[0].tolist() == [[1, 2]]
 
 
-def test_stray_byte_outside_what_is_used_is_survived() -> None:
-    data = DOCUMENT.replace(b">x</mi>", b">\xb7</mi>")
+def test_stray_bytes_are_those_of_windows() -> None:
+    data = DOCUMENT.replace(b">x</mi>", b">\xb7</mi>").replace(b"$x-1$", b"$x\xb71$")
     document = read_inkml(data, "a.inkml")
-    assert len(document.ink.strokes) == 4
-    assert document.mathml is None
-
-
-def test_stray_byte_in_the_truth_is_refused() -> None:
+    assert len(document.ink.strokes) == 4 and document.latex == "$x·1$"
+    assert document.mathml and "·" in document.mathml
     with pytest.raises(InkError, match=r"a\.inkml.*UTF-8"):
-        read_inkml(DOCUMENT.replace(b"$x-1$", b"$x\xb71$"), "a.inkml")
+        read_inkml(DOCUMENT.replace(b"$x-1$", b"$x\x811$"), "a.inkml")
 
 
 LAUGHS = b"""<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>
@@ -238,3 +235,20 @@ def test_the_truth_as_mathml_may_stand_after_other_xml() -> None:
     math = '<annotationXML><math xmlns="http://www.w3.org/1998/Math/MathML"><mi>x</mi></math>'
     data = f"<ink>{note}{math}</annotationXML><trace>1 2</trace></ink>".encode()
     assert "math" in str(read_inkml(data, "a.inkml").mathml)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "truth"), [("cp1252", "2×3"), ("latin-1", "2×3"), ("shift-jis", "2")]
+)
+@pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="UTF-8"?>'])
+def test_the_encoding_of_a_name_keeps_no_ink_from_being_read(
+    encoding: str, truth: str, declaration: str
+) -> None:
+    writer = "ミラー" if encoding == "shift-jis" else "Zoé Müller"
+    text = (
+        f'{declaration}<ink><annotation type="truth">{truth}</annotation>'
+        f'<annotation type="writer">{writer}</annotation><trace>0 1, 2 3</trace></ink>'
+    )
+    document = read_inkml(text.encode(encoding), "a")
+    assert document.latex == truth and len(document.ink.strokes) == 1
+    assert encoding == "shift-jis" or document.writer == writer

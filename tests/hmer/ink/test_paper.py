@@ -54,6 +54,18 @@ def test_paper_is_not_read(paper: str) -> None:
     assert count(PAPER[paper], X, BAR, DOT) == 4
 
 
+@pytest.mark.parametrize(
+    "axes",
+    [
+        '<path d="M0 300H400M200 0V400"/>',
+        '<line x1="20" y1="380" x2="400" y2="380"/><line x1="20" y1="0" x2="20" y2="380"/>',
+        '<path d="M200 400V0"/><path d="M0 200H400" stroke="#111" stroke-width="3"/>',
+    ],
+)
+def test_axes_beside_the_writing_are_not_read(axes: str) -> None:
+    assert count(axes, X, BAR, DOT) == 4
+
+
 def test_paper_of_the_pen_s_colour_needs_more_lines() -> None:
     def like_ink(paper: str) -> str:
         return f'<g stroke="#111" stroke-width="3">{paper}</g>'
@@ -73,6 +85,9 @@ def test_paper_of_the_pen_s_colour_needs_more_lines() -> None:
         "".join(f'<path d="M90 {y}H160"/>' for y in (0, 20, 40, 60)),
         '<path d="M90 120H160M90 140H160M110 90V160M130 90V160"/>',
         DOT + X,
+        '<path d="M170 130h70M205 95v70"/>' + X,  # a plus
+        '<path d="M90 90h120M150 30v120M90 170h120"/>',  # one with a minus below
+        '<path d="M90 180H400M200 0V90"/>' + X,  # a bar, and another far from it
         '<path d="M90 90H150V150H90Z"/><path d="M200 90H260V150H200Z"/>' + X,
     ],
 )

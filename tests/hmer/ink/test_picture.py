@@ -246,6 +246,38 @@ def test_nothing_is_left_of_a_desk_around_a_page_that_lies_askew(
     assert (found > 127).sum() == pytest.approx((alone > 127).sum(), rel=0.05)
 
 
+BARS = {
+    "border": np.full(5, 20.0),
+    "edge": np.full(20, 30.0),
+    "line beside the edge": np.array([255.0] * 3 + [20.0] * 6),
+    "grey": np.full(14, 120.0),
+    "shadow": np.linspace(40, 250, 30),
+}
+
+
+@pytest.mark.parametrize("side", [0, 1, 3])
+@pytest.mark.parametrize("bar", BARS)
+def test_a_bar_along_a_whole_side_is_not_written(bar: str, side: int) -> None:
+    turned = np.rot90(255 - np.pad(TRUE, 6), side)[9 * (bar == "edge") :]  # or they touch
+    edge = np.broadcast_to(BARS[bar][:, None], (len(BARS[bar]), turned.shape[1]))
+    found = load_picture(png(grey(np.rot90(np.concatenate([edge, turned]), -side))))
+    assert np.abs(np.subtract(found.shape, TRUE.shape)).max() <= 4 + 6 * (bar == "edge")
+
+
+@pytest.mark.parametrize("name", ["T", "equals", "overline"])
+def test_bars_that_are_written_along_a_side_stay(name: str) -> None:
+    drawn = np.full((60, 50), 255.0)
+    if name == "T":
+        drawn[:6], drawn[:, 22:28] = 0, 0
+    elif name == "equals":
+        drawn[20:26, :], drawn[54:] = 0, 0
+        drawn = drawn[20:]
+    else:
+        drawn[2:8, 4:-4], drawn[20:, 10:16], drawn[-6:, 10:40] = 0, 0, 0
+    found = load_picture(png(grey(drawn)))
+    assert np.abs(np.subtract(found.shape, np.ptp(np.argwhere(drawn < 99), axis=0))).max() <= 4
+
+
 def test_symbols_in_the_corners_of_a_close_cut_are_written() -> None:
     triangle = np.array([[-2, 0.5], [-1.4, -0.5], [-0.9, 0.5], [-2, 0.5]], np.float32)
     letter = np.array([[8, 0.5], [8.1, -0.5], [8.9, 0.5], [9, -0.5]], np.float32)

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from hmer.errors import HmerError, LatexError
+from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
+from hmer.synthesis.glyphs.font import variants
 from hmer.synthesis.render_latex import write_latex
 
 
@@ -24,7 +26,7 @@ def test_careful_writing_is_another_layout() -> None:
     [
         (r"\frac{a}{b", r"unbalanced LaTeX: 1 '\{' never closed"),
         ("a}b", "unbalanced LaTeX: the '}' at character 2"),
-        (r"a+\heartsuit+\spadesuit+\heartsuit", r"'\\\\heartsuit' '\\\\spadesuit'"),
+        (r"a+\heartfelt+\not b+\heartfelt", r"'\\\\heartfelt' '\\\\not'"),
         (r"\frac{a}", "cannot be read"),
         ("", "without symbols"),
         ("a" * 201, "201 tokens, more than 200"),
@@ -34,6 +36,15 @@ def test_careful_writing_is_another_layout() -> None:
 def test_what_cannot_be_written_is_told(latex: str, message: str) -> None:
     with pytest.raises(LatexError, match=message):
         write_latex(latex, 0)
+
+
+@pytest.mark.parametrize(
+    ("latex", "symbols"), [(r"50\%", 3), (r"\mathbb{R}\ni x", 3), (r"\forall x\notin\emptyset:", 5)]
+)
+def test_signs_that_crohme_lacks(latex: str, symbols: int) -> None:
+    bank = GlyphBank.pack([Cutting("x", "ann", variants("x")[0])], {"ann": "alone"})
+    for glyphs in (None, bank):
+        assert len(write_latex(latex, 1, glyphs).ink.symbols) == symbols
 
 
 def test_escaped_braces_are_signs() -> None:
@@ -54,5 +65,5 @@ def test_what_the_layout_draws_needs_no_glyph() -> None:
         written = write_latex(latex, 3)
         assert written.tokens == latex.split()
         assert written.ink.strokes
-    with pytest.raises(LatexError, match=r"no glyph for '\\\\mathbb\{x\}'"):
-        write_latex(r"\mathbb { x }", 3)
+    with pytest.raises(LatexError, match=r"no glyph for '\\\\mathfrak\{x\}'"):
+        write_latex(r"\mathfrak { x }", 3)

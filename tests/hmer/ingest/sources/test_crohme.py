@@ -106,7 +106,7 @@ def test_captions_override_truths(raw: Path) -> None:
     with pytest.raises(HmerError, match=r"captions\.2014: .*line 2"):
         walk(**config)
     (raw / "test.txt").write_text("t2\tx\nt2.inkml\ty\n")
-    with pytest.raises(HmerError, match=r"captions\.2014: .*t2 is named twice"):
+    with pytest.raises(HmerError, match=r"captions\.2014: .*t2\.inkml is named twice"):
         walk(**config)
     (raw / "test.txt").unlink()
     with pytest.raises(HmerError, match=r"captions\.2014: .*cannot be read"):
