@@ -88,6 +88,10 @@ class Recognition(Candidate):
     """Of a PDF, or the frame of a picture."""
     ink: Ink | None = None
     """What was read, if it was ink: of a page, the strokes of this expression."""
+    probability: float = 1.0
+    """What the search gives it, before calibration."""
+    share: float = 1.0
+    """Of what the n-best list has between them."""
     locate: Callable[[], tuple[ReadSymbol, ...]] = field(default=_nothing, repr=False)
     """Computes `symbols`; it keeps hold of the recogniser."""
     others: Callable[[], Alternatives] = field(default=_nothing, repr=False)

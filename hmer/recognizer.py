@@ -344,11 +344,6 @@ class Recognizer:
                     found.append(replace(reading, box=_placed(box, page), page=page.page))
         return found
 
-    def probability(self, found: Recognition) -> float:
-        """What the search gave a reading, before calibration."""
-        sure, tokens = found.confidence, len(found.tokens)
-        return self.calibration.probability(sure, tokens) if self.calibration else sure
-
     def _read_one(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
     ) -> Recognition:
@@ -356,12 +351,12 @@ class Recognizer:
         found = self._read_as_it_is(ready, decoding, attention)
         if ready.ink:
             return found
-        best, sure = found, self.probability(found)
+        best, sure = found, found.probability
         height, width = ready.image.shape
         for turns, (unsure, surer) in ((2, UPSIDE_DOWN), (1, ON_SIDE), (3, ON_SIDE)):
             if sure < unsure and (turns == 2 or height >= width):
                 other = self._read_as_it_is(self._turned(ready, turns), decoding, attention)
-                if self.probability(other) > surer * sure and other.confidence > best.confidence:
+                if other.probability > surer * sure and other.confidence > best.confidence:
                     best = other
         return best
 
@@ -498,27 +493,34 @@ class Recognizer:
             return Recognition((), 1.0, image, None, None)
         height, width = (-(-side // self.stride) for side in image.shape)
         best, *others = readings
-        tokens = self._words(best)
+        tokens, total = self._words(best), sum(one.confidence for one in readings)
         ready = Prepared(image, moved(0, 0))
         return Recognition(
             tokens=tokens,
-            confidence=self._confidence(best, len(tokens)),
+            confidence=self._confidence(best, len(tokens), total),
+            probability=best.confidence,
+            share=best.confidence / total if total else 1.0,
             image=image,
             spatial_attention=None if spatial is None else spatial[:height, :width],
             attention=None if maps is None else maps[: len(best.tokens) + 1, :height, :width],
             locate=partial(self._located, ready, tokens, config),
-            others=partial(self._alternatives, others, len(tokens)),
+            others=partial(self._alternatives, others, len(tokens), total),
         )
 
-    def _alternatives(self, readings: Sequence[Reading], tokens: int) -> Alternatives:
+    def _alternatives(self, readings: Sequence[Reading], tokens: int, total: float) -> Alternatives:
         """Those of the readings that are LaTeX."""
-        found = ((self._words(one), self._confidence(one, tokens)) for one in readings)
+        found = ((self._words(one), self._confidence(one, tokens, total)) for one in readings)
         return tuple(one for one in found if _parses(one[0]))
 
-    def _confidence(self, reading: Reading, tokens: int) -> float:
-        """Of a reading; `tokens` of the best one, so that their order is that of the search."""
+    def _confidence(self, reading: Reading, tokens: int, total: float) -> float:
+        """Of a reading; `tokens` of the best one, so that their order is that of the search.
+
+        `total` is what all readings have between them.
+        """
         found = reading.confidence
-        return self.calibration.confidence(found, tokens) if self.calibration else float(found)
+        if self.calibration is None or not total:
+            return float(found)
+        return self.calibration.confidence(found, tokens, found / total)
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))

@@ -73,10 +73,11 @@ def calibrate(
 
         readings = read_all(recognizer, images, DecodingConfig(beam=beam), batch, count)
     answers = np.array([r.tokens == truth for r, truth in zip(readings, truths, strict=True)])
-    chances = np.array([max(recognizer.probability(reading), 1e-300) for reading in readings])
+    chances = np.array([max(reading.probability, 1e-300) for reading in readings])
+    shares = np.array([reading.share for reading in readings])
     lengths = np.array([len(reading.tokens) for reading in readings])
-    fitted = fit_calibration(np.log(chances), lengths, answers)
-    sure = np.array([fitted.confidence(*one) for one in zip(chances, lengths, strict=True)])
+    fitted = fit_calibration(np.log(chances), lengths, shares, answers)
+    sure = np.array([fitted.confidence(*one) for one in zip(chances, lengths, shares, strict=True)])
     told = json.loads(about.read_text(encoding="utf-8"))
     text = json.dumps({**told, "calibration": fitted._asdict()}, indent=2, sort_keys=True)
     with atomic_file(about) as partial:
@@ -84,5 +85,6 @@ def calibrate(
     sys.stdout.write(
         f"{about}: {len(answers)} readings of {', '.join(names)}, {100 * answers.mean():.1f} % "
         f"right, ECE {100 * reliability(sure, answers).ece:.1f} %; "
-        f"scale {fitted.scale:.4g}, slope {fitted.slope:.4g}, length {fitted.length:.4g}\n"
+        f"scale {fitted.scale:.4g}, slope {fitted.slope:.4g}, length {fitted.length:.4g}, "
+        f"rivals {fitted.rivals:.4g}\n"
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hmer.evaluation.bootstrap import BoolArray, FloatArray
-from hmer.models.about import Calibration
+from hmer.models.about import Calibration, rival_odds
 
 TRUSTED_RISK = 0.05
 """Share that may be wrong where reports give the coverage."""
@@ -125,9 +125,12 @@ _LEAST = 1e-6
 
 
 def fit_calibration(
-    log_probabilities: FloatArray, tokens: NDArray[np.int64], right: BoolArray
+    log_probabilities: FloatArray,
+    tokens: NDArray[np.int64],
+    shares: FloatArray,
+    right: BoolArray,
 ) -> Calibration:
-    """The calibration that says best how often a reading of that probability and length is right.
+    """The calibration that says best how often readings are right (`Calibration`).
 
     Minimises the negative log-likelihood by Newton's method, with Platt's smoothed targets (1999),
     so that all right or all wrong has an answer, too. All arguments are (n,), of the best readings.
@@ -136,14 +139,16 @@ def fit_calibration(
         ValueError: there are none, or a probability is above 1.
     """
     logs = np.asarray(log_probabilities, np.float64)
-    if not len(logs) or not logs.shape == right.shape == tokens.shape or not (logs <= 0).all():
+    shapes = {logs.shape, right.shape, tokens.shape, shares.shape}
+    if not len(logs) or len(shapes) > 1 or not (logs <= 0).all():
         raise ValueError("log-probabilities are at most 0, one for each answer, and at least one")
     x = np.log(np.maximum(-logs, _LEAST))
-    sides = np.column_stack([np.ones_like(x), x, np.log(np.maximum(tokens, 1))])
+    rivals = [rival_odds(share) for share in shares.tolist()]
+    sides = np.column_stack([np.ones_like(x), x, np.log(np.maximum(tokens, 1)), rivals])
     yes, no = int(right.sum()), int((~right).sum())
     target = np.where(right, (yes + 1) / (yes + 2), 1 / (no + 2))
-    weights = np.zeros(3)
-    ridge = 1e-3 * np.eye(3)  # keeps the slope finite where it does not matter
+    weights = np.zeros(4)
+    ridge = 1e-3 * np.eye(4)  # keeps the slope finite where it does not matter
     for _ in range(100):
         chance = 1 / (1 + np.exp(-np.clip(sides @ weights, -30, 30)))
         gradient = sides.T @ (chance - target) + ridge @ weights
@@ -154,4 +159,5 @@ def fit_calibration(
             break
     slope = max(-float(weights[1]), 0.05)
     length = float(np.clip(weights[2] / slope, -10, 10))
-    return Calibration(float(np.exp(np.clip(weights[0] / slope, -30, 30))), slope, length)
+    scale = float(np.exp(np.clip(weights[0] / slope, -30, 30)))
+    return Calibration(scale, slope, length, float(np.clip(-weights[3], 0, 10)))

@@ -17,33 +17,37 @@ from hmer.latex.vocabulary import Vocabulary
 
 
 class Calibration(NamedTuple):
-    """Confidence from the probability p of n tokens: 1 / (1 + (-log p / scale / n^length)^slope).
+    """Confidence from the probability p of n tokens, and the share q of it among the n-best.
 
-    A logistic regression (Platt, 1999) on the logarithms of -log p and of n, which keeps 1 at 1 and
-    0 at 0. Long readings of the same probability are more often right than short ones.
+    1 / (1 + (-log p / scale / n^length)^slope * (1 / q - 1)^rivals): a logistic regression (Platt,
+    1999) on the logarithms of -log p, n and the odds against q, which keeps 1 at 1 and 0 at 0. Long
+    readings of the same probability are more often right than short ones, and so are those without
+    a near rival.
     """
 
     scale: float
-    """-log p at which half of the readings of one token are right."""
+    """-log p at which half of the readings of one token are right that have half of it all."""
     slope: float
     length: float = 0.0
+    rivals: float = 0.0
 
-    def confidence(self, probability: float, tokens: int) -> float:
-        """How often readings of this probability and length are right."""
+    def confidence(self, probability: float, tokens: int, share: float = 1.0) -> float:
+        """How often readings of this probability, length and share are right."""
         if not 0 < probability < 1:
             return float(probability)
-        odds: float = (-log(probability) / self._half(tokens)) ** self.slope
-        return 1 / (1 + odds)
+        half = self.scale * max(tokens, 1) ** self.length
+        odds: float = (-log(probability) / half) ** self.slope
+        return 1 / (1 + odds * exp(min(self.rivals * rival_odds(share), 300.0)))
 
-    def probability(self, confidence: float, tokens: int) -> float:
-        """The inverse of `confidence`."""
-        if not 0 < confidence < 1:
-            return float(confidence)
-        return exp(-self._half(tokens) * (1 / confidence - 1) ** (1 / self.slope))
 
-    def _half(self, tokens: int) -> float:
-        """-log p at which half of the readings are right."""
-        return float(self.scale * max(tokens, 1) ** self.length)
+LEAST_RIVAL = 1e-6
+"""Of what the n-best have between them: a reading without rivals is as if it had this one."""
+
+
+def rival_odds(share: float) -> float:
+    """Log-odds against a reading that has this share of its n-best list's probability."""
+    rest = max(1.0 - share, LEAST_RIVAL)
+    return log(rest / max(1.0 - rest, 1e-300))
 
 
 class About(NamedTuple):
@@ -94,12 +98,12 @@ def _calibration(found: Any) -> Calibration | None:
         return None
     try:
         scale, slope = float(found["scale"]), float(found["slope"])
-        length = float(found.get("length", 0.0))
+        length, rivals = (float(found.get(name, 0.0)) for name in ("length", "rivals"))
     except (AttributeError, KeyError, TypeError, ValueError):
-        scale = slope = length = 0.0
-    if not (0 < scale < inf and 0 < slope <= 100 and -10 <= length <= 10):
+        scale = slope = length = rivals = 0.0
+    if not (0 < scale < inf and 0 < slope <= 100 and -10 <= length <= 10 and 0 <= rivals <= 10):
         raise HmerError(f"calibration has a scale and a slope, both above 0, not {found!r}")
-    return Calibration(scale, slope, length)
+    return Calibration(scale, slope, length, rivals)
 
 
 def weights_file(path: Path) -> Path:

@@ -3,7 +3,7 @@
 
 const f32 = Math.fround;
 const TOLERANCE = 0.02, MAX_GAP = 0.5, PIECE = 4, PAPER = 32, INK_CELL = 8, INK_THRESHOLD = 0.1;
-const FEWEST = 8, PER_UNIT = 1, MAX_PIXELS = 2e6, ROOM = 2 ** 14, DEAD = 64;
+const FEWEST = 8, PER_UNIT = 1, MAX_PIXELS = 2e6, ROOM = 2 ** 14, DEAD = 64, LEAST_RIVAL = 1e-6;
 
 // --- ink in symbol units (hmer/ink/scale.py) ---
 
@@ -388,18 +388,20 @@ export class Recogniser {
     }
     const best = first(readings);
     const others = readings.filter((one) => one !== best).sort((a, b) => b.probability - a.probability);
+    const total = readings.reduce((sum, one) => sum + one.probability, 0);
     return [best, ...others].map(({ tokens, probability }) => ({
       tokens: tokens.map((token) => names[token - offset]),
-      confidence: this.confidence(probability, best.tokens.length),
+      confidence: this.confidence(probability, best.tokens.length, probability / total),
     }));
   }
 
-  // Calibrated (hmer/models/about.py); of `count` tokens.
-  confidence(probability, count) {
+  // Calibrated (hmer/models/about.py); of `count` tokens, with that share of the n-best's probability.
+  confidence(probability, count, share) {
     const { calibration } = this.about;
     if (!calibration || !(probability > 0 && probability < 1)) return probability;
     const half = calibration.scale * Math.max(count, 1) ** (calibration.length ?? 0);
-    return 1 / (1 + (-Math.log(probability) / half) ** calibration.slope);
+    const rest = Math.max(1 - share, LEAST_RIVAL), rivals = (rest / (1 - rest)) ** (calibration.rivals ?? 0);
+    return 1 / (1 + (-Math.log(probability) / half) ** calibration.slope * rivals);
   }
 }
 

@@ -23,7 +23,7 @@ def test_the_confidence_is_fitted_on_new_captions_of_val(
     done = CliRunner().invoke(app, [*arguments, "--beam", "1"], catch_exceptions=False)
     assert "right, ECE" in done.output
     about = json.loads((model / "model.json").read_text())
-    assert about["calibration"].keys() == {"scale", "slope", "length"}
+    assert about["calibration"].keys() == {"scale", "slope", "length", "rivals"}
     assert about != json.loads((SHIPPED / "model.json").read_text())
     assert Recognizer.load(model).calibration is not None
 

@@ -119,9 +119,10 @@ def test_calibration_by_hand() -> None:
     assert found.confidence(float(np.exp(-2.0)), 1) == pytest.approx(0.5)
     assert found.confidence(float(np.exp(-4.0)), 4) == pytest.approx(0.5)
     assert found.confidence(float(np.exp(-4.0)), 1) == pytest.approx(1 / 9)
-    for probability in (1e-12, 0.01, 0.5, 0.999):
-        sure = found.confidence(probability, 7)
-        assert found.probability(sure, 7) == pytest.approx(probability)
+    beside = found._replace(rivals=0.5)
+    assert beside.confidence(float(np.exp(-2.0)), 1, 0.5) == pytest.approx(0.5)
+    assert beside.confidence(float(np.exp(-2.0)), 1, 0.2) == pytest.approx(1 / 3)
+    assert 0.99 < beside.confidence(float(np.exp(-2.0)), 1, 1.0) < 1
     assert (found.confidence(0.0, 3), found.confidence(1.0, 3)) == (0.0, 1.0)
 
 
@@ -129,18 +130,21 @@ def test_the_fit_is_where_the_likelihood_is_largest() -> None:
     rng = np.random.default_rng(0)
     tokens = rng.integers(1, 40, 6000)
     logs = -rng.exponential(1.0, 6000) * tokens**0.4
-    true = Calibration(1.5, 1.2, 0.4)
-    chance = np.array([true.confidence(p, n) for p, n in zip(np.exp(logs), tokens, strict=True)])
+    shares = rng.uniform(0.05, 1.0, 6000)
+    true = Calibration(1.5, 1.2, 0.4, 0.6)
+    rows = zip(np.exp(logs), tokens, shares, strict=True)
+    chance = np.array([true.confidence(*row) for row in rows])
     right = rng.random(6000) < chance
-    found = fit_calibration(logs, tokens, right)
+    found = fit_calibration(logs, tokens, shares, right)
     assert found == pytest.approx(true, rel=0.2)
 
-    def likelihood(scale: float, slope: float, length: float) -> float:
-        chance = 1 / (1 + (-logs / (scale * tokens**length)) ** slope)
+    def likelihood(scale: float, slope: float, length: float, rivals: float) -> float:
+        odds = (-logs / (scale * tokens**length)) ** slope * (1 / shares - 1) ** rivals
+        chance = 1 / (1 + odds)
         return float(np.log(np.where(right, chance, 1 - chance)).sum())
 
     best = likelihood(*found)
-    for place in range(3):
+    for place in range(4):
         for factor in (0.97, 1.03):
             other = [*found]
             other[place] *= factor
@@ -149,12 +153,14 @@ def test_the_fit_is_where_the_likelihood_is_largest() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.floats(-1e6, 0), st.integers(0, 200), st.booleans()), min_size=1, max_size=40
+        st.tuples(st.floats(-1e6, 0), st.integers(0, 200), st.floats(0, 1), st.booleans()),
+        min_size=1,
+        max_size=40,
     ),
 )
-def test_any_answers_have_a_calibration(answers: list[tuple[float, int, bool]]) -> None:
-    logs, tokens, right = (np.array(column) for column in zip(*answers, strict=True))
-    found = fit_calibration(logs, tokens, right)
+def test_any_answers_have_a_calibration(answers: list[tuple[float, int, float, bool]]) -> None:
+    logs, tokens, shares, right = (np.array(column) for column in zip(*answers, strict=True))
+    found = fit_calibration(logs, tokens, shares, right)
     assert found.scale > 0 and found.slope > 0
     confident = [found.confidence(p, 9) for p in (1e-9, 0.1, 0.5, 0.9)]
     assert confident == sorted(confident)
@@ -162,5 +168,6 @@ def test_any_answers_have_a_calibration(answers: list[tuple[float, int, bool]]) 
 
 def test_what_is_no_probability() -> None:
     for wrong in (np.array([]), np.array([0.5, -1.0])):
+        count = len(wrong)
         with pytest.raises(ValueError, match="at most 0"):
-            fit_calibration(wrong, np.ones(len(wrong), np.int64), np.ones(len(wrong), np.bool_))
+            fit_calibration(wrong, np.ones(count, np.int64), np.ones(count), np.ones(count, bool))
