@@ -164,6 +164,9 @@ _GROWING = {
 }
 """Signs that grow with their surroundings, and how high they are before they do."""
 
+_PRIME = (0.5, 1.2)
+"""Length of a prime in symbol units of its script, whose few samples in a bank are mostly short."""
+
 _AXIS = -0.42
 
 
@@ -210,6 +213,9 @@ class BankWriter(Writer):
         usual = _GROWING.get(token)
         if usual is not None:
             points = _ungrown(points, usual, rng)
+        elif token == r"\prime":
+            middle, length = points.mean(axis=0), float(np.hypot(*np.ptp(points, axis=0)))
+            points = middle + (points - middle) * rng.uniform(*_PRIME) / max(length, 0.05)
         width, height = np.exp(rng.normal(0.0, self.size_spread, 2)) * (self.aspect, 1.0)
         turn = float(rng.normal(0.0, 0.03))
         matrix = np.array([[width, -turn - self.slant * height], [turn, height]])

@@ -1,11 +1,13 @@
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from hmer.latex.vocabulary import vocabulary
+from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.font import BUILT, WORDS
-from hmer.synthesis.hands.writer import Writer
+from hmer.synthesis.hands.writer import BankWriter, Writer
 
 STRUCTURE = ("^", "_", "{", "}", r"\limits")
 
@@ -63,3 +65,15 @@ def test_a_line_keeps_its_ends_within_the_tremor() -> None:
     line = writer.line([(0.0, 0.0), (3.0, 0.0)], generator())
     assert np.abs(line[0]).max() < 0.15 and np.abs(line[-1] - (3, 0)).max() < 0.15
     assert np.abs(line[:, 1]).max() > 0, "drawn by hand, not with a ruler"
+
+
+def test_primes_are_as_long_as_hands_write_them() -> None:
+    short = (np.array([[0.0, -1.3], [0.05, -1.2]]),)
+    bank = GlyphBank.pack([Cutting(r"\prime", "w", short)], {"w": ""})
+    writer = BankWriter.follow(bank, "w", 0, 1.0, Counter())
+    lengths = []
+    for seed in range(40):
+        points = np.concatenate(writer.sign(r"\prime", np.random.default_rng(seed)))
+        assert -1.6 < points[:, 1].mean() < -0.9
+        lengths.append(np.hypot(*np.ptp(points, axis=0)))
+    assert min(lengths) > 0.3 and max(lengths) < 1.7 and max(lengths) > 1.5 * min(lengths)
