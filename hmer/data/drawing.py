@@ -27,14 +27,11 @@ from hmer.ink.augment import AugmentConfig, augment
 from hmer.ink.images import encode_png, ink_mask
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
-from hmer.ink.wide import largest
 
 TRACE = 12
 """Grey value above which a pixel is kept when paper is cut off."""
 THINNEST = 0.6
 """A line loses at most this share of its outermost pixels: hair lines must not vanish."""
-_CLOSED = 0.15
-"""Symbol units: gaps of up to twice this are filled where a drawing is `closed`."""
 
 
 def ink_points(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -146,17 +143,6 @@ class Drawn:
     """Width of the line in pixels; 0 where it is not known (an image)."""
 
 
-def closing(image: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
-    """Morphological closing of ink 255 on 0 (H, W) by a square of 2 `reach` + 1 pixels.
-
-    What a pen wider by twice the reach leaves once its lines are made thin again (`fit_picture`):
-    gaps and counters that are narrower than it are filled.
-    """
-    side = 2 * reach + 1
-    wider = largest(np.pad(image, reach), side)
-    return (255 - largest(255 - wider, side))[reach:-reach, reach:-reach]
-
-
 def split_scale(config: AugmentConfig) -> tuple[AugmentConfig, tuple[float, float]]:
     """The augmentation without its size factor, and the range of that factor.
 
@@ -227,11 +213,7 @@ def draw(
     if augmentation is None:
         return draw_ink(written, config, scale, height, width)
     shown = augment(written, rng, augmentation)
-    drawn = draw_ink(shown, other_pen(config, augmentation, rng), scale, height, width)
-    if augmentation.closed and rng.random() < augmentation.closed:
-        most = max(1, round(_CLOSED * config.unit))
-        return replace(drawn, image=closing(drawn.image, int(rng.integers(1, most + 1))))
-    return drawn
+    return draw_ink(shown, other_pen(config, augmentation, rng), scale, height, width)
 
 
 def drawn_at(

@@ -38,9 +38,6 @@ class AugmentConfig(BaseModel):
     stroke_rotation: float = Field(default=2.0, ge=0, le=30, description="sd in degrees per stroke")
     elastic: float = Field(default=0.08, ge=0, le=1, description="sd of the smooth displacement")
     pen: float = Field(1.3, ge=1, le=4, description="pen width factor, drawn from [1/p, p]")
-    closed: float = Field(
-        0.0, ge=0, le=1, description="share of drawings with narrow gaps filled, as by a thick pen"
-    )
     elastic_length: float = Field(default=2.5, ge=0.5, le=50, description="its shortest wavelength")
 
 

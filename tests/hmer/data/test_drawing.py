@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from hmer.data.dataset import load_expressions
 from hmer.data.drawing import (
     Drawn,
-    closing,
     distort,
     draw,
     draw_image,
@@ -125,32 +124,6 @@ def test_other_pen() -> None:
     thick = RENDER.model_copy(update={"pen": 0.9})
     assert max(other_pen(thick, config, rng).pen for _ in range(50)) == 1.0
     assert other_pen(RENDER, AugmentConfig(pen=1), rng) == RENDER
-
-
-@given(seed=st.integers(0, 99), reach=st.integers(1, 4))
-def test_closing(seed: int, reach: int) -> None:
-    rng = np.random.default_rng(seed)
-    image = np.asarray(rng.integers(0, 256, (9, 14)) * (rng.random((9, 14)) < 0.3), np.uint8)
-    windows = range(-reach, reach + 1)
-    wide = np.pad(image, 2 * reach)
-    for best in (np.maximum, np.minimum):  # the slow way: one shift after the other
-        wide = best.reduce([np.roll(wide, (y, x), (0, 1)) for y in windows for x in windows])
-    inside = slice(2 * reach, -2 * reach)
-    assert np.array_equal(closing(image, reach), wide[inside, inside])
-    assert (closing(image, reach) >= image).all()
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_gaps_are_filled_in_a_share_of_the_drawings(share: float) -> None:
-    rails = Ink(tuple(np.array([[0, y], [4, y]], np.float32) for y in (0, 0.25)))
-    plain, closed = (AugmentConfig(scale=1, closed=part) for part in (0, share))
-    for seed in range(20):
-        open_, filled = (
-            draw(rails, RENDER, config, np.random.default_rng(seed), 1, 60, 160).image
-            for config in (plain, closed)
-        )
-        assert (filled >= open_).all()
-        assert (filled.sum() > open_.sum()) == bool(share)
 
 
 def test_draw(small_dataset: Path, picture_dataset: Path) -> None:
