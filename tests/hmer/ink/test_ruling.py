@@ -80,7 +80,7 @@ def test_whatever_their_distance_width_and_colour(spacing: int, width: int, dark
 
 
 @pytest.mark.parametrize("squared", [False, True])
-@pytest.mark.parametrize(("across", "down"), [(0.1, 0.0), (0.2, 0.1), (-0.15, 0.1)])
+@pytest.mark.parametrize(("across", "down"), [(0.1, 0.0), (0.15, 0.05), (0.05, 0.1)])
 def test_paper_seen_at_an_angle(squared: bool, across: float, down: float) -> None:
     """What is farther away is smaller: every line has a slope of its own."""
 
@@ -89,7 +89,7 @@ def test_paper_seen_at_an_angle(squared: bool, across: float, down: float) -> No
         (x, y), (w, h) = (across / page.width, down / page.height), page.size
         map_ = (1, 0, w / 2 * across, 0, 1, h / 2 * down, x, y)
         turned = page.transform(page.size, Image.Transform.PERSPECTIVE, map_, fillcolor=240)
-        return load_picture(turned.crop((w // 6, h // 6, w * 5 // 6, h * 5 // 6)))
+        return load_picture(turned)
 
     found, alone = seen(150), seen(240)
     assert np.abs(np.subtract(found.shape, alone.shape)).max() <= 4
