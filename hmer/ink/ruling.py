@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hmer.ink.blobs import pen_width
-from hmer.ink.components import components
+from hmer.ink.components import component_boxes, components
 from hmer.ink.wide import largest
 
 Levels = NDArray[np.float32]
@@ -21,6 +21,8 @@ Mask = NDArray[np.bool_]
 
 _COARSE = 400  # pixels of the longer side on which lines are sought
 _STEEPEST = 0.21  # slope of a line, 12 degrees; paper that is more askew is not recognised
+_FAN = 0.7  # difference of slope between the first and the last line, at most
+_STEEPEST_OF_FAN = 0.5
 _CELLS = 48  # into which a line is cut: some ink must be in most of them
 _COVERED = 0.8
 _DENSE = 0.4  # of the rows filled so: lines across fill their cells, which must be covered
@@ -64,7 +66,9 @@ def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
         writing = None if dark is None else dark.T if turned else dark
         for kept in (writing, None):
             sought = mask if kept is None else mask & ~kept
-            erased, around, lines = _bands(levels, sought, _continued(_lines(sought), mask.shape))
+            alike = _lines(sought)
+            alike = max(alike, _fan(sought, len(alike)), key=len)
+            erased, around, lines = _bands(levels, sought, _continued(alike, mask.shape))
             if kept is not None:
                 erased &= ~kept
             if (erased & mask).any() and _printed(levels, mask, erased, lines):
@@ -160,6 +164,56 @@ def _lines(mask: Mask) -> list[_Line]:
     return lines
 
 
+def _fan(mask: Mask, least: int) -> list[_Line]:
+    """Over so many nearly horizontal lines that meet in one point: paper seen at an angle.
+
+    Of lines through a point, the slope grows in proportion to the offset.
+    """
+    step = max(1, -(-max(mask.shape) // _COARSE))
+    height, width = (side // step for side in mask.shape)
+    if height < 8 or width < _CELLS:
+        return []
+    cut = mask[: height * step, : width * step]
+    coarse = np.asarray(cut.reshape(height, step, width, step).any(axis=(1, 3)))
+    ends = [len(component_boxes(rim)) for rim in (coarse[:, :3], coarse[:, -3:])]
+    if min(ends) < _REPEATED or max(ends) <= least:
+        return []
+    near = np.pad(coarse, ((1, 1), (0, 0)))
+    starts = np.arange(_CELLS) * width // _CELLS
+    sums = np.add.reduceat(near[:-2] | near[1:-1] | near[2:], starts, axis=1, dtype=np.int64)
+    covered = sums >= _DASHED * np.diff(starts, append=width)
+    middles = (np.arange(_CELLS) + 0.5) * width / _CELLS - width / 2
+
+    def filled(slope: float, fan: float, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The share of its cells that the line at each of the rows fills."""
+        slopes = slope + fan * (rows[:, None] / height - 0.5)
+        at = np.rint(rows[:, None] + slopes * middles).astype(np.int64)
+        inside = (at >= 0) & (at < height)
+        hit = covered[np.clip(at, 0, height - 1), np.arange(_CELLS)] & inside
+        share = hit.sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+        return np.where(inside.mean(axis=1) < _INSIDE, 0.0, share)
+
+    best, slope, fan = 0.0, 0.0, 0.0
+    for wide in np.arange(-_FAN, _FAN, 4.0 / width).tolist():
+        for tilt in np.arange(-_STEEPEST, _STEEPEST, 2.0 / width).tolist():
+            if abs(tilt) + abs(wide) / 2 > _STEEPEST_OF_FAN:
+                continue
+            share = filled(tilt, wide, np.arange(height))
+            score = float((share[share > _COVERED] ** 4).sum())
+            if score > best:
+                best, slope, fan = score, tilt, wide
+    share = filled(slope, fan, np.arange(height))
+    lines = []
+    bounds = np.flatnonzero(np.diff(share > _COVERED, prepend=False, append=False))
+    for row, end in bounds.reshape(-1, 2).tolist():
+        top = row + np.flatnonzero(share[row:end] == share[row:end].max())
+        middle = float(top[0] + top[-1]) / 2
+        own = slope + fan * (middle / height - 0.5)
+        reach = min((end - row) / 2 + 1, _WIDEST) * step
+        lines.append(_Line((middle + 0.5 - own * width / 2) * step, own, reach))
+    return lines
+
+
 def _continued(lines: list[_Line], shape: tuple[int, ...]) -> list[_Line]:
     """Lines at equal distances, and those at the picture's edges that are mostly outside of it."""
     offsets = np.array([line.offset for line in lines])
@@ -167,13 +221,16 @@ def _continued(lines: list[_Line], shape: tuple[int, ...]) -> list[_Line]:
         return lines
     gaps = np.diff(offsets)
     gap = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
-    drop = lines[0].slope * shape[1]
     more = []
-    for edge, step in ((lines[0], -gap), (lines[-1], gap)):
-        offset = edge.offset + step
-        while max(offset, offset + drop) >= 0 and min(offset, offset + drop) < shape[0]:
-            more.append(_Line(offset, edge.slope, edge.reach))
+    for edge, before, step in ((lines[0], lines[1], -gap), (lines[-1], lines[-2], gap)):
+        offset, slope = edge.offset + step, 2 * edge.slope - before.slope
+        while (
+            max(offset, offset + slope * shape[1]) >= 0
+            and min(offset, offset + slope * shape[1]) < shape[0]
+        ):
+            more.append(_Line(offset, slope, edge.reach))
             offset += step
+            slope += edge.slope - before.slope
     return [*lines, *more]
 
 

@@ -79,6 +79,23 @@ def test_whatever_their_distance_width_and_colour(spacing: int, width: int, dark
     assert overlap(found, 0) > 0.65
 
 
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize(("across", "down"), [(0.1, 0.0), (0.15, 0.05), (0.05, 0.1)])
+def test_paper_seen_at_an_angle(squared: bool, across: float, down: float) -> None:
+    """What is farther away is smaller: every line has a slope of its own."""
+
+    def seen(level: int) -> np.ndarray:
+        page = paper(37, level, squared=squared)
+        (x, y), (w, h) = (across / page.width, down / page.height), page.size
+        map_ = (1, 0, w / 2 * across, 0, 1, h / 2 * down, x, y)
+        turned = page.transform(page.size, Image.Transform.PERSPECTIVE, map_, fillcolor=240)
+        return load_picture(turned)
+
+    found, alone = seen(150), seen(240)
+    assert np.abs(np.subtract(found.shape, alone.shape)).max() <= 4
+    assert float(found.sum()) == pytest.approx(float(alone.sum()), rel=0.25)
+
+
 def test_a_pale_margin_goes_and_its_like_as_dark_as_ink_stays() -> None:
     for level, gone in ((170, True), (40, False)):
         page = np.array(paper(10**6, 240, squared=False))
