@@ -116,7 +116,7 @@ def as_repro(config: str | None, settings: tuple[str, ...]) -> int:
         ReproFailed: it did not end well.
     """
     from pipeline.configure import prepare
-    from pipeline.dvcfile import DVC, look
+    from pipeline.dvcfile import DVC, to_do
     from pipeline.env import FLOW_LOCK
     from pipeline.process import guard, hold, run_group
     from pipeline.tracking.runs import parent_run
@@ -125,7 +125,7 @@ def as_repro(config: str | None, settings: tuple[str, ...]) -> int:
     with hold(root / FLOW_LOCK, "the pipeline"):
         prepare(root, config, settings)
         guard()
-        changed = bool(look(root).to_do)
+        changed = bool(to_do(root))
         with parent_run(root, {"stage": "pipeline"}) if changed else nullcontext():
             if code := run_group([*DVC, "--wait-for-lock", "repro"], root):
                 raise ReproFailed(code)
@@ -187,11 +187,11 @@ def monitor(
     if here:
         run()
     elif retrain:
-        from pipeline.dvcfile import look
+        from pipeline.dvcfile import to_do
         from pipeline.flow.serve import trigger
 
         try:
-            idle = not look(root).to_do
+            idle = not to_do(root)
             trigger()
             typer.echo("retraining has been asked for")
             if idle:

@@ -39,7 +39,16 @@ from pydantic import SecretStr
 
 from hmer.errors import HmerError
 from pipeline.configure import prepare
-from pipeline.dvcfile import DVC, REGISTRATION, look, read_report, running_order
+from pipeline.dvcfile import (
+    BUSY,
+    DVC,
+    REGISTRATION,
+    declarations,
+    read_report,
+    running_order,
+    to_do,
+    upstream,
+)
 from pipeline.env import FLOW_LOCK, apply_environment, project_root
 from pipeline.flow.config import FlowConfig, flow_config, is_training
 from pipeline.process import guard, hold, run_group
@@ -202,7 +211,6 @@ def one_training(wanted: bool) -> Iterator[None]:
 RAN, CACHED = "Ran", "Cached"
 RUNNING = re.compile(r"^Running stage '")
 EXITED = re.compile(r"exited with (-?\d+)")
-BUSY = re.compile(r"is busy, it is being blocked|Unable to acquire lock")
 HINTS = ("To track the changes", "\tgit add", "To enable auto", "\tdvc config", "Use `dvc push`")
 """Lines of DVC that are for a person at a terminal."""
 TIMED_OUT = "TimedOut"
@@ -310,11 +318,11 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
         if PREFECT_API_URL.value():  # a server of one run alone would end before it has told
             notify(root, around)
         outcomes: dict[str, str] = {}
-        seen = look(root)
+        waiting = to_do(root)
         try:
-            with _tracked(root, bool(seen.to_do)):
-                for stage in running_order(seen.graph):
-                    changed = stage in seen.to_do
+            with _tracked(root, bool(waiting)):
+                for stage in running_order(upstream(declarations(root))):
+                    changed = stage in waiting
                     with one_training(changed and is_training(root, stage)):
                         outcomes[stage] = _stage(stage, root, changed, around)
         except StageFailed:
@@ -323,7 +331,7 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
         publish(root, outcomes)
         wait_until_recorded(len(outcomes))
     message = ", ".join(f"{stage} {name.lower()}" for stage, name in outcomes.items())
-    return Completed(name=None if seen.to_do else CACHED, message=message, data=outcomes)
+    return Completed(name=None if waiting else CACHED, message=message, data=outcomes)
 
 
 def _stage(stage: str, root: Path, changed: bool, around: FlowConfig) -> str:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from hmer.errors import HmerError
 from hmer.files import content_digest
-from pipeline.dvcfile import PARAMS, Declaration, declarations, upstream, within
+from pipeline.dvcfile import PARAMS, Declaration, declarations, given, upstream
 from pipeline.params import read_yaml
 
 if TYPE_CHECKING:
@@ -64,11 +64,9 @@ def origin(root: Path) -> dict[str, str]:
 def changed_code(root: Path) -> list[str]:
     """Tracked or new files of the code, or of dependencies in git, that differ from the commit."""
     try:
-        declared = list(declarations(root).values())
+        deps = given(root)
     except HmerError:
-        declared = []
-    outs = [out for stage in declared for out in stage.outs]
-    deps = {dep for stage in declared for dep in stage.deps if not within(dep, outs)}
+        deps = set()
     paths = sorted(path for path in {*CODE, *deps} if (root / path).exists() and path != PARAMS)
     inside = [path for path in paths if (root / path).resolve().is_relative_to(root.resolve())]
     told = git(root, "status", "--porcelain", "--untracked-files=all", "--", *inside, strip=False)

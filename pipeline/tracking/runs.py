@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.dvcfile import EVALUATION, PARAMS, REGISTRATION, locked, read_report, scored_sets
+from pipeline.dvcfile import EVALUATION, PARAMS, REGISTRATION, locked_outs, read_report, scored_sets
 from pipeline.env import RESUME
 from pipeline.params import leaves, read_yaml
 from pipeline.tracking.provenance import (
@@ -199,7 +199,7 @@ def _tell(
         stages = stage_states(tracker.client, tracker.experiment, root, tracker.run_id)
         tracker.document({**origin(root), "stages": stages}, PROVENANCE)
         found = {NOTE: stage_table(stages, tracker.experiment), "device": device()}
-        if version := locked(root)[1].get(DATASET):
+        if version := locked_outs(root).get(DATASET):
             found["dvc.data"] = version
         if finished and (done := read_report(root / REGISTRATION)):
             found |= _outcome(tracker, root, done)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hmer.files import content_digest
-from pipeline.dvcfile import locked
+from pipeline.dvcfile import locked_outs
 from pipeline.params import leaves
 from pipeline.tracking.store import first_line
 
@@ -46,7 +46,7 @@ def datasets(paths: list[str], root: Path, context: str) -> list[DatasetInput]:
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    _, versions = locked(root)
+    versions = locked_outs(root)
     found = []
     for file in _files(paths, root)[:MOST]:
         path = file.relative_to(root).as_posix()
