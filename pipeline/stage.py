@@ -167,8 +167,6 @@ class Stage:
 class Silent:
     """Takes everything a tracker takes, and tells nobody."""
 
-    logger = None
-
     def __getattr__(self, name: str) -> Any:
         return lambda *_, **__: None
 

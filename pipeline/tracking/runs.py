@@ -120,8 +120,6 @@ def stage_run(stage: Stage, params: Mapping[str, Any]) -> Iterator[Tracker]:
         status = "KILLED" if stopped else "FAILED"
         raise
     finally:
-        if "logger" in tracker.__dict__:
-            tracker.logger.save()
         tracker.tags({"device": device()})
         tracker.metrics(with_earlier(tracker, cost.so_far()))
         tracker.end(status)

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,6 @@ from pipeline.tracking.store import first_line
 
 if TYPE_CHECKING:
     import pandas as pd
-    from lightning.pytorch.loggers import Logger
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput
 
@@ -124,11 +122,12 @@ class Tracker:
         self.curve_points([(step, name, value) for name, value in numbers.items()])
 
     def curve_points(self, points: list[tuple[int, str, float]]) -> None:
-        """Log (step, name, value) points in as few requests as possible."""
+        """Log (step, name, value) points; those that are not finite have no place on a curve."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        entities = [Metric(clean(name), value, now, step) for step, name, value in points]
+        finite = [point for point in points if math.isfinite(point[2])]
+        entities = [Metric(clean(name), value, now, step) for step, name, value in finite]
         for start in range(0, len(entities), 1000):
             self._witness(self.client.log_batch, self.run_id, entities[start : start + 1000])
 
@@ -161,32 +160,22 @@ class Tracker:
                 self.artifact(file, None if folder == "." else folder)
 
     def _curves(self, path: Path) -> set[str]:
-        """Log the points of a training's curves that are not on record: of a part that was killed
-        before it had sent them, or that belongs to another run.
-
-        Returns:
-            The names of the curves.
-        """
+        """Log the points of a training's curves that are not on record: the server was away, or
+        they belong to another run. Their names."""
         if not path.is_file():
             return set()
         import pandas as pd
 
         table = pd.read_csv(path, index_col="step", float_precision="round_trip")
-        steps: list[int] = table.index.tolist()
-        curves = {str(name): dict(zip(steps, table[name].tolist(), strict=True)) for name in table}
-        missing: list[tuple[int, str, float]] = []
 
-        def compare() -> None:
-            for name, points in curves.items():
+        def complete() -> None:
+            for name in table:
                 history = self.client.get_metric_history(self.run_id, clean(name))
-                known = {point.step for point in history}
-                missing.extend((s, name, v) for s, v in points.items() if s not in known)
+                points = table[name].drop([p.step for p in history], errors="ignore")
+                self.curve_points([(step, name, value) for step, value in points.items()])
 
-        if "logger" in self.__dict__:
-            self.logger.save()
-        self._witness(compare)
-        self.curve_points([point for point in missing if math.isfinite(point[2])])
-        return set(curves)
+        self._witness(complete)
+        return set(table)
 
     def document(self, values: Mapping[str, Any], file: str) -> None:
         """Log a JSON file."""
@@ -216,13 +205,6 @@ class Tracker:
     def end(self, status: str) -> None:
         """Close the run: FINISHED, FAILED or KILLED."""
         self._witness(self.client.set_terminated, self.run_id, status)
-
-    @cached_property
-    def logger(self) -> Logger:
-        """For Lightning: curves are batched and cost a step next to nothing."""
-        from pipeline.tracking.curves import CurveLogger
-
-        return CurveLogger(self.name, self.run_id, self.curve_points)
 
     def _witness(self, act: Callable[..., Any], *arguments: Any) -> None:
         try:
