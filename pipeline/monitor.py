@@ -12,7 +12,6 @@ samples of the same size, drawn from the reference, give.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -28,14 +27,13 @@ from hmer.data.dataset import load_expressions
 from hmer.data.drawing import drawn_at
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
-from hmer.files import atomic_file, atomic_folder, content_digest
+from hmer.files import atomic_folder
 from hmer.ingest.statistics import jensen_shannon, population_stability
-from hmer.ingest.summary import SUMMARY, stored_render
+from hmer.ingest.summary import stored_render
 from hmer.ink.raster import FORMATS
 from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer
 from pipeline.dvcfile import PARAMS
-from pipeline.env import RESUME
 from pipeline.gate.report import histogram, symbols
 from pipeline.params import load_section
 from pipeline.registry.versions import FOLDER
@@ -51,8 +49,6 @@ TOGETHER = 16
 """Expressions read in one batch."""
 DRAWS, CHANCE = 200, 0.01
 """Samples of no drift that are drawn for each index, and how often one may look as different."""
-MEASURED = "at the scale of the data set"
-"""How the reference is measured: one that was kept by other code is measured again."""
 MEASURES = {
     "height": ("Height", "symbol units"),
     "width": ("Width", "symbol units"),
@@ -159,7 +155,8 @@ def monitor(
         )
     recent = observe(recognizer, images, lambda done: progress("recent", done))
     recent.refused = refused
-    reference = _reference(root, recognizer, config, lambda done: progress("data set", done))
+    known = reference_images(root / SPLIT, config.reference, recognizer.render)
+    reference = observe(recognizer, known, lambda done: progress("data set", done))
     drift = compare(recent, reference, config)
     with atomic_folder(root / REPORT) as out:
         write_report(out, recent, reference, drift)
@@ -179,27 +176,6 @@ def recent_files(folder: Path, most: int) -> list[Path]:
         raise HmerError(f"{folder}: holds no picture and no InkML")
     found.sort(key=lambda path: (-path.stat().st_mtime_ns, str(path)))
     return sorted(found[:most])
-
-
-def _reference(
-    root: Path, recognizer: Recognizer, config: MonitorConfig, progress: Callable[[int], object]
-) -> Observed:
-    """The data set's side, kept from one call to the next: it takes longest."""
-    files = [root / FOLDER, root / SPLIT, (root / SPLIT).with_name(SUMMARY)]
-    parts = [content_digest(file) if file.exists() else "" for file in files]
-    digest = hashlib.sha256(json.dumps([MEASURED, *parts, config.reference]).encode())
-    kept = root / RESUME / "monitor" / f"{digest.hexdigest()[:16]}.json"
-    if kept.is_file():
-        found = json.loads(kept.read_text(encoding="utf-8"))
-        return Observed(pd.DataFrame(found["rows"]), [Counter(one) for one in found["tokens"]])
-    images = reference_images(root / SPLIT, config.reference, recognizer.render)
-    seen = observe(recognizer, images, progress)
-    for old in kept.parent.glob("*.json"):
-        old.unlink()
-    with atomic_file(kept) as partial:
-        values = {"rows": seen.rows.to_dict("list"), "tokens": seen.tokens}
-        partial.write_text(json.dumps(values), encoding="utf-8")
-    return seen
 
 
 def reference_images(split: Path, number: int, style: RenderConfig) -> list[Prepared]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 import signal
 import subprocess
@@ -15,19 +14,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 import psutil
 
 from hmer.errors import HmerError
 
-GLANCE = 1.0
-"""Seconds to try for a lock: `is_held` takes it for a moment, and so may several that watch."""
 PAUSE = 0.02
 
 
 @contextmanager
-def hold(path: Path, what: str, patience: float = GLANCE) -> Iterator[None]:
+def hold(path: Path, what: str, patience: float = 1.0) -> Iterator[None]:
     """Hold the lock file `path` for the block.
 
     Args:
@@ -62,16 +59,6 @@ def _taken(file: IO[str]) -> bool:
     except OSError:
         return False
     return True
-
-
-def is_held(path: Path) -> bool:
-    """Whether another process holds the lock file. Not to be asked by the holder itself."""
-    try:
-        with path.open("a+", encoding="utf-8") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return path.exists()
-    return False
 
 
 class Terminated(KeyboardInterrupt):
@@ -162,8 +149,6 @@ STEPS: Grace = ((signal.SIGINT, 20.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, 
 First SIGINT: DVC itself sits it out while the stage ends properly, and then gives up its locks.
 SIGTERM would kill DVC at once and leave its locks to be cleared by the next run.
 """
-REFRESH = 10.0
-"""Seconds between two lines from a progress bar that redraws itself."""
 
 
 def run_group(
@@ -194,11 +179,13 @@ def run_group(
         stdout=piped,
         stderr=subprocess.STDOUT if heard else None,
         start_new_session=True,
+        encoding="utf-8",
+        errors="replace",
     )
     try:
         if heard and child.stdout is not None:
-            for line in lines(child.stdout):
-                heard(line)
+            for line in filter(str.strip, child.stdout):
+                heard(line.rstrip())
         return child.wait()
     except BaseException:
         end_group(child)
@@ -208,7 +195,7 @@ def run_group(
             child.stdout.close()
 
 
-def end_group(child: subprocess.Popen[bytes], grace: Grace = STEPS) -> None:
+def end_group(child: subprocess.Popen[Any], grace: Grace = STEPS) -> None:
     """End a process group, gently first, and wait until its leader is gone.
 
     A second signal does not disturb that: a terminal and who started us may send one each.
@@ -233,20 +220,6 @@ def _undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-
-def lines(stream: IO[bytes]) -> Iterator[str]:
-    """Lines as they come; of a bar that redraws itself with a carriage return only some."""
-    shown = 0.0
-    # An empty newline keeps the ends of lines as they are.
-    for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline=""):
-        if not line.strip():
-            continue
-        if line.endswith("\r"):
-            if time.monotonic() - shown < REFRESH:
-                continue
-            shown = time.monotonic()
-        yield line.rstrip()
 
 
 MARK = "HMER_GUARDED"

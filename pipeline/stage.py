@@ -243,7 +243,7 @@ def run_stage(name: str, body: Callable[[Stage], None]) -> None:
             body(stage)
             stage.end()
     except BaseException as error:
-        code, message = verdict(error, interruption, root)
+        code, message = verdict(error, interruption)
         if message is None:
             if isinstance(error, Exception) and not isinstance(error, MemoryError):
                 error.add_note(OURS)
@@ -258,10 +258,10 @@ def is_helper() -> bool:
     return any(os.environ.get(name, "0") not in {"", "0"} for name in RANKS)
 
 
-def verdict(error: BaseException, interruption: Interruption, root: Path) -> tuple[int, str | None]:
+def verdict(error: BaseException, interruption: Interruption) -> tuple[int, str | None]:
     """Exit code and the line for a person; no line where a traceback says more.
 
-    A file that is missing is the user's mistake only where the parameters in `root` name it.
+    A file that is missing is no mistake of the user's: those that parameters name were looked for.
     """
     if interruption.exit_code is not None:
         again = "run `dvc repro` to go on from where it was"
@@ -276,33 +276,9 @@ def verdict(error: BaseException, interruption: Interruption, root: Path) -> tup
     if isinstance(error, HmerError):
         code = getattr(error, "exit_code", USER_ERROR)
         return int(code), str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        if _is_named(error.filename, root):
-            return USER_ERROR, f"{error.filename}: {error.strerror}; {PARAMS} names it"
-        if error.errno in _MACHINE:
-            return USER_ERROR, f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _MACHINE:
+        return USER_ERROR, f"{error.filename}: {error.strerror}"
     return FAILED, None
-
-
-def _is_named(file: Any, root: Path) -> bool:
-    """Whether the parameters name a file, or a folder that it is in."""
-    try:
-        path = Path(os.path.realpath(os.fsdecode(file)))
-        named = [Path(os.path.realpath(root / text)) for text in _texts(read_yaml(root / PARAMS))]
-    except (HmerError, TypeError, ValueError, RuntimeError):
-        return False
-    # Not the project itself, or a folder around it: it would name everything.
-    home = Path(os.path.realpath(root))
-    return any(path.is_relative_to(it) and not home.is_relative_to(it) for it in named)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All texts among parameters."""
-    if isinstance(value, str):
-        yield str(Path(value).expanduser())
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
 
 
 def _disk_is_full(error: BaseException) -> bool:

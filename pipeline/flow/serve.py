@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ import psutil
 from hmer.errors import HmerError
 from pipeline.dvcfile import given, given_data, is_code
 from pipeline.env import FLOW_LOCK, project_root
-from pipeline.process import end_group, guard, is_held
+from pipeline.process import end_group, guard, hold
 from pipeline.tracking.store import first_line
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def serve_on(
         from pipeline.flow.flow import close_dead_runs, pipeline_flow, project_tag
 
         root = project_root()
-        if not is_held(root / FLOW_LOCK):
+        with suppress(HmerError), hold(root / FLOW_LOCK, "the pipeline"):
             close_dead_runs(root, waiting=True)
         runner = Runner(name=DEPLOYMENT, limit=1)
         runner.add_flow(

@@ -121,7 +121,8 @@ def stage_run(stage: Stage, params: Mapping[str, Any]) -> Iterator[Tracker]:
         raise
     finally:
         tracker.tags({"device": device()})
-        tracker.metrics(with_earlier(tracker, cost.so_far()))
+        earlier = tracker.earlier
+        tracker.metrics({name: v + earlier.get(name, 0.0) for name, v in cost.so_far().items()})
         tracker.end(status)
         if status != "KILLED":
             record.unlink(missing_ok=True)
@@ -140,14 +141,6 @@ def system_metrics(run_id: str) -> Iterator[None]:
         yield
     finally:
         monitor.finish()
-
-
-def with_earlier(tracker: Tracker, cost: dict[str, float]) -> dict[str, float]:
-    """The cost of a run with that of its earlier parts: the sum, of memory the peak."""
-    return {
-        name: (max if "peak" in name else sum)((value, tracker.earlier.get(name, 0.0)))
-        for name, value in cost.items()
-    }
 
 
 @contextmanager

@@ -148,7 +148,7 @@ def test_data_cost_and_device(root: Path) -> None:
     tracker = ran(root, "early", "a")
     run = tracker.client.get_run(tracker.run_id)
     assert run.data.metrics["cost.seconds"] > 0
-    assert run.data.metrics["cost.peak_mib"] > 10
+    assert run.data.metrics["cost.cpu_seconds"] > 0
     assert "cores of" in run.data.tags["device"]
     assert run.inputs is not None
     (given,) = run.inputs.dataset_inputs
@@ -162,7 +162,7 @@ def test_data_cost_and_device(root: Path) -> None:
 def test_where_it_comes_from(root: Path) -> None:
     found = origin(root)
     assert "git.commit" not in found
-    assert len(found["params"]) == len(found["environment.installed"]) == 64
+    assert len(found["params"]) == 64
     found_raw = raw_data(root)
     assert found_raw is not None and found_raw[0] == "raw"
     (root / "raw/ink").write_text("other")
