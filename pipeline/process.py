@@ -92,54 +92,24 @@ class Interruption:
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
-def end_with_dvc(seconds: float = 1.0, parent: bool = False) -> None:
-    """Send this process SIGTERM as soon as the DVC that started it is gone.
+def end_with_parent(seconds: float = 1.0) -> None:
+    """Send this process SIGTERM as soon as its parent is gone.
 
     A `dvc` that is killed leaves its stage running; the next `dvc repro` would start a second
-    training beside it. Watched are DVC (which sets `DVC_STAGE` for its children) and the shell that
-    it may have put between. The death of a flow is its `guard`'s business.
+    training beside it. (By `exec` in dvc.yaml no shell stands between the two.) The death of a flow
+    is its `guard`'s business.
 
     Args:
         seconds: between two looks.
-        parent: where DVC has not started this process, watch its parent; else nobody is watched.
     """
-    owners = _ancestors_up_to_dvc() if "DVC_STAGE" in os.environ else []
-    if parent and not owners and (above := psutil.Process().parent()) is not None:
-        owners = [above]
-    if not owners:
-        return
+    parent = os.getppid()
 
     def watch() -> None:
-        while all(map(_lives, owners)):
+        while os.getppid() == parent:
             time.sleep(seconds)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=watch, name="end-with-dvc", daemon=True).start()
-
-
-def _ancestors_up_to_dvc() -> list[psutil.Process]:
-    """The parent and so on, up to the first that DVC has not started: DVC itself.
-
-    `bash -c` and `zsh -c` become the command they run; `sh -c` (dash) waits for it, and outlives
-    a DVC that is killed.
-    """
-    owners = []
-    for ancestor in psutil.Process().parents():
-        owners.append(ancestor)
-        try:
-            if "DVC_STAGE" not in ancestor.environ():
-                break
-        except psutil.Error:
-            break
-    return owners
-
-
-def _lives(process: psutil.Process) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 Grace = Sequence[tuple[signal.Signals, float]]

@@ -21,7 +21,7 @@ from hmer.files import atomic_file, atomic_folder, content_digest
 from pipeline.dvcfile import PARAMS, Declaration, declaration
 from pipeline.env import RESUME, apply_environment, project_root
 from pipeline.params import BASE, INHERITED, Config, leaves, load_section, lookup, read_yaml
-from pipeline.process import Interruption, end_with_dvc, hold
+from pipeline.process import Interruption, end_with_parent, hold
 
 if TYPE_CHECKING:
     from pipeline.tracking.tracker import Tracker
@@ -234,7 +234,8 @@ def run_stage(name: str, body: Callable[[Stage], None]) -> None:
     helper = is_helper()
     try:
         apply_environment(root)
-        end_with_dvc(parent=helper)
+        if helper or "DVC_STAGE" in os.environ:  # not a person's shell, which may end before it
+            end_with_parent()
         # DVC's locks do not see a stage that outlived a killed `dvc` and still writes.
         lock = hold(root / RESUME / name / "lock", f"stage {name}")
         with nullcontext() if helper else lock:

@@ -16,17 +16,17 @@ ROOT = Path(__file__).parents[3]
 DVC_YAML = """
 stages:
   ingest:
-    cmd: python toy.py ingest
+    cmd: exec python toy.py ingest
     deps: [toy.py, "${raw}"]
     params: [base, raw, ingest]
     outs: [out/dataset]
   train:
-    cmd: python toy.py train
+    cmd: exec python toy.py train
     deps: [toy.py, out/dataset]
     params: [base, train]
     outs: [out/model]
   evaluate:
-    cmd: python toy.py evaluate
+    cmd: exec python toy.py evaluate
     deps: [toy.py, out/model]
     params: [base, evaluate]
     metrics:
