@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -58,7 +58,7 @@ def judge(evidence: Evidence, config: ValidateConfig, table: Sequence[Expectatio
     findings: dict[str, Finding] = {}
     for suite, frame in evidence.frames.items():
         chosen = [expectation for expectation in table if expectation.suite == suite]
-        for expectation, result in _assert(frame, chosen) if chosen else ():
+        for expectation, result in _assert(frame, chosen):
             finding = _finding(expectation, result, frame)
             if expectation.spares_few and _few(finding, len(evidence.quarantine), config):
                 finding = finding.model_copy(update={"severity": "warning"})
@@ -78,47 +78,27 @@ def load_great_expectations() -> None:
 
 def _assert(
     frame: pd.DataFrame, table: list[Expectation]
-) -> list[tuple[Expectation, ExpectationValidationResult]]:
-    """Run one suite through Great Expectations."""
+) -> Iterator[tuple[Expectation, ExpectationValidationResult]]:
+    """Let Great Expectations validate the rows of one suite."""
     load_great_expectations()
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
-    from great_expectations.expectations.core.expect_column_values_to_be_between import (
-        ExpectColumnValuesToBeBetween,
-    )
-    from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
-        ExpectColumnValuesToBeInSet,
-    )
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    source = context.data_sources.add_pandas("profile")
-    definition = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
-    suite = gx.ExpectationSuite("suite")
-    for row in table:
-        common: dict[str, Any] = {
-            "column": row.column,
-            "mostly": 1 - row.tolerated,
-            "severity": row.severity,
-            "meta": {"name": row.name},
-        }
-        suite.add_expectation(
-            ExpectColumnValuesToBeBetween(min_value=row.low, max_value=row.high, **common)
-            if row.bounded
-            else ExpectColumnValuesToBeInSet(value_set=[""], **common)
-        )
+    asset = context.data_sources.add_pandas("profile").add_dataframe_asset("rows")
+    definition = asset.add_batch_definition_whole_dataframe("all")
     batch = definition.get_batch(batch_parameters={"dataframe": frame})
-    # The default index: failures are positions in the frame.
-    results = batch.validate(suite, result_format={"result_format": "COMPLETE"}).results
-    # They come in another order than the expectations.
-    found = {_name(result): result for result in results}
-    return [(row, found[row.name]) for row in table]
-
-
-def _name(result: ExpectationValidationResult) -> str:
-    if result.expectation_config is None or result.expectation_config.meta is None:
-        raise TypeError("Great Expectations gave a result without its expectation")
-    return str(result.expectation_config.meta["name"])
+    known = gx.expectations
+    for row in table:
+        common: dict[str, Any] = {"column": row.column, "mostly": 1 - row.tolerated}
+        asserted = (
+            known.ExpectColumnValuesToBeBetween(min_value=row.low, max_value=row.high, **common)
+            if row.bounded
+            else known.ExpectColumnValuesToBeInSet(value_set=[""], **common)
+        )
+        # The default index: failures are positions in the frame.
+        yield row, batch.validate(asserted, result_format={"result_format": "COMPLETE"})
 
 
 def _finding(

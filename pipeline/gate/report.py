@@ -9,7 +9,6 @@ import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,6 @@ from pipeline.rendering import rendered
 
 SHEET_ROWS = 24
 """Expressions on a sheet, evenly spread over the collection."""
-ROOM = (280, 120)
-"""Pixels, width and height, for a picture on a sheet."""
 
 Place = tuple[str, int]
 """Stem of the Parquet file, row in it."""
@@ -49,49 +46,29 @@ _CONTRADICTIONS = (
 """What the reasons of `hmer.ingest.alignment` have in common, to count them by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture beside the page: its path relative to it, its size in pixels, and its caption."""
-
-    path: str
-    width: int
-    height: int
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """One collection: how much there is of it, and how high its symbols are.
+def collections(samples: pd.DataFrame) -> list[dict[str, Any]]:
+    """The collections of all splits, by name: how much there is of each, how high its symbols are.
 
     Heights are medians over an expression's letters and digits, in symbol units: their 5 %, 50 %
     and 95 % quantiles over the collection, NaN where the segmentation is unknown. `places` are file
     and row of the expressions on its sheet.
     """
-
-    name: str
-    rows: int
-    splits: str
-    noise: int
-    height: tuple[float, ...]
-    places: list[Place]
-
-
-def collections(samples: pd.DataFrame) -> list[Collection]:
-    """The collections of all splits, by name."""
     found = []
     for name, rows in samples.groupby("source"):
         counts = rows["file"].value_counts(sort=False)
         chosen = np.linspace(0, len(rows) - 1, min(SHEET_ROWS, len(rows))).astype(int)
         sheet = rows.iloc[np.unique(chosen)]
         found.append(
-            Collection(
-                str(name),
-                len(rows),
-                ", ".join(f"{split} {count}" for split, count in sorted(counts.items())),
-                int((rows["noise"] != "").sum()),
-                tuple(rows["symbol_height"].quantile([0.05, 0.5, 0.95]).tolist()),
-                [(str(f), int(r)) for f, r in zip(sheet["file"], sheet["row"], strict=True)],
-            )
+            {
+                "name": str(name),
+                "rows": len(rows),
+                "splits": ", ".join(f"{split} {count}" for split, count in sorted(counts.items())),
+                "noise": int((rows["noise"] != "").sum()),
+                "height": rows["symbol_height"].quantile([0.05, 0.5, 0.95]).tolist(),
+                "places": [
+                    (str(f), int(r)) for f, r in zip(sheet["file"], sheet["row"], strict=True)
+                ],
+            }
         )
     return found
 
@@ -123,24 +100,6 @@ def _grouped(
         group, detail = parted(str(values[-1]))
         groups[group].append(dict(zip(names, values, strict=True), detail=detail))
     return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
-
-
-def contact_sheet(pictures: list[Picture]) -> tuple[Picture, ...]:
-    """The pictures at one common scale: `width` becomes that on the page, in CSS pixels.
-
-    All are reduced alike until the largest but a tenth fit, so that sizes can be compared; the page
-    reduces further what is still too large.
-    """
-    if not pictures:
-        return ()
-    needed = [max(one.width / ROOM[0], one.height / ROOM[1]) for one in pictures]
-    scale = min(1.0, 1 / float(np.quantile(needed, 0.9)))
-    return tuple(
-        replace(
-            one, width=max(1, round(one.width * scale)), height=max(1, round(one.height * scale))
-        )
-        for one in pictures
-    )
 
 
 MAX_SYMBOLS = 48
@@ -300,12 +259,10 @@ def write_report(
         for finding in verdict.findings
     }
     found = collections(samples)
-    wanted = {place for one in found for place in one.places}
+    wanted = {place for one in found for place in one["places"]}
     for failure, other in chain.from_iterable(pairs.values()):
         wanted |= {_place(failure), other or _place(failure)}
-    rows = read_rows(dataset, wanted)
-    (out / "pictures").mkdir(exist_ok=True)
-    pictures = {place: _picture(out, place, row) for place, row in rows.items()}
+    shown = _samples(out, dataset, wanted)
     images = plots(evidence.profile)
     (out / "plots").mkdir(exist_ok=True)
     for name, data in images.items():
@@ -324,14 +281,19 @@ def write_report(
         },
         units=UNITS,
         shown={
-            name: [_shown(failure, other, rows, pictures) for failure, other in chosen]
+            name: [
+                {
+                    **shown[_place(failure)],
+                    "id": failure.id,
+                    "value": failure.value,
+                    "other": other and shown[other],
+                }
+                for failure, other in chosen
+            ]
             for name, chosen in pairs.items()
         },
         collections=found,
-        sheets={
-            one.name: contact_sheet([shown for place in one.places if (shown := pictures[place])])
-            for one in found
-        },
+        sheets={one["name"]: [shown[place] for place in one["places"]] for one in found},
         differences=by_explanation(samples),
         noise=by_contradiction(samples),
         splits=evidence.frames["splits"].to_dict("records"),
@@ -375,42 +337,28 @@ def read_rows(dataset: Path, places: set[Place]) -> dict[Place, dict[str, Any]]:
     return found
 
 
-def _picture(out: Path, place: Place, row: dict[str, Any]) -> Picture | None:
-    """Write the picture of one row beside the page; None where it does not decode."""
+def _samples(out: Path, dataset: Path, places: set[Place]) -> dict[Place, dict[str, Any]]:
+    """Rows as the page shows them, with their pictures, which are written beside it."""
+    (out / "pictures").mkdir(exist_ok=True)
+    return {
+        place: {
+            "id": row["id"],
+            "split": row["split"] or "",
+            "writer": row["writer"] or "",
+            "label": " ".join(token or "" for token in row["tokens"] or ()),
+            "picture": _picture(out, f"pictures/{place[0]}-{place[1]}.png", row["image"]),
+        }
+        for place, row in read_rows(dataset, places).items()
+    }
+
+
+def _picture(out: Path, name: str, data: bytes | None) -> str:
+    """Write the picture of one row, and give its name; "" where it does not decode."""
     try:
-        with Image.open(io.BytesIO(row["image"] or b""), formats=("PNG",)) as image:
+        with Image.open(io.BytesIO(data or b""), formats=("PNG",)) as image:
             grey = image.convert("L")
     except Exception:  # whatever a damaged file does to the decoder, the page has no picture
-        return None
-    name = f"pictures/{place[0]}-{place[1]}.png"
+        return ""
     # Ink on paper, as people know it; and never the bytes found, which may hold more than pixels.
     grey.point([255 - level for level in range(256)]).save(out / name, "PNG")
-    return Picture(name, grey.width, grey.height, _label(row))
-
-
-def _label(row: dict[str, Any]) -> str:
-    return " ".join(token or "" for token in row["tokens"] or ())
-
-
-def _shown(
-    failure: Failure,
-    other: Place | None,
-    rows: dict[Place, dict[str, Any]],
-    pictures: dict[Place, Picture | None],
-) -> dict[str, Any]:
-    """One failing row as the page shows it, and the one beside it."""
-    place = _place(failure)
-    row, picture = rows[place], pictures[place]
-    beside = None
-    if other is not None:
-        named = Failure(id=rows[other]["id"], value="", file=other[0], row=other[1])
-        beside = _shown(named, None, rows, pictures)
-    return {
-        "id": failure.id,
-        "value": failure.value,
-        "split": row["split"] or "",
-        "writer": row["writer"] or "",
-        "label": _label(row),
-        "picture": picture.path if picture else "",
-        "other": beside,
-    }
+    return name
