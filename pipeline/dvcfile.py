@@ -117,18 +117,6 @@ def upstream(declared: Mapping[str, Declaration]) -> dict[str, set[str]]:
     }
 
 
-def ancestors(declared: Mapping[str, Declaration], name: str) -> set[str]:
-    """All stages whose results `name` needs."""
-    direct = upstream(declared)
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        new = direct.get(waiting.pop(), set()) - found
-        found |= new
-        waiting += new
-    return found
-
-
 def read_report(path: Path) -> dict[str, Any]:
     """What a stage has reported in a JSON file; nothing where there is none."""
     try:

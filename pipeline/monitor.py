@@ -221,28 +221,11 @@ def observe(
 def compare(recent: Observed, reference: Observed, config: MonitorConfig) -> Drift:
     """Compare every measure and the tokens, and count what could not be read."""
     rng = np.random.default_rng(0)
-    findings = []
-
-    def compared(
-        name: str, index: str, value: float, threshold: float, drawn: Sequence[float]
-    ) -> None:
-        chance = round(float(np.quantile(drawn, 1 - CHANCE)), 6)
-        drifted = value > threshold and value > chance
-        findings.append(
-            Finding(
-                name=name,
-                index=index,
-                value=value,
-                threshold=threshold,
-                chance=chance,
-                drifted=drifted,
-            )
-        )
-
+    found: list[tuple[str, str, float, float, Sequence[float]]] = []
     for name in MEASURES if len(recent.rows) else ():
         known, new = (side.rows[name].to_numpy(np.float64) for side in (reference, recent))
         drawn = [population_stability(known, rng.choice(known, len(new))) for _ in range(DRAWS)]
-        compared(name, "PSI", population_stability(known, new), config.stability, drawn)
+        found.append((name, "PSI", population_stability(known, new), config.stability, drawn))
     now, before = (sum(side.tokens, Counter[str]()) for side in (recent, reference))
     if now and before:
         # Whole expressions are drawn, for tokens keep company.
@@ -254,9 +237,23 @@ def compare(recent: Observed, reference: Observed, config: MonitorConfig) -> Dri
             samples.append(sample)
         drawn = [jensen_shannon(sample, before) for sample in samples if sample]
         divergence = jensen_shannon(now, before)
-        compared("tokens", "Jensen-Shannon", divergence, config.divergence, drawn)
+        found.append(("tokens", "Jensen-Shannon", divergence, config.divergence, drawn))
     unread = len(recent.refused) / max(1, len(recent.rows) + len(recent.refused))
-    compared("unreadable", "share", round(unread, 6), config.unreadable, [0.0])
+    found.append(("unreadable", "share", round(unread, 6), config.unreadable, [0.0]))
+    findings = []
+    for name, kind, value, threshold, drawn in found:
+        chance = round(float(np.quantile(drawn, 1 - CHANCE)), 6)
+        drifted = value > max(threshold, chance)
+        findings.append(
+            Finding(
+                name=name,
+                index=kind,
+                value=value,
+                threshold=threshold,
+                chance=chance,
+                drifted=drifted,
+            )
+        )
     return Drift(
         drifted=any(finding.drifted for finding in findings),
         read=len(recent.rows),

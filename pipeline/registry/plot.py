@@ -42,5 +42,7 @@ def registration_plot(report: Mapping[str, Any]) -> bytes:
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.4, -0.8)
     axes.grid(visible=False)
+    if not rows:
+        axes.set_xticks([])
     figure.tight_layout()
     return to_png(figure)

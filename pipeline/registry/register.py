@@ -22,7 +22,7 @@ from hmer.evaluation.metrics import METRICS
 from hmer.evaluation.prediction import OCCLUSION, PLAIN, Trial, read_trials
 from hmer.files import content_digest
 from hmer.ingest.sources.base import held_out
-from pipeline.dvcfile import ancestors, declarations, scored_sets
+from pipeline.dvcfile import scored_sets
 from pipeline.params import lookup
 from pipeline.registry.decision import (
     EVIDENCE,
@@ -280,11 +280,9 @@ def made_from(candidate: Candidate, tracker: Tracker, root: Path) -> dict[str, s
     With the runs of the stages behind it, under `run.<stage>`. The parameters of the version are
     those its weights were made with: its own run has a copy.
     """
-    declared = declarations(root)
-    name = tracker.name
-    runs = producers(tracker.client, tracker.experiment, root, ancestors(declared, name))
+    runs = producers(tracker.client, tracker.experiment, root)
     made = {f"{RUN}{stage}": run.info.run_id for stage, run in runs.items()}
-    made |= {f"{RUN}{name}": tracker.run_id, "sha256": candidate.sha256}
+    made |= {f"{RUN}{tracker.name}": tracker.run_id, "sha256": candidate.sha256}
     made |= {"weights.path": f"{FOLDER}/{FILES[0]}", "weights.stage": STAGE}
     made |= origin(root)
     if found := raw_data(root):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.dvcfile import ancestors, declaration, declarations, upstream
+from pipeline.dvcfile import declaration, declarations, upstream
 from pipeline.stage import Stage
 from pipeline.tracking.provenance import (
     PARENT_TAG,
@@ -82,8 +82,6 @@ def provenance(client: MlflowClient, run: str) -> dict[str, Any]:
 def test_what_rests_on_what(root: Path) -> None:
     declared = declarations(root)
     assert upstream(declared) == {"early": set(), "middle": {"early"}, "late": {"early", "middle"}}
-    assert ancestors(declared, "late") == {"early", "middle"}
-    assert ancestors(declared, "early") == set()
 
 
 def test_cached_stages_are_linked_to_the_runs_that_made_their_outputs(root: Path) -> None:
@@ -154,7 +152,6 @@ def test_data_cost_and_device(root: Path) -> None:
     (given,) = run.inputs.dataset_inputs
     assert given.dataset.name == "raw/train"
     assert given.dataset.profile == '{"num_rows": 2}'
-    assert '"name": "n"' in str(given.dataset.schema)
     assert mlflow.data.get_source(given).to_dict() == {"uri": "raw/train.parquet"}
     assert {tag.key: tag.value for tag in given.tags}["mlflow.data.context"] == "input"
 
