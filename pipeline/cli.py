@@ -247,10 +247,10 @@ def report() -> None:
 def study(
     name: Annotated[str | None, typer.Argument(help="study from configs/studies")] = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="VARIANT", help="variants; may be repeated, or a,b")
+        list[str] | None, typer.Option(metavar="VARIANT", help="variant; may be repeated")
     ] = None,
     seeds: Annotated[
-        list[str] | None, typer.Option(metavar="SEED", help="in place of the study's; 0,1,2")
+        list[int] | None, typer.Option(min=0, help="in place of the study's; may be repeated")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="experiments at a time; they share cores")] = 1,
     settings: Settings = None,
@@ -263,7 +263,7 @@ def study(
     ] = False,
 ) -> int:
     """Run an ablation as DVC experiments, or go on with it, and write its table and figure."""
-    from pipeline.study.config import load_study, numbers, parts, studies
+    from pipeline.study.config import load_study, studies
 
     root = project_root()
     if name is None:
@@ -277,7 +277,7 @@ def study(
 
     act = "list" if dry_run else "report" if report_only else "run"
     return study(
-        root, name, only=parts(only), seeds=numbers(seeds), settings=tuple(settings or ()),
+        root, name, only=only or (), seeds=list(dict.fromkeys(seeds or ())) or None, settings=tuple(settings or ()),
         jobs=jobs, keep=keep, act=act, say=typer.echo,
     )  # fmt: skip
 

@@ -276,19 +276,10 @@ def _drift(
 
 
 def symbol_frame(vocabulary: Iterable[str], tokens: dict[str, Counter[str]]) -> pd.DataFrame:
-    """One line per token of the vocabulary or the labels.
-
-    `train` and `later` count it in train and in the other splits; `needed` is its count in train
-    where another split uses it, else NaN.
-    """
+    """One line per token of the vocabulary or the labels: `needed` is its count in train where
+    another split uses it, else NaN."""
     train = tokens.get("train", Counter())
     later = sum((counts for split, counts in tokens.items() if split != "train"), Counter())
     names = sorted({*vocabulary, *train, *later})
-    return pd.DataFrame(
-        {
-            "id": names,
-            "train": [train[name] for name in names],
-            "later": [later[name] for name in names],
-            "needed": [float(train[name]) if later[name] else math.nan for name in names],
-        }
-    )
+    needed = [float(train[name]) if later[name] else math.nan for name in names]
+    return pd.DataFrame({"id": names, "needed": needed})

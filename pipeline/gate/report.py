@@ -22,7 +22,6 @@ from PIL import Image
 
 from hmer.ingest.statistics import Profile, split_order
 from hmer.plots import MONO, SERIES, TEXT, new_figure, style, to_png
-from pipeline.gate.expectations import ValidateConfig
 from pipeline.gate.judge import Evidence
 from pipeline.gate.verdict import Failure, Finding, Verdict
 from pipeline.rendering import rendered
@@ -104,10 +103,6 @@ def _grouped(
 
 MAX_SYMBOLS = 48
 BINS = 30
-MAX_SYMBOL_HEIGHT = 3.0
-"""Symbol units; what is higher falls into the last bin."""
-MIN_ROWS = 30
-"""Collections with fewer rows have no distribution to draw."""
 
 
 def plots(profile: Profile) -> dict[str, bytes]:
@@ -126,22 +121,39 @@ def plots(profile: Profile) -> dict[str, bytes]:
         "depth.png": histogram(
             profile.rows, "depth", "Nesting", "rows within rows (0: a flat expression)"
         ),
-        "scale.png": _figure(lambda axes: _scale(axes, profile.rows)),
+        "scale.png": histogram(
+            profile.rows,
+            "symbol_height",
+            "Symbol scale by collection",
+            "height in symbol units",
+            share="share of the collection",
+            by="source",
+        ),
     }
 
 
 def histogram(
-    rows: pd.DataFrame, column: str, title: str, unit: str, share: str = "share of the split"
+    rows: pd.DataFrame,
+    column: str,
+    title: str,
+    unit: str,
+    share: str = "share of the split",
+    by: str = "file",
 ) -> bytes:
     """Share of each split's rows per bin; the rarest 0.5 % at the top fall into the last bin."""
-    known = rows[["file", column]].dropna()
+    known = rows[[by, column]].dropna()
     values = known[column].to_numpy(np.float64)
+    groups = {str(name): group[column] for name, group in known.groupby(by)}
 
     def draw(axes: Axes) -> None:
         style(axes, title, unit, share)
         if not len(values):
             return
-        _stairs(axes, {split: group[column] for split, group in _groups(known)}, _edges(values))
+        edges = _edges(values)
+        for color, name in zip(_colors(), sorted(groups, key=split_order), strict=False):
+            counts, _ = np.histogram(np.clip(groups[name], None, edges[-1]), edges)
+            axes.stairs(counts / counts.sum(), edges, color=color, linewidth=1.6, label=name)
+        axes.legend(frameon=False, fontsize=8.5)
 
     return _figure(draw)
 
@@ -174,29 +186,6 @@ def symbols(tokens: dict[str, Counter[str]]) -> bytes:
     return _figure(draw, width=11.4, height=3.8)
 
 
-def _scale(axes: Axes, rows: pd.DataFrame) -> None:
-    style(axes, "Symbol scale by collection", "height in symbol units", "share of the collection")
-    known = rows[["source", "symbol_height"]].dropna()
-    edges = np.linspace(0, MAX_SYMBOL_HEIGHT, 2 * BINS + 1)
-    heights = {str(name): group["symbol_height"] for name, group in known.groupby("source")}
-    common = {name: group for name, group in heights.items() if len(group) >= MIN_ROWS}
-    if common:
-        _stairs(axes, common, edges, linewidth=1.4)
-
-
-def _stairs(
-    axes: Axes,
-    groups: dict[str, pd.Series[float]],
-    edges: NDArray[np.float64],
-    linewidth: float = 1.6,
-) -> None:
-    """The share of each group in each bin."""
-    for color, (name, group) in zip(_colors(), groups.items(), strict=False):
-        counts, _ = np.histogram(np.clip(group, None, edges[-1]), edges)
-        axes.stairs(counts / counts.sum(), edges, color=color, linewidth=linewidth, label=name)
-    axes.legend(frameon=False, fontsize=8.5)
-
-
 def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
     low, high = float(values.min()), float(np.quantile(values, 0.995))
     if high <= low:
@@ -205,11 +194,6 @@ def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
         step = max(1.0, np.ceil((high - low) / BINS))
         return np.asarray(np.arange(low - 0.5, high + step, step))
     return np.linspace(low, high, BINS + 1)
-
-
-def _groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    groups = [(str(name), group) for name, group in rows.groupby("file", sort=False)]
-    return sorted(groups, key=lambda pair: split_order(pair[0]))
 
 
 def _colors() -> list[str]:
@@ -240,9 +224,7 @@ UNITS = {
 """What the rows of a suite are, in the order of the page."""
 
 
-def write_report(
-    out: Path, dataset: Path, evidence: Evidence, verdict: Verdict, config: ValidateConfig
-) -> None:
+def write_report(out: Path, dataset: Path, evidence: Evidence, verdict: Verdict) -> None:
     """Write `index.html`, folders of pictures, `gate.json` and `verdict.json` into `out`.
 
     `gate.json` holds the answer alone, for stages that must not run again because a threshold
@@ -267,9 +249,6 @@ def write_report(
     (out / "plots").mkdir(exist_ok=True)
     for name, data in images.items():
         (out / "plots" / name).write_bytes(data)
-    counts = evidence.frames["symbols"]
-    rare = counts[counts["train"] < max(1, config.min_symbol_count)]
-    rare = rare.sort_values(["later", "train", "id"], ascending=[False, True, True])
     reasons = evidence.quarantine["reason"].value_counts(sort=False).sort_index()
     page = rendered(
         "validation.html.j2",
@@ -298,8 +277,6 @@ def write_report(
         noise=by_contradiction(samples),
         splits=evidence.frames["splits"].to_dict("records"),
         images=list(images),
-        rare=rare.to_dict("records"),
-        min_symbol_count=config.min_symbol_count,
         reasons=[(str(reason), int(count)) for reason, count in reasons.items()],
         quarantine=evidence.quarantine.head(MAX_QUARANTINED).to_dict("records"),
     )

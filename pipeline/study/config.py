@@ -159,20 +159,3 @@ def load_study(root: Path, name: str) -> StudyConfig:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r}: a name has small letters, digits and single hyphens only")
-
-
-def parts(given: list[str] | None) -> list[str]:
-    """Values of an option that may be separated by commas."""
-    return [part.strip() for text in given or () for part in text.split(",") if part.strip()]
-
-
-def numbers(given: list[str] | None) -> list[int] | None:
-    """Seeds of an option.
-
-    Raises:
-        HmerError: one is not a whole number from 0 on, or is given twice.
-    """
-    texts = parts(given)
-    if any(not text.isdecimal() for text in texts) or len(set(texts)) < len(texts):
-        raise HmerError(f"--seeds {','.join(texts)}: expected different whole numbers from 0 on")
-    return [int(text) for text in texts] or None

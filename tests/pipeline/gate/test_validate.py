@@ -358,7 +358,7 @@ def test_collections_differences_and_label_noise_are_shown(tmp_path: Path) -> No
     assert samples.loc[samples["noise"] != "", "id"].tolist() == ["train-3"]
     verdict = judge(evidence, ValidateConfig())
     report = tmp_path / "report"
-    write_report(report, tmp_path / "data" / "dataset", evidence, verdict, ValidateConfig())
+    write_report(report, tmp_path / "data" / "dataset", evidence, verdict)
     page = check_page(report)
     assert "a &lt;b&gt;" in page and page.count("<figure>") > 20
     assert "caption leaves tokens out" in page and "x + \\ldots" in page
