@@ -277,7 +277,7 @@ def study(
 
     act = "list" if dry_run else "report" if report_only else "run"
     return study(
-        root, name, only=only or (), seeds=list(dict.fromkeys(seeds or ())) or None, settings=tuple(settings or ()),
+        root, name, only=only or (), seeds=seeds or None, settings=tuple(settings or ()),
         jobs=jobs, keep=keep, act=act, say=typer.echo,
     )  # fmt: skip
 

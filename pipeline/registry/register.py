@@ -8,7 +8,6 @@ that two registrations at once cannot both beat the same rival without meeting e
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +21,7 @@ from hmer.evaluation.metrics import METRICS
 from hmer.evaluation.prediction import OCCLUSION, PLAIN, Trial, read_trials
 from hmer.files import content_digest
 from hmer.ingest.sources.base import held_out
-from pipeline.dvcfile import scored_sets
-from pipeline.params import lookup
+from pipeline.dvcfile import read_report, scored_sets
 from pipeline.registry.decision import (
     EVIDENCE,
     RegisterConfig,
@@ -136,13 +134,9 @@ def candidate(
     split, reason = deciding_split(dataset, split)
     test = dataset / f"{split}.parquet"
     metrics = evaluation / "metrics.json"
-    try:
-        values = json.loads(metrics.read_text(encoding="utf-8"))
-        exprate = float(lookup(values, f"{split}.exprate"))
-    except (OSError, KeyError, ValueError):
-        raise HmerError(
-            f"{metrics.name} has no ExpRate of {split}: run `dvc repro evaluate`"
-        ) from None
+    sets = scored_sets(read_report(metrics))
+    if split not in sets:
+        raise HmerError(f"{metrics.name} has no ExpRate of {split}: run `dvc repro evaluate`")
     digests = [content_digest(model / name) for name in FILES]
     report = evaluation / split
     if not (report / EVIDENCE[0]).is_file():
@@ -155,10 +149,10 @@ def candidate(
         reason=reason,
         test=test,
         data=content_digest(test),
-        exprate=exprate,
+        exprate=float(sets[split]["exprate"]),
         scores={
             name: {key: float(row[key]) for key in SHOWN if key in row}
-            for name, row in scored_sets(values).items()
+            for name, row in sets.items()
         },
         report=report,
         evidence=read_trials(report),

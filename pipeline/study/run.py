@@ -138,7 +138,7 @@ def rows(
     yaml, base = composed(root, study.configuration, settings)
     made = [
         _row(yaml, deepcopy(base), name, study, variant, seed)
-        for seed in (study.seeds if seeds is None else seeds)
+        for seed in dict.fromkeys(study.seeds if seeds is None else seeds)
         for variant in study.variants
     ]
     _check_raw(root, made)
