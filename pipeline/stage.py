@@ -187,12 +187,6 @@ class HelperStage(Stage):
             yield Path(folder)
 
     @contextmanager
-    def output_file(self, path: str) -> Iterator[Path]:
-        """A file to write, which is then removed."""
-        with self.outputs(path) as folder:
-            yield folder / Path(path).name
-
-    @contextmanager
     def tracked(self, config: Mapping[str, Any] | Any) -> Iterator[Tracker]:
         """No run: the first process has one."""
         yield cast("Tracker", Silent())

@@ -330,9 +330,6 @@ def test_it_writes_and_tells_nothing(toy: Toy) -> None:
         tracker.outputs(out)
         tracker.metrics({"loss": 1.0}, step=3)
     assert not out.exists() and not (toy.root / "out").exists()
-    with stage.output_file("out/first") as file:
-        file.write_text("x")
-    assert not file.exists()
     (stage.resume / "last.ckpt").write_text("shared")
     stage.end()
     assert (stage.resume / "last.ckpt").exists()
