@@ -52,36 +52,27 @@ def remember(record: Path, run_id: str, fingerprint: str) -> None:
     record.write_text(json.dumps(values), encoding="utf-8")
 
 
-def left_open(client: MlflowClient, record: Path, fingerprint: str) -> Run | None:
-    """The run that was killed, if it did the same work as we shall; any other is closed."""
-    left = read_report(record)
-    run = _run(client, left)
-    if run is not None and left.get("fingerprint") == fingerprint:
-        return run
-    close_left_open(client, record)
-    return None
+def left_open(client: MlflowClient, record: Path, fingerprint: str | None = None) -> Run | None:
+    """The run on record that was killed, if it did the same work as we shall; any other is closed.
 
-
-def close_left_open(client: MlflowClient, record: Path) -> None:
-    """Close the run that a killed process left open, whatever it was for."""
-    run = _run(client, read_report(record))
-    if run is not None and run.info.status == "RUNNING":
-        client.set_terminated(run.info.run_id, "KILLED")
-    record.unlink(missing_ok=True)
-
-
-def _run(client: MlflowClient, left: Mapping[str, Any]) -> Run | None:
-    """The run on record, if it is there and did not end by itself."""
+    One that is gone, or has ended by itself, is neither.
+    """
     from mlflow.exceptions import MlflowException
 
+    left = read_report(record)
     if left.get("uri") != os.environ["MLFLOW_TRACKING_URI"]:
         return None
     try:
         run = client.get_run(str(left["run"]))
     except MlflowException:
         return None
-    alive = run.info.lifecycle_stage == "active"
-    return run if alive and run.info.status in ("RUNNING", "KILLED") else None
+    if run.info.lifecycle_stage != "active" or run.info.status not in ("RUNNING", "KILLED"):
+        return None
+    if left.get("fingerprint") == fingerprint:
+        return run
+    if run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, "KILLED")
+    return None
 
 
 PARENT = "HMER_PARENT_RUN"
@@ -155,7 +146,7 @@ def parent_run(root: Path, tags: Mapping[str, str]) -> Iterator[str]:
     """
     record = root / RESUME / "run.json"
     client, experiment = connect(root)
-    close_left_open(client, record)
+    left_open(client, record)
     run_id = _create(client, experiment, "pipeline", tags, origin(root))
     tracker = Tracker(client, run_id, "pipeline", experiment)
     remember(record, run_id, "")
