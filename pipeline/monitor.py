@@ -30,7 +30,7 @@ from hmer.errors import HmerError
 from hmer.files import atomic_folder
 from hmer.ingest.statistics import jensen_shannon, population_stability
 from hmer.ingest.summary import stored_render
-from hmer.ink.raster import FORMATS
+from hmer.ink.raster import PICTURES
 from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer
 from pipeline.dvcfile import PARAMS
@@ -43,7 +43,6 @@ SPLIT = "data/dataset/val.parquet"
 REPORT = "reports/monitor"
 DRIFTED = 5
 """Exit code: recent input has drifted."""
-SUFFIXES = {".inkml", ".jpg", ".jpeg", ".tif", *(f".{name.lower()}" for name in FORMATS)}
 DECODING = DecodingConfig(beam=3)
 TOGETHER = 16
 """Expressions read in one batch."""
@@ -171,7 +170,9 @@ def recent_files(folder: Path, most: int) -> list[Path]:
     """
     if not folder.is_dir():
         raise HmerError(f"{folder}: no such folder")
-    found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    found = [
+        p for p in folder.rglob("*") if p.suffix.lower() in (*PICTURES, ".inkml") and p.is_file()
+    ]
     if not found:
         raise HmerError(f"{folder}: holds no picture and no InkML")
     found.sort(key=lambda path: (-path.stat().st_mtime_ns, str(path)))

@@ -49,6 +49,8 @@ def test_edges_are_those_that_dvc_sees() -> None:
     assert ours == {s.addressing: {n.addressing for n in graph[s]} for s in graph}
     order = running_order(ours)
     assert all(ours[stage] <= set(order[:n]) for n, stage in enumerate(order))
+    commands = [stage.cmd for stage in graph]
+    assert all(cmd.startswith("exec ") for cmd in commands), "a shell would outlive DVC"
 
 
 @pytest.mark.medium
