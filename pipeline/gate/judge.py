@@ -26,6 +26,7 @@ from hmer.ingest.statistics import (
 )
 from hmer.latex.vocabulary import Vocabulary
 from pipeline.gate.expectations import (
+    CHECKS,
     MIN_DRIFT_ROWS,
     NEAR,
     Expectation,
@@ -41,15 +42,6 @@ if TYPE_CHECKING:
 
 LISTED = 100
 """Failing rows of an expectation that the verdict names, at most."""
-_PROBES = {
-    "label": "label_parses",
-    "image": "image_decodes",
-    "ink": "ink_agrees",
-    "boxes": "boxes_inside",
-    "caption": "caption_agrees",
-    "scale": "symbol_size",
-}
-"""Which expectation rests on which probe of `hmer.ingest.row_checks`."""
 
 
 def judge(evidence: Evidence, config: ValidateConfig, table: Sequence[Expectation] = ()) -> Verdict:
@@ -63,7 +55,6 @@ def judge(evidence: Evidence, config: ValidateConfig, table: Sequence[Expectatio
             if expectation.spares_few and _few(finding, len(evidence.quarantine), config):
                 finding = finding.model_copy(update={"severity": "warning"})
             findings[expectation.name] = finding
-    _blame_probes(findings, evidence.frames["samples"])
     files = evidence.profile.files
     rows = {str(file): int(n) for file, n in zip(files["file"], files["rows"], strict=True)}
     ordered = [findings[expectation.name] for expectation in table]
@@ -109,6 +100,10 @@ def _finding(
     positions = sorted(int(position) for position in body.get("unexpected_index_list") or ())
     if not error and len(positions) != body["unexpected_count"]:
         error = "Great Expectations did not say which rows failed"
+    column = expectation.column
+    failures = tuple(_failure(frame.iloc[position], column) for position in positions[:LISTED])
+    if expectation.name == CHECKS and failures:
+        error = f"raised on {len(positions)} rows, first {failures[0].id}: {failures[0].value}"
     return Finding(
         suite=expectation.suite,
         name=expectation.name,
@@ -120,9 +115,7 @@ def _finding(
         tolerated=expectation.tolerated,
         threshold=expectation.threshold,
         remedy=expectation.remedy,
-        failures=tuple(
-            _failure(frame.iloc[position], expectation.column) for position in positions[:LISTED]
-        ),
+        failures=failures,
         error=error,
     )
 
@@ -154,24 +147,6 @@ def _failure(row: pd.Series[Any], column: str) -> Failure:
         return Failure(id=str(row["id"]), value=str(value))
     name = str(row["id"]) or f"row {row['row']} of {row['file']}"
     return Failure(id=name, value=str(value), file=str(row["file"]), row=int(row["row"]))
-
-
-def _blame_probes(findings: dict[str, Finding], samples: pd.DataFrame) -> None:
-    """Mark the checks whose probe raised on some row: of those rows nothing is known."""
-    raised = samples[samples["broken"] != ""]
-    for probe, name in _PROBES.items():
-        rows = raised[raised["broken"].str.contains(rf"(?:^|; ){probe}: ")]
-        if name not in findings or rows.empty:
-            continue
-        failures = tuple(_failure(row, "broken") for _, row in rows.iloc[:LISTED].iterrows())
-        findings[name] = findings[name].model_copy(
-            update={
-                "success": False,
-                "error": f"raised on {len(rows)} rows, first {failures[0].id}: {failures[0].value}",
-                "failed": len(rows),
-                "failures": failures,
-            }
-        )
 
 
 @dataclass(slots=True)

@@ -273,7 +273,8 @@ def test_a_broken_check_has_its_own_exit_code(
     monkeypatch.setattr(row_checks, "parse", explode)
     report, verdict, code = run(tmp_path)
     assert (code, verdict.passed) == (CHECK_BROKEN, False)
-    assert [finding.name for finding in verdict.broken] == ["label_parses"]
+    assert [finding.name for finding in verdict.broken] == ["checks_ran"]
+    assert "label: RecursionError: too deep" in verdict.broken[0].error
     assert verdict.refusing == []
     assert "A check is broken" in check_page(report)
 
