@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -38,6 +38,7 @@ from pipeline.gate.verdict import Failure, Finding, Verdict, verdict_of
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
+    from great_expectations.datasource.fluent.interfaces import Batch
 
 
 LISTED = 100
@@ -47,18 +48,16 @@ LISTED = 100
 def judge(evidence: Evidence, config: ValidateConfig, table: Sequence[Expectation] = ()) -> Verdict:
     """Assert the expectations of `table`, by default all of them; findings keep its order."""
     table = table or expectations(config)
-    findings: dict[str, Finding] = {}
-    for suite, frame in evidence.frames.items():
-        chosen = [expectation for expectation in table if expectation.suite == suite]
-        for expectation, result in _assert(frame, chosen):
-            finding = _finding(expectation, result, frame)
-            if expectation.spares_few and _few(finding, len(evidence.quarantine), config):
-                finding = finding.model_copy(update={"severity": "warning"})
-            findings[expectation.name] = finding
+    batches = _batches({row.suite: evidence.frames[row.suite] for row in table})
+    findings = []
+    for row in table:
+        finding = _finding(row, _validated(batches[row.suite], row), evidence.frames[row.suite])
+        if row.spares_few and _few(finding, len(evidence.quarantine), config):
+            finding = finding.model_copy(update={"severity": "warning"})
+        findings.append(finding)
     files = evidence.profile.files
     rows = {str(file): int(n) for file, n in zip(files["file"], files["rows"], strict=True)}
-    ordered = [findings[expectation.name] for expectation in table]
-    return verdict_of(ordered, rows, len(evidence.quarantine))
+    return verdict_of(findings, rows, len(evidence.quarantine))
 
 
 def load_great_expectations() -> None:
@@ -67,29 +66,33 @@ def load_great_expectations() -> None:
     import_module("great_expectations")
 
 
-def _assert(
-    frame: pd.DataFrame, table: list[Expectation]
-) -> Iterator[tuple[Expectation, ExpectationValidationResult]]:
-    """Let Great Expectations validate the rows of one suite."""
+def _batches(frames: Mapping[Suite, pd.DataFrame]) -> dict[Suite, Batch]:
+    """The tables as Great Expectations takes them."""
     load_great_expectations()
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas("profile").add_dataframe_asset("rows")
-    definition = asset.add_batch_definition_whole_dataframe("all")
-    batch = definition.get_batch(batch_parameters={"dataframe": frame})
-    known = gx.expectations
-    for row in table:
-        common: dict[str, Any] = {"column": row.column, "mostly": 1 - row.tolerated}
-        asserted = (
-            known.ExpectColumnValuesToBeBetween(min_value=row.low, max_value=row.high, **common)
-            if row.bounded
-            else known.ExpectColumnValuesToBeInSet(value_set=[""], **common)
-        )
-        # The default index: failures are positions in the frame.
-        yield row, batch.validate(asserted, result_format={"result_format": "COMPLETE"})
+    source = context.data_sources.add_pandas("profile")
+    found = {}
+    for suite, frame in frames.items():
+        definition = source.add_dataframe_asset(suite).add_batch_definition_whole_dataframe("all")
+        found[suite] = definition.get_batch(batch_parameters={"dataframe": frame})
+    return found
+
+
+def _validated(batch: Batch, row: Expectation) -> ExpectationValidationResult:
+    from great_expectations import expectations as known
+
+    common: dict[str, Any] = {"column": row.column, "mostly": 1 - row.tolerated}
+    asserted = (
+        known.ExpectColumnValuesToBeBetween(min_value=row.low, max_value=row.high, **common)
+        if row.bounded
+        else known.ExpectColumnValuesToBeInSet(value_set=[""], **common)
+    )
+    # The default index: failures are positions in the frame.
+    return batch.validate(asserted, result_format={"result_format": "COMPLETE"})
 
 
 def _finding(
