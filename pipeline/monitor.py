@@ -242,8 +242,8 @@ def compare(recent: Observed, reference: Observed, config: MonitorConfig) -> Dri
     unread = len(recent.refused) / max(1, len(recent.rows) + len(recent.refused))
     found.append(("unreadable", "share", round(unread, 6), config.unreadable, [0.0]))
     findings = []
-    for name, kind, value, threshold, drawn in found:
-        chance = round(float(np.quantile(drawn, 1 - CHANCE)), 6)
+    for name, kind, value, threshold, chances in found:
+        chance = round(float(np.quantile(chances, 1 - CHANCE)), 6)
         drifted = value > max(threshold, chance)
         findings.append(
             Finding(

@@ -83,13 +83,18 @@ def _batches(frames: Mapping[Suite, pd.DataFrame]) -> dict[Suite, Batch]:
 
 
 def _validated(batch: Batch, row: Expectation) -> ExpectationValidationResult:
-    from great_expectations import expectations as known
+    from great_expectations.expectations.core.expect_column_values_to_be_between import (
+        ExpectColumnValuesToBeBetween,
+    )
+    from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
+        ExpectColumnValuesToBeInSet,
+    )
 
     common: dict[str, Any] = {"column": row.column, "mostly": 1 - row.tolerated}
     asserted = (
-        known.ExpectColumnValuesToBeBetween(min_value=row.low, max_value=row.high, **common)
+        ExpectColumnValuesToBeBetween(min_value=row.low, max_value=row.high, **common)
         if row.bounded
-        else known.ExpectColumnValuesToBeInSet(value_set=[""], **common)
+        else ExpectColumnValuesToBeInSet(value_set=[""], **common)
     )
     # The default index: failures are positions in the frame.
     return batch.validate(asserted, result_format={"result_format": "COMPLETE"})

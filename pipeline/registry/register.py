@@ -397,7 +397,7 @@ def _decided(
 def _told_rival(rival: Rival) -> dict[str, Any]:
     told = {key: getattr(rival, key) for key in ("version", "same_data", "rescored")}
     if rival.evidence is not None:
-        told["exprate"] = dict(exprates(rival.evidence, PLAIN)).get(0.0, 0.0)
+        told["exprate"] = sum(rate for _, rate in exprates(rival.evidence, PLAIN))
         told["occluded"] = _occluded(rival.evidence)
     return told
 

@@ -11,6 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,10 +54,9 @@ def datasets(paths: list[str], root: Path, context: str) -> list[DatasetInput]:
         version = next((v for out, v in versions.items() if Path(path).is_relative_to(out)), None)
         if version:
             tags.append(InputTag("dvc", version))
-        try:
+        profile = None
+        with suppress(ValueError, OSError):  # of Arrow: the gate says what is wrong with it
             profile = json.dumps({"num_rows": pq.read_metadata(file).num_rows})
-        except (ValueError, OSError):  # of Arrow: the gate says what is wrong with it
-            profile = None
         source = json.dumps({"uri": path})
         name, digest = path.removesuffix(".parquet"), content_digest(file)[:DIGEST]
         dataset = Dataset(name, digest, "local", source, profile=profile)
@@ -141,13 +141,15 @@ class Tracker:
         table = pd.read_csv(path, index_col="step", float_precision="round_trip")
 
         def complete() -> None:
-            for name in table:
+            steps: list[int] = table.index.tolist()
+            for name in map(str, table):
                 history = self.client.get_metric_history(self.run_id, clean(name))
-                points = table[name].drop([p.step for p in history], errors="ignore")
-                self.curve_points([(step, name, value) for step, value in points.items()])
+                known = {point.step for point in history}
+                values = zip(steps, table[name].tolist(), strict=True)
+                self.curve_points([(step, name, v) for step, v in values if step not in known])
 
         self._witness(complete)
-        return set(table)
+        return set(map(str, table))
 
     def document(self, values: Mapping[str, Any], file: str) -> None:
         """Log a JSON file."""

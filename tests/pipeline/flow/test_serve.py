@@ -114,7 +114,8 @@ def test_dvc_says_which_data_have_changed(toy: Toy, made: Toy, shell: None) -> N
 
 def looks(root: Path, acts: list[Callable[[], None] | None]) -> list[int]:
     """Watch while things happen; at which looks a run was asked for."""
-    stop, count, asked = threading.Event(), 0, []
+    stop, count = threading.Event(), 0
+    asked: list[int] = []
 
     class Between(threading.Event):
         """Acts where the watch would wait."""
@@ -158,8 +159,11 @@ def test_a_missing_folder_is_told_once_and_survived(
     made: Toy, shell: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     raw = made.root / "raw.txt"
-    acts = [raw.unlink, None, None, None, lambda: (raw.write_text("b"), None)[1], None]
-    assert looks(made.root, acts) == [6]
+
+    def back() -> None:
+        raw.write_text("b")
+
+    assert looks(made.root, [raw.unlink, None, None, None, back, None]) == [6]
     assert capsys.readouterr().out.count("raw.txt is not there: waiting for it") == 1
 
 
