@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hmer.errors import HmerError
-from pipeline.params import closest, explain, leaves, read_yaml
+from pipeline.params import did_you_mean, explain, leaves, read_yaml
 
 FOLDER = "configs/studies"
 TARGET = "evaluate"
@@ -143,8 +143,7 @@ def load_study(root: Path, name: str) -> StudyConfig:
     """
     known = studies(root)
     if name not in known:
-        meant = closest(name, known)
-        hint = f"; did you mean {meant}?" if meant else ""
+        hint = did_you_mean(name, known)
         raise HmerError(f"no study {name!r} among {', '.join(known) or 'none'}{hint}")
     file = f"{FOLDER}/{name}.yaml"
     try:
