@@ -2,8 +2,7 @@
 
 A training step of Mask & Match at the default size (forward, backward, AdamW), in legs, with the
 project's tracker on an SQLite store and without, in turn. A leg with the tracker ends as it does in
-the pipeline: the means of its curves are logged. They are sent at once, where the pipeline sends
-them every ten seconds at most, so that no leg gets away without the cost.
+the pipeline: the means of its curves are logged.
 
 The difference of two noisy times says little about one percent; the seconds spent inside the
 tracker, and those that the processor spent there, say more. Both are given.
@@ -28,7 +27,7 @@ from benchmarks.output import publish
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lightning.pytorch.loggers import Logger
+    from pipeline.tracking.tracker import Tracker
 
 ROWS = 16
 """Expressions in a batch: about what the default's 400,000 pixels hold."""
@@ -57,7 +56,7 @@ def training() -> Callable[[], float]:
 
 
 @contextmanager
-def tracker() -> Iterator[Logger]:
+def tracker() -> Iterator[Tracker]:
     """The door to MLflow that a training has, on a store of its own."""
     from pipeline.env import apply_environment
     from pipeline.tracking.store import connect
@@ -68,7 +67,7 @@ def tracker() -> Iterator[Logger]:
         apply_environment(Path(folder))
         client, experiment = connect(Path(folder))
         run_id = client.create_run(experiment).info.run_id
-        yield Tracker(client, run_id, "benchmark", experiment).logger
+        yield Tracker(client, run_id, "benchmark", experiment)
 
 
 def measure(steps: int = STEPS, rounds: int = ROUNDS) -> dict[str, float]:
@@ -78,15 +77,14 @@ def measure(steps: int = STEPS, rounds: int = ROUNDS) -> dict[str, float]:
     inside: list[float] = []
     processor: list[float] = []
     at_work: list[float] = []
-    with tracker() as logger:
+    with tracker() as told:
         for turn in range(2 * (rounds + 1)):
             tracked = bool(turn % 2)
             began, began_work = time.perf_counter(), time.process_time()
             losses = [step() for _ in range(steps)]
             done, done_work = time.perf_counter(), time.process_time()
             if tracked:
-                logger.log_metrics(dict.fromkeys(CURVES, statistics.fmean(losses)), turn * steps)
-                logger.save()
+                told.metrics(dict.fromkeys(CURVES, statistics.fmean(losses)), turn * steps)
             if turn < 2:
                 continue  # to warm up: first use of kernels and of the store
             legs[tracked].append((time.perf_counter() - began) / steps)

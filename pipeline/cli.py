@@ -116,7 +116,7 @@ def as_repro(config: str | None, settings: tuple[str, ...]) -> int:
         ReproFailed: it did not end well.
     """
     from pipeline.configure import prepare
-    from pipeline.dvcfile import DVC, look
+    from pipeline.dvcfile import DVC, to_do
     from pipeline.env import FLOW_LOCK
     from pipeline.process import guard, hold, run_group
     from pipeline.tracking.runs import parent_run
@@ -125,7 +125,7 @@ def as_repro(config: str | None, settings: tuple[str, ...]) -> int:
     with hold(root / FLOW_LOCK, "the pipeline"):
         prepare(root, config, settings)
         guard()
-        changed = bool(look(root).to_do)
+        changed = bool(to_do(root))
         with parent_run(root, {"stage": "pipeline"}) if changed else nullcontext():
             if code := run_group([*DVC, "--wait-for-lock", "repro"], root):
                 raise ReproFailed(code)
@@ -187,11 +187,11 @@ def monitor(
     if here:
         run()
     elif retrain:
-        from pipeline.dvcfile import look
+        from pipeline.dvcfile import to_do
         from pipeline.flow.serve import trigger
 
         try:
-            idle = not look(root).to_do
+            idle = not to_do(root)
             trigger()
             typer.echo("retraining has been asked for")
             if idle:
@@ -247,10 +247,10 @@ def report() -> None:
 def study(
     name: Annotated[str | None, typer.Argument(help="study from configs/studies")] = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="VARIANT", help="variants; may be repeated, or a,b")
+        list[str] | None, typer.Option(metavar="VARIANT", help="variant; may be repeated")
     ] = None,
     seeds: Annotated[
-        list[str] | None, typer.Option(metavar="SEED", help="in place of the study's; 0,1,2")
+        list[int] | None, typer.Option(min=0, help="in place of the study's; may be repeated")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="experiments at a time; they share cores")] = 1,
     settings: Settings = None,
@@ -263,7 +263,7 @@ def study(
     ] = False,
 ) -> int:
     """Run an ablation as DVC experiments, or go on with it, and write its table and figure."""
-    from pipeline.study.config import load_study, numbers, parts, studies
+    from pipeline.study.config import load_study, studies
 
     root = project_root()
     if name is None:
@@ -277,7 +277,7 @@ def study(
 
     act = "list" if dry_run else "report" if report_only else "run"
     return study(
-        root, name, only=parts(only), seeds=numbers(seeds), settings=tuple(settings or ()),
+        root, name, only=only or (), seeds=seeds or None, settings=tuple(settings or ()),
         jobs=jobs, keep=keep, act=act, say=typer.echo,
     )  # fmt: skip
 

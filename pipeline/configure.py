@@ -26,7 +26,15 @@ from pipeline.dvcfile import PARAMS
 from pipeline.flow.config import FlowConfig
 from pipeline.gate.expectations import ValidateConfig
 from pipeline.monitor import MonitorConfig
-from pipeline.params import BaseConfig, closest, explain, inherit, models_in, parse_yaml, read_yaml
+from pipeline.params import (
+    BaseConfig,
+    did_you_mean,
+    explain,
+    inherit,
+    models_in,
+    parse_yaml,
+    read_yaml,
+)
 from pipeline.registry.decision import RegisterConfig
 from pipeline.registry.versions import FOLDER as CHAMPION
 from pipeline.stages.plan import StartConfig
@@ -66,8 +74,7 @@ class Params(BaseModel):
         stages = [module.name for module in iter_modules(pipeline.stages.__path__)]
         for name in config.limits:
             if name not in stages:
-                meant = closest(name, stages)
-                hint = f"; did you mean {meant}?" if meant else f" ({', '.join(stages)})"
+                hint = did_you_mean(name, stages) or f" ({', '.join(stages)})"
                 raise ValueError(f"limits: there is no stage {name!r}{hint}")
         return config
 
@@ -192,8 +199,7 @@ def merge(document: Any, patch: Mapping[str, Any], null_removes: bool = False) -
 def _patch(root: Path, name: str) -> dict[str, Any]:
     known = configurations(root)
     if name not in known:
-        meant = closest(name, known)
-        hint = f"; did you mean {meant}?" if meant else ""
+        hint = did_you_mean(name, known)
         raise HmerError(f"no configuration {name!r} among {', '.join(known) or 'none'}{hint}")
     return read_yaml(root / FOLDER / f"{name}.yaml")
 

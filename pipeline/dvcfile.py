@@ -10,7 +10,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path, PurePosixPath
@@ -28,6 +28,7 @@ CODE = ("hmer", "pipeline")
 """Folders with the code of this project."""
 SHIPPED = "hmer/shipped"
 """The recogniser that comes with the package: weights, not code."""
+BUSY = re.compile(r"is busy, it is being blocked|Unable to acquire lock")
 TEMPLATE = re.compile(r"\$\{\s*([\w.]+)\s*\}")
 
 
@@ -56,6 +57,8 @@ def declarations(root: Path) -> dict[str, Declaration]:
         HmerError: no readable `dvc.yaml`, or a template names a parameter that is not there.
     """
     stages = read_yaml(root / "dvc.yaml").get("stages") or {}
+    if not isinstance(stages, dict) or not all(isinstance(s, dict) for s in stages.values()):
+        raise HmerError("dvc.yaml: `stages` must hold a mapping for each stage")
     params = read_yaml(root / PARAMS) if (root / PARAMS).is_file() else {}
     return {name: _declaration(name, stage, params) for name, stage in stages.items()}
 
@@ -114,18 +117,6 @@ def upstream(declared: Mapping[str, Declaration]) -> dict[str, set[str]]:
     }
 
 
-def ancestors(declared: Mapping[str, Declaration], name: str) -> set[str]:
-    """All stages whose results `name` needs."""
-    direct = upstream(declared)
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        new = direct.get(waiting.pop(), set()) - found
-        found |= new
-        waiting += new
-    return found
-
-
 def read_report(path: Path) -> dict[str, Any]:
     """What a stage has reported in a JSON file; nothing where there is none."""
     try:
@@ -139,116 +130,76 @@ def scored_sets(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: row for name, row in values.items() if isinstance(row, dict) and "exprate" in row}
 
 
-def locked(root: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """MD5 of dependencies and of outputs by path, as `dvc.lock` has them; none without."""
+def locked_outs(root: Path) -> dict[str, str]:
+    """MD5 of outputs by path, as `dvc.lock` has them; none without."""
     try:
         stages = (read_yaml(root / LOCK).get("stages") or {}).values()
     except HmerError:
-        return {}, {}
-
-    def hashes(kind: str) -> dict[str, str]:
-        entries = [entry for stage in stages for entry in stage.get(kind) or []]
-        return {str(e["path"]): str(e.get("md5", "")) for e in entries if "path" in e}
-
-    return hashes("deps"), hashes("outs")
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """State of the pipeline.
-
-    Attributes:
-        graph: stages and, for each, the stages it needs.
-        to_do: those that may have to run: changed themselves, or needing one that is.
-    """
-
-    graph: Mapping[str, set[str]]
-    to_do: frozenset[str]
-
-
-def look(root: Path) -> Look:
-    """Ask DVC for the graph and, once for all stages, for what has changed.
-
-    Raises:
-        HmerError: DVC cannot read the project; its own words are in the message.
-    """
-    found = _ask(root, _GRAPH, lambda error: _complaint(root) or error[-500:])
-    graph = {stage: set(needs) for stage, needs in found["needs"].items()}
-    # Where DVC cannot tell, for instance because another DVC is at work, each stage is asked.
-    changed = set(graph if found["changed"] is None else found["changed"])
-    to_do: set[str] = set()
-    for stage in running_order(graph):
-        if stage in changed or graph[stage] & to_do:
-            to_do.add(stage)
-    return Look(graph, frozenset(to_do))
-
-
-def raw_hashes(root: Path) -> dict[str, str | None]:
-    """MD5 of all that the stages read and no stage makes, code apart; None for what is missing.
-
-    Raises:
-        HmerError: DVC cannot read the project; its own words are in the message.
-    """
-    found = _ask(root, _RAW, lambda error: (error.strip() or "no message").splitlines()[-1])
-    return {path: value for path, value in found.items() if not is_code(path)}
+        return {}
+    outs = [out for stage in stages for out in stage.get("outs") or []]
+    return {str(out["path"]): str(out.get("md5", "")) for out in outs if "path" in out}
 
 
 def running_order(graph: Mapping[str, Set[str]]) -> list[str]:
-    """Every stage after all that it needs; among equals, by name."""
-    sorter = TopologicalSorter(graph)
-    sorter.prepare()
-    order: list[str] = []
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready())
-        order += ready
-        sorter.done(*ready)
-    return order
+    """Every stage after all that it needs, else in the order given."""
+    sorter = TopologicalSorter({stage: [n for n in graph if n in graph[stage]] for stage in graph})
+    return list(sorter.static_order())
 
 
-_GRAPH = """
-import json, sys
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
-repo = Repo(sys.argv[1])
-graph = repo.index.graph
-found = {"needs": {s.addressing: [n.addressing for n in graph[s]] for s in graph}}
-try:
-    found["changed"] = list(repo.status())
-except DvcException:
-    found["changed"] = None
-json.dump(found, sys.stdout)
-"""
+def to_do(root: Path) -> set[str]:
+    """The stages that may have to run: changed themselves, or needing one that is.
 
-_RAW = """
-import json, sys
-from dvc.dependency import ParamsDependency
-from dvc.repo import Repo
-repo = Repo(sys.argv[1])
-made = tuple(out.fs_path for out in repo.index.outs)
-found = {}
-for stage in repo.index.stages:
-    for dep in stage.deps:
-        inside = dep.fs_path.startswith(tuple(out + "/" for out in made))
-        if not (isinstance(dep, ParamsDependency) or dep.fs_path in made or inside):
-            found[dep.def_path] = dep.get_hash().value if dep.exists else None
-json.dump(found, sys.stdout)
-"""
+    Raises:
+        HmerError: DVC cannot read the project; its own words are in the message.
+    """
+    try:
+        changed = set(status(root))
+    except HmerError as error:
+        if not BUSY.search(str(error)):
+            raise
+        return set(declarations(root))  # DVC cannot tell: each stage is asked
+    graph = upstream(declarations(root))
+    for stage in running_order(graph):
+        if graph[stage] & changed:
+            changed.add(stage)
+    return changed
 
 
-def _ask(root: Path, script: str, reason: Callable[[str], str]) -> Any:
-    """Run a script on DVC's library in a process of its own; its answer is JSON."""
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(root)],
-        cwd=root, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def given(root: Path) -> set[str]:
+    """What the stages read and none of them makes.
+
+    Raises:
+        HmerError: as `declarations`.
+    """
+    declared = declarations(root).values()
+    outs = [out for stage in declared for out in stage.outs]
+    return {dep for stage in declared for dep in stage.deps if not within(dep, outs)}
+
+
+def given_data(root: Path) -> dict[str, str]:
+    """Data that the stages read and none makes, with how they differ from `dvc.lock`, "" if not.
+
+    Raises:
+        HmerError: as `to_do`, or DVC is busy.
+    """
+    paths = {path for path in given(root) if not is_code(path)}
+    readers = [s.name for s in declarations(root).values() if not paths.isdisjoint(s.deps)]
+    found = dict.fromkeys(sorted(paths), "")
+    for change in (change for changes in status(root, *readers).values() for change in changes):
+        if isinstance(change, dict):
+            found |= {p: how for p, how in change.get("changed deps", {}).items() if p in paths}
+    return found
+
+
+def status(root: Path, *stages: str) -> dict[str, list[Any]]:
+    """What DVC finds changed, by stage; of all of them, or of those named.
+
+    Raises:
+        HmerError: DVC cannot read the project, or is busy; its own words are in the message.
+    """
+    command = [*DVC, "status", "--json", *stages]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise HmerError(f"dvc cannot read the pipeline: {reason(done.stderr)}")
-    return json.loads(done.stdout)
-
-
-def _complaint(root: Path) -> str:
-    """What is wrong, as DVC's own command line explains it."""
-    done = subprocess.run(
-        [*DVC, "dag", "--dot"], cwd=root, capture_output=True, text=True, check=False
-    )
-    return " ".join(done.stderr.split()).removeprefix("ERROR: ") if done.returncode else ""
+        reason = " ".join(done.stderr.split()).removeprefix("ERROR: ")
+        raise HmerError(f"dvc cannot read the pipeline: {reason}")
+    return dict(json.loads(done.stdout))

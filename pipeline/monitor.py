@@ -12,7 +12,6 @@ samples of the same size, drawn from the reference, give.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -28,14 +27,13 @@ from hmer.data.dataset import load_expressions
 from hmer.data.drawing import drawn_at
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
-from hmer.files import atomic_file, atomic_folder, content_digest
+from hmer.files import atomic_folder
 from hmer.ingest.statistics import jensen_shannon, population_stability
-from hmer.ingest.summary import SUMMARY, stored_render
-from hmer.ink.raster import FORMATS
+from hmer.ingest.summary import stored_render
+from hmer.ink.raster import PICTURES
 from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer
 from pipeline.dvcfile import PARAMS
-from pipeline.env import RESUME
 from pipeline.gate.report import histogram, symbols
 from pipeline.params import load_section
 from pipeline.registry.versions import FOLDER
@@ -45,14 +43,11 @@ SPLIT = "data/dataset/val.parquet"
 REPORT = "reports/monitor"
 DRIFTED = 5
 """Exit code: recent input has drifted."""
-SUFFIXES = {".inkml", ".jpg", ".jpeg", ".tif", *(f".{name.lower()}" for name in FORMATS)}
 DECODING = DecodingConfig(beam=3)
 TOGETHER = 16
 """Expressions read in one batch."""
 DRAWS, CHANCE = 200, 0.01
 """Samples of no drift that are drawn for each index, and how often one may look as different."""
-MEASURED = "at the scale of the data set"
-"""How the reference is measured: one that was kept by other code is measured again."""
 MEASURES = {
     "height": ("Height", "symbol units"),
     "width": ("Width", "symbol units"),
@@ -159,7 +154,8 @@ def monitor(
         )
     recent = observe(recognizer, images, lambda done: progress("recent", done))
     recent.refused = refused
-    reference = _reference(root, recognizer, config, lambda done: progress("data set", done))
+    known = reference_images(root / SPLIT, config.reference, recognizer.render)
+    reference = observe(recognizer, known, lambda done: progress("data set", done))
     drift = compare(recent, reference, config)
     with atomic_folder(root / REPORT) as out:
         write_report(out, recent, reference, drift)
@@ -174,32 +170,13 @@ def recent_files(folder: Path, most: int) -> list[Path]:
     """
     if not folder.is_dir():
         raise HmerError(f"{folder}: no such folder")
-    found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    found = [
+        p for p in folder.rglob("*") if p.suffix.lower() in (*PICTURES, ".inkml") and p.is_file()
+    ]
     if not found:
         raise HmerError(f"{folder}: holds no picture and no InkML")
     found.sort(key=lambda path: (-path.stat().st_mtime_ns, str(path)))
     return sorted(found[:most])
-
-
-def _reference(
-    root: Path, recognizer: Recognizer, config: MonitorConfig, progress: Callable[[int], object]
-) -> Observed:
-    """The data set's side, kept from one call to the next: it takes longest."""
-    files = [root / FOLDER, root / SPLIT, (root / SPLIT).with_name(SUMMARY)]
-    parts = [content_digest(file) if file.exists() else "" for file in files]
-    digest = hashlib.sha256(json.dumps([MEASURED, *parts, config.reference]).encode())
-    kept = root / RESUME / "monitor" / f"{digest.hexdigest()[:16]}.json"
-    if kept.is_file():
-        found = json.loads(kept.read_text(encoding="utf-8"))
-        return Observed(pd.DataFrame(found["rows"]), [Counter(one) for one in found["tokens"]])
-    images = reference_images(root / SPLIT, config.reference, recognizer.render)
-    seen = observe(recognizer, images, progress)
-    for old in kept.parent.glob("*.json"):
-        old.unlink()
-    with atomic_file(kept) as partial:
-        values = {"rows": seen.rows.to_dict("list"), "tokens": seen.tokens}
-        partial.write_text(json.dumps(values), encoding="utf-8")
-    return seen
 
 
 def reference_images(split: Path, number: int, style: RenderConfig) -> list[Prepared]:
@@ -245,28 +222,11 @@ def observe(
 def compare(recent: Observed, reference: Observed, config: MonitorConfig) -> Drift:
     """Compare every measure and the tokens, and count what could not be read."""
     rng = np.random.default_rng(0)
-    findings = []
-
-    def compared(
-        name: str, index: str, value: float, threshold: float, drawn: Sequence[float]
-    ) -> None:
-        chance = round(float(np.quantile(drawn, 1 - CHANCE)), 6)
-        drifted = value > threshold and value > chance
-        findings.append(
-            Finding(
-                name=name,
-                index=index,
-                value=value,
-                threshold=threshold,
-                chance=chance,
-                drifted=drifted,
-            )
-        )
-
+    found: list[tuple[str, str, float, float, Sequence[float]]] = []
     for name in MEASURES if len(recent.rows) else ():
         known, new = (side.rows[name].to_numpy(np.float64) for side in (reference, recent))
         drawn = [population_stability(known, rng.choice(known, len(new))) for _ in range(DRAWS)]
-        compared(name, "PSI", population_stability(known, new), config.stability, drawn)
+        found.append((name, "PSI", population_stability(known, new), config.stability, drawn))
     now, before = (sum(side.tokens, Counter[str]()) for side in (recent, reference))
     if now and before:
         # Whole expressions are drawn, for tokens keep company.
@@ -278,9 +238,23 @@ def compare(recent: Observed, reference: Observed, config: MonitorConfig) -> Dri
             samples.append(sample)
         drawn = [jensen_shannon(sample, before) for sample in samples if sample]
         divergence = jensen_shannon(now, before)
-        compared("tokens", "Jensen-Shannon", divergence, config.divergence, drawn)
+        found.append(("tokens", "Jensen-Shannon", divergence, config.divergence, drawn))
     unread = len(recent.refused) / max(1, len(recent.rows) + len(recent.refused))
-    compared("unreadable", "share", round(unread, 6), config.unreadable, [0.0])
+    found.append(("unreadable", "share", round(unread, 6), config.unreadable, [0.0]))
+    findings = []
+    for name, kind, value, threshold, chances in found:
+        chance = round(float(np.quantile(chances, 1 - CHANCE)), 6)
+        drifted = value > max(threshold, chance)
+        findings.append(
+            Finding(
+                name=name,
+                index=kind,
+                value=value,
+                threshold=threshold,
+                chance=chance,
+                drifted=drifted,
+            )
+        )
     return Drift(
         drifted=any(finding.drifted for finding in findings),
         read=len(recent.rows),

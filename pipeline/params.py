@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -114,7 +114,7 @@ def explain(error: ValidationError, config: type[BaseModel], file: str, prefix: 
         location = [str(part) for part in problem["loc"]]
         key = ".".join(filter(None, [prefix, *location]))
         if problem["type"] == "extra_forbidden":
-            told.append(f"{key} is not a parameter{_did_you_mean(config, location, key)}")
+            told.append(f"{key} is not a parameter{_meant(config, location, key)}")
         elif problem["type"] == "missing":
             told.append(f"{key} is missing")
         else:
@@ -124,12 +124,12 @@ def explain(error: ValidationError, config: type[BaseModel], file: str, prefix: 
     return f"{file}: " + "; ".join(told)
 
 
-def closest(name: str, known: list[str]) -> str | None:
-    """The known name that `name` was probably meant to be."""
+def did_you_mean(name: str, known: Sequence[str], prefix: str = "") -> str:
+    """How a message about `name` ends: with the known name that was probably meant, if any."""
     from rapidfuzz import fuzz, process
 
     found = process.extractOne(name, known, scorer=fuzz.ratio, score_cutoff=60)
-    return found[0] if found else None
+    return f"; did you mean {prefix}{found[0]}?" if found else ""
 
 
 def lookup(values: Mapping[str, Any], key: str) -> Any:
@@ -155,7 +155,7 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{key}", value
 
 
-def _did_you_mean(config: type[BaseModel], location: list[str], key: str) -> str:
+def _meant(config: type[BaseModel], location: list[str], key: str) -> str:
     owner: Any = config
     for part in location[:-1]:
         field = owner.model_fields.get(part)
@@ -163,10 +163,8 @@ def _did_you_mean(config: type[BaseModel], location: list[str], key: str) -> str
         if owner is None:
             return ""
     known = list(owner.model_fields)
-    meant = closest(location[-1], known)
-    if meant is None:
-        return f" (known: {', '.join(known)})" if known else ""
-    return f"; did you mean {'.'.join([*key.split('.')[:-1], meant])}?"
+    meant = did_you_mean(location[-1], known, key[: key.rfind(".") + 1])
+    return meant or (f" (known: {', '.join(known)})" if known else "")
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:

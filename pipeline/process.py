@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 import signal
 import subprocess
@@ -15,19 +14,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 import psutil
 
 from hmer.errors import HmerError
 
-GLANCE = 1.0
-"""Seconds to try for a lock: `is_held` takes it for a moment, and so may several that watch."""
 PAUSE = 0.02
 
 
 @contextmanager
-def hold(path: Path, what: str, patience: float = GLANCE) -> Iterator[None]:
+def hold(path: Path, what: str, patience: float = 1.0) -> Iterator[None]:
     """Hold the lock file `path` for the block.
 
     Args:
@@ -64,16 +61,6 @@ def _taken(file: IO[str]) -> bool:
     return True
 
 
-def is_held(path: Path) -> bool:
-    """Whether another process holds the lock file. Not to be asked by the holder itself."""
-    try:
-        with path.open("a+", encoding="utf-8") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return path.exists()
-    return False
-
-
 class Terminated(KeyboardInterrupt):
     """SIGTERM. A `KeyboardInterrupt`, so that Lightning and pools close down as for Ctrl-C."""
 
@@ -105,54 +92,24 @@ class Interruption:
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
-def end_with_dvc(seconds: float = 1.0, parent: bool = False) -> None:
-    """Send this process SIGTERM as soon as the DVC that started it is gone.
+def end_with_parent(seconds: float = 1.0) -> None:
+    """Send this process SIGTERM as soon as its parent is gone.
 
     A `dvc` that is killed leaves its stage running; the next `dvc repro` would start a second
-    training beside it. Watched are DVC (which sets `DVC_STAGE` for its children) and the shell that
-    it may have put between. The death of a flow is its `guard`'s business.
+    training beside it. (By `exec` in dvc.yaml no shell stands between the two.) The death of a flow
+    is its `guard`'s business.
 
     Args:
         seconds: between two looks.
-        parent: where DVC has not started this process, watch its parent; else nobody is watched.
     """
-    owners = _ancestors_up_to_dvc() if "DVC_STAGE" in os.environ else []
-    if parent and not owners and (above := psutil.Process().parent()) is not None:
-        owners = [above]
-    if not owners:
-        return
+    parent = os.getppid()
 
     def watch() -> None:
-        while all(map(_lives, owners)):
+        while os.getppid() == parent:
             time.sleep(seconds)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=watch, name="end-with-dvc", daemon=True).start()
-
-
-def _ancestors_up_to_dvc() -> list[psutil.Process]:
-    """The parent and so on, up to the first that DVC has not started: DVC itself.
-
-    `bash -c` and `zsh -c` become the command they run; `sh -c` (dash) waits for it, and outlives
-    a DVC that is killed.
-    """
-    owners = []
-    for ancestor in psutil.Process().parents():
-        owners.append(ancestor)
-        try:
-            if "DVC_STAGE" not in ancestor.environ():
-                break
-        except psutil.Error:
-            break
-    return owners
-
-
-def _lives(process: psutil.Process) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 Grace = Sequence[tuple[signal.Signals, float]]
@@ -162,8 +119,6 @@ STEPS: Grace = ((signal.SIGINT, 20.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, 
 First SIGINT: DVC itself sits it out while the stage ends properly, and then gives up its locks.
 SIGTERM would kill DVC at once and leave its locks to be cleared by the next run.
 """
-REFRESH = 10.0
-"""Seconds between two lines from a progress bar that redraws itself."""
 
 
 def run_group(
@@ -194,11 +149,13 @@ def run_group(
         stdout=piped,
         stderr=subprocess.STDOUT if heard else None,
         start_new_session=True,
+        encoding="utf-8",
+        errors="replace",
     )
     try:
         if heard and child.stdout is not None:
-            for line in lines(child.stdout):
-                heard(line)
+            for line in filter(str.strip, child.stdout):
+                heard(line.rstrip())
         return child.wait()
     except BaseException:
         end_group(child)
@@ -208,7 +165,7 @@ def run_group(
             child.stdout.close()
 
 
-def end_group(child: subprocess.Popen[bytes], grace: Grace = STEPS) -> None:
+def end_group(child: subprocess.Popen[Any], grace: Grace = STEPS) -> None:
     """End a process group, gently first, and wait until its leader is gone.
 
     A second signal does not disturb that: a terminal and who started us may send one each.
@@ -233,20 +190,6 @@ def _undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-
-def lines(stream: IO[bytes]) -> Iterator[str]:
-    """Lines as they come; of a bar that redraws itself with a carriage return only some."""
-    shown = 0.0
-    # An empty newline keeps the ends of lines as they are.
-    for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline=""):
-        if not line.strip():
-            continue
-        if line.endswith("\r"):
-            if time.monotonic() - shown < REFRESH:
-                continue
-            shown = time.monotonic()
-        yield line.rstrip()
 
 
 MARK = "HMER_GUARDED"

@@ -21,7 +21,7 @@ from hmer.files import atomic_file, atomic_folder, content_digest
 from pipeline.dvcfile import PARAMS, Declaration, declaration
 from pipeline.env import RESUME, apply_environment, project_root
 from pipeline.params import BASE, INHERITED, Config, leaves, load_section, lookup, read_yaml
-from pipeline.process import Interruption, end_with_dvc, hold
+from pipeline.process import Interruption, end_with_parent, hold
 
 if TYPE_CHECKING:
     from pipeline.tracking.tracker import Tracker
@@ -167,8 +167,6 @@ class Stage:
 class Silent:
     """Takes everything a tracker takes, and tells nobody."""
 
-    logger = None
-
     def __getattr__(self, name: str) -> Any:
         return lambda *_, **__: None
 
@@ -187,12 +185,6 @@ class HelperStage(Stage):
         self._output(path)
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
-
-    @contextmanager
-    def output_file(self, path: str) -> Iterator[Path]:
-        """A file to write, which is then removed."""
-        with self.outputs(path) as folder:
-            yield folder / Path(path).name
 
     @contextmanager
     def tracked(self, config: Mapping[str, Any] | Any) -> Iterator[Tracker]:
@@ -236,7 +228,8 @@ def run_stage(name: str, body: Callable[[Stage], None]) -> None:
     helper = is_helper()
     try:
         apply_environment(root)
-        end_with_dvc(parent=helper)
+        if helper or "DVC_STAGE" in os.environ:  # not a person's shell, which may end before it
+            end_with_parent()
         # DVC's locks do not see a stage that outlived a killed `dvc` and still writes.
         lock = hold(root / RESUME / name / "lock", f"stage {name}")
         with nullcontext() if helper else lock:
@@ -245,7 +238,7 @@ def run_stage(name: str, body: Callable[[Stage], None]) -> None:
             body(stage)
             stage.end()
     except BaseException as error:
-        code, message = verdict(error, interruption, root)
+        code, message = verdict(error, interruption)
         if message is None:
             if isinstance(error, Exception) and not isinstance(error, MemoryError):
                 error.add_note(OURS)
@@ -260,10 +253,10 @@ def is_helper() -> bool:
     return any(os.environ.get(name, "0") not in {"", "0"} for name in RANKS)
 
 
-def verdict(error: BaseException, interruption: Interruption, root: Path) -> tuple[int, str | None]:
+def verdict(error: BaseException, interruption: Interruption) -> tuple[int, str | None]:
     """Exit code and the line for a person; no line where a traceback says more.
 
-    A file that is missing is the user's mistake only where the parameters in `root` name it.
+    A file that is missing is no mistake of the user's: those that parameters name were looked for.
     """
     if interruption.exit_code is not None:
         again = "run `dvc repro` to go on from where it was"
@@ -278,33 +271,9 @@ def verdict(error: BaseException, interruption: Interruption, root: Path) -> tup
     if isinstance(error, HmerError):
         code = getattr(error, "exit_code", USER_ERROR)
         return int(code), str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        if _is_named(error.filename, root):
-            return USER_ERROR, f"{error.filename}: {error.strerror}; {PARAMS} names it"
-        if error.errno in _MACHINE:
-            return USER_ERROR, f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _MACHINE:
+        return USER_ERROR, f"{error.filename}: {error.strerror}"
     return FAILED, None
-
-
-def _is_named(file: Any, root: Path) -> bool:
-    """Whether the parameters name a file, or a folder that it is in."""
-    try:
-        path = Path(os.path.realpath(os.fsdecode(file)))
-        named = [Path(os.path.realpath(root / text)) for text in _texts(read_yaml(root / PARAMS))]
-    except (HmerError, TypeError, ValueError, RuntimeError):
-        return False
-    # Not the project itself, or a folder around it: it would name everything.
-    home = Path(os.path.realpath(root))
-    return any(path.is_relative_to(it) and not home.is_relative_to(it) for it in named)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All texts among parameters."""
-    if isinstance(value, str):
-        yield str(Path(value).expanduser())
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
 
 
 def _disk_is_full(error: BaseException) -> bool:

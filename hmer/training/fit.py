@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger
 
 from hmer.data.batches import Maker, OrderedLoader, Stream
 from hmer.progress import Steps
@@ -29,7 +28,8 @@ class RunContext:
 
     resume: Path
     """Directory for the checkpoint; belongs to exactly this training (params, data and code)."""
-    logger: Logger | None = None
+    log: Callable[[Mapping[str, float], int], object] | None = None
+    """Told the means of the curves and the step after each leg."""
     progress: bool = True
 
 
@@ -53,7 +53,7 @@ class LegData(L.LightningDataModule):
 
 
 class EndOfLeg(Callback):
-    """After each leg: measure, tell the logger, check, and keep a checkpoint (by rename)."""
+    """After each leg: measure, log, check, and keep a checkpoint (by rename)."""
 
     def __init__(self, run: RunContext, measure: Callable[[], dict[str, float]] | None) -> None:
         self.run = run
@@ -68,8 +68,8 @@ class EndOfLeg(Callback):
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         pl_module.curves.add({"learning_rate": float(rate)})
         means = pl_module.curves.flush(trainer.global_step)
-        if self.run.logger is not None:
-            self.run.logger.log_metrics(means, trainer.global_step)
+        if self.run.log is not None:
+            self.run.log(means, trainer.global_step)
         pl_module.check(means)
         self.run.resume.mkdir(parents=True, exist_ok=True)
         partial = self.run.resume / "partial.ckpt"

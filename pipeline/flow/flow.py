@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,6 @@ from prefect.automations import AutomationCore, CallWebhook, EventTrigger, Postu
 from prefect.blocks.webhook import Webhook
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import State, StateType
 from prefect.concurrency.sync import concurrency
@@ -39,7 +38,16 @@ from pydantic import SecretStr
 
 from hmer.errors import HmerError
 from pipeline.configure import prepare
-from pipeline.dvcfile import DVC, REGISTRATION, look, read_report, running_order
+from pipeline.dvcfile import (
+    BUSY,
+    DVC,
+    REGISTRATION,
+    declarations,
+    read_report,
+    running_order,
+    to_do,
+    upstream,
+)
 from pipeline.env import FLOW_LOCK, apply_environment, project_root
 from pipeline.flow.config import FlowConfig, flow_config, is_training
 from pipeline.process import guard, hold, run_group
@@ -60,9 +68,12 @@ def wait_until_recorded(tasks: int) -> None:
     """
     if PREFECT_API_URL.value() is not None or not tasks:
         return
-    this = _of(flow_run.id)
     with get_client(sync_client=True) as client:
-        wait(lambda: [run.state for run in client.read_task_runs(flow_run_filter=this)], tasks)
+        for _ in range(int(PATIENCE / PAUSE)):
+            states = [run.state for run in client.read_task_runs(flow_run_filter=_of(flow_run.id))]
+            if sum(state is not None and state.is_final() for state in states) >= tasks:
+                return
+            time.sleep(PAUSE)
 
 
 def tagged(root: Path) -> AbstractContextManager[object]:
@@ -97,17 +108,6 @@ def close_dead_runs(root: Path, waiting: bool = False) -> None:
                 if part.state is not None and not part.state.is_final():
                     client.set_task_run_state(part.id, killed, force=True)
             client.set_flow_run_state(run.id, killed, force=True)
-
-
-def wait(states: Callable[[], Sequence[State[Any] | None]], tasks: int) -> bool:
-    """Ask until so many states are final; whether they are."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        if sum(state is not None and state.is_final() for state in states()) >= tasks:
-            return True
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(PAUSE)
 
 
 ENDS = {
@@ -177,20 +177,17 @@ LEASE = 120.0
 
 @contextmanager
 def one_training(wanted: bool) -> Iterator[None]:
-    """If `wanted`, hold the place for the block, waiting for it as long as it takes."""
-    if not wanted:
+    """If `wanted`, hold the place for the block, waiting for it as long as it takes.
+
+    On the flow's own server, for this project alone, there is nobody to wait for.
+    """
+    if not wanted or PREFECT_API_URL.value() is None:
         yield
         return
     with get_client(sync_client=True) as client:
         known = {limit.name: limit for limit in client.read_global_concurrency_limits()}
         if LIMIT not in known:
             client.upsert_global_concurrency_limit_by_name(LIMIT, 1)
-        elif PREFECT_API_URL.value() is None and known[LIMIT].active_slots:
-            # The flow's own server, for this project alone, whose lock we hold: whoever had the
-            # place was killed, with the server that should have taken it back.
-            client.update_global_concurrency_limit(
-                LIMIT, GlobalConcurrencyLimitUpdate(active_slots=0)
-            )
         elif known[LIMIT].active_slots >= known[LIMIT].limit:
             get_run_logger().info("waiting: another training is under way")
     with concurrency(
@@ -202,7 +199,6 @@ def one_training(wanted: bool) -> Iterator[None]:
 RAN, CACHED = "Ran", "Cached"
 RUNNING = re.compile(r"^Running stage '")
 EXITED = re.compile(r"exited with (-?\d+)")
-BUSY = re.compile(r"is busy, it is being blocked|Unable to acquire lock")
 HINTS = ("To track the changes", "\tgit add", "To enable auto", "\tdvc config", "Use `dvc push`")
 """Lines of DVC that are for a person at a terminal."""
 TIMED_OUT = "TimedOut"
@@ -310,11 +306,11 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
         if PREFECT_API_URL.value():  # a server of one run alone would end before it has told
             notify(root, around)
         outcomes: dict[str, str] = {}
-        seen = look(root)
+        waiting = to_do(root)
         try:
-            with _tracked(root, bool(seen.to_do)):
-                for stage in running_order(seen.graph):
-                    changed = stage in seen.to_do
+            with _tracked(root, bool(waiting)):
+                for stage in running_order(upstream(declarations(root))):
+                    changed = stage in waiting
                     with one_training(changed and is_training(root, stage)):
                         outcomes[stage] = _stage(stage, root, changed, around)
         except StageFailed:
@@ -323,7 +319,7 @@ def pipeline_flow(config: str | None = None, settings: tuple[str, ...] = ()) -> 
         publish(root, outcomes)
         wait_until_recorded(len(outcomes))
     message = ", ".join(f"{stage} {name.lower()}" for stage, name in outcomes.items())
-    return Completed(name=None if seen.to_do else CACHED, message=message, data=outcomes)
+    return Completed(name=None if waiting else CACHED, message=message, data=outcomes)
 
 
 def _stage(stage: str, root: Path, changed: bool, around: FlowConfig) -> str:

@@ -15,9 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,9 +26,9 @@ import httpx
 import psutil
 
 from hmer.errors import HmerError
-from pipeline.dvcfile import locked, raw_hashes
+from pipeline.dvcfile import given, given_data, is_code
 from pipeline.env import FLOW_LOCK, project_root
-from pipeline.process import end_group, guard, is_held
+from pipeline.process import end_group, guard, hold
 from pipeline.tracking.store import first_line
 
 if TYPE_CHECKING:
@@ -132,36 +131,13 @@ def free_port(wanted: int) -> int:
     raise HmerError("no free port on the loopback address")
 
 
-@dataclass
-class Watch:
-    """Decides when data are new: once for each state of the data, and only when it has settled."""
-
-    used: dict[str, str | None]
-    """Hashes for which a run was last made or asked for."""
-    tell: Callable[[str], None]
-    _before: Mapping[str, str | None] | None = None
-    _missing: set[str] = field(default_factory=set)
-
-    def see(self, now: Mapping[str, str | None]) -> bool:
-        """Take in a look at the data; whether to run now.
-
-        Data count once two looks agree: a copy that is under way is left to finish.
-        """
-        missing = {path for path, value in now.items() if value is None}
-        for path in sorted(missing - self._missing):
-            self.tell(f"{path} is not there: waiting for it")
-        self._missing = missing
-        settled, self._before = now == self._before, now
-        if missing or not settled or now == self.used:
-            return False
-        self.used = dict(now)
-        return True
-
-
 def watch(
     root: Path, every: float, trigger: Callable[[], None], stop: threading.Event | None = None
 ) -> None:
     """Call `trigger` whenever the raw data have changed since the last run, until `stop`.
+
+    DVC is asked once for each state of the files, and only when two looks agree: a copy that is
+    under way is left to finish.
 
     Args:
         root: the project.
@@ -170,27 +146,35 @@ def watch(
         stop: ends the watch.
     """
     stop = stop or threading.Event()
-    seen: Watch | None = None
+    before: object = None
+    asked: object = None
     troubled = ""
     while not stop.is_set():
         try:
-            now = raw_hashes(root)
-            last = locked(root)[0]
-            seen = seen or Watch({path: last.get(path) for path in now}, _say)
-            before = seen.used
-            if seen.see(now):
-                changed = ", ".join(sorted(p for p in now if now[p] != before.get(p)))
-                _say(f"new data in {changed}: retraining")
-                try:
+            now = _files(root)
+            if now == before != asked:
+                changed = {path: how for path, how in given_data(root).items() if how}
+                missing = [path for path, how in changed.items() if how == "deleted"]
+                if missing:
+                    _say(f"{', '.join(missing)} is not there: waiting for it")
+                elif changed:
+                    _say(f"new data in {', '.join(changed)}: retraining")
                     trigger()
-                except BaseException:
-                    seen.used = before
-                    raise
+                asked = now
+            before, troubled = now, ""
         except Exception as error:  # a folder being moved, a server that restarts: it may pass
             if (reason := first_line(error)) != troubled:
                 _say(f"{reason}; looking again later")
             troubled = reason
         stop.wait(every)
+
+
+def _files(root: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of the files that data are in."""
+    places = [root / path for path in sorted(given(root)) if not is_code(path)]
+    files = [file for place in places for file in (place, *sorted(place.rglob("*")))]
+    found = [(str(file), file.stat()) for file in files if file.exists()]
+    return [(name, about.st_size, about.st_mtime_ns) for name, about in found]
 
 
 DEPLOYMENT = "retrain"
@@ -232,7 +216,7 @@ def serve_on(
         from pipeline.flow.flow import close_dead_runs, pipeline_flow, project_tag
 
         root = project_root()
-        if not is_held(root / FLOW_LOCK):
+        with suppress(HmerError), hold(root / FLOW_LOCK, "the pipeline"):
             close_dead_runs(root, waiting=True)
         runner = Runner(name=DEPLOYMENT, limit=1)
         runner.add_flow(

@@ -21,6 +21,8 @@ NEAR = 0.95
 """Similarity of thumbnails from which on two pictures are near duplicates."""
 MIN_DRIFT_ROWS = 100
 """In smaller splits drift is not judged."""
+CHECKS = "checks_ran"
+"""The expectation that is none of the data: where it fails, a check is broken."""
 Suite = Literal["dataset", "files", "splits", "samples", "symbols"]
 
 _DRIFT = "Look at the plots: if the shift is meant, raise the threshold; if not, mend the split."
@@ -142,6 +144,9 @@ def _table(config: ValidateConfig) -> list[Expectation]:
         Expectation("files", "schema", "schema_error",
             title="Files keep the data contract",
             remedy="Run ingest again: these files were not written by it, or by another version."),
+        Expectation("samples", CHECKS, "broken",
+            title="Every check of a row could be carried out",
+            remedy="A fault of the check, not of the data: report it."),
         Expectation("samples", "complete", "missing",
             title="No required value is empty",
             remedy="Give these rows the values named, in the source, and ingest again."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +26,7 @@ from hmer.ingest.statistics import (
 )
 from hmer.latex.vocabulary import Vocabulary
 from pipeline.gate.expectations import (
+    CHECKS,
     MIN_DRIFT_ROWS,
     NEAR,
     Expectation,
@@ -37,37 +38,26 @@ from pipeline.gate.verdict import Failure, Finding, Verdict, verdict_of
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
+    from great_expectations.datasource.fluent.interfaces import Batch
 
 
 LISTED = 100
 """Failing rows of an expectation that the verdict names, at most."""
-_PROBES = {
-    "label": "label_parses",
-    "image": "image_decodes",
-    "ink": "ink_agrees",
-    "boxes": "boxes_inside",
-    "caption": "caption_agrees",
-    "scale": "symbol_size",
-}
-"""Which expectation rests on which probe of `hmer.ingest.row_checks`."""
 
 
 def judge(evidence: Evidence, config: ValidateConfig, table: Sequence[Expectation] = ()) -> Verdict:
     """Assert the expectations of `table`, by default all of them; findings keep its order."""
     table = table or expectations(config)
-    findings: dict[str, Finding] = {}
-    for suite, frame in evidence.frames.items():
-        chosen = [expectation for expectation in table if expectation.suite == suite]
-        for expectation, result in _assert(frame, chosen) if chosen else ():
-            finding = _finding(expectation, result, frame)
-            if expectation.spares_few and _few(finding, len(evidence.quarantine), config):
-                finding = finding.model_copy(update={"severity": "warning"})
-            findings[expectation.name] = finding
-    _blame_probes(findings, evidence.frames["samples"])
+    batches = _batches({row.suite: evidence.frames[row.suite] for row in table})
+    findings = []
+    for row in table:
+        finding = _finding(row, _validated(batches[row.suite], row), evidence.frames[row.suite])
+        if row.spares_few and _few(finding, len(evidence.quarantine), config):
+            finding = finding.model_copy(update={"severity": "warning"})
+        findings.append(finding)
     files = evidence.profile.files
     rows = {str(file): int(n) for file, n in zip(files["file"], files["rows"], strict=True)}
-    ordered = [findings[expectation.name] for expectation in table]
-    return verdict_of(ordered, rows, len(evidence.quarantine))
+    return verdict_of(findings, rows, len(evidence.quarantine))
 
 
 def load_great_expectations() -> None:
@@ -76,13 +66,23 @@ def load_great_expectations() -> None:
     import_module("great_expectations")
 
 
-def _assert(
-    frame: pd.DataFrame, table: list[Expectation]
-) -> list[tuple[Expectation, ExpectationValidationResult]]:
-    """Run one suite through Great Expectations."""
+def _batches(frames: Mapping[Suite, pd.DataFrame]) -> dict[Suite, Batch]:
+    """The tables as Great Expectations takes them."""
     load_great_expectations()
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    source = context.data_sources.add_pandas("profile")
+    found = {}
+    for suite, frame in frames.items():
+        definition = source.add_dataframe_asset(suite).add_batch_definition_whole_dataframe("all")
+        found[suite] = definition.get_batch(batch_parameters={"dataframe": frame})
+    return found
+
+
+def _validated(batch: Batch, row: Expectation) -> ExpectationValidationResult:
     from great_expectations.expectations.core.expect_column_values_to_be_between import (
         ExpectColumnValuesToBeBetween,
     )
@@ -90,35 +90,14 @@ def _assert(
         ExpectColumnValuesToBeInSet,
     )
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    source = context.data_sources.add_pandas("profile")
-    definition = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
-    suite = gx.ExpectationSuite("suite")
-    for row in table:
-        common: dict[str, Any] = {
-            "column": row.column,
-            "mostly": 1 - row.tolerated,
-            "severity": row.severity,
-            "meta": {"name": row.name},
-        }
-        suite.add_expectation(
-            ExpectColumnValuesToBeBetween(min_value=row.low, max_value=row.high, **common)
-            if row.bounded
-            else ExpectColumnValuesToBeInSet(value_set=[""], **common)
-        )
-    batch = definition.get_batch(batch_parameters={"dataframe": frame})
+    common: dict[str, Any] = {"column": row.column, "mostly": 1 - row.tolerated}
+    asserted = (
+        ExpectColumnValuesToBeBetween(min_value=row.low, max_value=row.high, **common)
+        if row.bounded
+        else ExpectColumnValuesToBeInSet(value_set=[""], **common)
+    )
     # The default index: failures are positions in the frame.
-    results = batch.validate(suite, result_format={"result_format": "COMPLETE"}).results
-    # They come in another order than the expectations.
-    found = {_name(result): result for result in results}
-    return [(row, found[row.name]) for row in table]
-
-
-def _name(result: ExpectationValidationResult) -> str:
-    if result.expectation_config is None or result.expectation_config.meta is None:
-        raise TypeError("Great Expectations gave a result without its expectation")
-    return str(result.expectation_config.meta["name"])
+    return batch.validate(asserted, result_format={"result_format": "COMPLETE"})
 
 
 def _finding(
@@ -129,6 +108,10 @@ def _finding(
     positions = sorted(int(position) for position in body.get("unexpected_index_list") or ())
     if not error and len(positions) != body["unexpected_count"]:
         error = "Great Expectations did not say which rows failed"
+    column = expectation.column
+    failures = tuple(_failure(frame.iloc[position], column) for position in positions[:LISTED])
+    if expectation.name == CHECKS and failures:
+        error = f"raised on {len(positions)} rows, first {failures[0].id}: {failures[0].value}"
     return Finding(
         suite=expectation.suite,
         name=expectation.name,
@@ -140,9 +123,7 @@ def _finding(
         tolerated=expectation.tolerated,
         threshold=expectation.threshold,
         remedy=expectation.remedy,
-        failures=tuple(
-            _failure(frame.iloc[position], expectation.column) for position in positions[:LISTED]
-        ),
+        failures=failures,
         error=error,
     )
 
@@ -174,24 +155,6 @@ def _failure(row: pd.Series[Any], column: str) -> Failure:
         return Failure(id=str(row["id"]), value=str(value))
     name = str(row["id"]) or f"row {row['row']} of {row['file']}"
     return Failure(id=name, value=str(value), file=str(row["file"]), row=int(row["row"]))
-
-
-def _blame_probes(findings: dict[str, Finding], samples: pd.DataFrame) -> None:
-    """Mark the checks whose probe raised on some row: of those rows nothing is known."""
-    raised = samples[samples["broken"] != ""]
-    for probe, name in _PROBES.items():
-        rows = raised[raised["broken"].str.contains(rf"(?:^|; ){probe}: ")]
-        if name not in findings or rows.empty:
-            continue
-        failures = tuple(_failure(row, "broken") for _, row in rows.iloc[:LISTED].iterrows())
-        findings[name] = findings[name].model_copy(
-            update={
-                "success": False,
-                "error": f"raised on {len(rows)} rows, first {failures[0].id}: {failures[0].value}",
-                "failed": len(rows),
-                "failures": failures,
-            }
-        )
 
 
 @dataclass(slots=True)
@@ -296,19 +259,10 @@ def _drift(
 
 
 def symbol_frame(vocabulary: Iterable[str], tokens: dict[str, Counter[str]]) -> pd.DataFrame:
-    """One line per token of the vocabulary or the labels.
-
-    `train` and `later` count it in train and in the other splits; `needed` is its count in train
-    where another split uses it, else NaN.
-    """
+    """One line per token of the vocabulary or the labels: `needed` is its count in train where
+    another split uses it, else NaN."""
     train = tokens.get("train", Counter())
     later = sum((counts for split, counts in tokens.items() if split != "train"), Counter())
     names = sorted({*vocabulary, *train, *later})
-    return pd.DataFrame(
-        {
-            "id": names,
-            "train": [train[name] for name in names],
-            "later": [later[name] for name in names],
-            "needed": [float(train[name]) if later[name] else math.nan for name in names],
-        }
-    )
+    needed = [float(train[name]) if later[name] else math.nan for name in names]
+    return pd.DataFrame({"id": names, "needed": needed})

@@ -9,7 +9,6 @@ import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,15 +22,12 @@ from PIL import Image
 
 from hmer.ingest.statistics import Profile, split_order
 from hmer.plots import MONO, SERIES, TEXT, new_figure, style, to_png
-from pipeline.gate.expectations import ValidateConfig
 from pipeline.gate.judge import Evidence
 from pipeline.gate.verdict import Failure, Finding, Verdict
 from pipeline.rendering import rendered
 
 SHEET_ROWS = 24
 """Expressions on a sheet, evenly spread over the collection."""
-ROOM = (280, 120)
-"""Pixels, width and height, for a picture on a sheet."""
 
 Place = tuple[str, int]
 """Stem of the Parquet file, row in it."""
@@ -49,49 +45,29 @@ _CONTRADICTIONS = (
 """What the reasons of `hmer.ingest.alignment` have in common, to count them by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture beside the page: its path relative to it, its size in pixels, and its caption."""
-
-    path: str
-    width: int
-    height: int
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """One collection: how much there is of it, and how high its symbols are.
+def collections(samples: pd.DataFrame) -> list[dict[str, Any]]:
+    """The collections of all splits, by name: how much there is of each, how high its symbols are.
 
     Heights are medians over an expression's letters and digits, in symbol units: their 5 %, 50 %
     and 95 % quantiles over the collection, NaN where the segmentation is unknown. `places` are file
     and row of the expressions on its sheet.
     """
-
-    name: str
-    rows: int
-    splits: str
-    noise: int
-    height: tuple[float, ...]
-    places: list[Place]
-
-
-def collections(samples: pd.DataFrame) -> list[Collection]:
-    """The collections of all splits, by name."""
     found = []
     for name, rows in samples.groupby("source"):
         counts = rows["file"].value_counts(sort=False)
         chosen = np.linspace(0, len(rows) - 1, min(SHEET_ROWS, len(rows))).astype(int)
         sheet = rows.iloc[np.unique(chosen)]
         found.append(
-            Collection(
-                str(name),
-                len(rows),
-                ", ".join(f"{split} {count}" for split, count in sorted(counts.items())),
-                int((rows["noise"] != "").sum()),
-                tuple(rows["symbol_height"].quantile([0.05, 0.5, 0.95]).tolist()),
-                [(str(f), int(r)) for f, r in zip(sheet["file"], sheet["row"], strict=True)],
-            )
+            {
+                "name": str(name),
+                "rows": len(rows),
+                "splits": ", ".join(f"{split} {count}" for split, count in sorted(counts.items())),
+                "noise": int((rows["noise"] != "").sum()),
+                "height": rows["symbol_height"].quantile([0.05, 0.5, 0.95]).tolist(),
+                "places": [
+                    (str(f), int(r)) for f, r in zip(sheet["file"], sheet["row"], strict=True)
+                ],
+            }
         )
     return found
 
@@ -125,30 +101,8 @@ def _grouped(
     return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def contact_sheet(pictures: list[Picture]) -> tuple[Picture, ...]:
-    """The pictures at one common scale: `width` becomes that on the page, in CSS pixels.
-
-    All are reduced alike until the largest but a tenth fit, so that sizes can be compared; the page
-    reduces further what is still too large.
-    """
-    if not pictures:
-        return ()
-    needed = [max(one.width / ROOM[0], one.height / ROOM[1]) for one in pictures]
-    scale = min(1.0, 1 / float(np.quantile(needed, 0.9)))
-    return tuple(
-        replace(
-            one, width=max(1, round(one.width * scale)), height=max(1, round(one.height * scale))
-        )
-        for one in pictures
-    )
-
-
 MAX_SYMBOLS = 48
 BINS = 30
-MAX_SYMBOL_HEIGHT = 3.0
-"""Symbol units; what is higher falls into the last bin."""
-MIN_ROWS = 30
-"""Collections with fewer rows have no distribution to draw."""
 
 
 def plots(profile: Profile) -> dict[str, bytes]:
@@ -167,22 +121,39 @@ def plots(profile: Profile) -> dict[str, bytes]:
         "depth.png": histogram(
             profile.rows, "depth", "Nesting", "rows within rows (0: a flat expression)"
         ),
-        "scale.png": _figure(lambda axes: _scale(axes, profile.rows)),
+        "scale.png": histogram(
+            profile.rows,
+            "symbol_height",
+            "Symbol scale by collection",
+            "height in symbol units",
+            share="share of the collection",
+            by="source",
+        ),
     }
 
 
 def histogram(
-    rows: pd.DataFrame, column: str, title: str, unit: str, share: str = "share of the split"
+    rows: pd.DataFrame,
+    column: str,
+    title: str,
+    unit: str,
+    share: str = "share of the split",
+    by: str = "file",
 ) -> bytes:
     """Share of each split's rows per bin; the rarest 0.5 % at the top fall into the last bin."""
-    known = rows[["file", column]].dropna()
+    known = rows[[by, column]].dropna()
     values = known[column].to_numpy(np.float64)
+    groups = {str(name): group[column] for name, group in known.groupby(by)}
 
     def draw(axes: Axes) -> None:
         style(axes, title, unit, share)
         if not len(values):
             return
-        _stairs(axes, {split: group[column] for split, group in _groups(known)}, _edges(values))
+        edges = _edges(values)
+        for color, name in zip(_colors(), sorted(groups, key=split_order), strict=False):
+            counts, _ = np.histogram(np.clip(groups[name], None, edges[-1]), edges)
+            axes.stairs(counts / counts.sum(), edges, color=color, linewidth=1.6, label=name)
+        axes.legend(frameon=False, fontsize=8.5)
 
     return _figure(draw)
 
@@ -215,29 +186,6 @@ def symbols(tokens: dict[str, Counter[str]]) -> bytes:
     return _figure(draw, width=11.4, height=3.8)
 
 
-def _scale(axes: Axes, rows: pd.DataFrame) -> None:
-    style(axes, "Symbol scale by collection", "height in symbol units", "share of the collection")
-    known = rows[["source", "symbol_height"]].dropna()
-    edges = np.linspace(0, MAX_SYMBOL_HEIGHT, 2 * BINS + 1)
-    heights = {str(name): group["symbol_height"] for name, group in known.groupby("source")}
-    common = {name: group for name, group in heights.items() if len(group) >= MIN_ROWS}
-    if common:
-        _stairs(axes, common, edges, linewidth=1.4)
-
-
-def _stairs(
-    axes: Axes,
-    groups: dict[str, pd.Series[float]],
-    edges: NDArray[np.float64],
-    linewidth: float = 1.6,
-) -> None:
-    """The share of each group in each bin."""
-    for color, (name, group) in zip(_colors(), groups.items(), strict=False):
-        counts, _ = np.histogram(np.clip(group, None, edges[-1]), edges)
-        axes.stairs(counts / counts.sum(), edges, color=color, linewidth=linewidth, label=name)
-    axes.legend(frameon=False, fontsize=8.5)
-
-
 def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
     low, high = float(values.min()), float(np.quantile(values, 0.995))
     if high <= low:
@@ -246,11 +194,6 @@ def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
         step = max(1.0, np.ceil((high - low) / BINS))
         return np.asarray(np.arange(low - 0.5, high + step, step))
     return np.linspace(low, high, BINS + 1)
-
-
-def _groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    groups = [(str(name), group) for name, group in rows.groupby("file", sort=False)]
-    return sorted(groups, key=lambda pair: split_order(pair[0]))
 
 
 def _colors() -> list[str]:
@@ -281,9 +224,7 @@ UNITS = {
 """What the rows of a suite are, in the order of the page."""
 
 
-def write_report(
-    out: Path, dataset: Path, evidence: Evidence, verdict: Verdict, config: ValidateConfig
-) -> None:
+def write_report(out: Path, dataset: Path, evidence: Evidence, verdict: Verdict) -> None:
     """Write `index.html`, folders of pictures, `gate.json` and `verdict.json` into `out`.
 
     `gate.json` holds the answer alone, for stages that must not run again because a threshold
@@ -300,19 +241,14 @@ def write_report(
         for finding in verdict.findings
     }
     found = collections(samples)
-    wanted = {place for one in found for place in one.places}
+    wanted = {place for one in found for place in one["places"]}
     for failure, other in chain.from_iterable(pairs.values()):
         wanted |= {_place(failure), other or _place(failure)}
-    rows = read_rows(dataset, wanted)
-    (out / "pictures").mkdir(exist_ok=True)
-    pictures = {place: _picture(out, place, row) for place, row in rows.items()}
+    shown = _samples(out, dataset, wanted)
     images = plots(evidence.profile)
     (out / "plots").mkdir(exist_ok=True)
     for name, data in images.items():
         (out / "plots" / name).write_bytes(data)
-    counts = evidence.frames["symbols"]
-    rare = counts[counts["train"] < max(1, config.min_symbol_count)]
-    rare = rare.sort_values(["later", "train", "id"], ascending=[False, True, True])
     reasons = evidence.quarantine["reason"].value_counts(sort=False).sort_index()
     page = rendered(
         "validation.html.j2",
@@ -324,20 +260,23 @@ def write_report(
         },
         units=UNITS,
         shown={
-            name: [_shown(failure, other, rows, pictures) for failure, other in chosen]
+            name: [
+                {
+                    **shown[_place(failure)],
+                    "id": failure.id,
+                    "value": failure.value,
+                    "other": other and shown[other],
+                }
+                for failure, other in chosen
+            ]
             for name, chosen in pairs.items()
         },
         collections=found,
-        sheets={
-            one.name: contact_sheet([shown for place in one.places if (shown := pictures[place])])
-            for one in found
-        },
+        sheets={one["name"]: [shown[place] for place in one["places"]] for one in found},
         differences=by_explanation(samples),
         noise=by_contradiction(samples),
         splits=evidence.frames["splits"].to_dict("records"),
         images=list(images),
-        rare=rare.to_dict("records"),
-        min_symbol_count=config.min_symbol_count,
         reasons=[(str(reason), int(count)) for reason, count in reasons.items()],
         quarantine=evidence.quarantine.head(MAX_QUARANTINED).to_dict("records"),
     )
@@ -375,42 +314,28 @@ def read_rows(dataset: Path, places: set[Place]) -> dict[Place, dict[str, Any]]:
     return found
 
 
-def _picture(out: Path, place: Place, row: dict[str, Any]) -> Picture | None:
-    """Write the picture of one row beside the page; None where it does not decode."""
+def _samples(out: Path, dataset: Path, places: set[Place]) -> dict[Place, dict[str, Any]]:
+    """Rows as the page shows them, with their pictures, which are written beside it."""
+    (out / "pictures").mkdir(exist_ok=True)
+    return {
+        place: {
+            "id": row["id"],
+            "split": row["split"] or "",
+            "writer": row["writer"] or "",
+            "label": " ".join(token or "" for token in row["tokens"] or ()),
+            "picture": _picture(out, f"pictures/{place[0]}-{place[1]}.png", row["image"]),
+        }
+        for place, row in read_rows(dataset, places).items()
+    }
+
+
+def _picture(out: Path, name: str, data: bytes | None) -> str:
+    """Write the picture of one row, and give its name; "" where it does not decode."""
     try:
-        with Image.open(io.BytesIO(row["image"] or b""), formats=("PNG",)) as image:
+        with Image.open(io.BytesIO(data or b""), formats=("PNG",)) as image:
             grey = image.convert("L")
     except Exception:  # whatever a damaged file does to the decoder, the page has no picture
-        return None
-    name = f"pictures/{place[0]}-{place[1]}.png"
+        return ""
     # Ink on paper, as people know it; and never the bytes found, which may hold more than pixels.
     grey.point([255 - level for level in range(256)]).save(out / name, "PNG")
-    return Picture(name, grey.width, grey.height, _label(row))
-
-
-def _label(row: dict[str, Any]) -> str:
-    return " ".join(token or "" for token in row["tokens"] or ())
-
-
-def _shown(
-    failure: Failure,
-    other: Place | None,
-    rows: dict[Place, dict[str, Any]],
-    pictures: dict[Place, Picture | None],
-) -> dict[str, Any]:
-    """One failing row as the page shows it, and the one beside it."""
-    place = _place(failure)
-    row, picture = rows[place], pictures[place]
-    beside = None
-    if other is not None:
-        named = Failure(id=rows[other]["id"], value="", file=other[0], row=other[1])
-        beside = _shown(named, None, rows, pictures)
-    return {
-        "id": failure.id,
-        "value": failure.value,
-        "split": row["split"] or "",
-        "writer": row["writer"] or "",
-        "label": _label(row),
-        "picture": picture.path if picture else "",
-        "other": beside,
-    }
+    return name

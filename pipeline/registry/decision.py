@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -123,51 +124,35 @@ EVIDENCE = (PREDICTIONS, TRIALS)
 ink was hidden."""
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What one recogniser read on one set: whole expressions, and with ink hidden."""
-
-    trials: Sequence[Trial]
-
-    @property
-    def correct(self) -> dict[str, bool]:
-        """Whether each whole expression was read right."""
-        return {trial.id: trial.correct for trial in self.trials if trial.series == PLAIN}
-
-    @property
-    def hidden(self) -> dict[tuple[float, str], bool]:
-        """The same with ink hidden, by level (above 0) and expression."""
-        return {
-            (trial.level, trial.id): trial.correct
-            for trial in self.trials
-            if trial.series == OCCLUSION and trial.level > 0
-        }
-
-    @property
-    def occluded(self) -> list[list[float]]:
-        """Pairs of a level of hidden ink and the ExpRate there, percent."""
-        rates: dict[float, list[bool]] = {}
-        for (level, _), correct in self.hidden.items():
-            rates.setdefault(level, []).append(correct)
-        return [
-            [level, round(100.0 * sum(right) / len(right), 4)]
-            for level, right in sorted(rates.items())
-        ]
+def conditions(trials: Sequence[Trial], series: str) -> set[tuple[float, str]]:
+    """Levels and expressions that were read of a series."""
+    return {(trial.level, trial.id) for trial in trials if trial.series == series}
 
 
-def compare(challenger: Evidence, champion: Evidence, config: RegisterConfig) -> Comparison:
-    """Pair them by expression, as `hmer compare` does.
+def exprates(trials: Sequence[Trial], series: str) -> list[list[float]]:
+    """Pairs of a level of a series and the ExpRate there, percent."""
+    right: dict[float, list[bool]] = defaultdict(list)
+    for trial in trials:
+        if trial.series == series:
+            right[trial.level].append(trial.correct)
+    return [[level, round(100.0 * fmean(found), 4)] for level, found in sorted(right.items())]
+
+
+def compare(
+    challenger: Sequence[Trial], champion: Sequence[Trial], config: RegisterConfig
+) -> Comparison:
+    """Pair what they have read, whole and with ink hidden, as `hmer compare` does.
 
     Raises:
         HmerError: they were not scored on the same expressions, or with other truths.
     """
-    if challenger.correct.keys() != champion.correct.keys() or not challenger.correct:
+    old, new = (
+        sorted(
+            (trial for trial in trials if trial.series in (PLAIN, OCCLUSION)),
+            key=lambda trial: (trial.series, trial.level, trial.id),
+        )
+        for trials in (champion, challenger)
+    )
+    if conditions(new, PLAIN) != conditions(old, PLAIN) or not conditions(new, PLAIN):
         raise HmerError("the predictions of champion and challenger are of other expressions")
-    old, new = (_judged(evidence.trials) for evidence in (champion, challenger))
     return compare_trials(old, new, config.seed, config.resamples, config.level)
-
-
-def _judged(trials: Sequence[Trial]) -> list[Trial]:
-    """What the decision is about: whole expressions and hidden ink, in one order."""
-    chosen = [trial for trial in trials if trial.series in (PLAIN, OCCLUSION)]
-    return sorted(chosen, key=lambda trial: (trial.series, trial.level, trial.id))

@@ -1,80 +1,48 @@
-"""A picture of the gate's decision: the gain with its interval, and both where ink is hidden."""
+"""A picture of the gate's decision: the gains that decide, with their intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.axes import Axes
-
-from hmer.plots import (
-    BLUE,
-    MUTED,
-    RIGHT,
-    SERIES,
-    TEXT,
-    WRONG,
-    legend,
-    new_figure,
-    style,
-    to_png,
-)
+from hmer.plots import BLUE, MUTED, RIGHT, TEXT, WRONG, new_figure, style, to_png
 
 COLORS = {"champion": RIGHT, "challenger": BLUE, "refused": WRONG}
+GAINS = {
+    "as written": ("gain", "low", "high", "worse"),
+    "with ink hidden": ("occluded_gain", "occluded_low", "occluded_high", "worse_occluded"),
+}
+"""What is compared: mean and ends of the interval, and the loss that is refused."""
 
 
 def registration_plot(report: Mapping[str, Any]) -> bytes:
     """A PNG for what `reports/registration.json` holds; the first version has no gain to show."""
-    compared = report["comparison"] is not None  # the first version has nothing to compare with
-    figure = new_figure(10.4 if compared else 4.6, 3.4)
-    figure.set_layout_engine("constrained", w_pad=0.18, h_pad=0.12)
-    if compared:
-        left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
-        _gain(left, report)
-    else:
-        right = figure.subplots()
-    _occluded(right, report)
-    return to_png(figure)
-
-
-def _gain(axes: Axes, report: Mapping[str, Any]) -> None:
-    found, limits = report["comparison"], report["thresholds"]
-    title = f"Version {report['version']}: {report['decision']}"
+    found, limits = report["comparison"] or {}, report["thresholds"]
+    rows = {label: keys for label, keys in GAINS.items() if found.get(keys[0]) is not None}
+    figure = new_figure(7.2, 1.6 + 0.7 * len(rows))
+    axes = figure.subplots()
     color = COLORS[report["decision"]]
-    axes.axvspan(-1000, -limits["worse"], color=WRONG, alpha=0.10, linewidth=0)
-    axes.axvspan(limits["margin"], 1000, color=RIGHT, alpha=0.08, linewidth=0)
+    for row, (mean, low, high, worse) in enumerate(rows.values()):
+        axes.plot([found[low], found[high]], [row, row], color=color, linewidth=3)
+        axes.plot([found[mean]], [row], "o", color=color, markersize=9, markeredgecolor="white")
+        axes.plot([-limits[worse]] * 2, [row - 0.15, row + 0.15], color=WRONG, linewidth=1.4)
+        told = f"{found[mean]:+.2f}  ({found[low]:+.2f} to {found[high]:+.2f})"
+        axes.annotate(told, (found[mean], row), (0, 11), textcoords="offset points", ha="center",
+                      color=TEXT, fontsize=9.5)  # fmt: skip
     axes.axvline(0, color=MUTED, linewidth=1.0)
-    axes.plot(
-        [found["low"], found["high"]], [0, 0], color=color, linewidth=3, solid_capstyle="butt"
-    )
-    axes.plot([found["gain"]], [0], "o", color=color, markersize=9, markeredgecolor="white")
-    told = f"{found['gain']:+.2f}  ({found['low']:+.2f} to {found['high']:+.2f})"
-    axes.annotate(told, (found["gain"], 0), (0, 13), textcoords="offset points", ha="center",
-                  color=TEXT, fontsize=10, fontweight="bold")  # fmt: skip
-    axes.annotate(
-        f"{found['only_challenger']} read by the challenger alone, "
-        f"{found['only_champion']} by the champion alone, of {found['n']}",
-        (found["gain"], 0), (0, -24), textcoords="offset points", ha="center", color=MUTED,
-        fontsize=8.5,
-    )  # fmt: skip
-    reach = 1.25 * max(abs(found["low"]), abs(found["high"]), 2 * limits["worse"], limits["margin"])
-    axes.set(xlim=(-reach, reach), ylim=(-1, 1), yticks=[])
-    style(
-        axes, title, f"points of ExpRate against version {report['champion_before']['version']}", ""
-    )
+    told = "no champion before it"
+    if report["champion_before"]:
+        told = f"points of ExpRate against version {report['champion_before']['version']}"
+    if found:
+        told += (
+            f" (red: refused below)\n{found['only_challenger']} read by it alone, "
+            f"{found['only_champion']} by the champion alone, of {found['n']}"
+        )
+    style(axes, f"Version {report['version']}: {report['decision']}", told, "")
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_ylim(len(rows) - 0.4, -0.8)
     axes.grid(visible=False)
-
-
-def _occluded(axes: Axes, report: Mapping[str, Any]) -> None:
-    mine = report["occluded"]
-    before = report["champion_before"] or {}
-    series = [(f"version {report['version']}", mine, SERIES[0])]
-    if before.get("occluded"):
-        series.append((f"champion, version {before['version']}", before["occluded"], SERIES[1]))
-    for label, points, color in series:
-        axes.plot([100 * x for x, _ in points], [y for _, y in points], "o-", color=color,
-                  linewidth=1.8, markersize=4, label=label)  # fmt: skip
-    style(axes, "With ink hidden", "ink hidden, %", "ExpRate, %")
-    axes.set_ylim(bottom=0)
-    if mine:
-        legend(axes)
+    if not rows:
+        axes.set_xticks([])
+    figure.tight_layout()
+    return to_png(figure)

@@ -8,9 +8,8 @@ that two registrations at once cannot both beat the same rival without meeting e
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +18,18 @@ from hmer.errors import HmerError
 from hmer.evaluation.comparison import Comparison
 from hmer.evaluation.evaluate import EvaluateConfig, evaluate
 from hmer.evaluation.metrics import METRICS
-from hmer.evaluation.prediction import read_trials
+from hmer.evaluation.prediction import OCCLUSION, PLAIN, Trial, read_trials
 from hmer.files import content_digest
 from hmer.ingest.sources.base import held_out
-from pipeline.dvcfile import ancestors, declarations, scored_sets
-from pipeline.params import lookup
-from pipeline.registry.decision import EVIDENCE, Evidence, RegisterConfig, compare, decide
+from pipeline.dvcfile import read_report, scored_sets
+from pipeline.registry.decision import (
+    EVIDENCE,
+    RegisterConfig,
+    compare,
+    conditions,
+    decide,
+    exprates,
+)
 from pipeline.registry.packaging import log_model
 from pipeline.registry.versions import (
     ACTS,
@@ -92,7 +97,7 @@ class Candidate:
     exprate: float
     scores: dict[str, dict[str, float]]
     report: Path
-    evidence: Evidence
+    evidence: Sequence[Trial]
     decoding: dict[str, Any]
 
     @property
@@ -129,13 +134,9 @@ def candidate(
     split, reason = deciding_split(dataset, split)
     test = dataset / f"{split}.parquet"
     metrics = evaluation / "metrics.json"
-    try:
-        values = json.loads(metrics.read_text(encoding="utf-8"))
-        exprate = float(lookup(values, f"{split}.exprate"))
-    except (OSError, KeyError, ValueError):
-        raise HmerError(
-            f"{metrics.name} has no ExpRate of {split}: run `dvc repro evaluate`"
-        ) from None
+    sets = scored_sets(read_report(metrics))
+    if split not in sets:
+        raise HmerError(f"{metrics.name} has no ExpRate of {split}: run `dvc repro evaluate`")
     digests = [content_digest(model / name) for name in FILES]
     report = evaluation / split
     if not (report / EVIDENCE[0]).is_file():
@@ -148,13 +149,13 @@ def candidate(
         reason=reason,
         test=test,
         data=content_digest(test),
-        exprate=exprate,
+        exprate=float(sets[split]["exprate"]),
         scores={
             name: {key: float(row[key]) for key in SHOWN if key in row}
-            for name, row in scored_sets(values).items()
+            for name, row in sets.items()
         },
         report=report,
-        evidence=Evidence(read_trials(report)),
+        evidence=read_trials(report),
         decoding=dict(decoding or {}),
     )
 
@@ -211,7 +212,7 @@ class Rival:
     """The champion that a candidate meets, and what it did on the candidate's test set."""
 
     version: int
-    evidence: Evidence | None
+    evidence: Sequence[Trial] | None
     rescored: bool
     same_data: bool
     obstacle: str = ""
@@ -238,8 +239,8 @@ def meet(
             except HmerError as error:
                 obstacle = str(error)
             else:
-                wanted = candidate.evidence.hidden.keys()
-                if not wanted or kept.hidden.keys() == wanted:
+                wanted = conditions(candidate.evidence, OCCLUSION)
+                if not wanted or conditions(kept, OCCLUSION) == wanted:
                     return Rival(number, kept, False, same)
                 obstacle = "the champion was read with other ink hidden"
         if rescore is None or not config.rescore:
@@ -247,20 +248,20 @@ def meet(
         try:
             model = download(client, config.name, str(number), work / "model")
             (work / "score").mkdir()
-            evidence = Evidence(read_trials(rescore(model, candidate, work / "score")))
+            evidence = read_trials(rescore(model, candidate, work / "score"))
             return Rival(number, evidence, True, same)
         except HmerError as error:
             return Rival(number, None, False, same, f"the champion cannot be scored: {error}")
 
 
-def _kept_evidence(client: MlflowClient, version: ModelVersion, to: Path) -> Evidence:
+def _kept_evidence(client: MlflowClient, version: ModelVersion, to: Path) -> list[Trial]:
     from mlflow.exceptions import MlflowException
 
     try:
         found = client.download_artifacts(str(version.run_id), GATE, str(to))
     except (MlflowException, OSError) as error:
         raise HmerError(f"champion {version.version} has left no predictions") from error
-    return Evidence(read_trials(Path(found)))
+    return read_trials(Path(found))
 
 
 RUN = "run."
@@ -273,11 +274,9 @@ def made_from(candidate: Candidate, tracker: Tracker, root: Path) -> dict[str, s
     With the runs of the stages behind it, under `run.<stage>`. The parameters of the version are
     those its weights were made with: its own run has a copy.
     """
-    declared = declarations(root)
-    name = tracker.name
-    runs = producers(tracker.client, tracker.experiment, root, ancestors(declared, name))
+    runs = producers(tracker.client, tracker.experiment, root)
     made = {f"{RUN}{stage}": run.info.run_id for stage, run in runs.items()}
-    made |= {f"{RUN}{name}": tracker.run_id, "sha256": candidate.sha256}
+    made |= {f"{RUN}{tracker.name}": tracker.run_id, "sha256": candidate.sha256}
     made |= {"weights.path": f"{FOLDER}/{FILES[0]}", "weights.stage": STAGE}
     made |= origin(root)
     if found := raw_data(root):
@@ -385,7 +384,7 @@ def _decided(
         "interval": candidate.interval,
         "champion_before": rival and _told_rival(rival),
         "comparison": comparison and _told_comparison(comparison),
-        "occluded": candidate.evidence.occluded,
+        "occluded": _occluded(candidate.evidence),
         "thresholds": {
             key: getattr(config, key)
             for key in ("level", "resamples", "margin", "worse", "worse_occluded")
@@ -398,10 +397,13 @@ def _decided(
 def _told_rival(rival: Rival) -> dict[str, Any]:
     told = {key: getattr(rival, key) for key in ("version", "same_data", "rescored")}
     if rival.evidence is not None:
-        correct = list(rival.evidence.correct.values())
-        told["exprate"] = round(100 * sum(correct) / len(correct), 4) if correct else 0.0
-        told["occluded"] = rival.evidence.occluded
+        told["exprate"] = sum(rate for _, rate in exprates(rival.evidence, PLAIN))
+        told["occluded"] = _occluded(rival.evidence)
     return told
+
+
+def _occluded(evidence: Sequence[Trial]) -> list[list[float]]:
+    return [pair for pair in exprates(evidence, OCCLUSION) if pair[0] > 0]
 
 
 def _told_comparison(found: Comparison) -> dict[str, Any]:

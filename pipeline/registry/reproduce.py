@@ -19,6 +19,7 @@ from pipeline.env import completed
 from pipeline.process import run_group
 from pipeline.registry.versions import made_of, registry
 from pipeline.tracking.provenance import LOCK, git
+from pipeline.tracking.store import first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,6 +52,8 @@ def recipe(client: MlflowClient, root: Path, version: ModelVersion) -> Recipe:
     Raises:
         CannotReproduce: something is not recorded, was never committed, or is not there any more.
     """
+    from mlflow.exceptions import MlflowException
+
     label = f"{version.name} version {version.version}"
     if not version.run_id:
         raise CannotReproduce(f"{label} cannot be reproduced: it does not name its run")
@@ -74,12 +77,22 @@ def recipe(client: MlflowClient, root: Path, version: ModelVersion) -> Recipe:
             "`git fetch` it"
         )
     raw = (made["raw.path"], made["raw.digest"]) if "raw.digest" in made else None
-    if raw is not None:
-        _check_raw(root, label, *raw)
+    if raw is not None and not (root / raw[0]).exists():
+        raise CannotReproduce(f"{label} was made from {raw[0]}, which is not here: bring it back")
+    if raw is not None and content_digest(root / raw[0]) != raw[1]:
+        raise CannotReproduce(
+            f"{label} was made from other raw data: {raw[0]} had sha256 {raw[1][:12]}"
+        )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            params = Path(client.download_artifacts(version.run_id, PARAMS, folder)).read_bytes()
+    except (MlflowException, OSError) as error:
+        first = first_line(error)
+        raise CannotReproduce(f"{label}: run {version.run_id} has no {PARAMS}: {first}") from None
     return Recipe(
         label=label,
         commit=commit,
-        params=_params(client, label, version.run_id),
+        params=params,
         weights=made["weights.path"],
         sha256=made["sha256"],
         stage=made["weights.stage"],
@@ -123,28 +136,6 @@ def reproduce(found: Recipe, root: Path, into: Path | None = None) -> tuple[bool
     if not same:
         told = "NOT reproduced, other weights came out"
     return same, f"{found.label}: {told} (sha256 {digest})"
-
-
-def _check_raw(root: Path, label: str, path: str, digest: str) -> None:
-    if not (root / path).exists():
-        raise CannotReproduce(f"{label} was made from {path}, which is not here: bring it back")
-    now = content_digest(root / path)
-    if now != digest:
-        raise CannotReproduce(
-            f"{label} was made from other raw data: {path} has sha256 {now[:12]} now, "
-            f"had {digest[:12]}"
-        )
-
-
-def _params(client: MlflowClient, label: str, run_id: str) -> bytes:
-    from mlflow.exceptions import MlflowException
-
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return Path(client.download_artifacts(run_id, PARAMS, folder)).read_bytes()
-        except (MlflowException, OSError) as error:
-            first = str(error).splitlines()[0]
-            raise CannotReproduce(f"{label}: run {run_id} has no {PARAMS}: {first}") from None
 
 
 def _bring(source: Path, target: Path, digest: str) -> None:

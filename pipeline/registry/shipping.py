@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from hmer.models.about import read_about
 from hmer.models.checkpoint import save_module
 from hmer.models.mask_match import MaskMatch
 from hmer.recognizer import Recognizer
-from pipeline.dvcfile import scored_sets
+from pipeline.dvcfile import read_report, scored_sets
 from pipeline.rendering import rendered
 
 CARD = "MODEL_CARD.md"
@@ -38,7 +37,9 @@ def ship(model: Path, evaluation: Path, out: Path, notes: str) -> Path:
     recognizer = Recognizer.load(model, backend="torch")
     described = read_about(model / "model.safetensors")
     about = {k: v for k, v in described.items() if k not in ("sha256", SECTION)}
-    metrics = _metrics(evaluation)
+    metrics = scored_sets(read_report(evaluation))
+    if not metrics:
+        raise HmerError(f"{evaluation}: no metrics there; run `dvc repro evaluate`")
     with atomic_folder(out) as folder:
         weights = folder / "model.safetensors"
         save_module(recognizer.model, weights, about, half=True)
@@ -70,13 +71,3 @@ def card(recognizer: Recognizer, metrics: dict[str, dict[str, Any]], size: int, 
         metrics=metrics,
         notes=notes.strip(),
     )
-
-
-def _metrics(evaluation: Path) -> dict[str, dict[str, Any]]:
-    """Metrics by set."""
-    try:
-        return scored_sets(json.loads(evaluation.read_text(encoding="utf-8")))
-    except (OSError, json.JSONDecodeError) as error:
-        raise HmerError(
-            f"{evaluation}: no metrics there ({error}); run `dvc repro evaluate`"
-        ) from None

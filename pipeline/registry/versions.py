@@ -39,12 +39,13 @@ PATIENCE = 900.0
 """Seconds to wait for another registration: rescoring a champion takes minutes."""
 
 
-def version_of(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
-    """The version an alias points to, if it does."""
+def version_of(client: MlflowClient, name: str, wanted: str) -> ModelVersion | None:
+    """The version of a number, or that an alias points to, if there is one."""
     from mlflow.exceptions import MlflowException
 
+    get = client.get_model_version if wanted.isdigit() else client.get_model_version_by_alias
     try:
-        return client.get_model_version_by_alias(name, alias)
+        return get(name, wanted)
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
@@ -63,10 +64,7 @@ def find_version(client: MlflowClient, name: str, wanted: str) -> ModelVersion:
         HmerError: there is none.
     """
     with registry():
-        if not wanted.isdigit():
-            found = version_of(client, name, wanted)
-        else:
-            found = next((v for v in versions(client, name) if str(v.version) == wanted), None)
+        found = version_of(client, name, wanted)
     if found is None:
         raise HmerError(f"the registry has no {wanted} of {name}: run `dvc repro register`")
     return found

@@ -24,7 +24,7 @@ def main(stage: Stage) -> None:
     encoder = stage.input("data/models/pretrain/encoder.safetensors")
     require_passed(stage.input("reports/validation/gate.json"))
     with stage.tracked(config) as tracker, stage.outputs("data/models/attend") as out:
-        run = RunContext(stage.resume, tracker.logger, stage.progress)
+        run = RunContext(stage.resume, tracker.metrics, stage.progress)
         attend(config, base.render, train, encoder, out, run, base.seed, show)
         tracker.outputs(out)
 

@@ -27,7 +27,7 @@ def main(stage: Stage) -> None:
     require_passed(stage.input("reports/validation/gate.json"))
     settings = {"model": choice.model_dump(), **config.model_dump(mode="json")}
     with stage.tracked(settings) as tracker, stage.outputs("data/models/finetune") as out:
-        run = RunContext(stage.resume, tracker.logger, stage.progress)
+        run = RunContext(stage.resume, tracker.metrics, stage.progress)
         finetune(
             config, choice, base.render, dataset, encoder, attention, start, out, run, base.seed
         )

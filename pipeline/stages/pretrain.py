@@ -19,7 +19,7 @@ def main(stage: Stage) -> None:
     train = stage.input("data/dataset/train.parquet")
     require_passed(stage.input("reports/validation/gate.json"))
     with stage.tracked(config) as tracker, stage.outputs("data/models/pretrain") as out:
-        run = RunContext(stage.resume, tracker.logger, stage.progress)
+        run = RunContext(stage.resume, tracker.metrics, stage.progress)
         pretrain(config, base.render, train, out, run, base.seed)
         tracker.outputs(out)
 

@@ -36,7 +36,7 @@ def main(stage: Stage) -> None:
             evidence = gather(dataset, config, steps.update)
         verdict = judge(evidence, config)
         with stage.outputs("reports/validation") as out:
-            write_report(out, dataset, evidence, verdict, config)
+            write_report(out, dataset, evidence, verdict)
         tracker.outputs(stage.root / "reports/validation")
         tracker.tags({"verdict": "passed" if verdict.passed else "refused"})
         tracker.metrics(

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hmer.errors import HmerError
-from pipeline.params import closest, explain, leaves, read_yaml
+from pipeline.params import did_you_mean, explain, leaves, read_yaml
 
 FOLDER = "configs/studies"
 TARGET = "evaluate"
@@ -143,8 +143,7 @@ def load_study(root: Path, name: str) -> StudyConfig:
     """
     known = studies(root)
     if name not in known:
-        meant = closest(name, known)
-        hint = f"; did you mean {meant}?" if meant else ""
+        hint = did_you_mean(name, known)
         raise HmerError(f"no study {name!r} among {', '.join(known) or 'none'}{hint}")
     file = f"{FOLDER}/{name}.yaml"
     try:
@@ -159,20 +158,3 @@ def load_study(root: Path, name: str) -> StudyConfig:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r}: a name has small letters, digits and single hyphens only")
-
-
-def parts(given: list[str] | None) -> list[str]:
-    """Values of an option that may be separated by commas."""
-    return [part.strip() for text in given or () for part in text.split(",") if part.strip()]
-
-
-def numbers(given: list[str] | None) -> list[int] | None:
-    """Seeds of an option.
-
-    Raises:
-        HmerError: one is not a whole number from 0 on, or is given twice.
-    """
-    texts = parts(given)
-    if any(not text.isdecimal() for text in texts) or len(set(texts)) < len(texts):
-        raise HmerError(f"--seeds {','.join(texts)}: expected different whole numbers from 0 on")
-    return [int(text) for text in texts] or None

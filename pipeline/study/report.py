@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -53,18 +53,24 @@ class Outcome:
     reason: str = ""
 
 
-class Summary(NamedTuple):
-    """One metric of one variant by seed; differences are to the rival with the same seed."""
+def summarise(
+    study: StudyConfig, outcomes: Sequence[Outcome], variant: str, name: str
+) -> dict[str, Any]:
+    """One metric of one variant: by seed, mean and standard deviation over the seeds (n - 1).
 
-    values: pd.Series[float]
-    differences: pd.Series[float]
-
-
-def summarise(study: StudyConfig, outcomes: Sequence[Outcome], variant: str, name: str) -> Summary:
-    """One metric of one variant, from all experiments of the study; a failed one has none."""
-    mine, rival = _by_seed(outcomes, variant, name), study.rival(variant)
-    theirs = mine.iloc[:0] if rival is None else _by_seed(outcomes, rival, name)
-    return Summary(mine, (mine - theirs).dropna())
+    Differences are to the rival with the same seed. None where there are too few; a failed
+    experiment has no value.
+    """
+    values, rival = _by_seed(outcomes, variant, name), study.rival(variant)
+    theirs = values.iloc[:0] if rival is None else _by_seed(outcomes, rival, name)
+    differences = (values - theirs).dropna()
+    return {
+        "values": {str(seed): rounded(value) for seed, value in sorted(values.items())},
+        "mean": rounded(values.mean()),
+        "spread": rounded(values.std()),
+        "difference": rounded(differences.mean()),
+        "difference_spread": rounded(differences.std()),
+    }
 
 
 def _by_seed(outcomes: Sequence[Outcome], variant: str, name: str) -> pd.Series[float]:
@@ -166,7 +172,7 @@ def report(name: str, study: StudyConfig, outcomes: Sequence[Outcome]) -> dict[s
                 "settings": dict(leaves(found.settings)),
                 "compared_with": study.rival(variant),
                 "metrics": {
-                    metric.name: _plain(summarise(study, outcomes, variant, metric.name))
+                    metric.name: summarise(study, outcomes, variant, metric.name)
                     for metric in study.metrics
                 },
             }
@@ -194,18 +200,6 @@ def report(name: str, study: StudyConfig, outcomes: Sequence[Outcome]) -> dict[s
             for outcome in outcomes
         ],
         "absent": absent(study, outcomes),
-    }
-
-
-def _plain(found: Summary) -> dict[str, Any]:
-    """Means and standard deviations over the seeds (n - 1); null where there are too few."""
-    values, differences = found
-    return {
-        "values": {str(seed): rounded(value) for seed, value in sorted(values.items())},
-        "mean": rounded(values.mean()),
-        "spread": rounded(values.std()),
-        "difference": rounded(differences.mean()),
-        "difference_spread": rounded(differences.std()),
     }
 
 
@@ -243,17 +237,15 @@ def page(study: StudyConfig, outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def cell(metric: Metric, summary: Summary) -> str:
+def cell(metric: Metric, found: Mapping[str, Any]) -> str:
     """`mean ± spread (difference)`."""
-    mean, spread = summary.values.mean(), summary.values.std()
-    difference = summary.differences.mean()
-    if math.isnan(mean):
+    if found["mean"] is None:
         return "–"
-    text = f"{mean:.{metric.digits}f}"
-    if not math.isnan(spread):
-        text += f" ± {spread:.{metric.digits}f}"
-    if not math.isnan(difference):
-        text += f" ({difference:+.{metric.digits}f})"
+    text = f"{found['mean']:.{metric.digits}f}"
+    if found["spread"] is not None:
+        text += f" ± {found['spread']:.{metric.digits}f}"
+    if found["difference"] is not None:
+        text += f" ({found['difference']:+.{metric.digits}f})"
     return text.replace("-", MINUS)
 
 
@@ -271,31 +263,28 @@ COLUMNS = 2
 """Panels beside each other."""
 ROW = 0.26
 """Inches per variant."""
+CURVE = 3.2
+"""Inches that a panel of curves needs."""
 
 
 def study_figure(study: StudyConfig, outcomes: Sequence[Outcome]) -> bytes:
     """The figure as PNG."""
     curves = [curve for curve in study.curves if points(curve, outcomes)]
-    above = [study.main[n : n + COLUMNS] for n in range(0, len(study.main), COLUMNS)]
-    below = [curves[n : n + COLUMNS] for n in range(0, len(curves), COLUMNS)]
-    heights = [1.0 + ROW * len(study.variants)] * len(above) + [3.2] * len(below)
-    figure = new_figure(11.0, sum(heights))
+    panels: list[Metric | Curve] = [*study.main, *curves]
+    rows = -(-len(panels) // COLUMNS)
+    height = 1.0 + ROW * len(study.variants)
+    figure = new_figure(11.0, rows * max(height, CURVE if curves else 0))
     figure.set_layout_engine("constrained", w_pad=0.16, h_pad=0.14)
-    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for metrics, part in zip(above, parts[: len(above)], strict=True):
-        axes = part.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
-        for index, metric in enumerate(metrics):
-            _metric(axes[index], study, outcomes, metric, names=index == 0)
-    for drawn, part in zip(below, parts[len(above) :], strict=True):
-        axes = part.subplots(1, len(drawn), squeeze=False)[0]
-        for index, curve in enumerate(drawn):
-            _curve(axes[index], curve, outcomes)
+    for number, panel in enumerate(panels, 1):
+        axes = figure.add_subplot(rows, min(COLUMNS, len(panels)), number)
+        if isinstance(panel, Metric):
+            _metric(axes, study, outcomes, panel)
+        else:
+            _curve(axes, panel, outcomes)
     return to_png(figure)
 
 
-def _metric(
-    axes: Axes, study: StudyConfig, outcomes: Sequence[Outcome], metric: Metric, names: bool
-) -> None:
+def _metric(axes: Axes, study: StudyConfig, outcomes: Sequence[Outcome], metric: Metric) -> None:
     unit = f", {metric.unit}" if metric.unit else ""
     reference = _by_seed(outcomes, study.reference, metric.name)
     if len(reference):
@@ -318,7 +307,6 @@ def _metric(
     axes.grid(visible=True, axis="x", color="#d8dee4", linewidth=0.7)
     axes.set_ylim(len(study.variants) - 0.4, -0.6)
     axes.set_yticks(range(len(study.variants)), list(study.variants), fontsize=9, color=TEXT)
-    axes.tick_params(axis="y", labelleft=names)
 
 
 def _curve(axes: Axes, curve: Curve, outcomes: Sequence[Outcome]) -> None:

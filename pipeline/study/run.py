@@ -25,12 +25,12 @@ from hmer.files import atomic_file
 from pipeline.configure import check_params, composed, merge
 from pipeline.dvcfile import DVC, EVALUATION, PARAMS
 from pipeline.env import FLOW_LOCK, RESUME
-from pipeline.params import BASE, closest, leaves
+from pipeline.params import BASE, did_you_mean, leaves
 from pipeline.process import guard, hold, run_group
 from pipeline.study.config import FOLDER as STUDIES
 from pipeline.study.config import TARGET, StudyConfig, load_study
 from pipeline.study.report import Outcome, absent, write_report
-from pipeline.tracking.provenance import CODE, cores
+from pipeline.tracking.provenance import CODE, cores, git
 from pipeline.tracking.store import EXPERIMENT
 
 FIXED = ("ingest", "evaluate")
@@ -97,8 +97,7 @@ def study(
     known = list(config.variants)
     for variant in only:
         if variant not in known:
-            meant = closest(variant, known)
-            hint = f"; did you mean {meant}?" if meant else ""
+            hint = did_you_mean(variant, known)
             raise HmerError(f"{name} has no variant {variant!r}, only {', '.join(known)}{hint}")
     every = rows(root, name, config, seeds, settings)
     chosen = [row for row in every if not only or row.variant in only]
@@ -111,10 +110,8 @@ def study(
     outcomes = [_outcome(root, config, row, failed) for row in every]
     if any(outcome.state == "finished" for outcome in outcomes):
         for metric, names in absent(config, outcomes).items():
-            meant = closest(
-                metric, sorted(next(o.metrics for o in outcomes if o.row.name in names))
-            )
-            hint = f" (did you mean {meant}?)" if meant else ""
+            there = sorted(next(o.metrics for o in outcomes if o.row.name in names))
+            hint = did_you_mean(metric, there)
             say(f"warning: {len(names)} rows have no metric {metric!r}{hint}")
         say(str(write_report(root, name, config, outcomes)))
     elif not failed:
@@ -138,7 +135,7 @@ def rows(
     yaml, base = composed(root, study.configuration, settings)
     made = [
         _row(yaml, deepcopy(base), name, study, variant, seed)
-        for seed in (study.seeds if seeds is None else seeds)
+        for seed in dict.fromkeys(study.seeds if seeds is None else seeds)
         for variant in study.variants
     ]
     _check_raw(root, made)
@@ -179,10 +176,7 @@ def finished(root: Path, row: Row, any_code: bool = False) -> str | None:
                   f"refs/exps/*/*/{row.name}")  # fmt: skip
     code = [path for path in CODE if (root / path).exists()]
     for commit in listing.split():
-        try:
-            same = YAML(typ="safe").load(_file(root, commit, PARAMS)) == row.params
-        except HmerError:
-            continue
+        same = YAML(typ="safe").load(_file(root, commit, PARAMS)) == row.params
         if same and (any_code or not git(root, "diff", "--name-only", commit, "--", *code)):
             return commit
     return None
@@ -198,7 +192,7 @@ def _outcome(root: Path, config: StudyConfig, row: Row, failed: Mapping[str, str
     if row.name in failed or commit is None:
         reason = failed.get(row.name, "")
         return Outcome(row, "failed" if reason else "not run", reason=reason)
-    values = json.loads(_file(root, commit, EVALUATION))
+    values = json.loads(_file(root, commit, EVALUATION) or "{}")
     if config.split not in values:
         there = ", ".join(values) or "none"
         raise HmerError(f"{EVALUATION} has no set {config.split!r}, only {there}")
@@ -291,18 +285,3 @@ def _dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def _file(root: Path, commit: str, path: str) -> str:
     prefix = git(root, "rev-parse", "--show-prefix")
     return git(root, "show", f"{commit}:{prefix}{path}")
-
-
-def git(root: Path, *arguments: str) -> str:
-    """Output of git.
-
-    Raises:
-        HmerError: it fails; its own words are in the message.
-    """
-    done = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        reason = " ".join(done.stderr.split()) or f"code {done.returncode}"
-        raise HmerError(f"git {arguments[0]} failed: {reason}")
-    return done.stdout.strip()

@@ -12,19 +12,16 @@ import json
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hmer.errors import HmerError
 from hmer.files import content_digest
-from pipeline.dvcfile import PARAMS, Declaration, declarations, upstream, within
+from pipeline.dvcfile import PARAMS, Declaration, declarations, given, upstream
 from pipeline.params import read_yaml
 
 if TYPE_CHECKING:
@@ -46,7 +43,7 @@ def origin(root: Path) -> dict[str, str]:
     `git.dirty` is about code: parameters are kept with the run, and outputs that git tracks
     change by the very run.
     """
-    found = {"python": platform.python_version(), "environment.installed": installed_digest()}
+    found = {"python": platform.python_version()}
     commit = git(root, "rev-parse", "HEAD")
     if commit:
         changed = changed_code(root)
@@ -64,11 +61,9 @@ def origin(root: Path) -> dict[str, str]:
 def changed_code(root: Path) -> list[str]:
     """Tracked or new files of the code, or of dependencies in git, that differ from the commit."""
     try:
-        declared = list(declarations(root).values())
+        deps = given(root)
     except HmerError:
-        declared = []
-    outs = [out for stage in declared for out in stage.outs]
-    deps = {dep for stage in declared for dep in stage.deps if not within(dep, outs)}
+        deps = set()
     paths = sorted(path for path in {*CODE, *deps} if (root / path).exists() and path != PARAMS)
     inside = [path for path in paths if (root / path).resolve().is_relative_to(root.resolve())]
     told = git(root, "status", "--porcelain", "--untracked-files=all", "--", *inside, strip=False)
@@ -86,25 +81,12 @@ def raw_data(root: Path) -> tuple[str, str] | None:
     return name, content_digest(root / name)
 
 
-@cache
-def installed_digest() -> str:
-    """SHA-256 over names and versions of all installed distributions."""
-    pairs = sorted({f"{d.metadata['Name']}=={d.version}".lower() for d in distributions()})
-    return hashlib.sha256("\n".join(pairs).encode()).hexdigest()
-
-
 def device() -> str:
     """The device that this process computes on; torch is asked only where it is loaded anyway."""
-    if cuda := _cuda():
-        return f"{cuda.device_count()} x {cuda.get_device_name(0)}"
-    return f"{cores()} cores of {_processor()}"
-
-
-def _cuda() -> Any:
-    """`torch.cuda`, where this process computes with it."""
     torch: Any = sys.modules.get("torch")
-    used = torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized()
-    return torch.cuda if used else None
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
+    return f"{cores()} cores of {_processor()}"
 
 
 def cores() -> int:
@@ -115,23 +97,18 @@ def cores() -> int:
 
 
 class Cost:
-    """Time and memory from its making on."""
+    """Time from its making on; of memory, MLflow keeps the course."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
         self._cpu = sum(os.times()[:4])  # our own and that of children, user and system
 
     def so_far(self) -> dict[str, float]:
-        """Seconds on the clock and of the processor (with children), and peak memory in MiB."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, on macOS bytes
-        values = {
+        """Seconds on the clock, and of the processor (with children)."""
+        return {
             "cost.seconds": time.perf_counter() - self._began,
             "cost.cpu_seconds": sum(os.times()[:4]) - self._cpu,
-            "cost.peak_mib": peak / (2**20 if sys.platform == "darwin" else 2**10),
         }
-        if cuda := _cuda():
-            values["cost.peak_device_mib"] = cuda.max_memory_allocated() / 2**20
-        return values
 
 
 def git(root: Path, *arguments: str, strip: bool = True) -> str:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.dvcfile import EVALUATION, PARAMS, REGISTRATION, locked, read_report, scored_sets
+from pipeline.dvcfile import EVALUATION, PARAMS, REGISTRATION, locked_outs, read_report, scored_sets
 from pipeline.env import RESUME
 from pipeline.params import leaves, read_yaml
 from pipeline.tracking.provenance import (
@@ -52,36 +52,27 @@ def remember(record: Path, run_id: str, fingerprint: str) -> None:
     record.write_text(json.dumps(values), encoding="utf-8")
 
 
-def left_open(client: MlflowClient, record: Path, fingerprint: str) -> Run | None:
-    """The run that was killed, if it did the same work as we shall; any other is closed."""
-    left = read_report(record)
-    run = _run(client, left)
-    if run is not None and left.get("fingerprint") == fingerprint:
-        return run
-    close_left_open(client, record)
-    return None
+def left_open(client: MlflowClient, record: Path, fingerprint: str | None = None) -> Run | None:
+    """The run on record that was killed, if it did the same work as we shall; any other is closed.
 
-
-def close_left_open(client: MlflowClient, record: Path) -> None:
-    """Close the run that a killed process left open, whatever it was for."""
-    run = _run(client, read_report(record))
-    if run is not None and run.info.status == "RUNNING":
-        client.set_terminated(run.info.run_id, "KILLED")
-    record.unlink(missing_ok=True)
-
-
-def _run(client: MlflowClient, left: Mapping[str, Any]) -> Run | None:
-    """The run on record, if it is there and did not end by itself."""
+    One that is gone, or has ended by itself, is neither.
+    """
     from mlflow.exceptions import MlflowException
 
+    left = read_report(record)
     if left.get("uri") != os.environ["MLFLOW_TRACKING_URI"]:
         return None
     try:
         run = client.get_run(str(left["run"]))
     except MlflowException:
         return None
-    alive = run.info.lifecycle_stage == "active"
-    return run if alive and run.info.status in ("RUNNING", "KILLED") else None
+    if run.info.lifecycle_stage != "active" or run.info.status not in ("RUNNING", "KILLED"):
+        return None
+    if left.get("fingerprint") == fingerprint:
+        return run
+    if run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, "KILLED")
+    return None
 
 
 PARENT = "HMER_PARENT_RUN"
@@ -120,10 +111,9 @@ def stage_run(stage: Stage, params: Mapping[str, Any]) -> Iterator[Tracker]:
         status = "KILLED" if stopped else "FAILED"
         raise
     finally:
-        if "logger" in tracker.__dict__:
-            tracker.logger.save()
         tracker.tags({"device": device()})
-        tracker.metrics(with_earlier(tracker, cost.so_far()))
+        earlier = tracker.earlier
+        tracker.metrics({name: v + earlier.get(name, 0.0) for name, v in cost.so_far().items()})
         tracker.end(status)
         if status != "KILLED":
             record.unlink(missing_ok=True)
@@ -144,14 +134,6 @@ def system_metrics(run_id: str) -> Iterator[None]:
         monitor.finish()
 
 
-def with_earlier(tracker: Tracker, cost: dict[str, float]) -> dict[str, float]:
-    """The cost of a run with that of its earlier parts: the sum, of memory the peak."""
-    return {
-        name: (max if "peak" in name else sum)((value, tracker.earlier.get(name, 0.0)))
-        for name, value in cost.items()
-    }
-
-
 @contextmanager
 def parent_run(root: Path, tags: Mapping[str, str]) -> Iterator[str]:
     """A run that the stages started inside the block belong to; its id goes into `PARENT`.
@@ -164,7 +146,7 @@ def parent_run(root: Path, tags: Mapping[str, str]) -> Iterator[str]:
     """
     record = root / RESUME / "run.json"
     client, experiment = connect(root)
-    close_left_open(client, record)
+    left_open(client, record)
     run_id = _create(client, experiment, "pipeline", tags, origin(root))
     tracker = Tracker(client, run_id, "pipeline", experiment)
     remember(record, run_id, "")
@@ -199,7 +181,7 @@ def _tell(
         stages = stage_states(tracker.client, tracker.experiment, root, tracker.run_id)
         tracker.document({**origin(root), "stages": stages}, PROVENANCE)
         found = {NOTE: stage_table(stages, tracker.experiment), "device": device()}
-        if version := locked(root)[1].get(DATASET):
+        if version := locked_outs(root).get(DATASET):
             found["dvc.data"] = version
         if finished and (done := read_report(root / REGISTRATION)):
             found |= _outcome(tracker, root, done)

@@ -11,19 +11,18 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hmer.files import content_digest
-from pipeline.dvcfile import locked
+from pipeline.dvcfile import locked_outs
 from pipeline.params import leaves
 from pipeline.tracking.store import first_line
 
 if TYPE_CHECKING:
     import pandas as pd
-    from lightning.pytorch.loggers import Logger
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput
 
@@ -32,8 +31,6 @@ DIGEST = 36
 """MLflow takes no longer digest."""
 MOST = 12
 """Datasets of one run; more would hide the ones that matter."""
-KINDS = {"string": "string", "binary": "binary", "bool": "boolean", "float": "float",
-         "double": "double", "int32": "integer", "int64": "long"}  # fmt: skip
 
 
 def datasets(paths: list[str], root: Path, context: str) -> list[DatasetInput]:
@@ -44,54 +41,27 @@ def datasets(paths: list[str], root: Path, context: str) -> list[DatasetInput]:
         root: the project.
         context: what they are to the run: `input` or `output`.
     """
+    import pyarrow.parquet as pq
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    _, versions = locked(root)
+    versions = locked_outs(root)
+    places = [root / path for path in paths if not Path(path).is_absolute()]
+    files = {f for p in places for f in (p, *p.glob("*.parquet")) if f.suffix == ".parquet"}
     found = []
-    for file in _files(paths, root)[:MOST]:
+    for file in sorted(filter(Path.is_file, files))[:MOST]:
         path = file.relative_to(root).as_posix()
-        dataset = Dataset(
-            name=path.removesuffix(".parquet"),
-            digest=content_digest(file)[:DIGEST],
-            source_type="local",
-            source=json.dumps({"uri": path}),
-            **_described(file),
-        )
         tags = [InputTag("mlflow.data.context", context)]
         version = next((v for out, v in versions.items() if Path(path).is_relative_to(out)), None)
         if version:
             tags.append(InputTag("dvc", version))
+        profile = None
+        with suppress(ValueError, OSError):  # of Arrow: the gate says what is wrong with it
+            profile = json.dumps({"num_rows": pq.read_metadata(file).num_rows})
+        source = json.dumps({"uri": path})
+        name, digest = path.removesuffix(".parquet"), content_digest(file)[:DIGEST]
+        dataset = Dataset(name, digest, "local", source, profile=profile)
         found.append(DatasetInput(dataset, tags))
     return found
-
-
-def _files(paths: list[str], root: Path) -> list[Path]:
-    found: set[Path] = set()
-    for path in paths:
-        place = root / path
-        if not place.resolve().is_relative_to(root.resolve()):
-            continue
-        found |= set(place.glob("*.parquet")) if place.is_dir() else {place}
-    return sorted(file for file in found if file.suffix == ".parquet" and file.is_file())
-
-
-def _described(file: Path) -> dict[str, str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(file) as opened:
-            schema, rows = opened.schema_arrow, opened.metadata.num_rows
-    except (pa.ArrowException, OSError):
-        return {}
-    columns = [
-        {"type": KINDS.get(str(column.type), "string"), "name": column.name, "required": True}
-        for column in schema
-    ]
-    return {
-        "schema": json.dumps({"mlflow_colspec": columns}),
-        "profile": json.dumps({"num_rows": rows}),
-    }
 
 
 KEPT = {".csv", ".html", ".json", ".png", ".svg"}
@@ -124,11 +94,12 @@ class Tracker:
         self.curve_points([(step, name, value) for name, value in numbers.items()])
 
     def curve_points(self, points: list[tuple[int, str, float]]) -> None:
-        """Log (step, name, value) points in as few requests as possible."""
+        """Log (step, name, value) points; those that are not finite have no place on a curve."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        entities = [Metric(clean(name), value, now, step) for step, name, value in points]
+        finite = [point for point in points if math.isfinite(point[2])]
+        entities = [Metric(clean(name), value, now, step) for step, name, value in finite]
         for start in range(0, len(entities), 1000):
             self._witness(self.client.log_batch, self.run_id, entities[start : start + 1000])
 
@@ -161,32 +132,24 @@ class Tracker:
                 self.artifact(file, None if folder == "." else folder)
 
     def _curves(self, path: Path) -> set[str]:
-        """Log the points of a training's curves that are not on record: of a part that was killed
-        before it had sent them, or that belongs to another run.
-
-        Returns:
-            The names of the curves.
-        """
+        """Log the points of a training's curves that are not on record: the server was away, or
+        they belong to another run. Their names."""
         if not path.is_file():
             return set()
         import pandas as pd
 
         table = pd.read_csv(path, index_col="step", float_precision="round_trip")
-        steps: list[int] = table.index.tolist()
-        curves = {str(name): dict(zip(steps, table[name].tolist(), strict=True)) for name in table}
-        missing: list[tuple[int, str, float]] = []
 
-        def compare() -> None:
-            for name, points in curves.items():
+        def complete() -> None:
+            steps: list[int] = table.index.tolist()
+            for name in map(str, table):
                 history = self.client.get_metric_history(self.run_id, clean(name))
                 known = {point.step for point in history}
-                missing.extend((s, name, v) for s, v in points.items() if s not in known)
+                values = zip(steps, table[name].tolist(), strict=True)
+                self.curve_points([(step, name, v) for step, v in values if step not in known])
 
-        if "logger" in self.__dict__:
-            self.logger.save()
-        self._witness(compare)
-        self.curve_points([point for point in missing if math.isfinite(point[2])])
-        return set(curves)
+        self._witness(complete)
+        return set(map(str, table))
 
     def document(self, values: Mapping[str, Any], file: str) -> None:
         """Log a JSON file."""
@@ -216,13 +179,6 @@ class Tracker:
     def end(self, status: str) -> None:
         """Close the run: FINISHED, FAILED or KILLED."""
         self._witness(self.client.set_terminated, self.run_id, status)
-
-    @cached_property
-    def logger(self) -> Logger:
-        """For Lightning: curves are batched and cost a step next to nothing."""
-        from pipeline.tracking.curves import CurveLogger
-
-        return CurveLogger(self.name, self.run_id, self.curve_points)
 
     def _witness(self, act: Callable[..., Any], *arguments: Any) -> None:
         try:

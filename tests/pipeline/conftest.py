@@ -16,17 +16,17 @@ ROOT = Path(__file__).parents[2]
 DVC_YAML = """
 stages:
   first:
-    cmd: python toy.py first
+    cmd: exec python toy.py first
     deps: [toy.py, raw.txt]
     params: [base, first]
     outs: [out/first]
   second:
-    cmd: python toy.py second
+    cmd: exec python toy.py second
     deps: [toy.py, out/first]
     params: [base, second]
     outs: [out/second]
   third:
-    cmd: python toy.py third
+    cmd: exec python toy.py third
     deps: [toy.py, out/second/value.txt]
     params: [third]
     outs: [out/third]

@@ -12,7 +12,15 @@ import psutil
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.dvcfile import Declaration, declaration, declarations, is_code, look, running_order
+from pipeline.dvcfile import (
+    Declaration,
+    declaration,
+    declarations,
+    is_code,
+    running_order,
+    to_do,
+    upstream,
+)
 from pipeline.imports import reach
 from pipeline.params import lookup, read_yaml
 
@@ -32,34 +40,38 @@ def test_order_of_a_diamond() -> None:
     assert running_order(graph) == ["in", "left", "right", "end"]
 
 
-def test_the_pipeline_of_this_project() -> None:
-    graph = look(ROOT).graph
-    assert set(graph) == set(declarations(ROOT))
-    chain = ["ingest", "validate", "pretrain", "attend", "finetune", "evaluate", "register"]
-    assert [name for name in running_order(graph) if name in chain] == chain
-    assert "plan" in graph["pretrain"] & graph["attend"] & graph["finetune"]
-    assert "validate" in graph["pretrain"] & graph["attend"] & graph["finetune"]
+@pytest.mark.medium
+def test_edges_are_those_that_dvc_sees() -> None:
+    from dvc.repo import Repo
+
+    graph = Repo(str(ROOT)).index.graph
+    ours = upstream(declarations(ROOT))
+    assert ours == {s.addressing: {n.addressing for n in graph[s]} for s in graph}
+    order = running_order(ours)
+    assert all(ours[stage] <= set(order[:n]) for n, stage in enumerate(order))
+    commands = [stage.cmd for stage in graph]
+    assert all(cmd.startswith("exec ") for cmd in commands), "a shell would outlive DVC"
 
 
 @pytest.mark.medium
 def test_nonsense_is_told_in_the_words_of_dvc(toy: Toy) -> None:
     (toy.root / "dvc.yaml").write_text("stages: {a: {cmd: x, outs: [o], dips: [p]}}")
     with pytest.raises(HmerError, match=r"dvc cannot read the pipeline: .*extra keys not allowed"):
-        look(toy.root)
+        to_do(toy.root)
 
 
 @pytest.mark.medium
 def test_what_there_is_to_do(toy: Toy, made: Toy) -> None:
-    assert look(toy.root).to_do == {"first", "second", "third"}
-    assert look(made.root).to_do == frozenset()
+    assert to_do(toy.root) == {"first", "second", "third"}
+    assert to_do(made.root) == set()
     made.params(second={"text": "more"})
-    assert look(made.root).to_do == {"second", "third"}
+    assert to_do(made.root) == {"second", "third"}
     (made.root / "raw.txt").write_text("other ink")
-    assert look(made.root).to_do == {"first", "second", "third"}
+    assert to_do(made.root) == {"first", "second", "third"}
     made.params()
     (made.root / "raw.txt").write_text("ink")
     (made.root / "out/third/value.txt").unlink()
-    assert look(made.root).to_do == {"third"}
+    assert to_do(made.root) == {"third"}
 
 
 @pytest.mark.medium
@@ -72,7 +84,7 @@ def test_a_busy_dvc_means_that_anything_may_have_changed(made: Toy) -> None:
         while not (pid.exists() and pid.read_text()):
             assert busy.poll() is None
             time.sleep(0.05)
-        assert look(made.root).to_do == {"first", "second", "third"}
+        assert to_do(made.root) == {"first", "second", "third"}
     finally:
         busy.send_signal(signal.SIGTERM)
         psutil.Process(int(pid.read_text())).terminate()

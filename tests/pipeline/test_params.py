@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError
-from pipeline.params import closest, leaves, load_section, lookup, read_yaml
+from pipeline.params import did_you_mean, leaves, load_section, lookup, read_yaml
 
 
 class Inner(BaseModel):
@@ -153,6 +153,7 @@ def test_lookup_and_leaves_agree() -> None:
         lookup(values, "a.b.c")
 
 
-def test_closest_says_nothing_rather_than_nonsense() -> None:
-    assert closest("learning_rat", ["steps", "learning_rate"]) == "learning_rate"
-    assert closest("xyz", ["steps", "learning_rate"]) is None
+def test_a_hint_says_nothing_rather_than_nonsense() -> None:
+    meant = did_you_mean("learning_rat", ["steps", "learning_rate"], "a.")
+    assert meant == "; did you mean a.learning_rate?"
+    assert did_you_mean("xyz", ["steps", "learning_rate"]) == ""

@@ -28,12 +28,12 @@ class Stopped(Exception):
 
 
 class StopAt:
-    """A logger that ends the training when it hears of a step."""
+    """Ends the training when it hears of a step."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def log_metrics(self, metrics: Any, step: int) -> None:
+    def __call__(self, metrics: Any, step: int) -> None:
         if step == self.step:
             raise Stopped
 
@@ -66,8 +66,8 @@ def test_a_recipe_runs_and_resumes_exactly(name: str, small_dataset: Path, tmp_p
     for folder in folders.values():
         folder.mkdir()
 
-    def run(phase: str, logger: Any = None) -> RunContext:
-        return RunContext(tmp_path / "resume" / phase, logger, progress=False)
+    def run(phase: str, log: Any = None) -> RunContext:
+        return RunContext(tmp_path / "resume" / phase, log, progress=False)
 
     train = small_dataset / "train.parquet"
     encoder = folders["pretrain"] / "encoder.safetensors"
@@ -76,10 +76,10 @@ def test_a_recipe_runs_and_resumes_exactly(name: str, small_dataset: Path, tmp_p
     attend(cut_short(params.attend), render, train, encoder, folders["attend"], run("attend"), SEED)
     assert params.finetune.synthesis.wanted
 
-    def third(phase: str, logger: Any = None) -> None:
+    def third(phase: str, log: Any = None) -> None:
         finetune(
             cut_short(params.finetune), params.model, render, small_dataset, encoder, attention,
-            None, folders[phase], run(phase, logger), SEED,
+            None, folders[phase], run(phase, log), SEED,
         )  # fmt: skip
 
     third("clean")
@@ -103,9 +103,9 @@ def test_a_recipe_goes_on_from_the_shipped_recogniser(
     for phase, stops in (("clean", 0), ("resumed", 2)):
         folder = tmp_path / phase
         folder.mkdir()
-        for logger in (StopAt(stops), None) if stops else (None,):
-            run = RunContext(tmp_path / f"{phase}-resume", logger, progress=False)  # type: ignore[arg-type]
-            with pytest.raises(Stopped) if logger else nullcontext():
+        for log in (StopAt(stops), None) if stops else (None,):
+            run = RunContext(tmp_path / f"{phase}-resume", log, progress=False)
+            with pytest.raises(Stopped) if log else nullcontext():
                 finetune(
                     config, params.model, params.base.render, small_dataset, tmp_path, tmp_path,
                     start, folder, run, SEED,

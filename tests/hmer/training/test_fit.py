@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from hmer.data.batches import BatchConfig, BatchStream, PlannedBatch
@@ -117,7 +116,7 @@ def make(plan: PlannedBatch, rng: np.random.Generator) -> Tensor:
 
 def run(module: Line, folder: Path, maker: Any = make, **more: Any) -> None:
     stream = BatchStream(SIZES, BatchConfig(max_count=2), 8, 0)
-    options = {"logger": more.pop("logger", None), "progress": False}
+    options = {"log": more.pop("log", None), "progress": False}
     fit(module, stream, maker, RunContext(folder, **options), title="line", **more)
 
 
@@ -147,19 +146,12 @@ def test_loader_processes_change_nothing(tmp_path: Path, steps: int) -> None:
 def test_measured_and_told_after_each_leg(tmp_path: Path) -> None:
     told: list[tuple[int, dict[str, float]]] = []
 
-    class Listener(Logger):
-        name, version = "listener", 0
-
-        def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-            assert step is not None
-            told.append((step, dict(metrics)))
-
-        def log_hyperparams(self, *_: Any, **__: Any) -> None:
-            raise AssertionError
+    def log(metrics: Mapping[str, float], step: int) -> None:
+        told.append((step, dict(metrics)))
 
     values = iter((10.0, 20.0, 30.0))
     module = Line()
-    run(module, tmp_path, logger=Listener(), measure=lambda: {"val": next(values)})
+    run(module, tmp_path, log=log, measure=lambda: {"val": next(values)})
     assert [step for step, _ in told] == [2, 4, 6]
     assert [metrics["val"] for _, metrics in told] == [10, 20, 30]
     assert [v for _, name, v in module.curves.rows if name == "val"] == [10, 20, 30]

@@ -16,13 +16,22 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.dvcfile import locked, raw_hashes
-from pipeline.flow.serve import Watch, known_zone, run_until_interrupted, watch
+from pipeline.dvcfile import given_data
+from pipeline.flow.serve import known_zone, run_until_interrupted, watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.pipeline.conftest import Toy
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def shell(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a person's shell."""
+    for name, value in toy.environment.items():
+        monkeypatch.setenv(name, value)
 
 
 def test_time_zones_have_names() -> None:
@@ -89,83 +98,98 @@ def test_a_runner_that_ends_by_itself_is_an_error() -> None:
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
-def test_a_run_for_each_state_of_the_data_once_it_has_settled() -> None:
-    said: list[str] = []
-    seen = Watch({"raw": "a"}, said.append)
-    looks = ["a", "a", "b", "c", "c", "c", "c", "a", "a"]
-    assert [seen.see({"raw": look}) for look in looks] == [
-        False, False, False, False, True, False, False, False, True,
-    ]  # fmt: skip
-    assert not said
+@pytest.mark.medium
+def test_dvc_says_which_data_have_changed(toy: Toy, made: Toy, shell: None) -> None:
+    assert given_data(toy.root).keys() == {"raw.txt", "toy.py"}, "what no stage makes"
+    assert all(given_data(toy.root).values()), "nothing has run yet"
+    assert not any(given_data(made.root).values())
+    (made.root / "raw.txt").unlink()
+    assert given_data(made.root)["raw.txt"] == "deleted"
+    (made.root / "raw.txt").write_text("more ink")
+    assert given_data(made.root)["raw.txt"] == "modified"
+    (toy.root / "dvc.yaml").write_text("stages: 3")
+    with pytest.raises(HmerError, match=r"dvc\.yaml: `stages` must hold a mapping"):
+        given_data(toy.root)
 
 
-def test_a_missing_folder_is_told_once_and_survived() -> None:
-    said: list[str] = []
-    seen = Watch({"raw": "a"}, said.append)
-    for look in (None, None, None, "b"):
-        assert not seen.see({"raw": look})
-    assert said == ["raw is not there: waiting for it"]
-    assert seen.see({"raw": "b"})
-    assert not seen.see({"raw": None})
-    assert len(said) == 2, "it is gone again"
+def looks(root: Path, acts: list[Callable[[], None] | None]) -> list[int]:
+    """Watch while things happen; at which looks a run was asked for."""
+    stop, count = threading.Event(), 0
+    asked: list[int] = []
+
+    class Between(threading.Event):
+        """Acts where the watch would wait."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            nonlocal count
+            if count == len(acts):
+                stop.set()
+                return True
+            act, count = acts[count], count + 1
+            if act:
+                act()
+            return True
+
+        def is_set(self) -> bool:
+            return stop.is_set()
+
+    watch(root, 0, lambda: asked.append(count), Between())
+    return asked
 
 
 @pytest.mark.medium
-def test_dvc_is_asked(toy: Toy, made: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in toy.environment.items():
-        monkeypatch.setenv(name, value)
-    at_first = raw_hashes(toy.root)
-    assert set(at_first) == {"raw.txt", "toy.py"}, "what no stage makes"
-    assert locked(toy.root) == ({}, {})
-    assert locked(made.root)[0].items() > at_first.items()
-    (toy.root / "raw.txt").unlink()
-    assert raw_hashes(toy.root)["raw.txt"] is None
-    (toy.root / "raw.txt").write_text("more ink")
-    assert raw_hashes(toy.root)["raw.txt"] not in {None, at_first["raw.txt"]}
-    (toy.root / "dvc.yaml").write_text("stages: 3")
-    with pytest.raises(HmerError, match="dvc cannot read the pipeline"):
-        raw_hashes(toy.root)
-
-
-def test_the_watch_triggers_again_where_the_trigger_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_run_for_each_state_of_the_data_once_it_has_settled(
+    made: Toy, shell: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pipeline.flow.serve.raw_hashes", lambda root: {"raw": "new"})
+    """A copy goes on for two looks; then nothing happens; then the old data come back."""
+    raw = made.root / "raw.txt"
+    kept = raw.read_text()
+
+    def write(text: str) -> Callable[[], None]:
+        return lambda: (raw.write_text(text), None)[1]
+
+    acts = [None, None, write("b"), write("bc"), None, None, None, write("bcd"), None, None]
+    assert looks(made.root, acts) == [5, 9]
+    assert capsys.readouterr().out.count("new data in raw.txt: retraining") == 2
+    assert looks(made.root, [write(kept), None, None]) == [], "as the last run has read them"
+
+
+@pytest.mark.medium
+def test_a_missing_folder_is_told_once_and_survived(
+    made: Toy, shell: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = made.root / "raw.txt"
+
+    def back() -> None:
+        raw.write_text("b")
+
+    assert looks(made.root, [raw.unlink, None, None, None, back, None]) == [6]
+    assert capsys.readouterr().out.count("raw.txt is not there: waiting for it") == 1
+
+
+@pytest.mark.medium
+def test_the_watch_tries_again_after_a_failure(
+    made: Toy, shell: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DVC cannot be asked at first, and then the server is away."""
+    (made.root / "raw.txt").write_text("new")
+    whole = (made.root / "dvc.yaml").read_text()
+    (made.root / "dvc.yaml").write_text("stages: 3")
     stop, tries = threading.Event(), []
+
+    def mend(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        (made.root / "dvc.yaml").write_text(whole)
 
     def trigger() -> None:
         tries.append(1)
         if len(tries) == 1:
             raise ConnectionError("the server is away")
-        threading.Timer(0.2, stop.set).start()
+        stop.set()
 
-    watch(tmp_path, 0.01, trigger, stop)
-    assert len(tries) == 2, "once more after the failure, and never again"
+    monkeypatch.setattr("pipeline.flow.serve._say", mend)
+    watch(made.root, 0.01, trigger, stop)
+    assert len(tries) == 2, "once more after the failure"
     out = capsys.readouterr().out
-    assert "new data in raw: retraining" in out
+    assert "must hold a mapping for each stage; looking again later" in out
     assert out.count("the server is away; looking again later") == 1
-
-
-@pytest.mark.medium
-def test_a_first_look_that_fails_is_no_news(
-    made: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """DVC cannot read the project at first; nothing has changed since the last run."""
-    for name, value in made.environment.items():
-        monkeypatch.setenv(name, value)
-    whole = (made.root / "dvc.yaml").read_text()
-    (made.root / "dvc.yaml").write_text("stages: 3")
-    stop, looks, triggered = threading.Event(), [], []
-
-    def counted(root: Path) -> dict[str, str | None]:
-        looks.append(1)
-        if len(looks) == 2:
-            (made.root / "dvc.yaml").write_text(whole)
-        if len(looks) == 4:
-            stop.set()
-        return raw_hashes(root)
-
-    monkeypatch.setattr("pipeline.flow.serve.raw_hashes", counted)
-    watch(made.root, 0.01, lambda: triggered.append(1), stop)
-    assert len(looks) == 4 and not triggered
-    assert "dvc cannot read the pipeline" in capsys.readouterr().out

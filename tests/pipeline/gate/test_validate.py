@@ -273,7 +273,8 @@ def test_a_broken_check_has_its_own_exit_code(
     monkeypatch.setattr(row_checks, "parse", explode)
     report, verdict, code = run(tmp_path)
     assert (code, verdict.passed) == (CHECK_BROKEN, False)
-    assert [finding.name for finding in verdict.broken] == ["label_parses"]
+    assert [finding.name for finding in verdict.broken] == ["checks_ran"]
+    assert "label: RecursionError: too deep" in verdict.broken[0].error
     assert verdict.refusing == []
     assert "A check is broken" in check_page(report)
 
@@ -358,7 +359,7 @@ def test_collections_differences_and_label_noise_are_shown(tmp_path: Path) -> No
     assert samples.loc[samples["noise"] != "", "id"].tolist() == ["train-3"]
     verdict = judge(evidence, ValidateConfig())
     report = tmp_path / "report"
-    write_report(report, tmp_path / "data" / "dataset", evidence, verdict, ValidateConfig())
+    write_report(report, tmp_path / "data" / "dataset", evidence, verdict)
     page = check_page(report)
     assert "a &lt;b&gt;" in page and page.count("<figure>") > 20
     assert "caption leaves tokens out" in page and "x + \\ldots" in page

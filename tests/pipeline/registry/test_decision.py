@@ -12,7 +12,13 @@ from hmer.errors import HmerError
 from hmer.evaluation.bootstrap import Interval
 from hmer.evaluation.comparison import Comparison, PairedDifference
 from hmer.evaluation.prediction import OCCLUSION, PLAIN, Trial, read_trials
-from pipeline.registry.decision import Decision, Evidence, RegisterConfig, compare, decide
+from pipeline.registry.decision import (
+    Decision,
+    RegisterConfig,
+    compare,
+    decide,
+    exprates,
+)
 
 
 def met(
@@ -89,9 +95,9 @@ def write(path: Path, **columns: list[object]) -> None:
 
 def test_what_an_evaluation_leaves(tmp_path: Path) -> None:
     write(tmp_path / "predictions.parquet", id=["b", "a"], right=[True, False])
-    found = Evidence(read_trials(tmp_path))
-    assert found.correct == {"a": False, "b": True}
-    assert found.occluded == []
+    found = read_trials(tmp_path)
+    assert {one.id: one.correct for one in found} == {"a": False, "b": True}
+    assert exprates(found, PLAIN) == [[0.0, 50.0]] and not exprates(found, OCCLUSION)
     trials: dict[str, list[object]] = {
         "series": ["strokes"],
         "level": [0.1],
@@ -107,8 +113,8 @@ def test_what_an_evaluation_leaves(tmp_path: Path) -> None:
 
 
 def test_pairs_are_made_by_name_and_not_by_order() -> None:
-    mine = Evidence(plain(a=True, b=True, c=False, d=True))
-    theirs = Evidence(plain(d=False, c=True, b=True, a=False))
+    mine = plain(a=True, b=True, c=False, d=True)
+    theirs = plain(d=False, c=True, b=True, a=False)
     found = compare(mine, theirs, RegisterConfig())
     assert found.whole is not None
     assert (found.whole.n, found.won, found.lost) == (4, 2, 1)
@@ -117,7 +123,7 @@ def test_pairs_are_made_by_name_and_not_by_order() -> None:
     assert found.hidden is None
 
 
-def evidence(*right: tuple[bool, bool]) -> Evidence:
+def evidence(*right: tuple[bool, bool]) -> list[Trial]:
     """Expressions read at two levels of hidden ink; all of them right as they are."""
     names = [f"e{number}" for number in range(len(right))]
     hidden = [
@@ -125,7 +131,7 @@ def evidence(*right: tuple[bool, bool]) -> Evidence:
         for name, both in zip(names, right, strict=True)
         for level, one in zip((0.1, 0.2), both, strict=True)
     ]
-    return Evidence([*plain(**dict.fromkeys(names, True)), *hidden])
+    return [*plain(**dict.fromkeys(names, True)), *hidden]
 
 
 def test_the_gain_where_ink_is_hidden_has_an_interval() -> None:
@@ -135,7 +141,7 @@ def test_the_gain_where_ink_is_hidden_has_an_interval() -> None:
     # Ten expressions gain a level of two, thirty lose both: (10 / 2 - 30) / 100.
     assert found.hidden is not None
     assert found.hidden.mean == pytest.approx(-25.0)
-    assert mine.occluded == [[0.1, 10.0], [0.2, 0.0]]
+    assert exprates(mine, OCCLUSION) == [[0.1, 10.0], [0.2, 0.0]]
     assert -36 < found.hidden.low < -25 < found.hidden.high < -14
     assert compare(mine, mine, RegisterConfig()).hidden == (0.0, 0.0, 0.0)
 
@@ -154,10 +160,9 @@ def test_levels_of_an_expression_are_no_independent_draws() -> None:
 
 def test_readings_of_other_pictures_are_not_paired() -> None:
     mine, theirs = evidence((True, True), (True, False)), evidence((True, True), (False, False))
-    one_less = Evidence(theirs.trials[:-1])
-    assert compare(mine, one_less, RegisterConfig()).hidden is None
+    assert compare(mine, theirs[:-1], RegisterConfig()).hidden is None
 
 
 def test_other_expressions_are_refused() -> None:
     with pytest.raises(HmerError, match="other expressions"):
-        compare(Evidence(plain(a=True)), Evidence(plain(b=True)), RegisterConfig())
+        compare(plain(a=True), plain(b=True), RegisterConfig())

@@ -21,7 +21,7 @@ from hmer.evaluation.evaluate import EvaluateConfig, evaluate
 from hmer.evaluation.prediction import read_trials
 from hmer.evaluation.report import ReportConfig
 from pipeline.dvcfile import Declaration
-from pipeline.registry.decision import Evidence, RegisterConfig
+from pipeline.registry.decision import RegisterConfig
 from pipeline.registry.register import Candidate, Registration, candidate, register, rescore
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
@@ -100,4 +100,4 @@ def test_the_champion_is_scored_on_the_new_data(project: Path) -> None:
 def test_it_is_read_as_a_candidate_is(project: Path, tmp_path: Path) -> None:
     found = asks(project, 2, "before")
     report = rescore(SCORING, project / "model-2", found, tmp_path)
-    assert Evidence(read_trials(report)) == found.evidence
+    assert read_trials(report) == found.evidence

@@ -21,7 +21,7 @@ from hmer.errors import HmerError
 from hmer.evaluation.prediction import read_trials
 from pipeline.dvcfile import Declaration
 from pipeline.imports import reach
-from pipeline.registry.decision import Evidence, RegisterConfig
+from pipeline.registry.decision import RegisterConfig
 from pipeline.registry.packaging import SERVED, copied, requirements
 from pipeline.registry.register import (
     Candidate,
@@ -502,7 +502,7 @@ def test_a_champion_that_was_read_with_other_ink_hidden_is_scored_anew(project: 
     registered(project, asks(project, 1, 80), name="hidden")
     found = asks(project, 2, 120)
     report(found.report, 120, level=0.5)
-    found = replace(found, evidence=Evidence(read_trials(found.report)))
+    found = replace(found, evidence=read_trials(found.report))
     told = registered(project, found, name="hidden")
     assert told["decision"] == "challenger" and "other ink hidden" in told["reason"]
 

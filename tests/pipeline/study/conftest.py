@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,22 +10,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipeline.conftest import Toy as Project
+
 ROOT = Path(__file__).parents[3]
 
+STUDIED = ("go.py", "study", "toy")
 DVC_YAML = """
 stages:
   ingest:
-    cmd: python toy.py ingest
+    cmd: exec python toy.py ingest
     deps: [toy.py, "${raw}"]
     params: [base, raw, ingest]
     outs: [out/dataset]
   train:
-    cmd: python toy.py train
+    cmd: exec python toy.py train
     deps: [toy.py, out/dataset]
     params: [base, train]
     outs: [out/model]
   evaluate:
-    cmd: python toy.py evaluate
+    cmd: exec python toy.py evaluate
     deps: [toy.py, out/model]
     params: [base, evaluate]
     metrics:
@@ -129,39 +131,26 @@ report: toys
 
 
 @dataclass(frozen=True)
-class Toy:
+class Toy(Project):
     """A toy project on disk, and the file that counts what ran."""
 
-    root: Path
     counted: Path
 
     @property
     def environment(self) -> dict[str, str]:
         """As a person's shell would have it, with the code under test first on the path."""
-        ours = ("MLFLOW", "PREFECT", "HMER", "DVC", "OMP")
-        mine = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        mine["PYTHONPATH"] = str(ROOT)
-        mine["XDG_CACHE_HOME"] = str(self.root.parent / "cache")
-        mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine["PATH"]])
-        mine["TOY_STARTS"] = str(self.counted)
-        return mine
+        ours = ("HMER", "DVC", "OMP")
+        mine = {k: v for k, v in super().environment.items() if not k.startswith(ours)}
+        return {**mine, "TOY_STARTS": str(self.counted)}
 
     @property
     def command(self) -> list[str]:
         """The study."""
-        return [sys.executable, "go.py", "study", "toy"]
+        return [sys.executable, *STUDIED]
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def study(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The study, to its end."""
-        return subprocess.run(
-            [*self.command, *arguments],
-            cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=900,
-        )
+        return self.run(*STUDIED, *arguments, timeout=900)
 
     def git(self, *arguments: str) -> str:
         """What git says."""

@@ -35,7 +35,7 @@ def test_every_row_is_an_experiment_and_nothing_is_done_twice(toy: Toy) -> None:
     # What is not committed yet is a part of it all the same.
     (toy.root / "toy.py").write_text((toy.root / "toy.py").read_text() + "\n# edited\n")
     status = toy.git("status", "--porcelain")
-    done = toy.run()
+    done = toy.study()
     assert done.returncode == 0, done.stdout + done.stderr
     assert kept(toy) == ["toy-better-0", "toy-plain-0"]
     started = [line.split()[0] for line in toy.starts()]
@@ -61,10 +61,10 @@ def test_every_row_is_an_experiment_and_nothing_is_done_twice(toy: Toy) -> None:
 
     # Once more: nothing runs, and the report has the same bytes.
     before = {path: path.read_bytes() for path in (toy.root / "reports/toys").iterdir()}
-    again = toy.run()
+    again = toy.study()
     assert again.returncode == 0 and toy.starts() == []
     assert {path: path.read_bytes() for path in (toy.root / "reports/toys").iterdir()} == before
-    listed = toy.run("--dry-run", "--seeds", "0,1").stdout.splitlines()
+    listed = toy.study("--dry-run", "--seeds", "0", "--seeds", "1").stdout.splitlines()
     assert [line.partition(": ")[2].split(",")[0] for line in listed] == [
         "finished", "finished", "to do", "to do"
     ]  # fmt: skip
@@ -86,7 +86,7 @@ def test_interrupted_it_goes_on_and_a_failure_is_reported(toy: Toy) -> None:
     assert kept(toy) == [] and (toy.root / "params.yaml").read_text() == params
 
     toy.starts()
-    done = toy.run()
+    done = toy.study()
     assert done.returncode == 1
     assert "toy-plain-0 failed: train: this variant cannot be trained" in done.stdout
     assert not any(line.startswith("ingest") for line in toy.starts()), "from the run cache"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.dvcfile import ancestors, declaration, declarations, upstream
+from pipeline.dvcfile import declaration, declarations, upstream
 from pipeline.stage import Stage
 from pipeline.tracking.provenance import (
     PARENT_TAG,
@@ -82,8 +82,6 @@ def provenance(client: MlflowClient, run: str) -> dict[str, Any]:
 def test_what_rests_on_what(root: Path) -> None:
     declared = declarations(root)
     assert upstream(declared) == {"early": set(), "middle": {"early"}, "late": {"early", "middle"}}
-    assert ancestors(declared, "late") == {"early", "middle"}
-    assert ancestors(declared, "early") == set()
 
 
 def test_cached_stages_are_linked_to_the_runs_that_made_their_outputs(root: Path) -> None:
@@ -148,13 +146,12 @@ def test_data_cost_and_device(root: Path) -> None:
     tracker = ran(root, "early", "a")
     run = tracker.client.get_run(tracker.run_id)
     assert run.data.metrics["cost.seconds"] > 0
-    assert run.data.metrics["cost.peak_mib"] > 10
+    assert run.data.metrics["cost.cpu_seconds"] > 0
     assert "cores of" in run.data.tags["device"]
     assert run.inputs is not None
     (given,) = run.inputs.dataset_inputs
     assert given.dataset.name == "raw/train"
     assert given.dataset.profile == '{"num_rows": 2}'
-    assert '"name": "n"' in str(given.dataset.schema)
     assert mlflow.data.get_source(given).to_dict() == {"uri": "raw/train.parquet"}
     assert {tag.key: tag.value for tag in given.tags}["mlflow.data.context"] == "input"
 
@@ -162,7 +159,7 @@ def test_data_cost_and_device(root: Path) -> None:
 def test_where_it_comes_from(root: Path) -> None:
     found = origin(root)
     assert "git.commit" not in found
-    assert len(found["params"]) == len(found["environment.installed"]) == 64
+    assert len(found["params"]) == 64
     found_raw = raw_data(root)
     assert found_raw is not None and found_raw[0] == "raw"
     (root / "raw/ink").write_text("other")

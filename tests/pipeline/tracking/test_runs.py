@@ -6,10 +6,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,7 +20,7 @@ from pipeline.tracking.store import TrackingError, connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Run
 
 pytestmark = pytest.mark.medium
 
@@ -63,8 +63,8 @@ def test_a_run_with_params_curves_metrics_and_files(stage: Stage, store: Path) -
     (out / "val" / "curve.csv").write_text("a\n1\n")
     (out / "weights.safetensors").write_bytes(b"0")
     with stage_run(stage, {"rate": 0.1, "text": "y" * 9000}) as tracker:
-        for step in range(2500):
-            tracker.logger.log_metrics({"loss": 1 / (step + 1), "bad": float("nan")}, step)
+        for step in range(25):
+            tracker.metrics({"loss": 1 / (step + 1), "bad": float("nan")}, step)
         tracker.outputs(out)
         client = tracker.client
     run = client.get_run(tracker.run_id)
@@ -73,7 +73,7 @@ def test_a_run_with_params_curves_metrics_and_files(stage: Stage, store: Path) -
     assert run.data.metrics["val.exprate"] == 12.5
     assert "bad" not in run.data.metrics
     history = client.get_metric_history(tracker.run_id, "loss")
-    assert sorted(point.step for point in history) == list(range(2500))
+    assert sorted(point.step for point in history) == list(range(25))
     assert {f.path for f in client.list_artifacts(tracker.run_id)} == {
         "metrics.json",
         "params.yaml",
@@ -84,24 +84,6 @@ def test_a_run_with_params_curves_metrics_and_files(stage: Stage, store: Path) -
     assert tags == {"stage", "device", "output"}, "what one lists runs by, and no more"
     # Nothing is left behind that a later run could take for unfinished work.
     assert not (stage.root / ".resume/train/run.json").exists()
-
-
-def test_a_step_is_no_request(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request takes 8 ms, a training step 100 and more."""
-    monkeypatch.setattr("pipeline.tracking.curves.SECONDS", float("inf"))
-    with stage_run(stage, {}) as tracker:
-        requests: list[int] = []
-        send = tracker.client.log_batch
-
-        def counted(run: str, metrics: Sequence[Metric] = (), *more: Any) -> None:
-            requests.append(len(metrics))
-            send(run, metrics, *more)
-
-        monkeypatch.setattr(tracker.client, "log_batch", counted)
-        for step in range(2000):
-            tracker.logger.log_metrics({"loss": 1.0, "accuracy": 0.5}, step)
-        tracker.logger.save()
-        assert requests == [1000] * 4
 
 
 @pytest.mark.parametrize(
@@ -147,15 +129,13 @@ def points(client: MlflowClient, run: str, name: str) -> list[tuple[int, float]]
 
 @pytest.mark.parametrize("said", [True, False], ids=["SIGTERM", "SIGKILL"])
 def test_curves_and_cost_of_a_training_that_was_killed_are_whole(stage: Stage, said: bool) -> None:
-    """The part that was sent, the part that was not, and what came after."""
+    """What was sent, what was not, and what came after."""
     record = stage.root / ".resume/train/run.json"
     stage.interruption.signal = 15
     with pytest.raises(SystemExit), stage_run(stage, {"rate": 1}) as tracker:
-        tracker.logger.log_metrics({"loss": 4.0, "accuracy": 10.0}, 20)
-        tracker.logger.save()
-        tracker.logger.log_metrics({"loss": 3.0, "accuracy": 20.0}, 40)
-        if not said:
-            tracker.logger.__dict__["_points"] = []
+        tracker.metrics({"loss": 4.0, "accuracy": 10.0}, 20)
+        if said:
+            tracker.metrics({"loss": 3.0, "accuracy": 20.0}, 40)
         raise SystemExit(143)
     client, left = tracker.client, tracker.run_id
     assert client.get_run(left).info.status == "KILLED" and record.exists()
@@ -171,7 +151,7 @@ def test_curves_and_cost_of_a_training_that_was_killed_are_whole(stage: Stage, s
     )
     (out / "metrics.json").write_text('{"loss": 2.0, "val": 1.0, "epochs": 3}')
     with stage_run(stage, {"rate": 1}) as tracker:
-        tracker.logger.log_metrics({"loss": 2.0, "accuracy": 30.0}, 60)
+        tracker.metrics({"loss": 2.0, "accuracy": 30.0}, 60)
         tracker.outputs(out)
     assert tracker.run_id == left and not record.exists()
     run = client.get_run(left)
@@ -190,7 +170,7 @@ def test_a_run_that_was_removed_is_not_gone_on_with(stage: Stage) -> None:
     (stage.root / "out").mkdir()
     (stage.root / "out/curves.csv").write_text("step,loss\n20,4\n40,3\n")
     with stage_run(stage, {"rate": 1}) as tracker:
-        tracker.logger.log_metrics({"loss": 3.0}, 40)
+        tracker.metrics({"loss": 3.0}, 40)
         tracker.outputs(stage.root / "out")
     assert tracker.run_id != left
     assert points(tracker.client, tracker.run_id, "loss") == [(20, 4.0), (40, 3.0)]
