@@ -158,9 +158,9 @@ def _fit(
         # A prime or a minus says nothing of its row's size, but what it hangs on does.
         scale = None if script_of is None else _SCRIPT * script_of
         levels = [
-            (placed.top + placed.bottom) / 2 - (scale or 0.0) * float(np.mean(usual))
+            (placed.top + placed.bottom) / 2 - (scale or 0.0) * float(np.mean(reach))
             for placed in found.values()
-            if (usual := extents.get(placed.spot.token))
+            if (reach := extents.get(placed.spot.token))
         ]
         if not levels:
             return AlignedRow(row, found, None, 0.0, 0.0, 0)
