@@ -322,7 +322,7 @@ def test_a_training_goes_on(
     start = tmp_path / "start"
     shutil.copytree(finished / "finetune", start)
     told = json.loads((start / "model.json").read_text())
-    fitted = {"scale": 0.7, "slope": 2.0, "length": 0.4}
+    fitted = {"scale": 0.7, "slope": 2.0, "length": 0.4, "rivals": 0.0}
     (start / "model.json").write_text(json.dumps({**told, "calibration": fitted}))
     still = OptimisationConfig(
         steps=1, leg=1, learning_rate=1e-12, weight_decay=0.0, precision="32-true", workers=0
