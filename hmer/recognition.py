@@ -91,7 +91,7 @@ class Recognition(Candidate):
     probability: float = 1.0
     """What the search gives it, before calibration."""
     share: float = 1.0
-    """Of what the n-best list has between them."""
+    """Of what the n-best list has between them; a half where it is alone in it."""
     locate: Callable[[], tuple[ReadSymbol, ...]] = field(default=_nothing, repr=False)
     """Computes `symbols`; it keeps hold of the recogniser."""
     others: Callable[[], Alternatives] = field(default=_nothing, repr=False)

@@ -26,7 +26,7 @@ class Calibration(NamedTuple):
     """
 
     scale: float
-    """-log p at which half of the readings of one token are right that have half of it all."""
+    """-log p at which half of the readings of one token are right that have a share of a half."""
     slope: float
     length: float = 0.0
     rivals: float = 0.0

@@ -25,6 +25,7 @@ from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import parse
+from hmer.models.about import Calibration
 from hmer.models.checkpoint import load_recogniser, save_module
 from hmer.recognition import Recognition
 from hmer.recognizer import PAPER, Recognizer
@@ -392,3 +393,20 @@ def test_a_scale_for_reading_of_its_own(own_model: Path, inks: tuple[Ink, ...]) 
     assert made.prepare(inks[0]).shape[0] > render(normalise(inks[0]), 20.0).image.shape[0]
     describe(own_model, reading_unit="large")
     assert "reading_unit" in load_refusal(own_model) or "unit" in load_refusal(own_model)
+
+
+def test_rivals_are_those_of_the_list_and_unknown_to_a_greedy_search(
+    model_folder: Path, inks: tuple[Ink, ...]
+) -> None:
+    saved = load_recogniser(model_folder)
+    calibration = Calibration(0.5, 1.5, 0.3, 0.7)
+    reader = Recognizer(saved.model, saved.reads.vocabulary, saved.reads.render, calibration)
+    plain = Recognizer(saved.model, saved.reads.vocabulary, saved.reads.render)
+    greedy = reader(inks[0], DecodingConfig(beam=1, both_directions=False, max_length=8))
+    assert greedy.share == 0.5
+    found, bare = reader(inks[0], QUICK), plain(inks[0], QUICK)
+    assert bare.confidence == bare.probability == pytest.approx(found.probability)
+    assert 0 < found.share < 1
+    for one in (greedy, found):
+        expected = calibration.confidence(one.probability, len(one.tokens), one.share)
+        assert one.confidence == pytest.approx(expected)

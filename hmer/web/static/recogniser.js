@@ -388,7 +388,7 @@ export class Recogniser {
     }
     const best = first(readings);
     const others = readings.filter((one) => one !== best).sort((a, b) => b.probability - a.probability);
-    const total = readings.reduce((sum, one) => sum + one.probability, 0);
+    const sum = readings.reduce((all, one) => all + one.probability, 0), total = others.length ? sum : 2 * sum;
     return [best, ...others].map(({ tokens, probability }) => ({
       tokens: tokens.map((token) => names[token - offset]),
       confidence: this.confidence(probability, best.tokens.length, probability / total),
