@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
+from hmer.decoding.lone_symbol import LoneSymbols
 from hmer.decoding.step import Floats, Numbers, Step
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.export.runtime import OnnxReader, graphs_in, load_graphs
 from hmer.extra import require
 from hmer.ink.affine import Affine, moved, scaled, turned
-from hmer.ink.canvas import inked_cells, on_canvas
+from hmer.ink.canvas import PAPER, inked_cells, on_canvas
 from hmer.ink.components import components
 from hmer.ink.fit import fitted
 from hmer.ink.images import ink_mask
@@ -64,10 +65,6 @@ ink dark on bright or bright on dark (`hmer.ink.raster.from_array`); or ink in a
 
 SHIPPED = Path(__file__).parent / "shipped/"  # the slash keeps it out of the stages' dependencies
 """Folder of the recogniser that comes with the package; MODEL_CARD.md says what it can do."""
-
-PAPER = 32
-"""Pixels of blank paper to the right of and below an image, whatever the batch: as far as a cell
-sees. With less, the reading would depend on what else is in the batch."""
 
 _INK_CELL = 8
 """Pixels: the length of ink is measured by the cells of this side that it passes."""
@@ -117,6 +114,11 @@ class Images(Step, Protocol):
     @property
     def attention(self) -> NDArray[np.float32] | None:
         """(B, h, w): the spatial attention map, where the recogniser has one."""
+        ...
+
+    @property
+    def lone_symbol(self) -> Floats | None:
+        """(B, 2, V): logits of single symbols, where the recogniser has a classifier of them."""
         ...
 
     def maps(self, tokens: Numbers) -> NDArray[np.float32]:
@@ -176,6 +178,7 @@ class Recognizer:
         self.unwritten = tuple(unwritten)
         others = () if symbols is None else _others(symbols, vocabulary)
         self._banned = tuple(sorted({*others, *vocabulary.encode(self.unwritten)}))
+        self._lone = LoneSymbols(vocabulary, self._banned)
         self._apart = frozenset(vocabulary.encode([one for one in APART if one in vocabulary]))
 
     @classmethod
@@ -408,6 +411,8 @@ class Recognizer:
         )  # fmt: skip
         if not all(found):
             raise HmerError("the model gives no reading at all: its weights are damaged")
+        if (logits := encoded.lone_symbol) is not None:
+            found = [self._lone.mixed(row, said) for row, said in zip(found, logits, strict=True)]
         found = [self._fitting(image, row) for image, row in zip(images, found, strict=True)]
         spatial = encoded.attention
         maps = encoded.maps(self._inputs([row[0] for row in found])) if attention else None

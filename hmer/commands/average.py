@@ -27,30 +27,46 @@ def average(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write; one that is there is replaced.")],
+    lone_symbols: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Fit a classifier of single symbols to the mean, on so many written with the "
+            "glyphs of --dataset; 0: none.",
+        ),
+    ] = 0,
+    dataset: Annotated[
+        Path | None, typer.Option(help="Folder of the data set that they were trained on.")
+    ] = None,
 ) -> None:
     """Average the weights of recognisers that have a training in common, each tensor by itself.
 
     Such a mean often reads better than each of them (Wortsman et al., 2022, "Model soups"). How it
     reads is said by the first one, which is a model folder (a weight of 0 takes no more than that
-    from it); fit its confidence with `hmer calibrate`.
+    from it); fit its confidence with `hmer calibrate`. A classifier of single symbols, which is
+    fitted to the outcome of a training, is not averaged.
     """
     from hmer.export.runtime import SECTION
     from hmer.files import atomic_folder
     from hmer.models.about import read_about, weights_file
     from hmer.models.checkpoint import load_recogniser, save_module
     from hmer.training.fit import CHECKPOINT
+    from hmer.training.lone_symbol import fit_lone_symbols
+    from hmer.training.warm_start import learnt
 
     check_folder(out, "--out")
     if out.is_dir() and any(out.iterdir()) and not weights_file(out).is_file():
         raise HmerError(f"--out: {out} holds other files than a model; name a new folder")
     folders, shares = zip(*(_part(one) for one in models), strict=True)
+    if bool(lone_symbols) != (dataset is not None):
+        raise HmerError("--lone-symbols and --dataset go together: give both, or neither")
     if not math.fsum(shares):
         raise HmerError("the weights are all 0; give one at least that is above")
     if not weights_file(folders[0]).is_file() and (folders[0] / CHECKPOINT).is_file():
         raise HmerError(f"{folders[0]}: a state of a training; name a model folder first")
     first = load_recogniser(folders[0])
     model = first.model
-    mean = {name: value.double() * shares[0] for name, value in model.state_dict().items()}
+    mean = {name: value.double() * shares[0] for name, value in learnt(model).items()}
     for folder, share in zip(folders[1:], shares[1:], strict=True):
         words, state = _weights(folder)
         if words.tokens != first.reads.vocabulary.tokens:
@@ -64,6 +80,9 @@ def average(
         for name, value in mean.items():
             value += share * state[name].double()
     model.load_state_dict({name: value / math.fsum(shares) for name, value in mean.items()})
+    if dataset is not None:
+        reads = first.reads
+        fit_lone_symbols(model, dataset, reads.vocabulary, reads.render, lone_symbols, seed=0)
     told = read_about(weights_file(folders[0]))
     left_out = ("sha256", "start", "calibration", SECTION)
     about = {key: value for key, value in told.items() if key not in left_out}
@@ -88,10 +107,10 @@ def _weights(folder: Path) -> tuple[Vocabulary, dict[str, Tensor]]:
     from hmer.latex.vocabulary import Vocabulary
     from hmer.models.checkpoint import load_recogniser
     from hmer.training.fit import CHECKPOINT
-    from hmer.training.warm_start import averaged, read_state
+    from hmer.training.warm_start import averaged, learnt, read_state
 
     state = folder / CHECKPOINT
     if state.is_file():
         return Vocabulary.from_json(read_state(state)["vocabulary"]), averaged(state)
     saved = load_recogniser(folder)
-    return saved.reads.vocabulary, saved.model.state_dict()
+    return saved.reads.vocabulary, learnt(saved.model)

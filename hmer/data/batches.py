@@ -11,7 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+
+from hmer.data.collate import stack
+from hmer.ink.canvas import PAPER
 
 Sizes = NDArray[np.int64]
 """Heights and widths in pixels, shape (n, 2)."""
@@ -312,3 +316,20 @@ def fixed_plans(
         if fresh.any():
             samples, scales = plan.samples[fresh], plan.scales[fresh]
             yield step, PlannedBatch(samples, scales, plan.height, plan.width)
+
+
+def in_batches(
+    images: Sequence[NDArray[np.uint8]], stride: int, config: BatchConfig
+) -> Iterator[tuple[list[int], Tensor]]:
+    """The pictures in padded batches of similar size: their numbers, and float (B, 1, H, W).
+
+    There is as much blank paper around them as when they are read (`hmer.ink.canvas.PAPER`).
+    """
+    if not images:
+        return
+    sizes = np.array([image.shape for image in images], dtype=np.int64)
+    paper = -(-PAPER // stride) * stride
+    for _, plan in fixed_plans(sizes, config, stride):
+        numbers = plan.samples.tolist()
+        shape = (plan.height + paper, plan.width + paper)
+        yield numbers, stack([images[number] for number in numbers], *shape)

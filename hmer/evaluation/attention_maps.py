@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hmer.data.batches import BatchConfig
+from hmer.data.batches import BatchConfig, in_batches
 from hmer.data.dataset import Expressions
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.annotated import Annotated, cell_grid
 from hmer.evaluation.bootstrap import FloatArray
 from hmer.evaluation.prediction import Prediction, mark
-from hmer.evaluation.reading import in_batches, read_all
+from hmer.evaluation.reading import read_all
 from hmer.evaluation.report import Gallery, Image, Mark, Picture, Section, to_png
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Recogniser

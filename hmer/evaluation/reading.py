@@ -1,18 +1,16 @@
-"""Images in padded batches of similar size: read by a recogniser, or handed to a network."""
+"""Images read by a recogniser in padded batches of similar size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from torch import Tensor
 
-from hmer.data.batches import BatchConfig, batch_size, choose_buckets, fixed_plans
-from hmer.data.collate import stack
+from hmer.data.batches import BatchConfig, batch_size, choose_buckets
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.report import Image
 from hmer.recognition import Recognition
-from hmer.recognizer import PAPER, Recognizer
+from hmer.recognizer import Recognizer
 
 Count = Callable[[int], None]
 """Called with the number of images that have been read since the last call."""
@@ -46,20 +44,3 @@ def read_all(
             answers.update(zip(part.tolist(), read, strict=True))
             count(len(part))
     return [answers[index] for index in range(len(images))]
-
-
-def in_batches(
-    images: Sequence[Image], stride: int, config: BatchConfig
-) -> Iterator[tuple[list[int], Tensor]]:
-    """The pictures in padded batches of similar size: their numbers, and float (B, 1, H, W).
-
-    There is as much blank paper around them as when they are read (`hmer.recognizer.PAPER`).
-    """
-    if not images:
-        return
-    sizes = np.array([image.shape for image in images], dtype=np.int64)
-    paper = -(-PAPER // stride) * stride
-    for _, plan in fixed_plans(sizes, config, stride):
-        numbers = plan.samples.tolist()
-        shape = (plan.height + paper, plan.width + paper)
-        yield numbers, stack([images[number] for number in numbers], *shape)

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from hmer.errors import HmerError
-from hmer.export.runtime import Source
+from hmer.export.runtime import BESIDE, Source
 from hmer.export.step_graph import OPSET
 from hmer.extra import require
 from hmer.models.base import Recogniser
 from hmer.models.common.ink_cells import Cells, ink_cells
+from hmer.models.common.lone_symbol import pooled
 from hmer.models.mask_match import MaskMatch
 
 
@@ -68,7 +69,8 @@ class EncoderGraph(nn.Module):
         Returns:
             Keys of every layer, then values of every layer, each (B, heads, N, width / heads),
             then the bias (B, 1, 1, N), then the attention map (B, h, w), then the numbers of the
-            cells (B, N) in that map; 0 for padding.
+            cells (B, N) in that map; 0 for padding. Then, if there is a classifier of single
+            symbols, its logits (B, 2, vocabulary).
         """
         model = self.model
         features = cast(Tensor, model.encoder(images))
@@ -83,13 +85,22 @@ class EncoderGraph(nn.Module):
         blank = bias.new_zeros(bias.shape[0], height * width)
         shown = blank.scatter_add(1, cells.index, attended.log_map.exp())
         spatial = shown.unflatten(1, (height, width))
-        return *memory.keys, *memory.values, memory.bias, spatial, cells.index
+        found = (*memory.keys, *memory.values, memory.bias, spatial, cells.index)
+        if model.lone_symbol is None:
+            return found
+        seen = pooled(cells.gather(features), attended.features, cells.valid)
+        return *found, cast(Tensor, model.lone_symbol(seen))
 
 
-def encoder_names(layers: int) -> list[str]:
-    """Outputs of the encoder in the order of `EncoderGraph`; the last two go into no step."""
-    parts = [f"{part}_{layer}" for part in ("keys", "values") for layer in range(layers)]
-    return [*parts, "bias", "attention", "cells"]
+def memory_names(model: MaskMatch) -> list[str]:
+    """The first outputs of the encoder, in the order of `EncoderGraph`, which go into a step."""
+    layers = range(len(model.decoder.layers))
+    return [*(f"{part}_{layer}" for part in ("keys", "values") for layer in layers), "bias"]
+
+
+def encoder_names(model: MaskMatch) -> list[str]:
+    """Outputs of the encoder in the order of `EncoderGraph`."""
+    return [*memory_names(model), *BESIDE[: 2 + (model.lone_symbol is not None)]]
 
 
 def convert_encoder(model: MaskMatch) -> Any:
@@ -103,7 +114,7 @@ def convert_encoder(model: MaskMatch) -> Any:
         (images,),
         ({0: dim("batch"), **sides},),
         ["images"],
-        encoder_names(len(model.decoder.layers)),
+        encoder_names(model),
         {"images": {0: "batch", 2: "rows", 3: "columns"}, "bias": {3: "cells"}},
     )
 

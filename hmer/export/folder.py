@@ -13,6 +13,7 @@ from hmer.export.convert import (
     convert_encoder,
     encoder_names,
     exportable,
+    memory_names,
     quantise,
     without_weights,
 )
@@ -110,13 +111,12 @@ def write(
 
 def describe(model: MaskMatch, folder: Path) -> dict[str, Any]:
     """What a program must know to read with the graphs in `folder`."""
-    memory = encoder_names(len(model.decoder.layers))[:-2]
-    inputs, outputs = step_names(model, memory)
+    inputs, outputs = step_names(model, memory_names(model))
     return {
         "stride": model.stride,
         "opset": OPSET,
         "sha256": {name: digest(folder / name) for name in (ENCODER, STEP)},
-        "encoder": {"inputs": ["images"], "outputs": [*memory, "attention", "cells"]},
+        "encoder": {"inputs": ["images"], "outputs": encoder_names(model)},
         "step": {"inputs": inputs, "outputs": outputs},
         "past": cache_shapes(model),
     }

@@ -25,6 +25,8 @@ from hmer.models.about import About, read_about, reason_of, told_of
 
 ENCODER, STEP, ABOUT, WEIGHTS = "encoder.onnx", "step.onnx", "model.json", "model.safetensors"
 KIND = "exported recogniser"
+BESIDE = ("attention", "cells", "lone_symbol")
+"""Outputs of the encoder that no step takes; the last only where there is a classifier."""
 SECTION = "onnx"
 """Entry of a recogniser's model.json that describes the graphs beside it."""
 _AGAIN = "export the model again"
@@ -105,8 +107,8 @@ class OnnxReader:
         """Images (B, 1, H, W), ink 1 on 0, their sides multiples of the stride."""
         names = self.graphs.encoder.outputs
         found = dict(zip(names, self._encoder.run(list(names), {"images": images}), strict=True))
-        memory = {name: x for name, x in found.items() if name not in ("attention", "cells")}
-        about = self, memory, found["attention"], found.get("cells")
+        memory = {name: x for name, x in found.items() if name not in BESIDE}
+        about = self, memory, found["attention"], found.get("cells"), found.get("lone_symbol")
         return OnnxStep(*about) if self.graphs.trees else EarlierStep(*about)
 
     def step(self, feeds: dict[str, Array], *, looked: bool = True) -> list[Array]:
@@ -126,13 +128,16 @@ class OnnxImages:
     """(B, h, w): the spatial attention map."""
     cells: Numbers | None
     """(B, N): numbers of the cells that the decoder sees; None in graphs of older versions."""
+    lone_symbol: NDArray[np.float32] | None
+    """(B, 2, V): logits of single symbols; None without a classifier of them."""
 
     def keep(self, rows: Numbers) -> Self:
         """See `Step`."""
         memory = {name: x[rows] for name, x in self.memory.items()}
         attention = None if self.attention is None else self.attention[rows]
         cells = None if self.cells is None else self.cells[rows]
-        return type(self)(self.reader, memory, attention, cells)
+        lone = None if self.lone_symbol is None else self.lone_symbol[rows]
+        return type(self)(self.reader, memory, attention, cells, lone)
 
     def maps(self, tokens: Numbers) -> NDArray[np.float32]:
         """Where the decoder looks at each of the tokens (B, T): (B, T, h, w).

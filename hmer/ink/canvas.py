@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 INK_THRESHOLD = 0.1
 """Grey value (ink 1, paper 0) from which a pixel counts as ink."""
 
+PAPER = 32
+"""Pixels of blank paper to the right of and below an image, whatever the batch: as far as a cell
+sees. With less, the reading would depend on what else is in the batch."""
+
 
 def on_canvas(images: Sequence[NDArray[np.uint8]], height: int, width: int) -> NDArray[np.float32]:
     """Pad to one shape at the right and at the bottom: (B, 1, height, width), ink 1 on 0.

@@ -165,6 +165,9 @@ class Group:
     optional: bool = False
 
 
+ALPHABETS = (r"\mathbb", r"\mathcal", r"\mathfrak")
+"""Commands that make a symbol of the letter in their group."""
+
 _OVER = (Group(Relation.ABOVE), Group(Relation.BELOW))
 _INSIDE = (Group(Relation.INSIDE),)
 _OF_ONE = r"""

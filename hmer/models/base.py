@@ -41,6 +41,9 @@ class Encoded:
     """(B, h, w): the spatial attention map, where the recogniser has one."""
     features: Tensor
     """(B, channels, h, w) from the encoder."""
+    lone_symbol: Tensor | None = None
+    """(B, 2, vocabulary): logits of the single symbol that each image may be, where the recogniser
+    has a classifier of such (`hmer.models.common.lone_symbol`)."""
 
 
 class Recogniser(nn.Module, ABC):

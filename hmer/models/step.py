@@ -123,6 +123,12 @@ class EncodedStep(MemoryStep):
         found = cast(Encoded, self.memory).attention
         return None if found is None else found.float().cpu().numpy()
 
+    @property
+    def lone_symbol(self) -> Floats | None:
+        """See `Encoded`."""
+        found = cast(Encoded, self.memory).lone_symbol
+        return None if found is None else found.float().cpu().numpy()
+
     @torch.inference_mode()
     def maps(self, tokens: Numbers) -> NDArray[np.float32]:
         """Where the decoder looks at each of the tokens (B, T): (B, T, h, w)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -130,11 +130,26 @@ _SAME_SHAPE = frozenset("ckopsuvwxz")
 """Letters whose cases differ in nothing but size, which a letter alone does not have."""
 
 
-def _share_alone(counts: Mapping[str, float], token: str) -> float:
-    """How often a token that comes so many times is written alone: by the eighth root.
+def alone(
+    classes: Iterable[str], captions: Iterable[Sequence[str]]
+) -> tuple[list[list[str]], NDArray[np.float64]]:
+    """The classes of a bank that are written alone, in groups, and how often each group is.
 
-    Of two cases of one shape the likelier one comes more often, by the square root.
+    Letters of an alphabet are one group. A group comes by the eighth root of how often captions
+    have its token; of two cases of one shape the likelier one comes more often, by the square root.
     """
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault(tokens_of(name)[0], []).append(name)
+    groups = {token: names for token, names in groups.items() if token not in NEVER_ALONE}
+    often = Counter(token for caption in captions for token in caption)
+    counts = {token: 1.0 + often[token] for token in groups}
+    shares = np.array([_share_alone(counts, token) for token in counts])
+    return list(groups.values()), shares
+
+
+def _share_alone(counts: Mapping[str, float], token: str) -> float:
+    """How often a token that comes so many times is written alone."""
     cases = {token, token.swapcase()} if token.lower() in _SAME_SHAPE else {token}
     both = [counts[case] for case in cases if case in counts]
     share = np.sqrt(counts[token]) / np.sqrt(both).sum()
@@ -168,14 +183,8 @@ class Composer:
         self.missing: Counter[str] = Counter()
         # More samples count, but less than in proportion.
         self._shares = bank.hands(np.sqrt(np.bincount(bank.writer_of)), self.config.foreign)
-        alone: dict[str, list[list[str]]] = {}  # letters of an alphabet share its command's part
-        for tokens in map(tokens_of, bank.tokens):
-            alone.setdefault(tokens[0], []).append(tokens)
-        self._alone = [found for token, found in alone.items() if token not in NEVER_ALONE]
-        # An upright stroke alone is a one rather than a slip of an exclamation mark.
-        often = Counter(token for row in captions for token in serialise(row))
-        counts = {found[0][0]: 1.0 + often[found[0][0]] for found in self._alone}
-        self._alone_below = running(np.array([_share_alone(counts, token) for token in counts]))
+        self._alone, shares = alone(bank.tokens, map(serialise, captions))
+        self._alone_below = running(shares)
         self._matrices = Matrices(captions)
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
@@ -190,7 +199,7 @@ class Composer:
         kind = rng.random() if self.config.single or self.config.matrices else 1.0
         if self._alone and kind < self.config.single:
             classes = self._alone[draw(self._alone_below, rng)]
-            return parse(classes[int(rng.integers(len(classes)))])
+            return parse(tokens_of(classes[int(rng.integers(len(classes)))]))
         if 1.0 - self.config.matrices <= kind < 1.0:
             return self._matrices.sample(rng)
         return self.grammar.sample(rng)

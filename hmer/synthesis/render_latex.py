@@ -12,14 +12,23 @@ import numpy as np
 from hmer.errors import HmerError, LatexError
 from hmer.ink.scale import normalise
 from hmer.latex.dialect import normalise as normalise_latex
-from hmer.latex.tree import Node, Relation, Row, expression_depth, parse, serialise, symbols
+from hmer.latex.tree import (
+    ALPHABETS,
+    Node,
+    Relation,
+    Row,
+    expression_depth,
+    parse,
+    serialise,
+    symbols,
+)
 from hmer.synthesis.base import Written
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.font import WORDS, Glyph, variants
 from hmer.synthesis.glyphs.signs import written
 from hmer.synthesis.hands.placement_style import FittedManner
 from hmer.synthesis.hands.writer import BankWriter, Writer
-from hmer.synthesis.layout.layout import ALPHABETS, DRAWN, write
+from hmer.synthesis.layout.layout import DRAWN, write
 
 MAX_TOKENS, MAX_DEPTH = 200, 10
 """Longest caption and deepest nesting that are laid out."""

@@ -28,6 +28,7 @@ from hmer.data.dataset import Expressions, load_expressions
 from hmer.data.drawing import split_scale
 from hmer.data.supervised import SupervisedMaker
 from hmer.data.synthetic_batches import SynthesisConfig, mixed
+from hmer.errors import HmerError
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import Vocabulary
@@ -36,6 +37,7 @@ from hmer.models.base import Recogniser
 from hmer.models.checkpoint import save_module
 from hmer.models.registry import ModelConfig
 from hmer.training.fit import RunContext, fit
+from hmer.training.lone_symbol import fit_lone_symbols
 from hmer.training.module import SteppedModule
 from hmer.training.optimisation import OptimisationConfig
 from hmer.training.warm_start import Init, further, initial
@@ -118,6 +120,12 @@ class FinetuneConfig(BaseModel):
     )
     reading_unit: float | None = Field(
         None, ge=4, le=64, description="pixels per symbol at which it reads; as in training if None"
+    )
+    lone_symbols: int = Field(
+        0,
+        ge=0,
+        description="single symbols that a classifier of such is fitted on when the training is "
+        "over, for `mask-match`; 0: it has none",
     )
     average: float = Field(0.99, ge=0, lt=1, description="decay of the weight average; 0: none")
     synthesis: SynthesisConfig = SynthesisConfig()
@@ -214,6 +222,11 @@ def finetune(
     vocabulary = Vocabulary.from_json((dataset / "vocabulary.json").read_text(encoding="utf-8"))
     train: Expressions = load_expressions(dataset / "train.parquet").share(config.labels, seed)
     torch.manual_seed(seed)
+    if config.lone_symbols and choice.name != "mask-match":
+        raise HmerError(
+            f"finetune.lone_symbols: {choice.name} has no place for a classifier of such; set it "
+            "to 0"
+        )
     known = None
     if start:
         known = further(
@@ -253,6 +266,9 @@ def finetune(
     fit(module, stream, maker, run, measure=measure, title="finetune", state=state)
 
     best = module.best()
+    if config.lone_symbols:
+        reads = render.model_copy(update={"unit": config.reading_unit or render.unit})
+        fit_lone_symbols(best, dataset, vocabulary, reads, config.lone_symbols, seed)
     about = {
         "kind": "recogniser",
         "name": choice.name,

@@ -89,7 +89,16 @@ def _sized(
     return wanted
 
 
+FITTED = "lone_symbol."
+"""What the names of weights begin with that are fitted when a training is over."""
+
 _AVERAGE = "average.module."
+
+
+def learnt(model: Recogniser) -> dict[str, Tensor]:
+    """The weights that a training changes: without what is fitted to its outcome."""
+    state = model.state_dict()
+    return {name: weight for name, weight in state.items() if not name.startswith(FITTED)}
 
 
 class Start(NamedTuple):
@@ -135,7 +144,7 @@ def further(
             found = load_recogniser(start)
         except HmerError as error:
             raise HmerError(f"finetune.start: {error}") from None
-        name, config, state = found.name, found.model.config.model_dump(), found.model.state_dict()
+        name, config, state = found.name, found.model.config.model_dump(), learnt(found.model)
         reads, digest = found.reads, found.digest
         words, drawn = reads.vocabulary, reads.trained.model_dump()
         calibration = reads.calibration

@@ -19,6 +19,7 @@ from hmer.models.checkpoint import save_module
 from hmer.models.common.attention import AttentionConfig
 from hmer.models.common.encoders import CompactConfig
 from hmer.models.common.ink_cells import Cells, ink_cells
+from hmer.models.common.lone_symbol import LoneSymbol
 from hmer.models.mask_match import MaskMatch, MaskMatchConfig
 from hmer.models.mask_match.decoder import DecoderConfig, DecoderLayer
 
@@ -37,11 +38,17 @@ def drawn_expressions() -> tuple[Ink, ...]:
 
 
 def save_recogniser(
-    folder: Path, stop: float = 3.0, *, sure: bool = False, half: bool = False
+    folder: Path,
+    stop: float = 3.0,
+    *,
+    sure: bool = False,
+    half: bool = False,
+    lone: bool = False,
 ) -> Path:
     """An untrained recogniser that has its opinions, and different ones of different images.
 
-    Its wish to stop is a matter of the image, unless it is `sure`.
+    Its wish to stop is a matter of the image, unless it is `sure`. `lone`: with a classifier of
+    single symbols.
     """
     torch.manual_seed(3)
     words = vocabulary("wap")
@@ -61,6 +68,8 @@ def save_recogniser(
         model.decoder.head.bias[[words.sos, words.eos]] = stop
         if sure:
             model.decoder.head.weight[[words.sos, words.eos]] = 0.0
+    if lone:
+        model.lone_symbol = LoneSymbol(model.encoder.channels, len(words))
     folder.mkdir(parents=True, exist_ok=True)
     about = {
         "kind": "recogniser",

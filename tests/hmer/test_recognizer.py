@@ -19,6 +19,7 @@ from torch import Tensor
 from hmer.data.collate import stack
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
+from hmer.ink.canvas import PAPER
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.picture import load_picture
 from hmer.ink.render import RenderConfig, render
@@ -28,7 +29,7 @@ from hmer.latex.tree import parse
 from hmer.models.about import Calibration
 from hmer.models.checkpoint import load_recogniser, save_module
 from hmer.recognition import Recognition
-from hmer.recognizer import PAPER, Recognizer
+from hmer.recognizer import Recognizer
 from hmer.synthesis.output import to_svg
 
 QUICK = DecodingConfig(beam=3, max_length=8)

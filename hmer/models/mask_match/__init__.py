@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, cast
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,7 @@ from hmer.models.base import Encoded, Entry, Recogniser
 from hmer.models.common.attention import AttentionConfig, AttentionNetwork
 from hmer.models.common.encoders import CompactConfig, EncoderConfig, build_encoder
 from hmer.models.common.ink_cells import Cells, ink_cells
+from hmer.models.common.lone_symbol import LoneSymbol, pooled
 from hmer.models.mask_match.decoder import (
     CrossMemory,
     DecoderConfig,
@@ -72,6 +74,15 @@ class MaskMatch(Recogniser):
         self.strength = nn.Parameter(torch.tensor(0.5))
         self.decoder = TransformerDecoder(config.decoder, vocabulary)
         self.symbol_head = nn.Linear(self.encoder.channels, vocabulary)
+        self.lone_symbol: LoneSymbol | None = None
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """See `Recogniser.load_state_dict`; it has a classifier of single symbols if they have."""
+        lone = any(name.startswith("lone_symbol.") for name in state_dict)
+        self.lone_symbol = LoneSymbol(self.encoder.channels, self.classes) if lone else None
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def encode(self, images: Tensor) -> Encoded:
         """See `Recogniser.encode`."""
@@ -90,7 +101,18 @@ class MaskMatch(Recogniser):
         memory = self.decoder.remember(content, code, bias)
         with torch.no_grad():
             shown = cells.scatter(attended.log_map.exp())
-        return Encoded(Memory(memory, cells), shown, features), attended.features
+        encoded = Encoded(Memory(memory, cells), shown, features)
+        if self.lone_symbol is not None:
+            seen = pooled(cells.gather(features), attended.features, cells.valid)
+            encoded = replace(encoded, lone_symbol=self.lone_symbol(seen))
+        return encoded, attended.features
+
+    def pooled(self, images: Tensor) -> Tensor:
+        """What the classifier of single symbols sees of images (B, 1, H, W): (B, features)."""
+        features = cast(Tensor, self.encoder(images))
+        cells = Cells.where(ink_cells(images, self.stride))
+        attended = self.attention(features, cells, cells.valid)
+        return pooled(cells.gather(features), attended.features, cells.valid)
 
     def losses(self, batch: Batch) -> tuple[Mapping[str, Tensor], Tensor]:
         """See `Recogniser.losses`.

@@ -16,6 +16,7 @@ import numpy as np
 from hmer.errors import LatexError
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import (
+    ALPHABETS,
     MATRIX,
     Node,
     Relation,
@@ -86,9 +87,6 @@ ACCENTS: dict[str, Accent] = {
 
 AXIS = -0.42
 """Height of fraction bars and operators above the baseline (y downwards)."""
-
-ALPHABETS = (r"\mathbb", r"\mathcal", r"\mathfrak")
-"""Commands around a letter, which has a glyph of its own."""
 
 _STACKED = (r"\overset", r"\underset")
 DRAWN = frozenset((r"\frac", r"\sqrt", r"\binom", *ACCENTS, *_STACKED))

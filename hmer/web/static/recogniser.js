@@ -3,7 +3,7 @@
 
 const f32 = Math.fround;
 const TOLERANCE = 0.02, MAX_GAP = 0.5, PIECE = 4, PAPER = 32, INK_CELL = 8, INK_THRESHOLD = 0.1;
-const FEWEST = 8, PER_UNIT = 1, MAX_PIXELS = 2e6, ROOM = 2 ** 14, DEAD = 64, LEAST_RIVAL = 1e-6;
+const FEWEST = 8, PER_UNIT = 1, MAX_PIXELS = 2e6, ROOM = 2 ** 14, DEAD = 64, LEAST_RIVAL = 1e-6, LEAST_LONE = 1e-3;
 
 // --- ink in symbol units (hmer/ink/scale.py) ---
 
@@ -348,6 +348,45 @@ async function scored(step, sequences) {
   return totals;
 }
 
+// --- single symbols (hmer/decoding/lone_symbol.py) ---
+
+const ALPHABETS = ["mathbb", "mathcal", "mathfrak"].map((name) => "\\" + name);
+
+function softmax(logits, banned) {
+  const kept = Array.from(logits, (x, token) => (banned.has(token) ? -Infinity : x));
+  const most = Math.max(...kept), powers = kept.map((x) => Math.exp(x - most));
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map((x) => x / sum);
+}
+
+// Readings {tokens, probability} mixed with what a classifier says of single symbols, the best first.
+function mixed(readings, logits, { words: { pad, sos, eos, tokens: names, offset }, banned }) {
+  const never = new Set([pad, sos, ...banned]), classes = logits.length / 2;
+  const [token, letter] = [0, 1].map((i) => softmax(logits.slice(i * classes, (i + 1) * classes), never));
+  const [open, close] = ["{", "}"].map((name) => names.indexOf(name) + offset);
+  const ofAlphabet = (number) => ALPHABETS.includes(names[number - offset]);
+  const isLone = ({ tokens }) => tokens.length === 1 || (tokens.length === 4 && ofAlphabet(tokens[0]));
+  const symbols = new Map();
+  token.forEach((chance, one) => {
+    if (chance < LEAST_LONE || one === eos) return;
+    if (!ofAlphabet(one)) symbols.set(`${one}`, { tokens: [one], chance });
+    else letter.forEach((inside, which) => {
+      const tokens = [one, open, which, close];
+      if (chance * inside >= LEAST_LONE && which !== eos) symbols.set(tokens.join(), { tokens, chance: chance * inside });
+    });
+  });
+  const alone = readings.filter(isLone).reduce((sum, one) => sum + one.probability, 0);
+  const others = (1 + token[eos] / Math.max(1 - alone, token[eos], 1e-12)) / 2;
+  const found = readings.map(({ tokens, probability }) => {
+    if (!isLone({ tokens })) return { tokens, probability: probability * others };
+    const known = symbols.get(tokens.join());
+    symbols.delete(tokens.join());
+    return { tokens, probability: (probability + (known?.chance ?? 0)) / 2 };
+  });
+  symbols.forEach(({ tokens, chance }) => found.push({ tokens, probability: chance / 2 }));
+  return found.sort((a, b) => b.probability - a.probability);
+}
+
 export class Recogniser {
   // about: model.json beside the graphs; encoder, step: sessions of `ort` for them.
   constructor(ort, about, encoder, step) {
@@ -359,7 +398,7 @@ export class Recogniser {
     const { about, ort } = this, { sos, eos, pad, tokens: names, offset } = about.words;
     const picture = onCanvas(drawn(normalised(strokes), about.render), about.stride, about.render.unit);
     const images = new ort.Tensor("float32", picture.canvas, [1, 1, picture.height, picture.width]);
-    const { attention, cells, ...memory } = await this.encoder.run({ images });
+    const { attention, cells, lone_symbol: lone, ...memory } = await this.encoder.run({ images });
     const step = new Step(ort, this.step, about, memory);
     const ways = [[sos, eos], [eos, sos]];
     const directions = ways.map(([start, stop]) =>
@@ -376,20 +415,19 @@ export class Recogniser {
     const scores = await scored(step, missing.map(({ tokens, way }) =>
       [ways[way][0], ...(way ? [...tokens].reverse() : tokens), ways[way][1]]));
     missing.forEach(({ said, way }, i) => { said[way] = scores[i]; });
-    let readings = [...known.values()].map(({ tokens, said }) => {
-      const total = said[0] + said[1];
-      return { tokens, score: total, probability: Math.min(1, Math.exp(total / 2)) };
-    });
-    const first = (all) => all.reduce((a, b) => (b.score > a.score ? b : a));
+    let readings = [...known.values()].map(({ tokens, said }) =>
+      ({ tokens, probability: Math.min(1, Math.exp((said[0] + said[1]) / 2)) }));
+    readings.sort((a, b) => b.probability - a.probability);
+    if (lone) readings = mixed(readings, lone.data, about);
     const apart = ({ tokens }) => tokens.some((token) => APART.has(names[token - offset]));
-    if (apart(first(readings)) && inOnePiece(picture)) {
+    if (apart(readings[0]) && inOnePiece(picture)) {
       const fitting = readings.filter((one) => !apart(one));
       if (fitting.length) readings = fitting;
     }
-    const best = first(readings);
-    const others = readings.filter((one) => one !== best).sort((a, b) => b.probability - a.probability);
-    const sum = readings.reduce((all, one) => all + one.probability, 0), total = others.length ? sum : 2 * sum;
-    return [best, ...others].map(({ tokens, probability }) => ({
+    const best = readings[0];
+    const sum = readings.reduce((all, one) => all + one.probability, 0);
+    const total = readings.length > 1 ? sum : 2 * sum;
+    return readings.map(({ tokens, probability }) => ({
       tokens: tokens.map((token) => names[token - offset]),
       confidence: this.confidence(probability, best.tokens.length, probability / total),
     }));

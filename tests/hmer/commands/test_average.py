@@ -66,6 +66,20 @@ def test_of_a_training_state_the_averaged_weights_are_taken(
         torch.testing.assert_close(value, two[name], rtol=0, atol=0)
 
 
+def test_a_classifier_of_single_symbols_is_fitted_and_not_averaged(
+    finished: Path, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, lone = f"{finished / 'finetune'}=1", tmp_path / "lone"
+    fitted = "--lone-symbols", 200, "--dataset", small_dataset
+    assert call(monkeypatch, trained, "--out", lone, *fitted) == 0
+    before, after = (load_file(f / "model.safetensors") for f in (finished / "finetune", lone))
+    assert {name.split(".")[0] for name in after.keys() - before.keys()} == {"lone_symbol"}
+    assert Recognizer.load(lone).model.lone_symbol is not None
+    # With one that has none: the mean has none.
+    assert call(monkeypatch, f"{lone}=1", trained, "--out", tmp_path / "mean") == 0
+    assert load_file(tmp_path / "mean" / "model.safetensors").keys() == before.keys()
+
+
 def test_what_cannot_be_averaged_is_told(
     model_folder: Path,
     other: Path,
@@ -87,6 +101,7 @@ def test_what_cannot_be_averaged_is_told(
         ((f"{state}=1",), "name a model folder first"),
         ((f"{tmp_path / 'none'}=1",), "no model there"),
         ((f"{model_folder}=1", f"{SHIPPED}=1"), "another vocabulary"),
+        ((f"{model_folder}=1", "--lone-symbols", 9), "give both, or neither"),
     ):
         assert call(monkeypatch, *arguments, "--out", tmp_path / "out") == 2
         errors = capfd.readouterr().err

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmer.data.batches import BatchConfig
+from hmer.data.batches import BatchConfig, in_batches
 from hmer.data.dataset import load_expressions
 from hmer.evaluation.annotated import (
     NOBODY,
@@ -17,7 +17,6 @@ from hmer.evaluation.annotated import (
     cell_grid,
     spread_over,
 )
-from hmer.evaluation.reading import in_batches
 from hmer.ink.images import ink_mask
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink, Symbol

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from hmer.export.convert import EncoderGraph, _convert, encoder_names
+from hmer.export.convert import EncoderGraph, _convert
 from hmer.extra import require
 from hmer.models.common.layers import sinusoid
 from hmer.models.mask_match import MaskMatch
@@ -46,7 +46,7 @@ def make_earlier(model: MaskMatch, exported: Path, out: Path) -> None:
     )
     memory = list(EncoderGraph(model)(torch.ones(3, 1, 3 * model.stride, 4 * model.stride))[:-2])
     width, heads, count = model.decoder.width, memory[0].shape[1], memory[-1].shape[-1]
-    names = encoder_names(1)[:-2]
+    names = ["keys_0", "values_0", "bias"]
     step = _convert(
         EarlierStepGraph(model),
         (

@@ -26,6 +26,7 @@ from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 from hmer.latex.vocabulary import vocabulary
 from hmer.models.about import About, Calibration
+from hmer.models.checkpoint import load_recogniser
 from hmer.models.registry import build_recogniser
 from hmer.recognizer import Recognizer
 from tests.hmer.conftest import save_recogniser
@@ -74,6 +75,27 @@ def test_the_same_n_best(
             assert [r.score for r in mine] == pytest.approx([r.score for r in theirs], abs=1e-4)
             seen.add(mine[0].tokens)
     assert len(seen) > 3
+
+
+def test_a_classifier_of_single_symbols(inks: tuple[Ink, ...], tmp_path: Path) -> None:
+    folder = save_recogniser(tmp_path / "model", lone=True)
+    plain = Recognizer.load(folder)
+    read = load_recogniser(folder)
+    export(read.model, read.reads, tmp_path / "exported", int8=False)
+    add_graphs(folder)
+    images = [plain.prepare(ink) for ink in inks]
+    expected = plain.read(images, QUICK)
+    other = plain.reader.encode(on_canvas(images[:1], 128, 512)).lone_symbol
+    assert other is not None and other.shape == (1, 2, len(plain.vocabulary))
+    for place in (folder, tmp_path / "exported"):
+        fast = Recognizer.load(place, backend="onnx")
+        assert isinstance(fast.reader, OnnxReader)
+        for mine, theirs in zip(fast.read(images, QUICK), expected, strict=True):
+            assert [one.tokens for one in mine.n_best] == [one.tokens for one in theirs.n_best]
+            assert mine.probability == pytest.approx(theirs.probability, abs=1e-4)
+        said = fast.reader.encode(on_canvas(images[:1], 128, 512)).keep(np.array([0, 0]))
+        assert said.lone_symbol is not None
+        np.testing.assert_allclose(said.lone_symbol, other.repeat(2, axis=0), atol=1e-4)
 
 
 def test_however_much_is_scored_at_once(

@@ -71,6 +71,24 @@ def test_another_recogniser(train: Train, tmp_path: Path) -> None:
     assert all(torch.equal(kept[name], value) for name, value in loaded.state_dict().items())
 
 
+def test_a_classifier_of_single_symbols_is_fitted_to_the_outcome(
+    train: Train, finished: Path, tmp_path: Path
+) -> None:
+    train("finetune", tmp_path / "lone", lone_symbols=200)
+    before, after = (
+        load_file(f / "model.safetensors") for f in (finished / "finetune", tmp_path / "lone")
+    )
+    added = after.keys() - before.keys()
+    assert {name.split(".")[0] for name in added} == {"lone_symbol"}
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
+    # A training that goes on from it leaves it, and fits none unless it is asked to.
+    go_on = {"start": str(tmp_path / "lone"), "optimisation": FOUR_STEPS}
+    train("finetune", tmp_path / "further", **go_on)
+    assert load_file(tmp_path / "further" / "model.safetensors").keys() == before.keys()
+    with pytest.raises(HmerError, match="comer has no place for a classifier of such"):
+        train("finetune", tmp_path / "other", model=COMER, lone_symbols=9)
+
+
 def test_only_the_wanted_share_of_the_captions_is_used(
     train: Train, small_dataset: Path, tmp_path: Path
 ) -> None:

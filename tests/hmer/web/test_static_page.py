@@ -17,6 +17,7 @@ from hmer.errors import HmerError
 from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.strokes import Ink
 from hmer.recognizer import Recognizer
+from hmer.synthesis.glyphs.font import variants
 from hmer.web import static_page
 from hmer.web.static_page import write_static_page
 from tests.hmer.web.browser import Browser, opened
@@ -89,10 +90,16 @@ def made(count: int) -> list[Ink]:
     return [ink for task in source.items(0) if (ink := task().ink) is not None]
 
 
+def glyph(token: str) -> Ink:
+    """A symbol in the vector font."""
+    return Ink(tuple(stroke.astype(np.float32) for stroke in variants(token)[0]))
+
+
 def test_the_browser_reads_what_the_library_reads(browser: Browser) -> None:
     bar = Ink((np.array([[0, 0], [0.2, 10], [0.5, 20]], np.float32),))
     dot = Ink((np.array([[0, 0], [0.3, 0], [0.3, 0.2]], np.float32),))
-    compare(browser, [bar, dot, *made(6)])
+    symbols = [glyph(token) for token in ("\\chi", "\\subset", "x", "R")]
+    compare(browser, [bar, dot, *symbols, *made(6)])
     assert not browser.problems
 
 
