@@ -133,15 +133,15 @@ _SAME_SHAPE = frozenset("ckopsuvwxz")
 def alone(
     classes: Iterable[str], captions: Iterable[Sequence[str]]
 ) -> tuple[list[list[str]], NDArray[np.float64]]:
-    """The classes of a bank that are written alone, in groups, and how often each group is.
+    """The classes of a bank in groups, and how often each group is written alone.
 
     Letters of an alphabet are one group. A group comes by the eighth root of how often captions
     have its token; of two cases of one shape the likelier one comes more often, by the square root.
+    What alone looks like a likelier symbol (`NEVER_ALONE`) comes a tenth as often as others.
     """
     groups: dict[str, list[str]] = {}
     for name in classes:
         groups.setdefault(tokens_of(name)[0], []).append(name)
-    groups = {token: names for token, names in groups.items() if token not in NEVER_ALONE}
     often = Counter(token for caption in captions for token in caption)
     counts = {token: 1.0 + often[token] for token in groups}
     shares = np.array([_share_alone(counts, token) for token in counts])
@@ -153,7 +153,8 @@ def _share_alone(counts: Mapping[str, float], token: str) -> float:
     cases = {token, token.swapcase()} if token.lower() in _SAME_SHAPE else {token}
     both = [counts[case] for case in cases if case in counts]
     share = np.sqrt(counts[token]) / np.sqrt(both).sum()
-    return float(share * np.sum(both) ** 0.125 * len(both))
+    rarely = 0.1 if token in NEVER_ALONE else 1.0
+    return float(rarely * share * np.sum(both) ** 0.125 * len(both))
 
 
 class Composer:
@@ -183,7 +184,8 @@ class Composer:
         self.missing: Counter[str] = Counter()
         # More samples count, but less than in proportion.
         self._shares = bank.hands(np.sqrt(np.bincount(bank.writer_of)), self.config.foreign)
-        self._alone, shares = alone(bank.tokens, map(serialise, captions))
+        likely = [name for name in bank.tokens if name not in NEVER_ALONE]
+        self._alone, shares = alone(likely, map(serialise, captions))
         self._alone_below = running(shares)
         self._matrices = Matrices(captions)
 

@@ -8,8 +8,9 @@ which stays as it is, gives them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from hmer.models.base import Recogniser
 from hmer.models.common.lone_symbol import LoneSymbol
 from hmer.models.mask_match import MaskMatch
 from hmer.progress import Steps
-from hmer.synthesis.base import ISOLATED, draw, running
+from hmer.synthesis.base import ISOLATED
 from hmer.synthesis.compose import alone
 from hmer.synthesis.decompose import DecomposeConfig, Decomposer
 from hmer.synthesis.glyphs.bank import FOREIGN, GlyphBank
@@ -47,7 +48,7 @@ _OTHERS = 0.25  # expressions for each symbol
 _LONGEST = 12  # tokens of these
 _LARGEST = 8.0  # symbol units: larger ones have a spot of ink that passes for their size
 DECAY = 1e-4  # of the squared weights, for features of unit variance
-_ITERATIONS = 150
+_ITERATIONS = 100
 _NEVER = -1e4  # logit of a class without a sample
 
 
@@ -77,15 +78,17 @@ def fit_lone_symbols(
             f"a {type(model).__name__} has no place for a classifier of single symbols; only a "
             "mask-match recogniser has"
         )
-    features, tokens, letters = _collected(model.eval(), dataset, vocabulary, render, number, seed)
+    features, tokens, letters, weights = _collected(
+        model.eval(), dataset, vocabulary, render, number, seed
+    )
     fitted = LoneSymbol(model.encoder.channels, len(vocabulary))
-    _fit(fitted.token, features, tokens)
+    _fit(fitted.token, features, tokens, weights)
     inside = letters >= 0
-    _fit(fitted.letter, features[inside], letters[inside])
+    _fit(fitted.letter, features[inside], letters[inside], weights[inside])
     model.lone_symbol = fitted.requires_grad_(False)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _collected(
     model: MaskMatch,
     dataset: Path,
@@ -93,32 +96,38 @@ def _collected(
     shown: RenderConfig,
     number: int,
     seed: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Features, tokens (the stop token: no single symbol), letters (-1: none is enclosed)."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Features, tokens (the stop token: no single symbol), letters (-1: none), and weights."""
     rng = np.random.default_rng([seed, 7])
     train = load_expressions(dataset / "train.parquet")
     glyphs = _Glyphs(dataset, vocabulary, train.tokens)
     pieces = Decomposer(train, DecomposeConfig(single=0.0))
     known = LoneSymbols(vocabulary)
-    features, tokens, letters = [], [], []
+    order = glyphs.some(number, rng)
+    found: list[Tensor] = []
+    told: list[tuple[int, int, float]] = []
     with Steps("lone symbols", number) as steps:
         for start in range(0, number, _CHUNK):
-            written = [glyphs.draw(rng) for _ in range(min(_CHUNK, number - start))]
+            written = [
+                (tokens_of(glyphs.tokens[k]), glyphs.inks[k], glyphs.weights[glyphs.tokens[k]])
+                for k in islice(order, _CHUNK)
+            ]
             for _ in range(round(_OTHERS * len(written))):
                 piece = pieces(rng)
                 if len(piece.tokens) <= _LONGEST:
-                    written.append((piece.tokens, piece.ink))
-            images = [_drawn(ink, shown, rng) for _, ink in written]
+                    written.append((piece.tokens, piece.ink, 1.0))
+            images = [_drawn(ink, shown, rng) for _, ink, _ in written]
             for rows, batch in in_batches(images, model.stride, _BATCH):
                 with torch.autocast("cpu", torch.bfloat16, enabled=has_native_bf16()):
-                    features.append(model.pooled(batch).float())
-                for row in rows:
-                    caption = vocabulary.encode(written[row][0])
+                    found.append(model.pooled(batch).float())
+                for tokens, _, weight in (written[row] for row in rows):
+                    caption = vocabulary.encode(tokens)
                     lone = caption in known
-                    tokens.append(caption[0] if lone else vocabulary.eos)
-                    letters.append(caption[2] if lone and len(caption) > 1 else -1)
+                    token = caption[0] if lone else vocabulary.eos
+                    told.append((token, caption[2] if lone and len(caption) > 1 else -1, weight))
             steps.update(min(start + _CHUNK, number))
-    return torch.cat(features), torch.tensor(tokens), torch.tensor(letters)
+    classes, letters, weights = (torch.tensor(row) for row in zip(*told, strict=True))
+    return torch.cat(found), classes, letters, weights
 
 
 class _Glyphs:
@@ -131,21 +140,28 @@ class _Glyphs:
         path = dataset / ISOLATED
         isolated = GlyphBank.load(path).cuttings() if path.is_file() else ()
         lines = (c for c in bank.cuttings() if not bank.collections[c.writer].startswith(FOREIGN))
-        self.glyphs: dict[str, list[Ink]] = {}
+        self.tokens: list[str] = []
+        self.inks: list[Ink] = []
         for token, _, glyph in chain(isolated, lines):
             ink = Ink(tuple(stroke.astype(np.float32) for stroke in glyph))
             ink = normalise(ink, own_unit(stroke_boxes(ink)))
             if not vocabulary.unknown(tokens_of(token)) and max(ink.bounds()) <= _LARGEST:
-                self.glyphs.setdefault(token, []).append(ink)
-        self.groups, shares = alone(sorted(self.glyphs), captions)
-        self.below = running(shares)
+                self.tokens.append(token)
+                self.inks.append(ink)
+        counts = Counter(self.tokens)
+        groups, shares = alone(sorted(counts), captions)
+        shares *= len(self.tokens) / shares.sum()
+        self.weights = {
+            token: float(share) / (len(group) * counts[token])
+            for group, share in zip(groups, shares, strict=True)
+            for token in group
+        }
+        """What a glyph of a class counts, so that each class counts by its share."""
 
-    def draw(self, rng: np.random.Generator) -> tuple[list[str], Ink]:
-        """A symbol: its tokens, and its ink at a scale of its own."""
-        group = self.groups[draw(self.below, rng)]
-        token = group[int(rng.integers(len(group)))]
-        inks = self.glyphs[token]
-        return tokens_of(token), inks[int(rng.integers(len(inks)))]
+    def some(self, number: int, rng: np.random.Generator) -> Iterator[int]:
+        """Numbers of glyphs in a random order, each as often as any other."""
+        for start in range(0, number, len(self.inks)):
+            yield from rng.permutation(len(self.inks))[: number - start].tolist()
 
 
 def _drawn(ink: Ink, shown: RenderConfig, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -155,8 +171,8 @@ def _drawn(ink: Ink, shown: RenderConfig, rng: np.random.Generator) -> NDArray[n
     return render(ink, pen.unit, pen.pen, pen.margin).image
 
 
-def _fit(layer: nn.Linear, features: Tensor, classes: Tensor) -> None:
-    """Multinomial logistic regression by L-BFGS, in place.
+def _fit(layer: nn.Linear, features: Tensor, classes: Tensor, weights: Tensor) -> None:
+    """Weighted multinomial logistic regression by L-BFGS, in place.
 
     The bias of a class without a sample is as low as it gets.
     """
@@ -176,8 +192,8 @@ def _fit(layer: nn.Linear, features: Tensor, classes: Tensor) -> None:
 
     def loss() -> Tensor:
         search.zero_grad()
-        found = functional.cross_entropy(inputs @ weight.T + bias, wanted)
-        found = found + DECAY * weight.square().sum()
+        losses = functional.cross_entropy(inputs @ weight.T + bias, wanted, reduction="none")
+        found = (weights * losses).sum() / weights.sum() + DECAY * weight.square().sum()
         found.backward()  # type: ignore[no-untyped-call]
         return found
 

@@ -12,7 +12,7 @@ from hmer.ink.strokes import Ink
 from hmer.latex.tree import CELL, LINE, MATRIX, Node, Relation, Row, cells, parse, serialise
 from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.base import LONGEST, Written
-from hmer.synthesis.compose import ComposeConfig, Composer, Listed, Matrices
+from hmer.synthesis.compose import ComposeConfig, Composer, Listed, Matrices, alone
 from hmer.synthesis.editable_ink import faults, parts_of
 from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
@@ -161,9 +161,9 @@ def test_a_matrix_is_written_cell_by_cell(bank: GlyphBank) -> None:
 def test_likely_symbols_are_written_alone_more_often(bank: GlyphBank) -> None:
     captions = [parse("1 + 1".split())] * 5000
     composer = Composer(bank, GRAMMAR, ComposeConfig(single=1.0), captions)
-    alone = Counter(written.tokens[0] for written in some(composer, 600))
-    others = [count for token, count in alone.items() if token not in ("1", "+")]
-    assert min(alone["1"], alone["+"]) > 1.7 * np.mean(others)
+    found = Counter(written.tokens[0] for written in some(composer, 600))
+    others = [count for token, count in found.items() if token not in ("1", "+")]
+    assert min(found["1"], found["+"]) > 1.7 * np.mean(others)
 
 
 def test_of_two_cases_of_one_shape_the_likelier_one_is_written_alone_more_often() -> None:
@@ -171,5 +171,11 @@ def test_of_two_cases_of_one_shape_the_likelier_one_is_written_alone_more_often(
     bank = GlyphBank.pack([Cutting(name, "w", line) for name in "xXaA"], {"w": ""})
     captions = [parse("x + a".split())] * 99
     composer = Composer(bank, GRAMMAR, ComposeConfig(single=1.0), captions)
-    alone = Counter(written.tokens[0] for written in some(composer, 400))
-    assert alone["x"] > 5 * alone["X"] and alone["a"] < 3 * alone["A"]
+    found = Counter(written.tokens[0] for written in some(composer, 400))
+    assert found["x"] > 5 * found["X"] and found["a"] < 3 * found["A"]
+
+
+def test_what_looks_like_a_likelier_symbol_is_alone_a_tenth_as_often() -> None:
+    groups, shares = alone(["a", "\\cdot", "\\mathbb{A}", "\\mathbb{B}"], [["a"] * 255])
+    assert groups == [["a"], ["\\cdot"], ["\\mathbb{A}", "\\mathbb{B}"]]
+    assert shares.tolist() == [pytest.approx(256**0.125), pytest.approx(0.1), pytest.approx(1)]

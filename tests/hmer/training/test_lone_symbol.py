@@ -32,7 +32,9 @@ def test_the_same_as_another_minimiser() -> None:
     classes = np.array([1, 1, 3] * 20)  # of five; the others have no sample
     classes[features[:, 0] > 0.5] = 4
     layer = nn.Linear(3, 5)
-    _fit(layer, torch.tensor(features, dtype=torch.float32), torch.tensor(classes))
+    weights = rng.uniform(0.2, 3.0, 60)
+    given = (torch.tensor(x, dtype=torch.float32) for x in (features, weights))
+    _fit(layer, next(given), torch.tensor(classes), next(given))
 
     spread = (features - features.mean(axis=0)) / features.std(axis=0)
     hot = np.array([1, 3, 4])[None] == classes[:, None]
@@ -41,7 +43,7 @@ def test_the_same_as_another_minimiser() -> None:
         weight, bias = flat[:9].reshape(3, 3), flat[9:]
         logits = spread @ weight.T + bias
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return float(-logits[hot].mean() + DECAY * (weight**2).sum())
+        return float(-logits[hot] @ weights / weights.sum() + DECAY * (weight**2).sum())
 
     best = minimize(loss, np.zeros(12), tol=1e-9).x
     expected = spread @ best[:9].reshape(3, 3).T + best[9:]
