@@ -411,6 +411,7 @@ class Recognizer:
         )  # fmt: skip
         if not all(found):
             raise HmerError("the model gives no reading at all: its weights are damaged")
+        rivals = [len(row) > 1 for row in found]
         if (logits := encoded.lone_symbol) is not None:
             found = [self._lone.mixed(row, said) for row, said in zip(found, logits, strict=True)]
         found = [self._fitting(image, row) for image, row in zip(images, found, strict=True)]
@@ -420,6 +421,7 @@ class Recognizer:
             self._recognition(
                 image,
                 row,
+                rivals[index],
                 config,
                 None if spatial is None else spatial[index],
                 None if maps is None else maps[index],
@@ -489,17 +491,21 @@ class Recognizer:
         self,
         image: NDArray[np.uint8],
         readings: Sequence[Reading],
+        rivals: bool,
         config: DecodingConfig,
         spatial: NDArray[np.float32] | None,
         maps: NDArray[np.float32] | None,
     ) -> Recognition:
-        """One row of a batch; maps are cut to the image's own cells."""
+        """One row of a batch; maps are cut to the image's own cells.
+
+        `rivals`: whether the search has found more than one reading.
+        """
         if not image.any():
             return Recognition((), 1.0, image, None, None)
         height, width = (-(-side // self.stride) for side in image.shape)
         best, *others = readings
         tokens, total = self._words(best), sum(one.confidence for one in readings)
-        if not others:  # a greedy search knows of no rivals: even odds
+        if not rivals:  # a greedy search knows of none: even odds
             total *= 2
         ready = Prepared(image, moved(0, 0))
         return Recognition(

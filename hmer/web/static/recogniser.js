@@ -418,6 +418,7 @@ export class Recogniser {
     let readings = [...known.values()].map(({ tokens, said }) =>
       ({ tokens, probability: Math.min(1, Math.exp((said[0] + said[1]) / 2)) }));
     readings.sort((a, b) => b.probability - a.probability);
+    const rivals = readings.length > 1;
     if (lone) readings = mixed(readings, lone.data, about);
     const apart = ({ tokens }) => tokens.some((token) => APART.has(names[token - offset]));
     if (apart(readings[0]) && inOnePiece(picture)) {
@@ -426,7 +427,7 @@ export class Recogniser {
     }
     const best = readings[0];
     const sum = readings.reduce((all, one) => all + one.probability, 0);
-    const total = readings.length > 1 ? sum : 2 * sum;
+    const total = rivals ? sum : 2 * sum;
     return readings.map(({ tokens, probability }) => ({
       tokens: tokens.map((token) => names[token - offset]),
       confidence: this.confidence(probability, best.tokens.length, probability / total),
