@@ -74,18 +74,18 @@ def sheets(samples: pd.DataFrame) -> dict[str, list[Place]]:
 def differences(samples: pd.DataFrame) -> pd.DataFrame:
     """The rows whose caption differs from the raw truth, by explanation."""
     found = _told(samples, "difference")
-    parts = found.pop("difference").str.partition(": ")
-    return found.assign(Explanation=parts[0], What=parts[2]).sort_values("Explanation")
+    parts = [text.partition(": ") for text in found.pop("difference")]
+    found["Explanation"], found["What"] = [one[0] for one in parts], [one[2] for one in parts]
+    return found.sort_values("Explanation", kind="stable")
 
 
 def noise(samples: pd.DataFrame) -> pd.DataFrame:
     """The rows with label noise, by the kind of contradiction."""
-    found = _told(samples, "noise")
-    texts = found.pop("noise")
-    first = texts.str.partition(";")[0]  # what follows is why there is no way round it
-    kinds = [first.str.contains(sign, regex=False) for sign in _CONTRADICTIONS]
-    kind = np.select(kinds, list(_CONTRADICTIONS.values()), "other")
-    return found.assign(Contradiction=kind, What=texts).sort_values("Contradiction")
+    found = _told(samples, "noise").rename(columns={"noise": "What"})
+    first = [text.partition(";")[0] for text in found["What"]]  # then why there is no way round it
+    kinds = [next((k for sign, k in _CONTRADICTIONS.items() if sign in t), "other") for t in first]
+    found.insert(3, "Contradiction", kinds)
+    return found.sort_values("Contradiction", kind="stable")
 
 
 def _told(samples: pd.DataFrame, column: str) -> pd.DataFrame:
