@@ -24,8 +24,8 @@ def rendered(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def number(value: float | None, digits: int | None = None) -> str:
-    """A number for a table: whole with blanks between thousands, shares with `digits`."""
-    if value is None or value != value:
+def number(value: float) -> str:
+    """A number for a table: whole with blanks between thousands, else with three decimals."""
+    if value != value:
         return "–"
-    return f"{value:,.0f}".replace(",", " ") if digits is None else f"{value:.{digits}f}"
+    return f"{value:,.0f}".replace(",", " ") if value == round(value) else f"{value:.3f}"

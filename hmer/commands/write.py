@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ import typer
 
 from hmer.commands.output import check_file, check_folder
 from hmer.errors import HmerError
+from hmer.files import atomic_file
 
 if TYPE_CHECKING:
     from hmer.synthesis.base import Written
@@ -42,8 +42,8 @@ def write(
     bank: Annotated[
         Path | None,
         typer.Option(
-            help="Glyphs of real hands: a glyph bank, or the train.parquet to cut one from. "
-            "Without it glyphs are drawn; with --from they are cut from there."
+            help="Glyphs of real hands, for LATEX: a glyph bank, or the train.parquet to cut one "
+            "from. Without it glyphs are drawn."
         ),
     ] = None,
     careful: Annotated[bool, typer.Option(help="Evenly spaced, without sloppiness.")] = False,
@@ -78,7 +78,9 @@ def write(
     if (latex is None) == (source is None):
         raise HmerError("say either what to write, as LaTeX, or --from which data to make more of")
     if source is not None:
-        _write_many(source, out, count, generator, seed, bank, held_out)
+        if bank is not None:
+            raise HmerError("--bank goes with LATEX; with --from glyphs are cut from there")
+        _write_many(source, out, count, generator, seed, held_out)
         return
     assert latex is not None
     from hmer.synthesis.glyphs.cache import open_bank
@@ -88,7 +90,11 @@ def write(
     check_file(out, "--out")
     glyphs = None if bank is None else open_bank(bank)
     data = encode(write_latex(latex, writer, glyphs, careful))
-    _store(out, data)
+    try:
+        with atomic_file(out) as partial:
+            partial.write_bytes(data)
+    except OSError as error:
+        raise HmerError(f"{out}: cannot be written ({error.strerror})") from error
     sys.stdout.write(f"{out}\n")
 
 
@@ -98,13 +104,11 @@ def _write_many(
     count: int,
     generator: Generator,
     seed: int,
-    bank: Path | None,
     held_out: Path | None,
 ) -> None:
     from hmer.ingest.material import read_material
     from hmer.synthesis.base import Leakage
     from hmer.synthesis.generators import Generators, GeneratorsConfig
-    from hmer.synthesis.glyphs.cache import open_bank, split_file
     from hmer.synthesis.output import check_package, write_collection
 
     check_package(out)
@@ -113,8 +117,7 @@ def _write_many(
     chosen = [name for name in Generator if name is not Generator.ALL]
     weights = {name.value: float(generator in (name, Generator.ALL)) for name in chosen}
     config = GeneratorsConfig.model_validate(weights)
-    glyphs = train.bank if bank is None else lambda: open_bank(bank, split_file(source))
-    generators = Generators(config, train, glyphs, train.held_out or Leakage())
+    generators = Generators(config, train, train.bank, train.held_out or Leakage())
     writers = [item.writer for item in train.items]
     summary = write_collection(generators, train.tokens, writers, count, seed, out, train.dialect)
     left_out = sum(summary.contradictory.values())
@@ -150,14 +153,3 @@ def _encoder(out: Path, writer: int, unit: float) -> Callable[[Written], bytes]:
     if encoder is None:
         raise HmerError(f"{out}: unknown format {out.suffix!r}; end the name in {', '.join(known)}")
     return encoder
-
-
-def _store(out: Path, data: bytes) -> None:
-    part = out.with_name(out.name + ".part")
-    try:
-        part.write_bytes(data)
-        part.replace(out)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise HmerError(f"{out}: cannot be written ({error.strerror})") from error

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.decoding.beam import Direction, Hypothesis, search_directions
 from hmer.decoding.rescore import score_sequences
@@ -25,14 +24,6 @@ class DecodingConfig(BaseModel):
     alpha: float = Field(
         0.0, ge=0, le=4, description="power of the length that divides scores (BTTR, CoMER: 1)"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_earlier_versions(cls, given: Any) -> Any:
-        """Registered models keep how they were judged; `grammar` was never but false."""
-        if isinstance(given, dict) and given.get("grammar") is False:
-            return {key: value for key, value in given.items() if key != "grammar"}
-        return given
 
 
 @dataclass(frozen=True, slots=True)

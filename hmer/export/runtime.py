@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hmer.decoding.step import Floats, Numbers, in_place, log_softmax
+from hmer.decoding.step import Floats, Numbers, in_place
 from hmer.errors import HmerError
 from hmer.extra import require
 from hmer.models.about import About, read_about, reason_of, told_of
@@ -31,10 +31,7 @@ SECTION = "onnx"
 """Entry of a recogniser's model.json that describes the graphs beside it."""
 _AGAIN = "export the model again"
 
-Size = (
-    Annotated[int, Field(ge=0, le=2**20)]
-    | Literal["batch", "places", "new", "cells", "hypotheses", "length"]
-)
+Size = Annotated[int, Field(ge=0, le=2**20)] | Literal["batch", "places", "new", "cells"]
 """A side of an array, or the name of one that varies."""
 Array = NDArray[Any]
 
@@ -88,11 +85,6 @@ class Graphs(BaseModel):
     past: tuple[tuple[Size, ...], ...]
     """Shapes of the caches; names are sizes that vary, and `places` is 0 at the start."""
 
-    @property
-    def trees(self) -> bool:
-        """Whether a step takes new tokens that follow one another; earlier versions' does not."""
-        return "seen" in self.step.inputs
-
 
 class OnnxReader:
     """Both graphs, as `hmer.recognizer` uses them; may be used by several threads."""
@@ -103,60 +95,18 @@ class OnnxReader:
         self._encoder = encoder
         self._step = step
 
-    def encode(self, images: Floats) -> OnnxStep | EarlierStep:
+    def encode(self, images: Floats) -> OnnxStep:
         """Images (B, 1, H, W), ink 1 on 0, their sides multiples of the stride."""
         names = self.graphs.encoder.outputs
         found = dict(zip(names, self._encoder.run(list(names), {"images": images}), strict=True))
         memory = {name: x for name, x in found.items() if name not in BESIDE}
-        about = self, memory, found["attention"], found.get("cells"), found.get("lone_symbol")
-        return OnnxStep(*about) if self.graphs.trees else EarlierStep(*about)
+        return OnnxStep(self, memory, found["attention"], found["cells"], found.get("lone_symbol"))
 
     def step(self, feeds: dict[str, Array], *, looked: bool = True) -> list[Array]:
         """The outputs of one step; the last, the attention, only if it is asked for."""
         names = list(self.graphs.step.outputs)
         found: list[Array] = self._step.run(names if looked else names[:-1], feeds)
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class OnnxImages:
-    """Images that are encoded; what the steps of both kinds of graphs have in common."""
-
-    reader: OnnxReader
-    memory: dict[str, Array]
-    attention: NDArray[np.float32] | None
-    """(B, h, w): the spatial attention map."""
-    cells: Numbers | None
-    """(B, N): numbers of the cells that the decoder sees; None in graphs of older versions."""
-    lone_symbol: NDArray[np.float32] | None
-    """(B, 2, V): logits of single symbols; None without a classifier of them."""
-
-    def keep(self, rows: Numbers) -> Self:
-        """See `Step`."""
-        memory = {name: x[rows] for name, x in self.memory.items()}
-        attention = None if self.attention is None else self.attention[rows]
-        cells = None if self.cells is None else self.cells[rows]
-        lone = None if self.lone_symbol is None else self.lone_symbol[rows]
-        return type(self)(self.reader, memory, attention, cells, lone)
-
-    def maps(self, tokens: Numbers) -> NDArray[np.float32]:
-        """Where the decoder looks at each of the tokens (B, T): (B, T, h, w).
-
-        Raises:
-            HmerError: the graphs are of an older version, which did not say.
-        """
-        if self.cells is None or self.attention is None:
-            raise HmerError(f"this exported recogniser has no attention per token; {_AGAIN}")
-        found = np.zeros((*tokens.shape, self.attention[0].size), np.float32)
-        rows = np.arange(len(tokens))[:, None, None]
-        columns = np.arange(tokens.shape[1])[None, :, None]
-        # Added: padding has the number of the first cell, and no attention.
-        np.add.at(found, (rows, columns, self.cells[:, None, :]), self._looks(tokens))
-        return found.reshape(*tokens.shape, *self.attention.shape[1:])
-
-    def _looks(self, tokens: Numbers) -> NDArray[np.float32]:
-        """The last layer's attention (B, T, N) at each of the tokens (B, T)."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +124,32 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class OnnxStep(OnnxImages):
-    """A `hmer.decoding.step.TreeStep`."""
+class OnnxStep:
+    """Images that are encoded: a `hmer.decoding.step.TreeStep`."""
+
+    reader: OnnxReader
+    memory: dict[str, Array]
+    attention: NDArray[np.float32]
+    """(B, h, w): the spatial attention map."""
+    cells: Numbers
+    """(B, N): numbers of the cells that the decoder sees."""
+    lone_symbol: NDArray[np.float32] | None
+    """(B, 2, V): logits of single symbols; None without a classifier of them."""
+
+    def keep(self, rows: Numbers) -> OnnxStep:
+        """See `Step`."""
+        memory = {name: x[rows] for name, x in self.memory.items()}
+        lone = None if self.lone_symbol is None else self.lone_symbol[rows]
+        return OnnxStep(self.reader, memory, self.attention[rows], self.cells[rows], lone)
+
+    def maps(self, tokens: Numbers) -> NDArray[np.float32]:
+        """Where the decoder looks at each of the tokens (B, T): (B, T, h, w)."""
+        found = np.zeros((*tokens.shape, self.attention[0].size), np.float32)
+        rows = np.arange(len(tokens))[:, None, None]
+        columns = np.arange(tokens.shape[1])[None, :, None]
+        # Added: padding has the number of the first cell, and no attention.
+        np.add.at(found, (rows, columns, self.cells[:, None, :]), self._looks(tokens))
+        return found.reshape(*tokens.shape, *self.attention.shape[1:])
 
     @property
     def rows(self) -> int:
@@ -271,6 +245,7 @@ class OnnxStep(OnnxImages):
         return _tidy(_chosen(past, origin))
 
     def _looks(self, tokens: Numbers) -> NDArray[np.float32]:
+        """The last layer's attention (B, T, N) at each of the tokens (B, T)."""
         batch, length = tokens.shape
         above = np.tri(length, k=-1, dtype=np.float32)[None, None].repeat(batch, axis=0)
         feeds, _ = self._feeds(tokens, above, self._nothing(batch, length))
@@ -321,56 +296,6 @@ def _tidy(past: Written) -> Written:
     )
     seen = np.take_along_axis(past.seen, kept[:, None], axis=2)
     return Written(caches, past.covered, seen, past.length)
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierStep(OnnxImages):
-    """A `hmer.decoding.step.Step` by graphs of earlier versions: caches of each hypothesis."""
-
-    def __call__(
-        self, tokens: Numbers, past: tuple[Array, ...] | None
-    ) -> tuple[Floats, tuple[Array, ...]]:
-        """See `Step`."""
-        logits, past, _ = self._further(tokens, past)
-        return log_softmax(logits), past
-
-    def _further(
-        self, tokens: Numbers, past: tuple[Array, ...] | None
-    ) -> tuple[Floats, tuple[Array, ...], list[Array]]:
-        """Logits, caches, and whatever else the graph tells."""
-        shapes = self.reader.graphs.past
-        if past is None:
-            batch, hypotheses = tokens.shape
-            cells = self.memory["bias"].shape[-1]
-            sizes = {"batch": batch, "hypotheses": hypotheses, "length": 0, "cells": cells}
-            past = tuple(
-                np.zeros([sizes[n] if isinstance(n, str) else n for n in shape], np.float32)
-                for shape in shapes
-            )
-        feeds = {"tokens": tokens, **self.memory}
-        feeds.update((f"past_{i}", cache) for i, cache in enumerate(past))
-        logits, *found = self.reader.step(feeds)
-        return logits, tuple(found[: len(shapes)]), found[len(shapes) :]
-
-    def reorder(
-        self, past: tuple[Array, ...], inputs: Numbers, origin: Numbers
-    ) -> tuple[Array, ...]:
-        """See `Step`."""
-        before, width = past[0].shape[:2]
-        if in_place(inputs, origin, before, width):
-            return past
-        flat = (inputs[:, None] * width + origin).ravel()
-        return tuple(
-            x.reshape(-1, *x.shape[2:]).take(flat, axis=0).reshape(*origin.shape, *x.shape[2:])
-            for x in past
-        )
-
-    def _looks(self, tokens: Numbers) -> NDArray[np.float32]:
-        past, looks = None, []
-        for column in range(tokens.shape[1]):
-            _, past, (look,) = self._further(tokens[:, column : column + 1], past)
-            looks.append(look[:, 0])
-        return np.stack(looks, axis=1)
 
 
 def graphs_in(folder: Path) -> Literal["exported", "beside"] | None:

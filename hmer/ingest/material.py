@@ -32,14 +32,12 @@ class TrainingInk:
 
     Attributes:
         items: ink, caption, writer and collection of each.
-        refused: files that could not be read.
         bank: the glyphs cut from them; cut on the first call, or kept from an earlier time.
         held_out: captions of validation and test sets; None where nothing tells them.
         dialect: of the captions.
     """
 
     items: Sequence[Sourced]
-    refused: int
     bank: Callable[[], GlyphBank]
     held_out: Leakage | None
     dialect: str
@@ -78,7 +76,7 @@ def read_material(path: Path, dialect: str = "wap", held_out: Path | None = None
     leakage = Leakage.read(held_out or split.parent / HELD_OUT)
     if not items:
         raise HmerError(f"{split}: no expression has ink; ingest a source with strokes")
-    return TrainingInk(items, 0, lambda: bank_of(split), leakage, _dialect(split.parent))
+    return TrainingInk(items, lambda: bank_of(split), leakage, _dialect(split.parent))
 
 
 def _dialect(folder: Path) -> str:
@@ -104,4 +102,4 @@ def _from_inkml(path: Path, dialect: str, held_out: Path | None) -> TrainingInk:
             refused += 1
     if not items:
         raise HmerError(f"{path}: none of {refused} InkML files can be read; is it the right path?")
-    return TrainingInk(items, refused, lambda: cut_bank(items), leakage, dialect)
+    return TrainingInk(items, lambda: cut_bank(items), leakage, dialect)

@@ -121,18 +121,6 @@ def load_weights(module: nn.Module, path: Path) -> None:
             raise HmerError(f"{path}: weights of another architecture ({first})") from None
 
 
-def as_it_was(name: str, config: Any) -> Any:
-    """A recogniser's saved configuration, completed by what was always so when it was written.
-
-    A configuration is saved in full, so that what it does not name did not exist; the defaults of
-    today would build another model.
-    """
-    decoder = config.get("decoder") if isinstance(config, Mapping) else None
-    if name == "mask-match" and isinstance(decoder, Mapping):
-        return {**config, "decoder": {"coverage": 0, **decoder}}
-    return config
-
-
 class Saved(NamedTuple):
     """What one model folder holds."""
 
@@ -163,8 +151,7 @@ def load_recogniser(path: Path) -> Saved:
             try:
                 described = About.of(about)
                 name = str(about["name"])
-                config = as_it_was(name, about["config"])
-                model = build_recogniser(name, config, described.vocabulary)
+                model = build_recogniser(name, about["config"], described.vocabulary)
             except (KeyError, ValidationError, HmerError) as error:
                 raise HmerError(
                     f"{weights.with_suffix('.json')}: does not describe a recogniser of this "

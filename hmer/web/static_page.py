@@ -42,7 +42,7 @@ def write_static_page(out: Path, model: Path | None = None) -> None:
 
     Raises:
         HmerError: npm or the package onnx is missing, onnxruntime-web cannot be fetched, the
-            recogniser has no graphs of this version, or the folder holds something else.
+            recogniser has no graphs, or the folder holds something else.
     """
     onnx = require("onnx", extra="export")
     if out.exists() and not (out / "static/worker.js").is_file() and any(out.iterdir()):
@@ -51,8 +51,6 @@ def write_static_page(out: Path, model: Path | None = None) -> None:
     recognizer = Recognizer.load(folder, backend="onnx")
     about = read_about(folder / ABOUT)
     graphs = Graphs.model_validate(about.get(SECTION, about))
-    if not graphs.trees:
-        raise HmerError(f"{folder}: its graphs are of an earlier version; export the model again")
     with atomic_folder(out.absolute()) as made, tempfile.TemporaryDirectory() as temporary:
         shutil.copytree(STATIC, made / "static")
         page = (STATIC / "index.html").read_text(encoding="utf-8")

@@ -32,73 +32,66 @@ SHEET_ROWS = 24
 Place = tuple[str, int]
 """Stem of the Parquet file, row in it."""
 
-_CONTRADICTIONS = (
-    ("the caption has", "caption and MathML have other symbols"),
-    ("stands elsewhere", "caption and MathML are structured otherwise"),
-    ("is not in the MathML", "a symbol names no element of the MathML"),
-    ("is annotated as", "ink is annotated as another symbol"),
-    ("belong to no symbol", "strokes belong to no symbol"),
-    ("belong to several", "strokes belong to several symbols"),
-    ("the caption is no tree", "the caption does not parse"),
-    ("there is no MathML", "no MathML, and equal symbols cannot be told apart"),
-)
+_CONTRADICTIONS = {
+    "the caption has": "caption and MathML have other symbols",
+    "stands elsewhere": "caption and MathML are structured otherwise",
+    "is not in the MathML": "a symbol names no element of the MathML",
+    "is annotated as": "ink is annotated as another symbol",
+    "belong to no symbol": "strokes belong to no symbol",
+    "belong to several": "strokes belong to several symbols",
+    "the caption is no tree": "the caption does not parse",
+    "there is no MathML": "no MathML, and equal symbols cannot be told apart",
+}
 """What the reasons of `hmer.ingest.alignment` have in common, to count them by."""
 
 
-def collections(samples: pd.DataFrame) -> list[dict[str, Any]]:
-    """The collections of all splits, by name: how much there is of each, how high its symbols are.
+def collections(samples: pd.DataFrame) -> pd.DataFrame:
+    """The collections of all splits: how much there is of each, how high its symbols are.
 
-    Heights are medians over an expression's letters and digits, in symbol units: their 5 %, 50 %
-    and 95 % quantiles over the collection, NaN where the segmentation is unknown. `places` are file
-    and row of the expressions on its sheet.
+    Heights are medians over an expression's letters and digits, in symbol units: their quantiles
+    over the collection, NaN where the segmentation is unknown.
     """
-    found = []
+    lines = []
     for name, rows in samples.groupby("source"):
-        counts = rows["file"].value_counts(sort=False)
+        counts = rows["file"].value_counts().sort_index()
+        splits = ", ".join(f"{split} {count}" for split, count in counts.items())
+        heights = rows["symbol_height"].quantile([0.05, 0.5, 0.95])
+        lines.append((name, len(rows), splits, (rows["noise"] != "").sum(), *heights))
+    quantiles = ("Symbol height: 5 %", "median", "95 %")
+    return pd.DataFrame(lines, columns=["Collection", "Rows", "In", "Label noise", *quantiles])
+
+
+def sheets(samples: pd.DataFrame) -> dict[str, list[Place]]:
+    """Expressions to show of each collection."""
+    found = {}
+    for name, rows in samples.groupby("source"):
         chosen = np.linspace(0, len(rows) - 1, min(SHEET_ROWS, len(rows))).astype(int)
         sheet = rows.iloc[np.unique(chosen)]
-        found.append(
-            {
-                "name": str(name),
-                "rows": len(rows),
-                "splits": ", ".join(f"{split} {count}" for split, count in sorted(counts.items())),
-                "noise": int((rows["noise"] != "").sum()),
-                "height": rows["symbol_height"].quantile([0.05, 0.5, 0.95]).tolist(),
-                "places": [
-                    (str(f), int(r)) for f, r in zip(sheet["file"], sheet["row"], strict=True)
-                ],
-            }
-        )
+        found[str(name)] = list(zip(sheet["file"], sheet["row"].tolist(), strict=True))
     return found
 
 
-def by_explanation(samples: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+def differences(samples: pd.DataFrame) -> pd.DataFrame:
     """The rows whose caption differs from the raw truth, by explanation."""
-    return _grouped(samples, "difference", lambda text: text.partition(": ")[::2])
+    found = _told(samples, "difference")
+    parts = [text.partition(": ") for text in found.pop("difference")]
+    found["Explanation"], found["What"] = [one[0] for one in parts], [one[2] for one in parts]
+    return found.sort_values("Explanation", kind="stable")
 
 
-def by_contradiction(samples: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+def noise(samples: pd.DataFrame) -> pd.DataFrame:
     """The rows with label noise, by the kind of contradiction."""
-
-    def kind(text: str) -> tuple[str, str]:
-        first = text.partition(";")[0]  # what follows is why there is no way round it
-        found = next((kind for sign, kind in _CONTRADICTIONS if sign in first), "other")
-        return found, text
-
-    return _grouped(samples, "noise", kind)
+    found = _told(samples, "noise").rename(columns={"noise": "What"})
+    first = [text.partition(";")[0] for text in found["What"]]  # then why there is no way round it
+    kinds = [next((k for sign, k in _CONTRADICTIONS.items() if sign in t), "other") for t in first]
+    found.insert(3, "Contradiction", kinds)
+    return found.sort_values("Contradiction", kind="stable")
 
 
-def _grouped(
-    samples: pd.DataFrame, column: str, parted: Callable[[str], tuple[str, str]]
-) -> dict[str, list[dict[str, Any]]]:
-    """Rows with a text in `column` as dicts with a `detail`, by group; the largest group first."""
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    told = samples[samples[column].notna() & (samples[column] != "")]
-    names = ("id", "file", "source", column)
-    for values in zip(*(told[name] for name in names), strict=True):
-        group, detail = parted(str(values[-1]))
-        groups[group].append(dict(zip(names, values, strict=True), detail=detail))
-    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
+def _told(samples: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Where the rows with a text in `column` are from, and the text."""
+    found = samples.loc[samples[column].fillna("") != "", ["id", "file", "source", column]]
+    return found.rename(columns={"id": "Id", "file": "Split", "source": "Collection"})
 
 
 MAX_SYMBOLS = 48
@@ -208,7 +201,6 @@ def _figure(draw: Callable[[Axes], None], width: float = 5.6, height: float = 3.
     return to_png(figure)
 
 
-MAX_QUARANTINED = 200
 PICTURED = 12
 """Failing rows of an expectation that are shown with their picture, at most."""
 PAIRED = frozenset({"unique_id", "repeats", "contradicts", "image_leak", "near_leak"})
@@ -222,6 +214,20 @@ UNITS = {
     "symbols": "symbols",
 }
 """What the rows of a suite are, in the order of the page."""
+
+
+SPLITS = {
+    "id": "Split",
+    "rows": "Rows",
+    "writers": "Writers",
+    "unknown_writers": "Writer unknown",
+    "labels": "Distinct labels",
+    "label_overlap": "Rows with a label of train",
+    "symbol_drift": "Symbol drift",
+    "length_drift": "Length drift",
+    "size_drift": "Size drift",
+}
+"""Columns of the table of splits, as the page has them."""
 
 
 def write_report(out: Path, dataset: Path, evidence: Evidence, verdict: Verdict) -> None:
@@ -240,8 +246,8 @@ def write_report(out: Path, dataset: Path, evidence: Evidence, verdict: Verdict)
         ]
         for finding in verdict.findings
     }
-    found = collections(samples)
-    wanted = {place for one in found for place in one["places"]}
+    chosen = sheets(samples)
+    wanted = set(chain.from_iterable(chosen.values()))
     for failure, other in chain.from_iterable(pairs.values()):
         wanted |= {_place(failure), other or _place(failure)}
     shown = _samples(out, dataset, wanted)
@@ -249,7 +255,6 @@ def write_report(out: Path, dataset: Path, evidence: Evidence, verdict: Verdict)
     (out / "plots").mkdir(exist_ok=True)
     for name, data in images.items():
         (out / "plots" / name).write_bytes(data)
-    reasons = evidence.quarantine["reason"].value_counts(sort=False).sort_index()
     page = rendered(
         "validation.html.j2",
         verdict=verdict,
@@ -267,18 +272,19 @@ def write_report(out: Path, dataset: Path, evidence: Evidence, verdict: Verdict)
                     "value": failure.value,
                     "other": other and shown[other],
                 }
-                for failure, other in chosen
+                for failure, other in rows
             ]
-            for name, chosen in pairs.items()
+            for name, rows in pairs.items()
         },
-        collections=found,
-        sheets={one["name"]: [shown[place] for place in one["places"]] for one in found},
-        differences=by_explanation(samples),
-        noise=by_contradiction(samples),
-        splits=evidence.frames["splits"].to_dict("records"),
+        splits=evidence.frames["splits"].drop(columns="too_few").rename(columns=SPLITS),
+        collections=collections(samples),
+        sheets={name: [shown[place] for place in places] for name, places in chosen.items()},
+        told={
+            "Captions that differ from their raw truths": differences(samples),
+            "Label noise": noise(samples),
+        },
         images=list(images),
-        reasons=[(str(reason), int(count)) for reason, count in reasons.items()],
-        quarantine=evidence.quarantine.head(MAX_QUARANTINED).to_dict("records"),
+        quarantine=evidence.quarantine.rename(columns=str.capitalize),
     )
     (out / "index.html").write_text(page, encoding="utf-8")
     (out / "verdict.json").write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")

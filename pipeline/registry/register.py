@@ -38,13 +38,12 @@ from pipeline.registry.versions import (
     CHAMPION,
     DECISION,
     FILES,
-    OLD_DECISION,
     ORIGIN,
     Act,
     Event,
     download,
-    last_decision,
     locked,
+    on_record,
     record,
     registry,
     taken_down,
@@ -311,7 +310,7 @@ def register(
         champion = version_of(client, config.name, CHAMPION)
         mine = _known(client, config.name, candidate)
         same = mine and champion and mine.version == champion.version
-        if mine and same and (earlier := last_decision(client, mine)):
+        if mine and same and (earlier := on_record(client, mine, DECISION)):
             return earlier
         while True:
             # Before there is a version: one without a decision must not be left where this fails.
@@ -429,8 +428,6 @@ def _carry_out(
     number, decision, reason = str(done["version"]), done["decision"], str(done["reason"])
     version = client.get_model_version(name, number)
     client.log_dict(str(version.run_id), done, DECISION)
-    if OLD_DECISION in version.tags:
-        client.delete_model_version_tag(name, number, OLD_DECISION)
     # The first paragraph of a description is the decision: the version may be decided on anew.
     body = str(version.description or "").partition("\n\n")[2]
     client.update_model_version(name, number, f"{headline(done)}\n\n{body}")

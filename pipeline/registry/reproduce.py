@@ -17,7 +17,7 @@ from hmer.files import content_digest
 from pipeline.dvcfile import PARAMS
 from pipeline.env import completed
 from pipeline.process import run_group
-from pipeline.registry.versions import made_of, registry
+from pipeline.registry.versions import ORIGIN, on_record, registry
 from pipeline.tracking.provenance import LOCK, git
 from pipeline.tracking.store import first_line
 
@@ -58,7 +58,7 @@ def recipe(client: MlflowClient, root: Path, version: ModelVersion) -> Recipe:
     if not version.run_id:
         raise CannotReproduce(f"{label} cannot be reproduced: it does not name its run")
     with registry():
-        made = made_of(client, version)
+        made = on_record(client, version, ORIGIN)
     for key, told in (
         ("git.commit", "it was not made in a git repository"),
         ("sha256", "it does not say what its weights are"),

@@ -122,34 +122,23 @@ def registry() -> Iterator[None]:
 
 
 ORIGIN = "version.json"
-"""Artifact of a version's run: what the version was made from. Older ones have it in their tags."""
-DECISION, OLD_DECISION = "registration.json", "registration"
-"""Artifact beside it with the newest decision about the version; the tag that older ones have."""
+"""Artifact of a version's run: what the version was made from."""
+DECISION = "registration.json"
+"""Artifact beside it with the newest decision about the version."""
 
 
-def made_of(client: MlflowClient, version: ModelVersion) -> Mapping[str, str]:
-    """What a version was made from, on record with its run."""
-    return _artifact(client, version, ORIGIN) or version.tags
-
-
-def last_decision(client: MlflowClient, version: ModelVersion) -> dict[str, Any] | None:
-    """The newest decision of the gate about a version; None where there is none."""
-    if old := version.tags.get(OLD_DECISION):
-        return dict(json.loads(old))
-    return _artifact(client, version, DECISION)
-
-
-def _artifact(client: MlflowClient, version: ModelVersion, name: str) -> dict[str, Any] | None:
+def on_record(client: MlflowClient, version: ModelVersion, name: str) -> dict[str, Any]:
+    """What the run of a version keeps in a JSON file (`ORIGIN`, `DECISION`); nothing without."""
     run_id = str(version.run_id)
     if name not in {file.path for file in client.list_artifacts(run_id)}:
-        return None
+        return {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(client.download_artifacts(run_id, name, folder))
         return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
 AUDIT = "audit"
-"""Tag of a registered model: the run with its trail. `audit.` begins older tags, an event each."""
+"""Tag of a registered model: the run with its trail."""
 EVENTS, TABLE = "events", "audit.csv"
 """Artifacts of that run: a file for each event, so that nobody overwrites another's, and all of
 them in one table."""
@@ -222,12 +211,10 @@ def trail(client: MlflowClient, name: str) -> list[Event]:
     """
     with registry(), tempfile.TemporaryDirectory() as folder:
         found = client.search_registered_models(f"name = '{name}'")
-        tags = found[0].tags if found else {}
-        texts = [value for key, value in tags.items() if key.startswith(f"{AUDIT}.")]
-        if run := tags.get(AUDIT):
-            files = Path(client.download_artifacts(run, EVENTS, folder)).glob("*.json")
-            texts += [file.read_text(encoding="utf-8") for file in files]
-    return sorted((Event(**json.loads(text)) for text in texts), key=lambda event: event.when)
+        run = found[0].tags.get(AUDIT) if found else None
+        files = Path(client.download_artifacts(run, EVENTS, folder)).glob("*.json") if run else ()
+        events = [Event(**json.loads(file.read_text(encoding="utf-8"))) for file in files]
+    return sorted(events, key=lambda event: event.when)
 
 
 def reigns(events: list[Event]) -> list[int]:

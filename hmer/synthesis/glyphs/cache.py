@@ -37,8 +37,6 @@ CODE = (
 )
 """The modules that decide what a bank holds."""
 
-_SPLIT, _CODE = "split", "code"
-
 _log = logging.getLogger(__name__)
 
 
@@ -51,7 +49,7 @@ def bank_of(train: Path) -> GlyphBank:
         HmerError: the split is missing or damaged, not for training, or has no glyphs.
     """
     path = bank_path(train)
-    about = {_SPLIT: split_digest(train), _CODE: code_digest()}
+    about = {"split": split_digest(train), "code": code_digest()}
     if path.exists():
         try:
             bank = GlyphBank.load(path)
@@ -74,21 +72,14 @@ def bank_of(train: Path) -> GlyphBank:
     return bank
 
 
-def open_bank(path: Path, train: Path | None = None) -> GlyphBank:
+def open_bank(path: Path) -> GlyphBank:
     """A bank by its file, or by the training split or data set that it is cut from.
 
-    With `train`, a bank that was not cut from this training split is refused.
-
     Raises:
-        HmerError: there is no such file, it is damaged, or it was cut from something else.
+        HmerError: there is no such file, or it is damaged.
     """
     split = split_file(path)
-    bank = GlyphBank.load(path) if split is None else bank_of(split)
-    if train is not None and bank.about.get(_SPLIT) != split_digest(train):
-        raise HmerError(
-            f"{path}: not cut from {train} as it is now; name no bank, and it is cut again"
-        )
-    return bank
+    return GlyphBank.load(path) if split is None else bank_of(split)
 
 
 def split_file(path: Path) -> Path | None:

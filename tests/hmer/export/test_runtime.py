@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from hmer.decoding.bidirectional import DecodingConfig, Reading, search
 from hmer.errors import HmerError
 from hmer.export import runtime
-from hmer.export.convert import exportable
 from hmer.export.folder import add_graphs, export
 from hmer.export.runtime import OnnxReader, load_graphs
 from hmer.ink.canvas import on_canvas
@@ -30,7 +29,6 @@ from hmer.models.checkpoint import load_recogniser
 from hmer.models.registry import build_recogniser
 from hmer.recognizer import Recognizer
 from tests.hmer.conftest import save_recogniser
-from tests.hmer.export.earlier import make_earlier
 
 pytestmark = pytest.mark.medium
 
@@ -153,18 +151,6 @@ def test_what_is_recognised_is_the_same(
     assert (blank.tokens, blank.confidence) == ((), 1.0)
 
 
-def test_graphs_of_earlier_versions_are_read(
-    exported: Path, plain: Recognizer, fast: Recognizer, inks: tuple[Ink, ...], tmp_path: Path
-) -> None:
-    make_earlier(exportable(plain.model), exported, tmp_path / "earlier")
-    earlier = Recognizer.load(tmp_path / "earlier")
-    for ink in inks:
-        mine, theirs = earlier.recognize(ink, QUICK), fast.recognize(ink, QUICK)
-        assert [one.tokens for one in mine.n_best] == [one.tokens for one in theirs.n_best]
-        assert mine.confidence == pytest.approx(theirs.confidence, rel=1e-3)
-        assert mine.symbols == theirs.symbols
-
-
 def test_it_looks_where_the_recogniser_looks(
     plain: Recognizer, fast: Recognizer, inks: tuple[Ink, ...]
 ) -> None:
@@ -243,7 +229,7 @@ def test_damage_is_told(exported: Path, tmp_path: Path) -> None:
         ({"stride": 0}, "export the model again"),
         ({"vocabulary": {"name": "wap", "tokens": ["x", "x"]}}, "twice"),
         ({"sha256": {}}, "does not match"),
-        ({"past": [["batch", "depth"]]}, "not written by this version"),
+        ({"past": [["batch", "hypotheses", "length"]]}, "not written by this version"),
         ({"encoder": about["step"]}, "encoder.onnx: another graph than model.json describes"),
         ({"vocabulary": {"name": "wap", "tokens": ["x"]}}, "of another vocabulary"),
     ):

@@ -16,12 +16,10 @@ from torch import nn
 from hmer.errors import HmerError
 from hmer.models.about import read_about, weights_file
 from hmer.models.checkpoint import (
-    as_it_was,
     load_recogniser,
     load_weights,
     save_module,
 )
-from hmer.models.mask_match import MaskMatchConfig
 from hmer.recognizer import Recognizer
 
 
@@ -190,26 +188,6 @@ def test_damaged_files_are_loaded_or_told(
         load_weights(module(), path)
     except HmerError as error:
         assert str(path) in str(error) and "\n" not in str(error)
-
-
-def test_a_mask_match_recogniser_without_coverage_stays_one() -> None:
-    saved = MaskMatchConfig().model_dump(mode="json")
-    del saved["decoder"]["coverage"]
-    built = MaskMatchConfig.model_validate(as_it_was("mask-match", saved))
-    assert built.decoder.coverage == 0
-    assert built.model_copy(update={"decoder": MaskMatchConfig().decoder}) == MaskMatchConfig()
-
-
-def test_what_a_configuration_says_counts() -> None:
-    saved = MaskMatchConfig().model_dump(mode="json")
-    assert as_it_was("mask-match", saved) == saved
-    assert as_it_was("comer", {"decoder": {"layers": 1}}) == {"decoder": {"layers": 1}}
-
-
-def test_damaged_configurations_are_left_to_their_check() -> None:
-    assert as_it_was("mask-match", {"decoder": 3}) == {"decoder": 3}
-    assert as_it_was("mask-match", {}) == {}
-    assert as_it_was("mask-match", ["decoder"]) == ["decoder"]
 
 
 def test_a_folder_and_its_file_are_the_same(model_folder: Path) -> None:

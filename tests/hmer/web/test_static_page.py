@@ -17,7 +17,7 @@ from hmer.errors import HmerError
 from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
 from hmer.ink.strokes import Ink
 from hmer.recognizer import Recognizer
-from hmer.synthesis.glyphs.font import variants
+from hmer.synthesis.glyphs import signs
 from hmer.web import static_page
 from hmer.web.static_page import write_static_page
 from tests.hmer.web.browser import Browser, opened
@@ -91,8 +91,8 @@ def made(count: int) -> list[Ink]:
 
 
 def glyph(token: str) -> Ink:
-    """A symbol in the vector font."""
-    return Ink(tuple(stroke.astype(np.float32) for stroke in variants(token)[0]))
+    """A symbol in the vector font, or of the signs beside it."""
+    return Ink(tuple(stroke.astype(np.float32) for stroke in signs.written(token)[0]))
 
 
 def test_the_browser_reads_what_the_library_reads(browser: Browser) -> None:

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 
-from pipeline.gate.report import SHEET_ROWS, by_contradiction, by_explanation, collections
+from pipeline.gate.report import SHEET_ROWS, collections, differences, noise, sheets
 
 
 def frame(rows: int = 100) -> pd.DataFrame:
@@ -25,35 +25,33 @@ def frame(rows: int = 100) -> pd.DataFrame:
 
 
 def test_collections_are_counted() -> None:
-    one, two = collections(frame())
-    assert {**one, "height": [], "places": []} == {
-        "name": "one", "rows": 90, "splits": "train 90", "noise": 1, "height": [], "places": []
-    }  # fmt: skip
-    assert one["height"] == pytest.approx([0.0445, 0.445, 0.8455])
-    assert (two["rows"], two["splits"], two["noise"]) == (10, "train 5, val 5", 0)
-    assert all(math.isnan(height) for height in two["height"])
+    one, two = collections(frame()).itertuples(index=False, name=None)
+    assert (one[:4], two[:4]) == (("one", 90, "train 90", 1), ("two", 10, "train 5, val 5", 0))
+    assert one[4:] == pytest.approx([0.0445, 0.445, 0.8455])
+    assert all(math.isnan(height) for height in two[4:])
 
 
 def test_a_sheet_is_spread_over_its_collection() -> None:
-    one, two = collections(frame())
-    assert len(one["places"]) == len(set(one["places"])) == SHEET_ROWS
-    assert one["places"][0] == ("train", 0) and one["places"][-1] == ("train", 89)
-    assert two["places"] == [("train" if n < 95 else "val", n) for n in range(90, 100)]
+    shown = sheets(frame())
+    one, two = shown["one"], shown["two"]
+    assert len(one) == len(set(one)) == SHEET_ROWS
+    assert one[0] == ("train", 0) and one[-1] == ("train", 89)
+    assert two == [("train" if n < 95 else "val", n) for n in range(90, 100)]
 
 
-def test_reasons_are_grouped_the_commonest_first() -> None:
-    told = by_explanation(frame())
-    assert [(reason, len(rows)) for reason, rows in told.items()] == [("other tokens", 98)]
-    assert told["other tokens"][0]["detail"] == "x"
-    noise = frame().assign(
+def test_reasons_are_grouped() -> None:
+    told = differences(frame())
+    assert told["Explanation"].value_counts().to_dict() == {"other tokens": 98}
+    assert told.iloc[0].tolist() == ["i2", "train", "one", "other tokens", "x"]
+    contradicting = frame().assign(
         noise=[
             "the caption has a where the MathML has b; x",
             "strange",
             *["the ink of = is annotated as -"] * 98,
         ]
     )
-    assert [(kind, len(rows)) for kind, rows in by_contradiction(noise).items()] == [
-        ("ink is annotated as another symbol", 98),
-        ("caption and MathML have other symbols", 1),
-        ("other", 1),
-    ]
+    assert noise(contradicting)["Contradiction"].value_counts().to_dict() == {
+        "ink is annotated as another symbol": 98,
+        "caption and MathML have other symbols": 1,
+        "other": 1,
+    }

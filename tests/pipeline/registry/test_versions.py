@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,15 @@ from pipeline.registry.register import (
     register,
 )
 from pipeline.registry.versions import (
+    DECISION,
     FOLDER,
+    ORIGIN,
     Act,
     Event,
     export,
     fetch,
     find_version,
-    last_decision,
-    made_of,
+    on_record,
     reigns,
     taken_down,
     trail,
@@ -252,10 +253,10 @@ def test_a_history_of_registrations(project: Path) -> None:
         "decision": "champion", "exprate": "50.5", "split": "test",
         "weights": better["weights"], "evaluation_data": better["evaluation_data"],
     }  # fmt: skip
-    made = made_of(client, version)
+    made = on_record(client, version, ORIGIN)
     assert made["sha256"] == asks(project, 3, 101).sha256
     assert "git.commit" in made and made["run.register"] == version.run_id
-    assert last_decision(client, version) == better
+    assert on_record(client, version, DECISION) == better
     assert f"python -m pipeline reproduce {version.version}" in str(version.description)
     assert str(version.description).startswith(
         f"champion, ExpRate 50.5 % (44.0 to 57.0): toy version {version.version} on `test`."
@@ -363,35 +364,6 @@ def test_no_pickle_in_the_registry(project: Path) -> None:
     kept = [path for path in (project / "mlruns").rglob("*") if path.is_file()]
     assert any(path.name == "model.safetensors" for path in kept)
     assert not [path for path in kept if path.suffix in {".pkl", ".pickle", ".pt", ".ckpt"}]
-
-
-def test_a_registry_of_before_is_gone_on_with(project: Path) -> None:
-    """Its versions and its trail are in tags."""
-    found = asks(project, 1, 80)
-    first = registered(project, found, name="old")
-    client, _ = connect(project)
-    version = find_version(client, "old", "1")
-    run = client.get_registered_model("old").tags["audit"]
-    (event,) = trail(client, "old")
-    client.delete_run(run)
-    client.delete_registered_model_tag("old", "audit")
-    client.set_registered_model_tag("old", "audit.2026-01-01T0000Z-ab", json.dumps(asdict(event)))
-    for name in ("version.json", "registration.json"):
-        (kept,) = (project / "mlruns").rglob(f"{version.run_id}/artifacts/{name}")
-        kept.unlink()
-    client.set_model_version_tag("old", "1", "registration", json.dumps(first))
-    client.set_model_version_tag("old", "1", "sha256", "of before")
-
-    assert registered(project, found, name="old") == first
-    assert made_of(client, find_version(client, "old", "1"))["sha256"] == "of before"
-    assert trail(client, "old") == [event]
-    # From here on it is kept as it is now.
-    second = registered(project, asks(project, 2, 120), name="old")
-    assert (second["decision"], second["champion_before"]["version"]) == ("champion", 1)
-    crown(client, "old", 1, "rollback", "a person", "back")
-    assert [e.what for e in trail(client, "old")] == ["promote", "promote", "rollback"]
-    again = registered(project, found, name="old")
-    assert again["decision"] == "champion"
 
 
 def test_no_champion_yet(project: Path, tmp_path: Path) -> None:
