@@ -49,7 +49,7 @@ from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink, Points
 from hmer.ink.svg import looks_like_svg, read_svg
-from hmer.latex.tree import COMMANDS, LIMITS, SCRIPTS, parse, symbols
+from hmer.latex.tree import COMMANDS, LIMITS, SCRIPTS, is_symbol, parse, symbols
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.about import About, Calibration
 from hmer.recognition import Alternatives, Box, ReadSymbol, Recognition
@@ -359,6 +359,8 @@ class Recognizer:
         for turns, (unsure, surer) in ((2, UPSIDE_DOWN), (1, ON_SIDE), (3, ON_SIDE)):
             if sure < unsure and (turns == 2 or height >= width):
                 other = self._read_as_it_is(self._turned(ready, turns), decoding, attention)
+                if is_symbol(found.tokens) and is_symbol(other.tokens):
+                    continue  # nothing tells how a symbol alone lies: `\vee` or `\wedge`
                 if other.probability > surer * sure and other.confidence > best.confidence:
                     best = other
         return best

@@ -1,10 +1,10 @@
 r"""Mixing the decoder's readings with a classifier of single symbols.
 
 Both give every reading a probability: the decoder p, the classifier q, which knows single symbols
-only and gives all other readings together what is left. They are mixed in equal parts: (p + q) / 2
-for a single symbol; for any other reading, between which the classifier does not choose, p times
-the mean of 1 and q(no single symbol) / p(no single symbol). Where both are sure that the ink is no
-single symbol, nothing changes.
+only and gives all other readings together what is left, q(other). They are mixed in equal parts:
+(p + q) / 2 for a single symbol; for any other reading, between which the classifier does not
+choose, p times the mean of 1 and min(1, q(other) / p(other)). Where both are sure that the ink is
+no single symbol, nothing changes.
 """
 
 from __future__ import annotations

@@ -168,6 +168,12 @@ class Group:
 ALPHABETS = (r"\mathbb", r"\mathcal", r"\mathfrak")
 """Commands that make a symbol of the letter in their group."""
 
+
+def is_symbol(tokens: Sequence[str]) -> bool:
+    r"""Whether a caption is one symbol: a token, or a letter of an alphabet (`\mathbb { R }`)."""
+    return len(tokens) == 1 or (len(tokens) == 4 and tokens[0] in ALPHABETS)
+
+
 _OVER = (Group(Relation.ABOVE), Group(Relation.BELOW))
 _INSIDE = (Group(Relation.INSIDE),)
 _OF_ONE = r"""

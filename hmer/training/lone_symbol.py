@@ -22,12 +22,12 @@ from torch.nn import functional
 from hmer.data.batches import BatchConfig, in_batches
 from hmer.data.dataset import load_expressions
 from hmer.data.drawing import other_pen
-from hmer.decoding.lone_symbol import LoneSymbols
 from hmer.errors import HmerError
 from hmer.ink.augment import AugmentConfig, augment
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise, own_unit, stroke_boxes
 from hmer.ink.strokes import Ink
+from hmer.latex.tree import is_symbol
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Recogniser
 from hmer.models.common.lone_symbol import LoneSymbol
@@ -102,7 +102,6 @@ def _collected(
     train = load_expressions(dataset / "train.parquet")
     glyphs = _Glyphs(dataset, vocabulary, train.tokens)
     pieces = Decomposer(train, DecomposeConfig(single=0.0))
-    known = LoneSymbols(vocabulary)
     order = glyphs.some(number, rng)
     found: list[Tensor] = []
     told: list[tuple[int, int, float]] = []
@@ -122,7 +121,7 @@ def _collected(
                     found.append(model.pooled(batch).float())
                 for tokens, _, weight in (written[row] for row in rows):
                     caption = vocabulary.encode(tokens)
-                    lone = caption in known
+                    lone = is_symbol(tokens)
                     token = caption[0] if lone else vocabulary.eos
                     told.append((token, caption[2] if lone and len(caption) > 1 else -1, weight))
             steps.update(min(start + _CHUNK, number))

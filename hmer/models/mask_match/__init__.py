@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from hmer.data.collate import UNKNOWN, Batch
 from hmer.models.base import Encoded, Entry, Recogniser
-from hmer.models.common.attention import AttentionConfig, AttentionNetwork
+from hmer.models.common.attention import Attended, AttentionConfig, AttentionNetwork
 from hmer.models.common.encoders import CompactConfig, EncoderConfig, build_encoder
 from hmer.models.common.ink_cells import Cells, ink_cells
 from hmer.models.common.lone_symbol import LoneSymbol, pooled
@@ -88,11 +88,20 @@ class MaskMatch(Recogniser):
         """See `Recogniser.encode`."""
         return self._encoded(images)[0]
 
-    def _encoded(self, images: Tensor) -> tuple[Encoded, Tensor]:
-        """The encoded images, and the features of their ink cells in context (B, M, channels)."""
+    def _attended(self, images: Tensor) -> tuple[Tensor, Cells, Attended]:
+        """Features (B, channels, h, w), the ink cells, and these in context."""
         features = cast(Tensor, self.encoder(images))
         cells = Cells.where(ink_cells(images, self.stride))
-        attended = self.attention(features, cells, cells.valid)
+        return features, cells, self.attention(features, cells, cells.valid)
+
+    def pooled(self, images: Tensor) -> Tensor:
+        """What the classifier of single symbols sees of images (B, 1, H, W): (B, features)."""
+        features, cells, attended = self._attended(images)
+        return pooled(cells.gather(features), attended.features, cells.valid)
+
+    def _encoded(self, images: Tensor) -> tuple[Encoded, Tensor]:
+        """The encoded images, and the features of their ink cells in context (B, M, channels)."""
+        features, cells, attended = self._attended(images)
         content = cast(Tensor, self.adapt(attended.features))
         # -inf times a strength of 0 would be NaN: padding is shut out separately.
         bias = self.strength * attended.log_map.masked_fill(~cells.valid, 0.0)
@@ -106,13 +115,6 @@ class MaskMatch(Recogniser):
             seen = pooled(cells.gather(features), attended.features, cells.valid)
             encoded = replace(encoded, lone_symbol=self.lone_symbol(seen))
         return encoded, attended.features
-
-    def pooled(self, images: Tensor) -> Tensor:
-        """What the classifier of single symbols sees of images (B, 1, H, W): (B, features)."""
-        features = cast(Tensor, self.encoder(images))
-        cells = Cells.where(ink_cells(images, self.stride))
-        attended = self.attention(features, cells, cells.valid)
-        return pooled(cells.gather(features), attended.features, cells.valid)
 
     def losses(self, batch: Batch) -> tuple[Mapping[str, Tensor], Tensor]:
         """See `Recogniser.losses`.
