@@ -36,6 +36,7 @@ from hmer.masking import Curriculum, hide_ink
 from hmer.models.base import Recogniser
 from hmer.models.checkpoint import save_module
 from hmer.models.registry import ModelConfig
+from hmer.synthesis.glyphs.cache import bank_of
 from hmer.training.fit import RunContext, fit
 from hmer.training.lone_symbol import fit_lone_symbols
 from hmer.training.module import SteppedModule
@@ -227,6 +228,8 @@ def finetune(
             f"finetune.lone_symbols: {choice.name} has no place for a classifier of such; set it "
             "to 0"
         )
+    if config.lone_symbols:
+        bank_of(dataset / "train.parquet")  # what has no glyphs is refused before the training
     known = None
     if start:
         known = further(

@@ -85,7 +85,7 @@ def fit_lone_symbols(
     _fit(fitted.token, features, tokens, weights)
     inside = letters >= 0
     _fit(fitted.letter, features[inside], letters[inside], weights[inside])
-    model.lone_symbol = fitted.requires_grad_(False)
+    model.lone_symbol = fitted.requires_grad_(False).to(next(model.parameters()).device)
 
 
 @torch.no_grad()
@@ -99,6 +99,8 @@ def _collected(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Features, tokens (the stop token: no single symbol), letters (-1: none), and weights."""
     rng = np.random.default_rng([seed, 7])
+    device = next(model.parameters()).device
+    fast = device.type != "cpu" or has_native_bf16()
     train = load_expressions(dataset / "train.parquet")
     glyphs = _Glyphs(dataset, vocabulary, train.tokens)
     pieces = Decomposer(train, DecomposeConfig(single=0.0))
@@ -117,8 +119,8 @@ def _collected(
                     written.append((piece.tokens, piece.ink, 1.0))
             images = [_drawn(ink, shown, rng) for _, ink, _ in written]
             for rows, batch in in_batches(images, model.stride, _BATCH):
-                with torch.autocast("cpu", torch.bfloat16, enabled=has_native_bf16()):
-                    found.append(model.pooled(batch).float())
+                with torch.autocast(device.type, torch.bfloat16, enabled=fast):
+                    found.append(model.pooled(batch.to(device)).float().cpu())
                 for tokens, _, weight in (written[row] for row in rows):
                     caption = vocabulary.encode(tokens)
                     lone = is_symbol(tokens)
@@ -164,7 +166,7 @@ class _Glyphs:
 
 
 def _drawn(ink: Ink, shown: RenderConfig, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The ink, distorted, and brought to its own scale again."""
+    """The ink, distorted, in some pen."""
     ink = augment(ink, rng, _AUGMENT)
     pen = other_pen(shown, _AUGMENT, rng)
     return render(ink, pen.unit, pen.pen, pen.margin).image

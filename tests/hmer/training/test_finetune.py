@@ -89,6 +89,14 @@ def test_a_classifier_of_single_symbols_is_fitted_to_the_outcome(
         train("finetune", tmp_path / "other", model=COMER, lone_symbols=9)
 
 
+def test_pictures_alone_have_no_symbols_to_fit_on(
+    train: Train, picture_dataset: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(HmerError, match="the glyph bank is empty"):
+        train("finetune", tmp_path, data=picture_dataset, lone_symbols=9)
+    assert not (tmp_path / "resume").exists()  # before the training
+
+
 def test_only_the_wanted_share_of_the_captions_is_used(
     train: Train, small_dataset: Path, tmp_path: Path
 ) -> None:
