@@ -18,7 +18,7 @@ from hmer.models.about import Calibration
 from hmer.models.base import Recogniser
 from hmer.models.checkpoint import load_recogniser, load_weights, read_config
 from hmer.models.common.attention import AttentionConfig, AttentionNetwork
-from hmer.models.common.encoders import CompactConfig, ResidualBlock
+from hmer.models.common.encoders import CompactConfig
 from hmer.models.registry import ModelConfig, recogniser_entry
 from hmer.training.fit import CHECKPOINT
 
@@ -235,16 +235,17 @@ def averaged(checkpoint: Path) -> dict[str, Tensor]:
 def transplant(state: Mapping[str, Tensor], model: nn.Module, origin: Path) -> None:
     """Load the weights of a smaller network into a larger one of the same kind, in place.
 
-    Weights by which new inputs would reach old outputs are 0, new blocks and layers begin as the
-    identity: but for normalisation over wider layers the function is the same (after Chen,
-    Goodfellow and Shlens, 2016, Net2Net).
+    Weights by which new inputs would reach old outputs are 0, new blocks and pre-norm layers begin
+    as the identity: but for normalisation over wider layers the function is the same (after Chen,
+    Goodfellow and Shlens, 2016, Net2Net). Layers that normalise their output (CoMER's) cannot.
 
     Raises:
         HmerError: the network is smaller somewhere; the first such place is named.
     """
     for name, module in model.named_modules():
-        if isinstance(module, ResidualBlock) and f"{name}.norm2.weight" not in state:
-            module.start_as_identity()
+        identity = getattr(module, "start_as_identity", None)
+        if identity is not None and not any(key.startswith(f"{name}.") for key in state):
+            identity()
     target = model.state_dict()
     for name, old in state.items():
         new = target.get(name)

@@ -55,6 +55,12 @@ class CellLayer(nn.Module):
         self.forward_out = nn.Linear(4 * width, width)
         self.dropout = Dropout(dropout)
 
+    def start_as_identity(self) -> None:
+        """Let the layer add nothing until it is trained."""
+        for output in (self.merge, self.forward_out):
+            nn.init.zeros_(output.weight)
+            nn.init.zeros_(output.bias)
+
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Cells (B, M, width) under an additive mask (B, 1, 1, M) on the keys."""
         query, key, value = split_heads(self.project(self.norm_self(x)), 3, self.heads)

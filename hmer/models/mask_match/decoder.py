@@ -78,6 +78,12 @@ class DecoderLayer(nn.Module):
             CoverageRefinement(config.heads, config.coverage) if config.coverage else None
         )
 
+    def start_as_identity(self) -> None:
+        """Let the layer add nothing until it is trained."""
+        for output in (self.self_merge, self.cross_merge, self.forward_out):
+            nn.init.zeros_(output.weight)
+            nn.init.zeros_(output.bias)
+
     def look(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
         """Add what cross-attention sees to x (B, T, width)."""
         query = split_heads(self.cross_query(self.norm_cross(x)), self.heads)

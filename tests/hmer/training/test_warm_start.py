@@ -23,9 +23,9 @@ from hmer.models.common.attention import AttentionConfig, AttentionNetwork
 from hmer.models.common.densenet import DenseNet
 from hmer.models.common.grid import CoMER
 from hmer.models.mask_match import MaskMatch
-from hmer.models.registry import ModelConfig
+from hmer.models.registry import ModelConfig, build_recogniser
 from hmer.training.optimisation import OptimisationConfig
-from hmer.training.warm_start import further, initial
+from hmer.training.warm_start import further, initial, learnt, transplant
 
 pytestmark = pytest.mark.medium
 
@@ -158,6 +158,15 @@ def test_a_recogniser_that_does_not_fit(
     assert "finetune.start" in str(caught.value)
 
 
+def outputs(model: Recogniser) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features of two images, and the logits of a first step."""
+    images = torch.zeros(2, 1, 64, 96)
+    images[0, 0, 20:24, 10:80] = images[1, 0, 8:50, 30:33] = 1.0
+    with torch.no_grad():
+        encoded = model.encode(images)
+        return encoded.features, model.step(torch.ones(2, 1, dtype=torch.long), encoded, ())[0]
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -171,17 +180,31 @@ def test_a_grown_recogniser_computes_the_same(finished: Path, given: Any) -> Non
     small = load_recogniser(folder).model.eval()
     grown = further(choice(**given), folder, WORDS, RENDER).model.eval()
     assert sum(p.numel() for p in grown.parameters()) > sum(p.numel() for p in small.parameters())
-    images = torch.zeros(2, 1, 64, 96)
-    images[0, 0, 20:24, 10:80] = images[1, 0, 8:50, 30:33] = 1.0
-    tokens = torch.tensor([[1, 5, 9]])
+    for wanted, got in zip(outputs(small), outputs(grown), strict=True):
+        torch.testing.assert_close(got, wanted)
+
+
+@pytest.mark.parametrize("part", ["attention", "decoder"])
+def test_a_layer_after_trained_ones_adds_nothing(part: str, tmp_path: Path) -> None:
+    """Unlike the first layer over the cells, whose output is 0 as it starts."""
+
+    def build(layers: int) -> Recogniser:
+        sizes: dict[str, dict[str, Any]] = {
+            "encoder": {"width": 16},
+            "attention": {"layers": 1, "width": 16},
+            "decoder": dict(DECODER),
+        }
+        sizes[part]["layers"] = layers
+        return build_recogniser("mask-match", sizes, WORDS)
+
+    small = build(1)
     with torch.no_grad():
-        wanted, got = (model.encode(images) for model in (small, grown))
-        torch.testing.assert_close(got.features, wanted.features)
-        first, second = (
-            model.step(tokens[:, :1].expand(2, 1), encoded, ())[0]
-            for model, encoded in ((small, wanted), (grown, got))
-        )
-    torch.testing.assert_close(second, first)
+        for parameter in small.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    grown = build(3)
+    transplant(learnt(small), grown, tmp_path)
+    for wanted, got in zip(outputs(small.eval()), outputs(grown.eval()), strict=True):
+        torch.testing.assert_close(got, wanted)
 
 
 def test_a_wider_vocabulary_keeps_what_is_known(finished: Path) -> None:
