@@ -414,7 +414,8 @@ class Recognizer:
         if not all(found):
             raise HmerError("the model gives no reading at all: its weights are damaged")
         rivals = [len(row) > 1 for row in found]
-        if (logits := encoded.lone_symbol) is not None:
+        logits = encoded.lone_symbol
+        if logits is not None:
             found = [self._lone.mixed(row, said) for row, said in zip(found, logits, strict=True)]
         found = [self._fitting(image, row) for image, row in zip(images, found, strict=True)]
         spatial = encoded.attention
@@ -424,6 +425,8 @@ class Recognizer:
                 image,
                 row,
                 rivals[index],
+                # Fitted on expressions; of single symbols the mixture is nearer to the truth.
+                None if logits is not None and row[0].tokens in self._lone else self.calibration,
                 config,
                 None if spatial is None else spatial[index],
                 None if maps is None else maps[index],
@@ -494,13 +497,14 @@ class Recognizer:
         image: NDArray[np.uint8],
         readings: Sequence[Reading],
         rivals: bool,
+        calibration: Calibration | None,
         config: DecodingConfig,
         spatial: NDArray[np.float32] | None,
         maps: NDArray[np.float32] | None,
     ) -> Recognition:
         """One row of a batch; maps are cut to the image's own cells.
 
-        `rivals`: whether the search has found more than one reading.
+        `rivals`: whether the search has found more than one reading. `calibration` of what it says.
         """
         if not image.any():
             return Recognition((), 1.0, image, None, None)
@@ -512,33 +516,44 @@ class Recognizer:
         ready = Prepared(image, moved(0, 0))
         return Recognition(
             tokens=tokens,
-            confidence=self._confidence(best, len(tokens), total),
+            confidence=_confidence(best, len(tokens), total, calibration),
             probability=best.confidence,
             share=best.confidence / total if total else 1.0,
             image=image,
             spatial_attention=None if spatial is None else spatial[:height, :width],
             attention=None if maps is None else maps[: len(best.tokens) + 1, :height, :width],
             locate=partial(self._located, ready, tokens, config),
-            others=partial(self._alternatives, others, len(tokens), total),
+            others=partial(self._alternatives, others, len(tokens), total, calibration),
         )
 
-    def _alternatives(self, readings: Sequence[Reading], tokens: int, total: float) -> Alternatives:
+    def _alternatives(
+        self,
+        readings: Sequence[Reading],
+        tokens: int,
+        total: float,
+        calibration: Calibration | None,
+    ) -> Alternatives:
         """Those of the readings that are LaTeX."""
-        found = ((self._words(one), self._confidence(one, tokens, total)) for one in readings)
+        found = (
+            (self._words(one), _confidence(one, tokens, total, calibration)) for one in readings
+        )
         return tuple(one for one in found if _parses(one[0]))
-
-    def _confidence(self, reading: Reading, tokens: int, total: float) -> float:
-        """Of a reading; `tokens` of the best one, so that their order is that of the search.
-
-        `total` is what all readings have between them.
-        """
-        found = reading.confidence
-        if self.calibration is None or not total:
-            return float(found)
-        return self.calibration.confidence(found, tokens, found / total)
 
     def _words(self, reading: Reading) -> tuple[str, ...]:
         return tuple(self.vocabulary.decode(reading.tokens))
+
+
+def _confidence(
+    reading: Reading, tokens: int, total: float, calibration: Calibration | None
+) -> float:
+    """Of a reading; `tokens` of the best one, so that their order is that of the search.
+
+    `total` is what all readings have between them.
+    """
+    found = reading.confidence
+    if calibration is None or not total:
+        return float(found)
+    return calibration.confidence(found, tokens, found / total)
 
 
 NOTHING = Recognition((), 1.0, np.zeros((1, 1), np.uint8), None, None)

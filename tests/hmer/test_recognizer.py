@@ -31,6 +31,7 @@ from hmer.models.checkpoint import load_recogniser, save_module
 from hmer.recognition import Recognition
 from hmer.recognizer import Recognizer
 from hmer.synthesis.output import to_svg
+from tests.hmer.conftest import save_recogniser
 
 QUICK = DecodingConfig(beam=3, max_length=8)
 Grey = NDArray[np.uint8]
@@ -394,6 +395,28 @@ def test_a_scale_for_reading_of_its_own(own_model: Path, inks: tuple[Ink, ...]) 
     assert made.prepare(inks[0]).shape[0] > render(normalise(inks[0]), 20.0).image.shape[0]
     describe(own_model, reading_unit="large")
     assert "reading_unit" in load_refusal(own_model) or "unit" in load_refusal(own_model)
+
+
+def test_the_calibration_is_of_expressions_not_of_single_symbols(
+    tmp_path: Path, inks: tuple[Ink, ...]
+) -> None:
+    saved = load_recogniser(save_recogniser(tmp_path / "model", lone=True))
+    words, classifier = saved.reads.vocabulary, saved.model.get_submodule("lone_symbol")
+    calibration = Calibration(0.5, 1.5, 0.3, 0.7)
+    reader = Recognizer(saved.model, words, saved.reads.render, calibration)
+    token = classifier.get_submodule("token")
+    assert isinstance(token, torch.nn.Linear)
+    for kind, tokens in ((words.encode("x")[0], ("x",)), (words.eos, None)):
+        with torch.no_grad():
+            token.bias.fill_(0.0)[kind] = 1000.0
+        found = reader(inks[0], QUICK)
+        assert (found.tokens == tokens) if tokens else len(found.tokens) > 1
+        expected = found.probability
+        if not tokens:
+            expected = calibration.confidence(expected, len(found.tokens), found.share)
+        assert found.confidence == pytest.approx(expected)
+        rest = [one.confidence for one in found.n_best[1:]]
+        assert rest == sorted(rest, reverse=True) and 0 < rest[0] < 1
 
 
 def test_rivals_are_those_of_the_list_and_unknown_to_a_greedy_search(

@@ -359,13 +359,19 @@ function softmax(logits, banned) {
   return powers.map((x) => x / sum);
 }
 
+// Whether tokens are a single symbol: one of them, or a letter of an alphabet.
+function isSingle(tokens, { tokens: names, offset }) {
+  return tokens.length === 1 || (tokens.length === 4 && ALPHABETS.includes(names[tokens[0] - offset]));
+}
+
 // Readings {tokens, probability} mixed with what a classifier says of single symbols, the best first.
-function mixed(readings, logits, { words: { pad, sos, eos, tokens: names, offset }, banned }) {
+function mixed(readings, logits, { words, banned }) {
+  const { pad, sos, eos, tokens: names, offset } = words;
   const never = new Set([pad, sos, ...banned]), classes = logits.length / 2;
   const [token, letter] = [0, 1].map((i) => softmax(logits.slice(i * classes, (i + 1) * classes), never));
   const [open, close] = ["{", "}"].map((name) => names.indexOf(name) + offset);
   const ofAlphabet = (number) => ALPHABETS.includes(names[number - offset]);
-  const isLone = ({ tokens }) => tokens.length === 1 || (tokens.length === 4 && ofAlphabet(tokens[0]));
+  const isLone = (reading) => isSingle(reading.tokens, words);
   const symbols = new Map();
   token.forEach((chance, one) => {
     if (chance < LEAST_LONE || one === eos) return;
@@ -428,9 +434,10 @@ export class Recogniser {
     const best = readings[0];
     const sum = readings.reduce((all, one) => all + one.probability, 0);
     const total = rivals ? sum : 2 * sum;
+    const calibrated = !lone || !isSingle(best.tokens, about.words); // it is fitted on expressions
     return readings.map(({ tokens, probability }) => ({
       tokens: tokens.map((token) => names[token - offset]),
-      confidence: this.confidence(probability, best.tokens.length, probability / total),
+      confidence: calibrated ? this.confidence(probability, best.tokens.length, probability / total) : probability,
     }));
   }
 
