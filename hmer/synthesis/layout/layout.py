@@ -34,13 +34,16 @@ Line = tuple[tuple[float, float], ...]
 
 
 class Accent(NamedTuple):
-    """A mark as lines in the unit square, y downwards; `height` in symbol units.
+    """A mark, in each of the ways that hands draw it: lines in the unit square, y downwards.
 
-    `long`: as wide as what it belongs to; `under`: it stands under that.
+    `height`, in symbol units, and `width`, as a share of what it belongs to (but that of a long
+    expression), lie anywhere between two numbers. `long`: as wide as what it belongs to; `under`:
+    it stands under that.
     """
 
-    lines: tuple[Line, ...]
-    height: float = 0.2
+    styles: tuple[tuple[Line, ...], ...]
+    height: tuple[float, float] = (0.16, 0.4)
+    width: tuple[float, float] = (0.5, 1.1)
     long: bool = False
     under: bool = False
 
@@ -56,33 +59,43 @@ _BRACE: Line = (
 )
 _UNDER: Line = tuple((x, 1.0 - y) for x, y in _BRACE)
 _SHAFT: Line = ((0.0, 0.5), (1.0, 0.5))
-_HEAD: Line = ((0.8, 0.0), (1.0, 0.5), (0.8, 1.0))
+_ARROWS: tuple[tuple[Line, ...], ...] = (
+    (_SHAFT, ((0.8, 0.0), (1.0, 0.5), (0.8, 1.0))),
+    (_SHAFT, ((0.6, 0.0), (1.0, 0.5), (0.65, 1.0))),
+    (_SHAFT, ((0.65, 0.0), (1.0, 0.5))),  # half a head, as many hands write it
+    (((0.0, 0.5), (1.0, 0.5), (0.7, 0.0)),),
+    (((0.0, 0.5), (1.0, 0.5), (0.7, 0.0), (1.0, 0.5), (0.7, 1.0)),),
+)
 
 
 def _dot(x: float) -> Line:
     return ((x, 0.0), (x + 0.06, 0.3))
 
 
+_FLAT = (0.016, 0.025)
 ACCENTS: dict[str, Accent] = {
-    r"\bar": Accent((_BAR,), 0.02),
-    r"\overline": Accent((_BAR,), 0.02, long=True),
-    r"\underline": Accent((_BAR,), 0.02, long=True, under=True),
-    r"\hat": Accent((_HAT,)),
-    r"\widehat": Accent((_HAT,), long=True),
-    r"\check": Accent((_CHECK,)),
-    r"\tilde": Accent((_WAVE,), 0.15),
-    r"\widetilde": Accent((_WAVE,), 0.2, long=True),
-    r"\breve": Accent((_BOWL,)),
-    r"\acute": Accent((((0.2, 1.0), (0.7, 0.0)),)),
-    r"\grave": Accent((((0.3, 0.0), (0.8, 1.0)),)),
-    r"\vec": Accent((_SHAFT, _HEAD)),
-    r"\overrightarrow": Accent((_SHAFT, _HEAD), 0.25, long=True),
-    r"\overleftarrow": Accent((_SHAFT, tuple((1.0 - x, y) for x, y in _HEAD)), 0.25, long=True),
-    r"\dot": Accent((_dot(0.5),), 0.15),
-    r"\ddot": Accent((_dot(0.2), _dot(0.8)), 0.15),
-    r"\overbrace": Accent((_BRACE,), 0.3, long=True),
-    r"\underbrace": Accent((_UNDER,), 0.3, long=True, under=True),
-}
+    r"\bar": Accent(((_BAR,),), _FLAT, (0.4, 0.8)),
+    r"\overline": Accent(((_BAR,),), _FLAT, long=True),
+    r"\underline": Accent(((_BAR,),), _FLAT, long=True, under=True),
+    r"\hat": Accent(((_HAT,),)),
+    r"\widehat": Accent(((_HAT,),), long=True),
+    r"\check": Accent(((_CHECK,),)),
+    r"\tilde": Accent(((_WAVE,),), (0.12, 0.3)),
+    r"\widetilde": Accent(((_WAVE,),), (0.15, 0.35), long=True),
+    r"\breve": Accent(((_BOWL,),), (0.15, 0.35)),
+    r"\acute": Accent(((((0.2, 1.0), (0.7, 0.0)),),), width=(0.4, 0.8)),
+    r"\grave": Accent(((((0.3, 0.0), (0.8, 1.0)),),), width=(0.4, 0.8)),
+    r"\vec": Accent(_ARROWS, (0.16, 0.5), (0.6, 1.3)),
+    r"\overrightarrow": Accent(_ARROWS, (0.2, 0.5), long=True),
+    r"\overleftarrow": Accent(
+        tuple(tuple(tuple((1.0 - x, y) for x, y in line) for line in way) for way in _ARROWS),
+        (0.2, 0.5), long=True,
+    ),
+    r"\dot": Accent(((_dot(0.5),),), (0.12, 0.2), (0.4, 0.8)),
+    r"\ddot": Accent(((_dot(0.2), _dot(0.8)),), (0.12, 0.2), (0.4, 0.8)),
+    r"\overbrace": Accent(((_BRACE,),), (0.24, 0.4), long=True),
+    r"\underbrace": Accent(((_UNDER,),), (0.24, 0.4), long=True, under=True),
+}  # fmt: skip
 
 
 AXIS = -0.42
@@ -250,9 +263,13 @@ class _Layout:
         inside = self.row(node.child(Relation.INSIDE) or ()) or _phantom()
         rng = self.rng
         accent = ACCENTS[node.token]
-        width = float(rng.uniform(0.85, 1.15)) * (max(inside.width, 0.35) if accent.long else 0.4)
-        high = accent.height * float(rng.uniform(0.8, 1.25))
-        lines = [[(x * width, y * high) for x, y in line] for line in accent.lines]
+        if accent.long:
+            width = max(inside.width, 0.35) * float(rng.uniform(0.85, 1.15))
+        else:
+            width = min(max(inside.width, 0.4), 1.0) * float(rng.uniform(*accent.width))
+        high = float(rng.uniform(*accent.height))
+        style = accent.styles[int(rng.integers(len(accent.styles)))]
+        lines = [[(x * width, y * high) for x, y in line] for line in style]
         mark = Box.of(node.token, tuple(self.writer.line(line, rng) for line in lines), node.place)
         blank = float(rng.uniform(0.06, 0.2))
         middle = (inside.left + inside.right) / 2 + float(rng.normal(0.0, 0.04))
