@@ -12,13 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.ink.scale import normalise, own_unit, stroke_boxes
-from hmer.latex.tree import CELL, LINE, MATRIX, Row, parse, serialise
+from hmer.latex.tree import CELL, LINE, MATRIX, Node, Relation, Row, parse, serialise, walk
+from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.base import LONGEST, NEVER_ALONE, Written, draw, running
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.glyphs.foreign import tokens_of
+from hmer.synthesis.glyphs.foreign import alike, tokens_of
 from hmer.synthesis.hands.placement_style import FittedManner
 from hmer.synthesis.hands.writer import BankWriter
-from hmer.synthesis.layout.layout import write
+from hmer.synthesis.layout.layout import ACCENTS, write
+from hmer.synthesis.substitutions import VARIABLES
 
 KIND = "compose"
 
@@ -109,6 +111,66 @@ class Matrices:
         return self.short[int(rng.integers(len(self.short)))]
 
 
+_ROLES = {
+    "relation": (*"=<>", r"\leq", r"\geq", r"\neq", r"\in", r"\rightarrow"),
+    "operator": (*"+-", r"\times", r"\div", r"\pm", r"\cdot"),
+    "large": (r"\sum", r"\int"),
+}
+_ROLE_OF = {token: role for role, tokens in _ROLES.items() for token in tokens}
+_VARIED = {"letter": 0.15, "relation": 0.3, "operator": 0.3, "large": 0.3}
+"""How often a symbol of this role is exchanged."""
+_CROHME = {*vocabulary("wap").tokens, LINE, CELL}
+_ACCENTED = 0.1  # how often a letter gets an accent
+
+
+def _role(token: str) -> str | None:
+    """What a symbol does in an expression: letter, relation, operator, large operator."""
+    if token in _ROLE_OF:
+        return _ROLE_OF[token]
+    if token in VARIABLES or token.isalpha():
+        return "letter"
+    return None
+
+
+class Varied:
+    """Puts rarer symbols of the same role into an expression, and accents on its letters.
+
+    Captions of elsewhere have most of a wide vocabulary once in a thousand, which is too rarely to
+    learn it. All symbols of a role come equally often; letters of an alphabet are one of them.
+    """
+
+    def __init__(self, classes: Iterable[str], captions: Iterable[Row]) -> None:
+        """Take the classes of a glyph bank, and captions: accents that they have are put in."""
+        used = {node.token for row in captions for node in walk(row)}
+        self.accents = [accent for accent in ACCENTS if accent in used]
+        self.others: dict[str, list[list[str]]] = {}
+        groups: dict[str, list[str]] = {}
+        for name in classes:
+            groups.setdefault(tokens_of(name)[0], []).append(name)
+        for token, names in groups.items():
+            known = len(token) == 1 or token in _CROHME
+            if role := _role(token if known else alike(token)):
+                self.others.setdefault(role, []).append(names)
+
+    def __call__(self, row: Row, rng: np.random.Generator) -> Row:
+        """The same tree with other symbols."""
+        return tuple(self._node(node, rng) for node in row)
+
+    def _node(self, node: Node, rng: np.random.Generator) -> Node:
+        children = tuple((relation, self(child, rng)) for relation, child in node.children)
+        role = _role(node.token)
+        token = node.token
+        inside: tuple[tuple[Relation, Row], ...] = ()
+        if role is not None and role in self.others and rng.random() < _VARIED[role]:
+            names = self.others[role][int(rng.integers(len(self.others[role])))]
+            (other,) = parse(tokens_of(names[int(rng.integers(len(names)))]))
+            token, inside = other.token, other.children
+        if role == "letter" and self.accents and rng.random() < _ACCENTED:
+            inside = ((Relation.INSIDE, (Node(token, inside),)),)
+            token = self.accents[int(rng.integers(len(self.accents)))]
+        return Node(token, (*inside, *children))
+
+
 class ComposeConfig(BaseModel):
     """How expressions are composed."""
 
@@ -124,6 +186,9 @@ class ComposeConfig(BaseModel):
         description="share of single symbols, by the eighth root of how often each token comes",
     )
     matrices: float = Field(0.0, ge=0, le=1, description="share of small matrices and cases")
+    varied: float = Field(
+        0.0, ge=0, le=1, description="share of expressions with rarer symbols and accents put in"
+    )
 
 
 _SAME_SHAPE = frozenset("ckopsuvwxz")
@@ -188,6 +253,7 @@ class Composer:
         self._alone, shares = alone(likely, map(serialise, captions))
         self._alone_below = running(shares)
         self._matrices = Matrices(captions)
+        self._vary = Varied(bank.tokens, captions)
 
     def __call__(self, rng: np.random.Generator) -> Written | None:
         """One expression; None where the grammar made something that cannot be written."""
@@ -204,7 +270,10 @@ class Composer:
             return parse(tokens_of(classes[int(rng.integers(len(classes)))]))
         if 1.0 - self.config.matrices <= kind < 1.0:
             return self._matrices.sample(rng)
-        return self.grammar.sample(rng)
+        row = self.grammar.sample(rng)
+        if self.config.varied and rng.random() < self.config.varied:
+            return self._vary(row, rng)
+        return row
 
     def write(self, row: Row, rng: np.random.Generator) -> Written:
         """This expression in a hand drawn from `rng`.

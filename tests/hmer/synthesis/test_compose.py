@@ -9,10 +9,10 @@ from hmer.errors import HmerError
 from hmer.ink.codec import pack, unpack
 from hmer.ink.scale import symbol_unit
 from hmer.ink.strokes import Ink
-from hmer.latex.tree import CELL, LINE, MATRIX, Node, Relation, Row, cells, parse, serialise
+from hmer.latex.tree import CELL, LINE, MATRIX, Node, Relation, Row, cells, parse, serialise, walk
 from hmer.latex.vocabulary import vocabulary
 from hmer.synthesis.base import LONGEST, Written
-from hmer.synthesis.compose import ComposeConfig, Composer, Listed, Matrices, alone
+from hmer.synthesis.compose import ComposeConfig, Composer, Listed, Matrices, Varied, alone
 from hmer.synthesis.editable_ink import faults, parts_of
 from hmer.synthesis.glyphs.bank import Cutting, GlyphBank
 from hmer.synthesis.glyphs.cutting import cut_bank, read_training_inks
@@ -179,3 +179,39 @@ def test_what_looks_like_a_likelier_symbol_is_alone_a_tenth_as_often() -> None:
     groups, shares = alone(["a", "\\cdot", "\\mathbb{A}", "\\mathbb{B}"], [["a"] * 255])
     assert groups == [["a"], ["\\cdot"], ["\\mathbb{A}", "\\mathbb{B}"]]
     assert shares.tolist() == [pytest.approx(256**0.125), pytest.approx(0.1), pytest.approx(1)]
+
+
+def test_rarer_symbols_of_the_same_role_and_accents_are_put_in() -> None:
+    classes = [
+        *"xab+=(",
+        r"\oplus",
+        r"\subset",
+        r"\coprod",
+        r"\Omega",
+        r"\mathbb{R}",
+        r"\mathbb{C}",
+    ]
+    row = parse(r"\frac { x _ { a } } { 2 } + ( b ) = \sum _ { x } \sin x".split())
+    vary = Varied([*classes, r"\frac", LINE, CELL], [row, parse(r"\vec { x }".split())])
+    rng = np.random.default_rng(0)
+    found = [vary(row, rng) for _ in range(3000)]
+    written = Counter(token for tree in found for token in serialise(tree))
+    marks = r"\frac \sin \sum \coprod \subset \oplus \vec + = ( ) { } _"
+    assert set(written) == {*marks.split(), *r"\Omega \mathbb R C x a b 2".split()}
+    letters = {x: written[x] for x in (r"\Omega", "R", "C")}
+    assert letters["R"] + letters["C"] == pytest.approx(letters[r"\Omega"], rel=0.2)
+    assert written[r"\subset"] == pytest.approx(0.3 / 2 * 3000, rel=0.2)  # or `=` again
+    assert written[r"\vec"] == pytest.approx(0.1 * 5 * 3000, rel=0.2)
+    for tree in found[:200]:
+        assert parse(serialise(tree)) == tree
+        assert [n.token for n in walk(tree)].count("2") == 1
+    plain = Varied(classes, [row])
+    assert r"\vec" not in {n.token for _ in range(100) for n in walk(plain(row, rng))}
+
+
+def test_varied_expressions_come_at_their_share(bank: GlyphBank) -> None:
+    row = parse("x + x + x + x + x + x + x + x".split())
+    composer = Composer(bank, Listed([row]), ComposeConfig(varied=0.5), [row])
+    rng = np.random.default_rng(0)
+    same = [(written := composer(rng)) and written.tokens == serialise(row) for _ in range(200)]
+    assert 0.4 < np.mean([bool(one) for one in same]) < 0.6
