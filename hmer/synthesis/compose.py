@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -120,7 +121,7 @@ _ROLE_OF = {token: role for role, tokens in _ROLES.items() for token in tokens}
 _VARIED = {"letter": 0.15, "relation": 0.3, "operator": 0.3, "large": 0.3}
 """How often a symbol of this role is exchanged."""
 _CROHME = {*vocabulary("wap").tokens, LINE, CELL}
-_ACCENTED = 0.1  # how often a letter gets an accent
+_ACCENTED = 0.25  # how often a letter gets an accent, and a row with two side by side a long one
 
 
 def _role(token: str) -> str | None:
@@ -141,8 +142,11 @@ class Varied:
 
     def __init__(self, classes: Iterable[str], captions: Iterable[Row]) -> None:
         """Take the classes of a glyph bank, and captions: accents that they have are put in."""
-        used = {node.token for row in captions for node in walk(row)}
-        self.accents = [accent for accent in ACCENTS if accent in used]
+        used = Counter(node.token for row in captions for node in walk(row))
+        self._accents, self._long = (
+            [x for x in ACCENTS if x in used and ACCENTS[x].long == long] for long in (False, True)
+        )
+        self._often = {x: float(np.sqrt(used[x])) for x in ACCENTS}
         self.others: dict[str, list[list[str]]] = {}
         groups: dict[str, list[str]] = {}
         for name in classes:
@@ -154,7 +158,19 @@ class Varied:
 
     def __call__(self, row: Row, rng: np.random.Generator) -> Row:
         """The same tree with other symbols."""
-        return tuple(self._node(node, rng) for node in row)
+        nodes = [self._node(node, rng) for node in row]
+        letters = [_role(node.token) == "letter" for node in row]
+        pairs = [i for i, both in enumerate(pairwise(letters)) if all(both)]
+        if pairs and self._long and rng.random() < _ACCENTED:
+            first = pairs[int(rng.integers(len(pairs)))]
+            pair = tuple(nodes[first : first + 2])
+            nodes[first : first + 2] = [self._accented(pair, self._long, rng)]
+        return tuple(nodes)
+
+    def _accented(self, inside: Row, accents: Sequence[str], rng: np.random.Generator) -> Node:
+        """A row under one of the accents, which come by the root of how often captions have them."""
+        below = running(np.array([self._often[accent] for accent in accents]))
+        return Node(accents[draw(below, rng)], ((Relation.INSIDE, inside),))
 
     def _node(self, node: Node, rng: np.random.Generator) -> Node:
         children = tuple((relation, self(child, rng)) for relation, child in node.children)
@@ -165,9 +181,9 @@ class Varied:
             names = self.others[role][int(rng.integers(len(self.others[role])))]
             (other,) = parse(tokens_of(names[int(rng.integers(len(names)))]))
             token, inside = other.token, other.children
-        if role == "letter" and self.accents and rng.random() < _ACCENTED:
-            inside = ((Relation.INSIDE, (Node(token, inside),)),)
-            token = self.accents[int(rng.integers(len(self.accents)))]
+        if role == "letter" and self._accents and rng.random() < _ACCENTED:
+            accent = self._accented((Node(token, inside),), self._accents, rng)
+            token, inside = accent.token, accent.children
         return Node(token, (*inside, *children))
 
 

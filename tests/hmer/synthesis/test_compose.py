@@ -191,17 +191,22 @@ def test_rarer_symbols_of_the_same_role_and_accents_are_put_in() -> None:
         r"\mathbb{R}",
         r"\mathbb{C}",
     ]
-    row = parse(r"\frac { x _ { a } } { 2 } + ( b ) = \sum _ { x } \sin x".split())
-    vary = Varied([*classes, r"\frac", LINE, CELL], [row, parse(r"\vec { x }".split())])
+    row = parse(r"\frac { x _ { a } } { 2 } + ( b ) = \sum _ { a b } \sin x".split())
+    vary = Varied(
+        [*classes, r"\frac", LINE, CELL], [row, parse(r"\vec { x } \overline { x }".split())]
+    )
     rng = np.random.default_rng(0)
     found = [vary(row, rng) for _ in range(3000)]
     written = Counter(token for tree in found for token in serialise(tree))
-    marks = r"\frac \sin \sum \coprod \subset \oplus \vec + = ( ) { } _"
+    marks = r"\frac \sin \sum \coprod \subset \oplus \vec \overline + = ( ) { } _"
     assert set(written) == {*marks.split(), *r"\Omega \mathbb R C x a b 2".split()}
     letters = {x: written[x] for x in (r"\Omega", "R", "C")}
     assert letters["R"] + letters["C"] == pytest.approx(letters[r"\Omega"], rel=0.2)
     assert written[r"\subset"] == pytest.approx(0.3 / 2 * 3000, rel=0.2)  # or `=` again
-    assert written[r"\vec"] == pytest.approx(0.1 * 5 * 3000, rel=0.2)
+    assert written[r"\vec"] == pytest.approx(0.25 * 6 * 3000, rel=0.1)
+    assert written[r"\overline"] == pytest.approx(0.25 * 3000, rel=0.1)
+    long = [n for tree in found for n in walk(tree) if n.token == r"\overline"]
+    assert {len(n.child(Relation.INSIDE) or ()) for n in long} == {2}
     for tree in found[:200]:
         assert parse(serialise(tree)) == tree
         assert [n.token for n in walk(tree)].count("2") == 1
