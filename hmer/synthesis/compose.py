@@ -168,7 +168,7 @@ class Varied:
         return tuple(nodes)
 
     def _accented(self, inside: Row, accents: Sequence[str], rng: np.random.Generator) -> Node:
-        """A row under one of the accents, which come by the root of how often captions have them."""
+        """A row under an accent; each comes by the root of how often captions have it."""
         below = running(np.array([self._often[accent] for accent in accents]))
         return Node(accents[draw(below, rng)], ((Relation.INSIDE, inside),))
 
