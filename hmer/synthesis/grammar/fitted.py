@@ -128,7 +128,7 @@ class FittedGrammar:
         self._renamer = Renamer(self.tokens, weight)
 
     def sample(self, rng: np.random.Generator) -> Row:
-        """One expression. Raises HmerError: none was found that is neither too long nor too deep."""
+        """One expression. Raises HmerError: all that were drawn are too long or too deep."""
         for _ in range(_ATTEMPTS):
             if rng.random() < _RENAMED:
                 row = self._renamer.rename(self._trees[int(rng.integers(len(self._trees)))], rng)
@@ -137,8 +137,8 @@ class FittedGrammar:
             if _fits(row):
                 return row
         raise HmerError(
-            f"no expression of {MIN_TOKENS} to {LONGEST} tokens and at most {_MAX_DEPTH} levels was "
-            f"found in {_ATTEMPTS} attempts; the captions are too few or too much alike"
+            f"no expression of {MIN_TOKENS} to {LONGEST} tokens and at most {_MAX_DEPTH} levels "
+            f"was found in {_ATTEMPTS} attempts; the captions are too few or too much alike"
         )
 
 

@@ -46,6 +46,7 @@ def draw_batch(toy_words: Vocabulary) -> BatchMaker:
                 top, left = (int(torch.randint(n, (), generator=generator)) for n in (30, 40))
                 image[:, top : top + 2, left : left + 8] = 1.0
         inputs, targets = both_directions([toy_words.encode(c.split()) for c in captions])
-        return Batch(images, inputs, targets, torch.full((len(captions), 4, 6), -100))
+        cells = torch.full((len(captions), 4, 6), -100)
+        return Batch(images, inputs, targets, cells, cells)
 
     return make
