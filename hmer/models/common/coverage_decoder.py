@@ -281,7 +281,7 @@ class RefinedDecoder(nn.Module):
         cache: bool = False,
         contributes: Tensor | None = None,
     ) -> tuple[Tensor, Past]:
-        """Continue K rows of each image by T tokens.
+        """K rows of each image of T tokens, or with caches one token further.
 
         Args:
             x: (B, K, T, width), embedded.
@@ -356,8 +356,5 @@ class RefinedDecoder(nn.Module):
 
 
 def _before(maps: Tensor, so_far: Tensor | None) -> Tensor:
-    """Sum of the maps (B, K, T, ...) of all steps before each, `so_far` (B, K, ...) included."""
-    if maps.shape[2] == 1:
-        return torch.zeros_like(maps) if so_far is None else so_far.unsqueeze(2)
-    summed = maps.cumsum(dim=2) - maps
-    return summed if so_far is None else summed + so_far.unsqueeze(2)
+    """Sum of the maps (B, K, T, ...) of all steps before each; `so_far` (B, K, ...) for T = 1."""
+    return maps.cumsum(dim=2) - maps if so_far is None else so_far.unsqueeze(2)

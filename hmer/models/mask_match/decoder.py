@@ -113,7 +113,7 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Teacher-forced pass over (B, T, width), causal in T; also the cross-attention's weights."""
+        """Teacher-forced pass over (B, T, width), causal in T, with where it looked."""
         look = self.look(self.listen(x), keys, values, bias)
         return self.think(look.x), look.weights
 
