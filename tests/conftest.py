@@ -98,8 +98,7 @@ def tiny_config(phase: str) -> Any:
     if phase == "pretrain":
         encoder = CompactConfig(width=16, blocks=(1, 1, 1))
         return PretrainConfig(
-            encoder=encoder, optimisation=optimisation, batch=batch, points=6, projection=8,
-            collapse=0.0,
+            encoder=encoder, optimisation=optimisation, batch=batch, points=6, collapse=0.0,
         )  # fmt: skip
     if phase == "attend":
         attention = AttentionConfig(heads=2, hidden=8)

@@ -19,7 +19,7 @@ from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError, InkError
 from hmer.evaluation.metrics import SetScores, score_predictions
 from hmer.evaluation.prediction import UNREADABLE, Prediction
-from hmer.evaluation.reading import read_all
+from hmer.evaluation.reading import Count, read_all, uncounted
 from hmer.ingest.archive import Member, spread
 from hmer.ingest.convert import Converter
 from hmer.ingest.pool import ordered_map
@@ -238,17 +238,9 @@ def score(
     recognizer: Recognizer,
     found: LabelledSet,
     decoding: DecodingConfig,
-    progress: Callable[[int, int | None], None] | None = None,
+    count: Count = uncounted,
 ) -> Scored:
     """Read every expression of the set and score it against its truth."""
-    done = 0
-
-    def count(number: int) -> None:
-        nonlocal done
-        done += number
-        if progress is not None:
-            progress(done, len(found.images))
-
     began = time.perf_counter()
     answers = read_all(recognizer, found.images, decoding, BATCH, count)
     seconds = time.perf_counter() - began
