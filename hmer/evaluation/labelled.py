@@ -22,7 +22,6 @@ from hmer.evaluation.prediction import UNREADABLE, Prediction
 from hmer.evaluation.reading import Count, read_all, uncounted
 from hmer.ingest.archive import Member, spread
 from hmer.ingest.convert import Converter
-from hmer.ingest.pool import ordered_map
 from hmer.ingest.sources.crohme import NO_LABEL, Captions, ReadInkml
 from hmer.ink.codec import unpack
 from hmer.ink.images import decode_png
@@ -116,7 +115,6 @@ def read_labelled(
     dialect: str,
     captions: Path | None = None,
     limit: int | None = None,
-    workers: int = 1,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> LabelledSet:
     """Read a folder or package (.zip, .tar.gz, .tar.xz) of labelled InkML, whatever its ending.
@@ -144,9 +142,7 @@ def read_labelled(
     converter = Converter(dialect, 0.0, render)
     found = LabelledSet()
     number = 0
-    for number, converted in enumerate(
-        ordered_map(converter, _tasks(path, own, limit), workers), start=1
-    ):
+    for number, converted in enumerate(map(converter, _tasks(path, own, limit)), start=1):
         result = converted.result
         if isinstance(result, Sample):
             found.ids.append(unique(result.id, converted.file))

@@ -33,6 +33,9 @@ _SMALL = 1 << 16
 """Numbers of coverage below which it takes longer to cut images apart than it saves."""
 
 
+_MOMENTUM, _EPSILON = 0.1, 1e-5  # of PyTorch's batch normalisation
+
+
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation whose statistics are of the unpadded cells only.
 
@@ -43,10 +46,8 @@ class MaskedBatchNorm(nn.Module):
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.momentum = momentum
-        self.eps = eps
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -64,7 +65,7 @@ class MaskedBatchNorm(nn.Module):
 
     def affine(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
         """What channels of these statistics are multiplied by, and what is added: (channels,)."""
-        scale = self.weight * (var + self.eps).rsqrt()
+        scale = self.weight * (var + _EPSILON).rsqrt()
         return scale, self.bias - mean * scale
 
     def _statistics(self, x: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,8 +75,8 @@ class MaskedBatchNorm(nn.Module):
         var = ((x - mean[:, None, None]).square() * kept).sum(dim=(0, 1, 3, 4)) / count
         with torch.no_grad():
             unbiased = var * (count / (count - 1).clamp(min=1))
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(unbiased, self.momentum)
+            self.running_mean.lerp_(mean, _MOMENTUM)
+            self.running_var.lerp_(unbiased, _MOMENTUM)
         return mean, var
 
 
