@@ -206,11 +206,6 @@ def test_a_missing_path_is_an_error(tmp_path: Path) -> None:
 GREEDY = DecodingConfig(beam=1, both_directions=False, max_length=20)
 
 
-@pytest.fixture(scope="module")
-def recognizer(model_folder: Path) -> Recognizer:
-    return Recognizer.load(model_folder)
-
-
 def labelled(recognizer: Recognizer, inks: tuple[Ink, ...]) -> LabelledSet:
     """What the recogniser reads is the truth, but for the last."""
     read = [
