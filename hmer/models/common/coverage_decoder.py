@@ -80,21 +80,14 @@ class MaskedBatchNorm(nn.Module):
         return mean, var
 
 
-class Gate(nn.Module):
-    """Weighs the hidden maps of an ARM; the identity, unless a subclass says otherwise."""
-
-    def forward(self, hidden: Tensor, valid: Tensor) -> Tensor:
-        """Hidden (B, S, channels, h, w), 0 outside valid bool (B, h, w), to the same shape."""
-        return hidden
-
-
 class AttentionRefinement(nn.Module):
     """From where the decoder has looked so far to what its attention is lowered by.
 
-    A `gate` works on the hidden maps (HMER-MTL).
+    A `gate` weighs the hidden maps (HMER-MTL): hidden (B, S, channels, h, w), 0 outside of valid,
+    bool (B, h, w), to the same shape.
     """
 
-    def __init__(self, heads: int, config: ArmConfig, gate: Gate | None = None) -> None:
+    def __init__(self, heads: int, config: ArmConfig, gate: nn.Module | None = None) -> None:
         super().__init__()
         self.maps = heads * (config.self_coverage + config.cross_coverage)
         self.config = config
@@ -253,7 +246,7 @@ class RefinedDecoder(nn.Module):
     """
 
     def __init__(
-        self, config: DecoderSize, arm: ArmConfig | None, gate: Gate | None = None
+        self, config: DecoderSize, arm: ArmConfig | None, gate: nn.Module | None = None
     ) -> None:
         super().__init__()
         self.width = config.width
