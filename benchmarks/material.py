@@ -69,5 +69,6 @@ def batch(chosen: list[tuple[Grey, tuple[str, ...]]], words: Vocabulary, stride:
     images = canvas([image for image, _ in chosen], stride)
     captions = [words.encode(t for t in tokens if t in words) for _, tokens in chosen]
     inputs, targets = both_directions(captions)
-    cells = (len(images), images.shape[2] // stride, images.shape[3] // stride)
-    return Batch(images, inputs, targets, torch.full(cells, -100))
+    sides = (len(images), images.shape[2] // stride, images.shape[3] // stride)
+    cells = torch.full(sides, -100)
+    return Batch(images, inputs, targets, cells, cells)

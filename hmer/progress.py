@@ -28,6 +28,7 @@ class Steps:
         self.unit = unit
         self._said = time.monotonic()
         self._began = time.monotonic()
+        self._done = 0
         self._bar: Progress | None = None
         self._lines = wanted and not sys.stderr.isatty()
         if wanted and sys.stderr.isatty():
@@ -58,6 +59,11 @@ class Steps:
                 + "\n"
             )
             sys.stderr.flush()
+
+    def advance(self, number: int) -> None:
+        """Say that so many more are done."""
+        self._done += number
+        self.update(self._done)
 
     def close(self) -> None:
         """End the bar."""

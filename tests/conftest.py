@@ -53,7 +53,7 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def picture_dataset(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same without ink."""
-    from hmer.data.schema import read_samples, write_samples
+    from tests.samples import read_samples, write_samples
 
     out = tmp_path_factory.mktemp("pictures")
     for split in ("train", "val"):
@@ -67,7 +67,7 @@ def picture_dataset(small_dataset: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="session")
 def unlabelled_dataset(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same without a single caption."""
-    from hmer.data.schema import read_samples, write_samples
+    from tests.samples import read_samples, write_samples
 
     out = tmp_path_factory.mktemp("unlabelled")
     for split in ("train", "val"):
@@ -98,8 +98,7 @@ def tiny_config(phase: str) -> Any:
     if phase == "pretrain":
         encoder = CompactConfig(width=16, blocks=(1, 1, 1))
         return PretrainConfig(
-            encoder=encoder, optimisation=optimisation, batch=batch, points=6, projection=8,
-            collapse=0.0,
+            encoder=encoder, optimisation=optimisation, batch=batch, points=6, collapse=0.0,
         )  # fmt: skip
     if phase == "attend":
         attention = AttentionConfig(heads=2, hidden=8)

@@ -62,16 +62,9 @@ def calibrate(
                 truths.append(tokens)
     if not truths:
         raise HmerError(f"{dataset}: {', '.join(names)} has no new expression to calibrate on")
-    done = 0
     batch = BatchConfig(max_pixels=400_000, max_count=32)
     with Steps("read", len(images), unit=" expressions") as steps:
-
-        def count(number: int) -> None:
-            nonlocal done
-            done += number
-            steps.update(done)
-
-        readings = read_all(recognizer, images, DecodingConfig(beam=beam), batch, count)
+        readings = read_all(recognizer, images, DecodingConfig(beam=beam), batch, steps.advance)
     answers = np.array([r.tokens == truth for r, truth in zip(readings, truths, strict=True)])
     chances = np.array([max(reading.probability, 1e-300) for reading in readings])
     shares = np.array([reading.share for reading in readings])

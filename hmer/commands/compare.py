@@ -48,8 +48,8 @@ def compare(
 
 
 def _answer(one: Comparison) -> dict[str, Any]:
-    def points(interval: Interval | None) -> list[float] | None:
-        return None if interval is None else [round(value, 3) for value in interval]
+    def points(interval: Interval) -> list[float]:
+        return [round(value, 3) for value in interval]
 
     return {
         "set": one.name,
@@ -65,7 +65,6 @@ def _answer(one: Comparison) -> dict[str, Any]:
                 "exprate_new": round(row.rates[0], 3),
                 "exprate": points(row.exprate),
                 "cer": points(row.cer),
-                "loss": points(row.loss),
                 "same_pictures": row.alike,
             }
             for row in one.differences

@@ -84,7 +84,7 @@ def evaluate(
     if given is As.pictures:
         found = as_pictures(found, recognizer.prepare)
     with Steps("recognise", len(found.images), unit=" expressions") as steps:
-        scored = score(recognizer, found, DecodingConfig(beam=beam), progress=steps.update)
+        scored = score(recognizer, found, DecodingConfig(beam=beam), steps.advance)
     if found.unmatched:
         names = ", ".join(found.unmatched[:_SHOWN])
         more = ", ..." if len(found.unmatched) > _SHOWN else ""

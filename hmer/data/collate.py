@@ -33,9 +33,9 @@ class Batch:
     """int64 (2B, T): the caption, then the stop token; 0 is padding."""
     symbols: Tensor
     """int64 (B, h, w): token id of the symbol written in each cell, or `UNKNOWN`."""
-    places: Tensor | None = None
+    places: Tensor
     """int64 (B, h, w): which token of the caption, counted from 0, is written in each cell, or
-    `UNKNOWN`. None: unknown everywhere."""
+    `UNKNOWN`."""
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -44,7 +44,7 @@ class Batch:
             self.inputs.to(device),
             self.targets.to(device),
             self.symbols.to(device),
-            None if self.places is None else self.places.to(device),
+            self.places.to(device),
         )
 
 

@@ -139,8 +139,6 @@ class Drawn:
     points: NDArray[np.float32]
     """(n, 2) pixel coordinates, x before y: all points of all strokes, in order; of an image, all
     inked pixels, row by row."""
-    pen: float = 0.0
-    """Width of the line in pixels; 0 where it is not known (an image)."""
 
 
 def split_scale(config: AugmentConfig) -> tuple[AugmentConfig, tuple[float, float]]:
@@ -173,7 +171,7 @@ def draw_ink(ink: Ink, config: RenderConfig, scale: float, height: int, width: i
     margin = config.margin * config.unit / unit
     rendering = render(ink, unit, config.pen, margin)
     points = rendering.to_pixels(np.concatenate(ink.strokes))
-    return Drawn(rendering.image, points, rendering.pen)
+    return Drawn(rendering.image, points)
 
 
 def draw_image(

@@ -6,9 +6,9 @@ large files are cheap to hash and to move. Refused expressions have a file of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -143,46 +143,18 @@ def sample_row(sample: Sample) -> dict[str, Any]:
     return row
 
 
-def write_samples(path: Path, samples: Iterable[Sample]) -> int:
-    """Write a dataset file, holding `ROW_GROUP` samples in memory; returns how many there are."""
-    with row_writer(path, SCHEMA) as writer:
-        for sample in samples:
-            writer.add(sample_row(sample))
-    return writer.count
-
-
-def read_samples(path: Path) -> Iterator[Sample]:
-    """The samples of a dataset file, in order, a row group at a time.
-
-    Raises:
-        HmerError: the file is missing, not Parquet, or not of this schema.
-    """
-    for row in _rows(path, SCHEMA):
-        row["tokens"] = tuple(row["tokens"])
-        if row["symbol_boxes"] is not None:
-            row["symbol_boxes"] = tuple(SymbolBox(**box) for box in row["symbol_boxes"])
-        yield Sample(**row)
-
-
-def write_quarantine(path: Path, refused: Iterable[Quarantined]) -> int:
-    """Write the file of refused expressions; returns how many there are."""
-    with row_writer(path, QUARANTINE_SCHEMA) as writer:
-        for entry in refused:
-            writer.add(asdict(entry))
-    return writer.count
-
-
 def read_quarantine(path: Path) -> Iterator[Quarantined]:
-    """The refused expressions of a quarantine file.
-
-    Raises:
-        HmerError: the file is missing, not Parquet, or not of this schema.
-    """
-    for row in _rows(path, QUARANTINE_SCHEMA):
+    """The refused expressions of a quarantine file. Raises HmerError as `read_rows` does."""
+    for row in read_rows(path, QUARANTINE_SCHEMA):
         yield Quarantined(**row)
 
 
-def _rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+def read_rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+    """The rows of a file that `row_writer` wrote, a row group at a time.
+
+    Raises:
+        HmerError: the file is missing, not Parquet, or not of this schema.
+    """
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError:

@@ -38,7 +38,7 @@ from hmer.synthesis.base import (
 )
 from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.glyphs.cache import bank_of
-from hmer.synthesis.grammar.fitted import Limits
+from hmer.synthesis.grammar.fitted import MIN_TOKENS
 
 
 class MixingConfig(BaseModel):
@@ -91,11 +91,10 @@ class SynthesisConfig(GeneratorsConfig):
             return self
         if not self.decompose + self.recombine + self.compose:
             raise ValueError("decompose, recombine and compose are all 0: nothing can be written")
-        least = Limits().min_tokens
-        if not self.decompose + self.recombine and self.mixing.shortest < least:
+        if not self.decompose + self.recombine and self.mixing.shortest < MIN_TOKENS:
             raise ValueError(
                 f"mixing.shortest allows {self.mixing.shortest} tokens, but compose alone writes "
-                f"{least} and more; raise it"
+                f"{MIN_TOKENS} and more; raise it"
             )
         return self
 

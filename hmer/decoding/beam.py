@@ -23,8 +23,6 @@ class Hypothesis:
     tokens: tuple[int, ...]
     log_probability: float
     """Sum over the tokens and the stop token, as the model says (what is banned has its share)."""
-    finished: bool
-    """False where the length limit cut it off: the model would rather have gone on."""
 
     def rank(self, alpha: float) -> float:
         """What hypotheses are ranked by; see `search_directions`."""
@@ -98,8 +96,8 @@ class _Found:
         self.hypotheses: list[Hypothesis] = []
         self.done = False
 
-    def add(self, tokens: list[int], score: float, *, finished: bool = True) -> None:
-        self.hypotheses.append(Hypothesis(tuple(tokens), score, finished))
+    def add(self, tokens: list[int], score: float) -> None:
+        self.hypotheses.append(Hypothesis(tuple(tokens), score))
 
     def best(self) -> list[Hypothesis]:
         return sorted(self.hypotheses, key=lambda h: -h.rank(self.alpha))[: self.beam]
@@ -203,7 +201,7 @@ class _State:
                 written = self.written[row, slot, :, 1:].tolist()
                 for k, score in enumerate(self.scores[row, slot].tolist()):
                     if score > _NEVER and tuple(written[k]) not in whole:
-                        found.add(written[k], stopped[k], finished=False)
+                        found.add(written[k], stopped[k])
                 found.done = True
 
     def _continue(self, scores: Scores, origin: Numbers, token: Numbers) -> bool:

@@ -70,13 +70,9 @@ def search(
         else config.max_length,
         alpha=config.alpha,
     )
-    if not config.both_directions:
-        return [
-            _ranked([_reading(h.tokens, [h.log_probability], config.alpha) for h in row[0]])
-            for row in found
-        ]
     known = [_opinions(*row) for row in found]
-    _complete(known, step, ways)
+    if config.both_directions:
+        _complete(known, step, ways)
     readings = [
         [
             _reading(tokens, [score for score in said if score is not None], config.alpha)
@@ -110,7 +106,7 @@ def _complete(known: Sequence[Opinions], step: Step, ways: Sequence[tuple[int, i
             row[tokens][i] = score
 
 
-def _opinions(forward: Sequence[Hypothesis], backward: Sequence[Hypothesis]) -> Opinions:
+def _opinions(forward: Sequence[Hypothesis], backward: Sequence[Hypothesis] = ()) -> Opinions:
     """Sequences in reading order with what each direction gives them, where it has found them."""
     known: Opinions = {}
     for h in forward:

@@ -145,7 +145,7 @@ def attention_section(
     if not chosen:
         return []
     pictures = [expressions.image(n) for n in chosen]
-    answers = read_all(recognizer, pictures, decoding, batch, lambda _: None, attention=True)
+    answers = read_all(recognizer, pictures, decoding, batch, attention=True)
     stride = recognizer.stride
     tokens, spatial = [], []
     for number, image, answer in zip(chosen, pictures, answers, strict=True):

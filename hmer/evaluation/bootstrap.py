@@ -29,7 +29,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def rate_interval(correct: BoolArray, seed: int, n: int = RESAMPLES) -> Interval:
+def rate_interval(correct: BoolArray, seed: int = 0, n: int = RESAMPLES) -> Interval:
     """The rate of `correct` (shape (expressions,)) in percent, with its bootstrap interval.
 
     Raises:
@@ -42,7 +42,7 @@ def rate_interval(correct: BoolArray, seed: int, n: int = RESAMPLES) -> Interval
 
 
 def paired_difference(
-    a: BoolArray, b: BoolArray, seed: int, n: int = RESAMPLES, level: float = LEVEL
+    a: BoolArray, b: BoolArray, seed: int = 0, n: int = RESAMPLES, level: float = LEVEL
 ) -> Interval:
     """Rate of `a` minus rate of `b`, in percentage points, with its paired bootstrap interval.
 
@@ -61,7 +61,11 @@ def paired_difference(
 
 
 def paired_ratio(
-    difference: FloatArray, weight: FloatArray, seed: int, n: int = RESAMPLES, level: float = LEVEL
+    difference: FloatArray,
+    weight: FloatArray,
+    seed: int = 0,
+    n: int = RESAMPLES,
+    level: float = LEVEL,
 ) -> Interval:
     """Summed `difference` over summed `weight` in percent, with its paired bootstrap interval.
 

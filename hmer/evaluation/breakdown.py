@@ -20,7 +20,7 @@ from hmer.evaluation.bootstrap import rate_interval
 from hmer.evaluation.calibration import KEPT, TRUSTED_RISK, Reliability, RiskCoverage
 from hmer.evaluation.metrics import SetScores, summarise
 from hmer.evaluation.prediction import Prediction, correctness, mark
-from hmer.evaluation.report import Figure, Gallery, Picture, ReportConfig, Section, Table, to_png
+from hmer.evaluation.report import Figure, Gallery, Picture, Section, Table, to_png
 from hmer.ink.images import decode_png
 from hmer.latex.tree import nesting_depth
 from hmer.plots import (
@@ -114,19 +114,19 @@ def read_captions(train: Path) -> Captions:
 
 
 def score_sections(
-    predictions: Sequence[Prediction], scores: SetScores, known: Captions, config: ReportConfig
+    predictions: Sequence[Prediction], scores: SetScores, known: Captions
 ) -> list[Section]:
     """Scores, breakdowns, confidence and confusions; `known` are the captions of training."""
     return [
         _scores(scores),
-        novelty(predictions, known, config.seed),
+        novelty(predictions, known),
         _lengths_and_depths(predictions),
         _confidence(scores),
         _confusions(predictions),
     ]
 
 
-def sample_sections(predictions: Sequence[Prediction], config: ReportConfig) -> list[Section]:
+def sample_sections(predictions: Sequence[Prediction], samples: int) -> list[Section]:
     """Expressions drawn at random, and the errors that a reader would have trusted."""
     errors = worst_first(predictions)
     rows = [
@@ -140,8 +140,7 @@ def sample_sections(predictions: Sequence[Prediction], config: ReportConfig) -> 
     frame = pd.DataFrame(rows, columns=["id", "truth", "prediction", "distance", "confidence"])
     drawn = [
         Gallery(
-            [("", [_card(one) for one in draw_samples(predictions, config.samples, config.seed,
-                                                      correct=correct)])],
+            [("", [_card(one) for one in draw_samples(predictions, samples, correct=correct)])],
             f"{'Right' if correct else 'Wrong'}, drawn at random.",
         )
         for correct in (False, True)
@@ -248,7 +247,7 @@ def _confusions(predictions: Sequence[Prediction]) -> Section:
     return Section("confusions", "Confusions", text, tables=tables)
 
 
-def novelty(predictions: Sequence[Prediction], known: Captions, seed: int) -> Section:
+def novelty(predictions: Sequence[Prediction], known: Captions) -> Section:
     """Scores by how often training has the caption; what could not be read counts as new.
 
     Numbers: `n_new`, and where there are any `exprate_new`, `cer_new`; the same for `known`.
@@ -266,7 +265,7 @@ def novelty(predictions: Sequence[Prediction], known: Captions, seed: int) -> Se
             scores = summarise(half)
             numbers |= {f"exprate_{name}": scores.exprate, f"cer_{name}": scores.cer}
     frame = pd.DataFrame(
-        [_novelty_row(name, rows[name], seed) for name in TIMES if name in rows],
+        [_novelty_row(name, rows[name]) for name in TIMES if name in rows],
         columns=[*("in training", "n", "ExpRate", "low", "high", "≤ 1", "≤ 2", "CER", "structure")],
     )
     return Section(
@@ -288,10 +287,8 @@ def novelty(predictions: Sequence[Prediction], known: Captions, seed: int) -> Se
     )
 
 
-def _novelty_row(
-    name: str, members: Sequence[Prediction], seed: int
-) -> tuple[str | float | int, ...]:
-    scores, rate = summarise(members), rate_interval(correctness(members), seed)
+def _novelty_row(name: str, members: Sequence[Prediction]) -> tuple[str | float | int, ...]:
+    scores, rate = summarise(members), rate_interval(correctness(members))
     return (
         name, len(members), *rate, scores.le1, scores.le2, scores.cer, scores.structure_rate,
     )  # fmt: skip
@@ -304,11 +301,11 @@ def worst_first(predictions: Iterable[Prediction]) -> list[Prediction]:
 
 
 def draw_samples(
-    predictions: Sequence[Prediction], count: int, seed: int, *, correct: bool
+    predictions: Sequence[Prediction], count: int, *, correct: bool
 ) -> list[Prediction]:
     """Up to `count` right or wrong predictions that have a picture, drawn at random, in order."""
     pool = [p for p in predictions if p.correct is correct and p.image is not None]
-    drawn = np.random.default_rng([seed, int(correct)]).permutation(len(pool))[:count]
+    drawn = np.random.default_rng([0, int(correct)]).permutation(len(pool))[:count]
     return [pool[index] for index in sorted(drawn)]
 
 

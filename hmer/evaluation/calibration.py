@@ -21,6 +21,9 @@ KEPT = 0.8
 """Share that is kept where reports give the accuracy."""
 
 
+_BINS = 10
+
+
 class ReliabilityBin(NamedTuple):
     """Predictions with confidence in (low, high]; the first bin includes 0.
 
@@ -70,7 +73,7 @@ class RiskCoverage(NamedTuple):
         return next(p for p in self.points if p.coverage >= coverage - 1e-9)
 
 
-def reliability(confidence: FloatArray, correct: BoolArray, bins: int = 10) -> Reliability:
+def reliability(confidence: FloatArray, correct: BoolArray) -> Reliability:
     """Expected calibration error over bins of equal width (Guo et al. 2017, equation 3).
 
     Takes sequence probabilities (n,), and which predictions are right (n,).
@@ -79,8 +82,8 @@ def reliability(confidence: FloatArray, correct: BoolArray, bins: int = 10) -> R
         ValueError: no predictions, different lengths, or values outside [0, 1].
     """
     _check(confidence, correct)
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    edges = np.linspace(0.0, 1.0, _BINS + 1)
+    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, _BINS - 1)
     rows = []
     for index, (low, high) in enumerate(pairwise(edges.tolist())):
         sure, right = confidence[place == index], correct[place == index]

@@ -34,10 +34,8 @@ class PairedDifference:
     """New minus old at one level of one series, over the `n` expressions that both have read.
 
     `rates`: ExpRate of the new and of the old run, percent. `exprate`, `cer`: points of ExpRate and
-    of CER, each with its paired bootstrap interval. `loss`: the points of ExpRate that the new run
-    loses from level 0 to this one, minus what the old one loses; below 0, the new run is the more
-    robust (None where level 0 was not read by both). `alike`: both have lost the same share of
-    every expression, so that the pairs are of the same pictures.
+    of CER, each with its paired bootstrap interval. `alike`: both have lost the same share of every
+    expression, so that the pairs are of the same pictures.
     """
 
     series: str
@@ -46,7 +44,6 @@ class PairedDifference:
     rates: tuple[float, float]
     exprate: Interval
     cer: Interval
-    loss: Interval | None
     alike: bool
 
 
@@ -117,7 +114,7 @@ def compare(
     )
 
 
-def compare_evaluations(old: Path, new: Path, seed: int = 0) -> list[Comparison]:
+def compare_evaluations(old: Path, new: Path) -> list[Comparison]:
     """Compare two evaluations, or two sets of them, by folder.
 
     Raises:
@@ -138,7 +135,7 @@ def compare_evaluations(old: Path, new: Path, seed: int = 0) -> list[Comparison]
     for name, (before, after) in pairs.items():
         trials = read_trials(before), read_trials(after)
         try:
-            found.append(compare(*trials, seed, name=name))
+            found.append(compare(*trials, name=name))
         except HmerError as error:
             raise HmerError(f"{before} and {after}: {error}") from None
     return found
@@ -194,24 +191,8 @@ def _difference(
         rates=(100.0 * float(right.mean()), 100.0 * float(before.mean())),
         exprate=paired_difference(right, before, *draw),
         cer=paired_ratio(np.array(edits, dtype=np.float64), length, *draw),
-        loss=_loss(condition, ids, runs, draw),
         alike=all(abs(a.share - b.share) < _SAME for a, b in zip(old, new, strict=True)),
     )
-
-
-def _loss(
-    condition: _Condition, ids: Sequence[str], runs: tuple[_Run, _Run], draw: _Draw
-) -> Interval | None:
-    """What the new run loses from level 0 to this one, less what the old one loses."""
-    whole = condition[0], 0.0
-    known = [id for id in ids if all(id in run.get(whole, {}) for run in runs)]
-    if not known or condition == whole:
-        return None
-    old, new = (
-        np.array([float(run[whole][id].correct) - run[condition][id].correct for id in known])
-        for run in runs
-    )
-    return paired_ratio(new - old, np.ones(len(known)), *draw)
 
 
 def _hidden(runs: tuple[_Run, _Run], draw: _Draw) -> Interval | None:

@@ -129,9 +129,9 @@ def evaluate(
         sections = []
         if earlier:
             before = [*_predictions(earlier, whole, config, count), *refused]
-            sections.append(beside_start(predictions, before, config.report))
-        scores = score_predictions(predictions, config.report.seed)
-        sections += score_sections(predictions, scores, known, config.report)
+            sections.append(beside_start(predictions, before))
+        scores = score_predictions(predictions)
+        sections += score_sections(predictions, scores, known)
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         write_predictions(folder / PREDICTIONS, predictions)
@@ -143,9 +143,7 @@ def evaluate(
             write_trials(folder / TRIALS, trials)
         for row in corrupted:
             own = [trial for trial in trials if trial.series == row.name]
-            sections.append(
-                robustness_section(row, own, expressions, config.occlusion, config.report)
-            )
+            sections.append(robustness_section(row, own, expressions, config.occlusion))
         if config.localisation.limit:
             for judge in (localise, judge_cross_attention):
                 sections.append(judge(recognizer, expressions, config.localisation, config.seed))
@@ -153,7 +151,7 @@ def evaluate(
             recognizer, predictions, expressions, config.decoding, config.batch,
             config.report.attention,
         )  # fmt: skip
-        sections += sample_sections(predictions, config.report)
+        sections += sample_sections(predictions, config.report.samples)
         metrics[name] = write_report(folder, name, scores, sections, _facts(recognizer, config))
     text = json.dumps(metrics, indent=2, sort_keys=True)
     (out / "metrics.json").write_text(text + "\n", encoding="utf-8")
@@ -175,16 +173,14 @@ def _predictions(
     ]
 
 
-def beside_start(
-    after: Sequence[Prediction], before: Sequence[Prediction], config: ReportConfig
-) -> Section:
+def beside_start(after: Sequence[Prediction], before: Sequence[Prediction]) -> Section:
     """A recogniser beside the one that its training went on from, on the same expressions.
 
     Numbers: `exprate` and `cer` of the earlier one, percent, and what the training has gained, in
     points, with the ends of its paired bootstrap interval (`gain`, `gain_low`, `gain_high`).
     """
     runs = plain_trials(after), plain_trials(before)
-    (found,) = compare(runs[1], runs[0], config.seed).differences
+    (found,) = compare(runs[1], runs[0]).differences
     characters = max(1, sum(trial.characters for trial in runs[0]))
     cers = [100.0 * sum(t.character_edits for t in run) / characters for run in runs]
     gain, cer = found.exprate, found.cer

@@ -19,10 +19,9 @@ from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError, InkError
 from hmer.evaluation.metrics import SetScores, score_predictions
 from hmer.evaluation.prediction import UNREADABLE, Prediction
-from hmer.evaluation.reading import read_all
+from hmer.evaluation.reading import Count, read_all, uncounted
 from hmer.ingest.archive import Member, spread
 from hmer.ingest.convert import Converter
-from hmer.ingest.pool import ordered_map
 from hmer.ingest.sources.crohme import NO_LABEL, Captions, ReadInkml
 from hmer.ink.codec import unpack
 from hmer.ink.images import decode_png
@@ -116,7 +115,6 @@ def read_labelled(
     dialect: str,
     captions: Path | None = None,
     limit: int | None = None,
-    workers: int = 1,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> LabelledSet:
     """Read a folder or package (.zip, .tar.gz, .tar.xz) of labelled InkML, whatever its ending.
@@ -144,9 +142,7 @@ def read_labelled(
     converter = Converter(dialect, 0.0, render)
     found = LabelledSet()
     number = 0
-    for number, converted in enumerate(
-        ordered_map(converter, _tasks(path, own, limit), workers), start=1
-    ):
+    for number, converted in enumerate(map(converter, _tasks(path, own, limit)), start=1):
         result = converted.result
         if isinstance(result, Sample):
             found.ids.append(unique(result.id, converted.file))
@@ -238,17 +234,9 @@ def score(
     recognizer: Recognizer,
     found: LabelledSet,
     decoding: DecodingConfig,
-    progress: Callable[[int, int | None], None] | None = None,
+    count: Count = uncounted,
 ) -> Scored:
     """Read every expression of the set and score it against its truth."""
-    done = 0
-
-    def count(number: int) -> None:
-        nonlocal done
-        done += number
-        if progress is not None:
-            progress(done, len(found.images))
-
     began = time.perf_counter()
     answers = read_all(recognizer, found.images, decoding, BATCH, count)
     seconds = time.perf_counter() - began

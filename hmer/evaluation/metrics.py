@@ -136,7 +136,7 @@ class SetScores:
         return {row.name: row.of(self) for row in METRICS.values() if row.of}
 
 
-def score_predictions(predictions: Sequence[Prediction], seed: int = 0) -> SetScores:
+def score_predictions(predictions: Sequence[Prediction]) -> SetScores:
     """Score all truths of a set, read or not.
 
     Raises:
@@ -145,7 +145,7 @@ def score_predictions(predictions: Sequence[Prediction], seed: int = 0) -> SetSc
     correct, confidence = correctness(predictions), confidences(predictions)
     return SetScores(
         summarise(predictions),
-        rate_interval(correct, seed),
+        rate_interval(correct),
         reliability(confidence, correct),
         risk_coverage(confidence, correct),
     )

@@ -16,12 +16,16 @@ Count = Callable[[int], None]
 """Called with the number of images that have been read since the last call."""
 
 
+def uncounted(number: int) -> None:
+    """A `Count` that tells nobody."""
+
+
 def read_all(
     recognizer: Recognizer,
     images: Sequence[Image],
     decoding: DecodingConfig,
     batch: BatchConfig,
-    count: Count,
+    count: Count = uncounted,
     *,
     attention: bool = False,
 ) -> list[Recognition]:

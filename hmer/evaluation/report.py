@@ -76,7 +76,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class ReportConfig(BaseModel):
-    """How much a report shows, and the seed of its draws."""
+    """How much a report shows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -84,7 +84,6 @@ class ReportConfig(BaseModel):
     attention: int = Field(
         default=6, ge=0, le=100, description="expressions shown with their attention"
     )
-    seed: int = Field(default=0, ge=0, description="of samples and bootstrap")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -116,7 +116,7 @@ class Written:
     caches: tuple[Array, ...]
     """Keys and values of each layer, (B, heads, places, width / heads)."""
     covered: tuple[Array, ...]
-    """Of each layer with coverage (B, heads, K, N)."""
+    """Of each layer (B, heads, K, N)."""
     seen: NDArray[np.bool_]
     """(B, K, places): which tokens are a hypothesis's own."""
     length: Numbers

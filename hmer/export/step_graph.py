@@ -36,12 +36,12 @@ def layers_of(model: MaskMatch) -> list[DecoderLayer]:
 def cache_shapes(model: MaskMatch) -> list[list[int | str]]:
     """Shape of every cache of a step, in order; names are sizes that vary.
 
-    Keys and values of each layer, then the coverage of each layer that has any.
+    Keys and values of each layer, then the coverage of each layer.
     """
     layers = layers_of(model)
     heads, part = layers[0].heads, model.decoder.width // layers[0].heads
     written: list[list[int | str]] = [["batch", heads, "places", part] for _ in 2 * layers]
-    return written + [["batch", heads, "new", "cells"] for layer in layers if layer.coverage]
+    return written + [["batch", heads, "new", "cells"] for _ in layers]
 
 
 def step_names(model: MaskMatch, memory: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -95,7 +95,7 @@ def convert_step(model: MaskMatch) -> Any:
             a token sees, itself included; -inf elsewhere.
         above: (batch, 1, new, new), 1 where a new token comes before another in its hypothesis.
         past_i: keys and values of each layer (batch, heads, places, width / heads); then, of each
-            layer with coverage, the attention that the cells have had from what is before the new
+            layer, the attention that the cells have had from what is before the new
             tokens, (batch, heads, new, cells).
 
     And its outputs: log-probabilities of what follows (said: batch, new, vocabulary); the caches
@@ -141,8 +141,7 @@ def convert_step(model: MaskMatch) -> Any:
         )
         query = graph("Transpose", graph("Reshape", asked, split), perm=[0, 2, 1, 3])
         logits = graph("Add", _product(graph, query, f"keys_{index}", scale), "bias")
-        if layer.coverage is not None:
-            logits = _refined(graph, logits, layer.coverage, f"{name}.coverage", next(covering))
+        logits = _refined(graph, logits, layer.coverage, f"{name}.coverage", next(covering))
         last = index == len(layers) - 1
         weights = graph("Softmax", logits, axis=-1, **({"out": "looked"} if last else {}))
         said = graph("MatMul", weights, f"values_{index}")

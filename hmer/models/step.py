@@ -55,7 +55,7 @@ class MemoryStep:
 
 
 def select(tree: Tree, rows: Tensor) -> Tree:
-    """Rows of every tensor in a tree of tuples, lists, dictionaries and dataclasses.
+    """Rows of every tensor in a tree of tuples and dataclasses.
 
     Args:
         tree: what is neither of these nor a tensor stays as it is.
@@ -64,11 +64,9 @@ def select(tree: Tree, rows: Tensor) -> Tree:
     found: Any = tree
     if isinstance(tree, Tensor):
         found = tree.index_select(0, rows)
-    elif isinstance(tree, dict):
-        found = {key: select(value, rows) for key, value in tree.items()}
     elif isinstance(tree, tuple) and hasattr(tree, "_fields"):
         found = type(tree)(*(select(value, rows) for value in tree))
-    elif isinstance(tree, tuple | list):
+    elif isinstance(tree, tuple):
         found = type(tree)(select(value, rows) for value in tree)
     elif dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         values = {f.name: getattr(tree, f.name) for f in dataclasses.fields(tree) if f.init}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from hmer.data.batches import BatchConfig, BatchStream
 from hmer.data.dataset import Expressions, load_expressions
@@ -62,7 +62,6 @@ class PretrainConfig(BaseModel):
     temperature: float = Field(0.1, gt=0, le=10)
     global_weight: float = Field(0.25, ge=0, description="0: without the global loss")
     local_weight: float = Field(1.0, ge=0, description="0: without the local loss")
-    projection: int = Field(128, ge=8, le=4096)
     collapse: float = Field(
         0.1, ge=0, lt=1, description="least spread of embeddings, as a share of the even spread"
     )
@@ -75,58 +74,40 @@ class PretrainConfig(BaseModel):
         return weight
 
 
-class Tower(nn.Module):
-    """Encoder and projectors; a weight of 0 leaves the projector of that loss out."""
-
-    def __init__(self, config: PretrainConfig) -> None:
-        super().__init__()
-        self.encoder = CompactEncoder(config.encoder)
-        channels = self.encoder.channels
-        sizes = (channels, 2 * channels, config.projection)
-        self.project_global = projector(*sizes) if config.global_weight else None
-        self.project_local = projector(*sizes) if config.local_weight else None
-
-    def forward(self, images: Tensor, points: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Embeddings of images (n, 1, H, W): (n, d), and of cells at points (n, K, 2): (n, K, d).
-
-        None for what no loss needs.
-        """
-        features = self.encoder(images)
-        whole, parts = None, None
-        if self.project_global is not None:
-            whole = self.project_global(ink_mean(features, ink_cells(images, self.encoder.stride)))
-        if self.project_local is not None:
-            parts = self.project_local(cells_at(features, points, self.encoder.stride))
-        return whole, parts
+PROJECTION = 128
+"""Channels of an embedding (Chen et al., 2020)."""
 
 
 class Contrast(SteppedModule):
-    """Two views through the encoder, and the joint loss."""
+    """Two views through the encoder and projectors, and the joint loss.
+
+    A weight of 0 leaves the projector of that loss out.
+    """
 
     def __init__(self, config: PretrainConfig, seed: int) -> None:
         super().__init__(config.optimisation, seed)
         self.config = config
-        self.tower = Tower(config)
-
-    @property
-    def encoder(self) -> CompactEncoder:
-        """What is kept in the end."""
-        return self.tower.encoder
+        self.encoder = CompactEncoder(config.encoder)
+        channels = self.encoder.channels
+        sizes = (channels, 2 * channels, PROJECTION)
+        self.project_global = projector(*sizes) if config.global_weight else None
+        self.project_local = projector(*sizes) if config.local_weight else None
 
     def losses(self, batch: ViewBatch) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
         """`global` and `local`; measured: how well embeddings are spread out and aligned."""
-        whole, parts = self.tower(batch.images, batch.points)
+        features, stride = self.encoder(batch.images), self.encoder.stride
         zero = batch.images.new_zeros(())
         losses, measured = {"global": zero, "local": zero}, {}
         temperature = self.config.temperature
-        if whole is not None:
+        if self.project_global is not None:
+            whole = self.project_global(ink_mean(features, ink_cells(batch.images, stride)))
             first, second = (view[batch.fresh] for view in whole.chunk(2))
             # A batch of one expression has nothing to be contrasted with.
             loss = nt_xent(first, second, temperature) if len(first) > 1 else 0.0 * first.sum()
             losses["global"] = self.config.global_weight * loss
             measured.update(embedding_metrics(first, second))
-        if parts is not None:
-            first, second = parts.chunk(2)
+        if self.project_local is not None:
+            first, second = self.project_local(cells_at(features, batch.points, stride)).chunk(2)
             loss = local_info_nce(first, second, batch.valid, temperature)
             losses["local"] = self.config.local_weight * loss
             measured.update(embedding_metrics(first[batch.valid], second[batch.valid], "_local"))

@@ -47,6 +47,9 @@ class Synthesiser(Protocol):
 LONGEST = 60
 """Tokens of what is written, at most."""
 
+TEMPERING = 0.5
+"""1: pieces, groups and symbols as often as they occur; 0: each different one as often."""
+
 SHORT = 3
 """Captions of at most so many tokens are never excluded."""
 

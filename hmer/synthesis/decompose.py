@@ -20,7 +20,7 @@ from hmer.ink.scale import own_unit
 from hmer.ink.strokes import Ink
 from hmer.latex.alignment import symbols_of
 from hmer.latex.tree import COMMANDS, Row, parse, rows
-from hmer.synthesis.base import LONGEST, NEVER_ALONE, Leakage, Written, draw, running
+from hmer.synthesis.base import LONGEST, NEVER_ALONE, TEMPERING, Leakage, Written, draw, running
 from hmer.synthesis.ink_index import InkedCaptions, Material
 from hmer.synthesis.substitutions import BRACKETS
 
@@ -42,8 +42,6 @@ _HANGING = 0.03  # weight of a run that starts or ends with a sign that wants a 
 
 OWN_SCALE = 0.5
 """Probability that what is written is brought to its own symbol unit."""
-TEMPERING = 0.5
-"""1: pieces, groups and symbols as often as they occur; 0: each different one as often."""
 
 
 class DecomposeConfig(BaseModel):
@@ -89,7 +87,7 @@ class Decomposer:
         weights: list[float] = []
         captions: list[str] = []
         for number, tokens in enumerate(self.material.tokens):
-            for piece in pieces(tokens, LONGEST):
+            for piece in pieces(tokens):
                 caption = tokens[piece.start : piece.stop]
                 if leakage.allows(caption):
                     rows.append((number, piece.start, piece.stop))
@@ -158,7 +156,7 @@ def _single_symbols(material: Material) -> list[list[tuple[int, int]]]:
     return [found[token] for token in sorted(found)]
 
 
-def pieces(tokens: list[str], longest: int) -> list[Piece]:
+def pieces(tokens: list[str]) -> list[Piece]:
     """The balanced runs of all rows of a caption, except the caption itself.
 
     The runs of one row share a weight equal to its number of nodes, so that long rows, which have
@@ -166,13 +164,13 @@ def pieces(tokens: list[str], longest: int) -> list[Piece]:
     """
     found: list[Piece] = []
     for _, _, row in rows(parse(tokens)):
-        runs = _runs(row, longest, len(tokens))
+        runs = _runs(row, len(tokens))
         total = sum(run.weight for run in runs)
         found += [Piece(r.start, r.stop, r.weight * len(row) / total) for r in runs]
     return found
 
 
-def _runs(row: Row, longest: int, whole: int) -> list[Piece]:
+def _runs(row: Row, whole: int) -> list[Piece]:
     names = tuple(node.token for node in row)
     cuts = [_cut(names, at) for at in range(len(names) + 1)]
     runs = []
@@ -188,7 +186,7 @@ def _runs(row: Row, longest: int, whole: int) -> list[Piece]:
             elif name in _CLOSE and (not waiting or waiting.pop() != name):
                 break
             bars += name == _BAR
-            if stop - start > longest:
+            if stop - start > LONGEST:
                 break
             if waiting or bars % 2 or stop - start == whole:
                 continue

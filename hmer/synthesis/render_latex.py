@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +23,7 @@ from hmer.latex.tree import (
 )
 from hmer.synthesis.base import Written
 from hmer.synthesis.glyphs.bank import GlyphBank
-from hmer.synthesis.glyphs.font import WORDS, Glyph, variants
+from hmer.synthesis.glyphs.font import WORDS
 from hmer.synthesis.glyphs.signs import written
 from hmer.synthesis.hands.placement_style import FittedManner
 from hmer.synthesis.hands.writer import BankWriter, Writer
@@ -34,10 +33,7 @@ MAX_TOKENS, MAX_DEPTH = 200, 10
 """Longest caption and deepest nesting that are laid out."""
 
 
-_Font = Callable[[str], tuple[Glyph, ...]]
-
-
-def check_writable(row: Row, bank: GlyphBank | None, font: _Font = variants) -> None:
+def check_writable(row: Row, bank: GlyphBank | None) -> None:
     """Raise an error that says why an expression cannot be written, if it cannot.
 
     Raises:
@@ -51,7 +47,7 @@ def check_writable(row: Row, bank: GlyphBank | None, font: _Font = variants) -> 
             f"the expression is nested {depth} levels deep, more than {MAX_DEPTH}: flatten it"
         )
     names = dict.fromkeys(map(_glyph_name, symbols(row)))
-    if unknown := [name for name in names if not has_glyph(name, bank, font)]:
+    if unknown := [name for name in names if not has_glyph(name, bank)]:
         raise LatexError(
             f"there is no glyph for {' '.join(map(repr, unknown))}: leave it out, or write with a "
             "glyph bank that has it"
@@ -84,12 +80,12 @@ def check_balanced(latex: str) -> None:
         raise LatexError(f"unbalanced LaTeX: {depth} '{{' never closed; add the '}}'")
 
 
-def has_glyph(token: str, bank: GlyphBank | None, font: _Font = variants) -> bool:
+def has_glyph(token: str, bank: GlyphBank | None) -> bool:
     """Whether a symbol can be written, from the bank or in the vector font."""
     if token in DRAWN or token in WORDS or (bank is not None and token in bank):
         return True
     try:
-        font(token)
+        written(token)
     except KeyError:
         return False
     return True
@@ -113,7 +109,7 @@ def write_latex(
         raise HmerError(f"writer {writer}: hands are numbered from 0")
     check_balanced(latex)
     row = parse(normalise_latex(latex))
-    check_writable(row, bank, written)
+    check_writable(row, bank)
     rng = np.random.default_rng([writer, 3])
     hand = Writer.draw(writer)
     if bank is not None:

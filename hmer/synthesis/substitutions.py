@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hmer.latex.tree import Node, Row, walk
-from hmer.synthesis.base import draw, running
+from hmer.synthesis.base import TEMPERING, draw, running
 
 _LOWER = tuple("abcdefghijklmnopqrstuvwxyz")
 _UPPER = tuple("ABCEFGHILMNPRSTVXY")
@@ -138,17 +138,14 @@ CATEGORIES: tuple[tuple[str, ...], ...] = tuple(
 class Lookalikes:
     """Draws another symbol for a symbol; rare ones more often than they occur."""
 
-    def __init__(self, counts: Mapping[str, int], tempering: float) -> None:
-        """Prepare the draws of the tokens in `counts`.
-
-        `tempering` 1: tokens as often as they occur; 0: all of a category as often.
-        """
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        """Prepare the draws of the tokens in `counts`."""
         self._others: dict[str, tuple[list[str], NDArray[np.float64]]] = {}
         for category in CATEGORIES:
             for token in category:
                 others = [other for other in category if other != token and counts.get(other)]
                 if others:
-                    chance = np.array([counts[other] for other in others], np.float64) ** tempering
+                    chance = np.array([counts[other] for other in others], np.float64) ** TEMPERING
                     self._others[token] = (others, running(chance))
 
     def another(self, token: str, rng: np.random.Generator) -> str | None:

@@ -59,13 +59,6 @@ class Curves:
         self._sums.clear()
         return means
 
-    def last(self, name: str) -> float:
-        """The newest value of a curve. Raises KeyError: nothing was measured under that name."""
-        for _, other, value in reversed(self.rows):
-            if other == name:
-                return value
-        raise KeyError(name)
-
     def write(self, path: Path) -> None:
         """One row per step, one column per name; empty where nothing was measured."""
         names = sorted({name for _, name, _ in self.rows})
@@ -79,8 +72,8 @@ class Curves:
 
     def write_outcome(self, folder: Path, names: Iterable[str]) -> dict[str, float]:
         """Write `curves.csv` and, of the newest of those values that there are, `metrics.json`."""
-        known = {name for _, name, _ in self.rows}
-        metrics = {name: round(self.last(name), 4) for name in names if name in known}
+        newest = {name: value for _, name, value in self.rows}
+        metrics = {name: round(newest[name], 4) for name in names if name in newest}
         self.write(folder / "curves.csv")
         text = json.dumps(metrics, indent=2) + "\n"
         (folder / "metrics.json").write_text(text, encoding="utf-8")

@@ -60,7 +60,7 @@ def test_loss_and_logits(models: Both) -> None:
     rng = torch.Generator().manual_seed(0)
     inputs, targets = torch.randint(3, len(words), (2, 4, 7), generator=rng)
     targets[1, 5:] = 0
-    losses, logits = ours.losses(Batch(images, inputs, targets, torch.full((2, 3, 5), -100)))
+    losses, logits = ours.losses(Batch(images, inputs, targets, *torch.full((2, 2, 3, 5), -100)))
     cells = reference.encoder(images, padding)
     theirs = reference.decode(torch.cat([cells] * 2), torch.cat([padding] * 2), inputs)
     assert torch.allclose(logits, theirs, atol=1e-3)

@@ -38,7 +38,7 @@ def test_a_log_gets_a_line_now_and_then(
         clock[0] += 0.1
         steps.update(3, note="loss 0.5")
         clock[0] += 5
-        steps.update(4)
+        steps.advance(4)
         clock[0] += 5
         steps.update(5, total=10)
     assert log.getvalue() == (

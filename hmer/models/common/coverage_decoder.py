@@ -33,6 +33,9 @@ _SMALL = 1 << 16
 """Numbers of coverage below which it takes longer to cut images apart than it saves."""
 
 
+_MOMENTUM, _EPSILON = 0.1, 1e-5  # of PyTorch's batch normalisation
+
+
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation whose statistics are of the unpadded cells only.
 
@@ -43,10 +46,8 @@ class MaskedBatchNorm(nn.Module):
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.momentum = momentum
-        self.eps = eps
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -64,7 +65,7 @@ class MaskedBatchNorm(nn.Module):
 
     def affine(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
         """What channels of these statistics are multiplied by, and what is added: (channels,)."""
-        scale = self.weight * (var + self.eps).rsqrt()
+        scale = self.weight * (var + _EPSILON).rsqrt()
         return scale, self.bias - mean * scale
 
     def _statistics(self, x: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,26 +75,19 @@ class MaskedBatchNorm(nn.Module):
         var = ((x - mean[:, None, None]).square() * kept).sum(dim=(0, 1, 3, 4)) / count
         with torch.no_grad():
             unbiased = var * (count / (count - 1).clamp(min=1))
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(unbiased, self.momentum)
+            self.running_mean.lerp_(mean, _MOMENTUM)
+            self.running_var.lerp_(unbiased, _MOMENTUM)
         return mean, var
-
-
-class Gate(nn.Module):
-    """Weighs the hidden maps of an ARM; the identity, unless a subclass says otherwise."""
-
-    def forward(self, hidden: Tensor, valid: Tensor) -> Tensor:
-        """Hidden (B, S, channels, h, w), 0 outside valid bool (B, h, w), to the same shape."""
-        return hidden
 
 
 class AttentionRefinement(nn.Module):
     """From where the decoder has looked so far to what its attention is lowered by.
 
-    A `gate` works on the hidden maps (HMER-MTL).
+    A `gate` weighs the hidden maps (HMER-MTL): hidden (B, S, channels, h, w), 0 outside of valid,
+    bool (B, h, w), to the same shape.
     """
 
-    def __init__(self, heads: int, config: ArmConfig, gate: Gate | None = None) -> None:
+    def __init__(self, heads: int, config: ArmConfig, gate: nn.Module | None = None) -> None:
         super().__init__()
         self.maps = heads * (config.self_coverage + config.cross_coverage)
         self.config = config
@@ -252,7 +246,7 @@ class RefinedDecoder(nn.Module):
     """
 
     def __init__(
-        self, config: DecoderSize, arm: ArmConfig | None, gate: Gate | None = None
+        self, config: DecoderSize, arm: ArmConfig | None, gate: nn.Module | None = None
     ) -> None:
         super().__init__()
         self.width = config.width
@@ -281,7 +275,7 @@ class RefinedDecoder(nn.Module):
         cache: bool = False,
         contributes: Tensor | None = None,
     ) -> tuple[Tensor, Past]:
-        """Continue K rows of each image by T tokens.
+        """K rows of each image of T tokens, or with caches one token further.
 
         Args:
             x: (B, K, T, width), embedded.
@@ -356,8 +350,5 @@ class RefinedDecoder(nn.Module):
 
 
 def _before(maps: Tensor, so_far: Tensor | None) -> Tensor:
-    """Sum of the maps (B, K, T, ...) of all steps before each, `so_far` (B, K, ...) included."""
-    if maps.shape[2] == 1:
-        return torch.zeros_like(maps) if so_far is None else so_far.unsqueeze(2)
-    summed = maps.cumsum(dim=2) - maps
-    return summed if so_far is None else summed + so_far.unsqueeze(2)
+    """Sum of the maps (B, K, T, ...) of all steps before each; `so_far` (B, K, ...) for T = 1."""
+    return maps.cumsum(dim=2) - maps if so_far is None else so_far.unsqueeze(2)

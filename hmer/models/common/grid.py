@@ -18,7 +18,6 @@ from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Encoded, Recogniser
 from hmer.models.common.coverage_decoder import (
     ArmConfig,
-    Gate,
     GridMemory,
     Past,
     RefinedDecoder,
@@ -91,7 +90,7 @@ class GridRecogniser(Recogniser):
         vocabulary: Vocabulary,
         *,
         arm: ArmConfig | None = None,
-        gate: Gate | None = None,
+        gate: nn.Module | None = None,
         further: int = 0,
     ) -> None:
         super().__init__()
@@ -183,7 +182,7 @@ class CoMER(GridRecogniser):
         config: CoMERConfig,
         vocabulary: Vocabulary,
         *,
-        gate: Gate | None = None,
+        gate: nn.Module | None = None,
         further: int = 0,
     ) -> None:
         super().__init__(config, vocabulary, arm=config.arm, gate=gate, further=further)

@@ -28,7 +28,7 @@ def causal_attention(
     layer: int = 0,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Self-attention of the newest tokens: (B, K, T, width), or (R, T, width) without `history`.
+    """Self-attention of tokens (..., T, width), of the newest (B, K, 1, width) with `history`.
 
     Args:
         projected: their queries, keys and values side by side: (..., T, 3 width).
@@ -68,7 +68,7 @@ class History:
     used: int
     """Places of the room that belong to this history."""
     bias: Tensor
-    """(B, 1, K T, used): 0 where a new token of a hypothesis sees, elsewhere -inf."""
+    """(B, 1, K, used): 0 where the newest token of a hypothesis sees, elsewhere -inf."""
     rows: int
     """K"""
     length: int
@@ -76,42 +76,29 @@ class History:
 
     @classmethod
     def grown(cls, past: History | None, layers: int, like: Tensor) -> History:
-        """A history with room for T more tokens (B, K, T, width), which all layers are to `write`.
+        """A history with room for one more token (B, K, 1, width), which all layers are to `write`.
 
-        They see what was before and one another from the left. `past` (None at the start) stays
-        valid.
+        It sees what was before, and itself. `past` (None at the start) stays valid.
         """
-        batch, rows, length, width = like.shape
-        new = rows * length
-        own = torch.full((length, length), -torch.inf, device=like.device).triu(1)
-        if rows > 1:
-            each = torch.full((rows, rows), -torch.inf, device=like.device).fill_diagonal_(0.0)
-            own = (each[:, None, :, None] + own[None, :, None, :]).view(new, new)
+        batch, rows, _, width = like.shape
+        own = torch.full((rows, rows), -torch.inf, device=like.device).fill_diagonal_(0.0)
         own = own.expand(batch, 1, -1, -1)
         if past is None:
-            shape = (2, batch, _STEPS * new, width)
-            room = _Room([like.new_empty(shape) for _ in range(layers)], new)
-            return cls(room, new, own, rows, length)
-        past = past if past._open(new, like) else past._moved(new, like)
-        end = past.room.filled = past.used + new
-        seen = past._newest()
-        if length > 1:
-            seen = seen.repeat_interleave(length, dim=2)
-        bias = torch.cat([seen, own], dim=3)
-        return cls(past.room, end, bias, rows, past.length + length)
+            shape = (2, batch, _STEPS * rows, width)
+            room = _Room([like.new_empty(shape) for _ in range(layers)], rows)
+            return cls(room, rows, own, rows, 1)
+        past = past if past._open() else past._moved()
+        end = past.room.filled = past.used + rows
+        return cls(past.room, end, torch.cat([past.bias, own], dim=3), rows, past.length + 1)
 
     def write(self, layer: int, pairs: Tensor) -> None:
-        """Keep keys and values (B, K, T, 2 width) of the newest tokens."""
-        batch, rows, length, width = pairs.shape
-        new = pairs.reshape(batch, rows * length, 2, width // 2).permute(2, 0, 1, 3)
-        store, start = self.room.stores[layer], self.used - rows * length
-        if torch.is_grad_enabled():  # what others have seen must stay as it is
-            self.room.stores[layer] = torch.cat([store[:, :, :start], new], dim=2)
-        else:
-            store[:, :, start : self.used] = new
+        """Keep keys and values (B, K, 1, 2 width) of the newest tokens."""
+        batch, rows, _, width = pairs.shape
+        new = pairs.reshape(batch, rows, 2, width // 2).permute(2, 0, 1, 3)
+        self.room.stores[layer][:, :, self.used - rows : self.used] = new
 
     def attend(self, layer: int, query: Tensor, heads: int) -> Tensor:
-        """What the T newest tokens see: (B, K, T, width) for queries (B, K, T, width)."""
+        """What the newest tokens see: (B, K, 1, width) for queries (B, K, 1, width)."""
         store = self.room.stores[layer][:, :, : self.used]
         keys, values = store.view(*store.shape[:3], heads, -1).transpose(2, 3)
         asked = query.reshape(len(query), -1, heads, query.shape[-1] // heads).transpose(1, 2)
@@ -126,7 +113,7 @@ class History:
             stores = [s[:, :, : self.used].index_select(1, inputs) for s in room.stores]
             room = _Room(stores, self.used)
         flat = (inputs.unsqueeze(1) * self.rows + origin).flatten()
-        bias = self._newest().flatten(0, 2).index_select(0, flat)
+        bias = self.bias.flatten(0, 2).index_select(0, flat)
         bias = bias.view(len(origin), 1, -1, self.used)
         return type(self)(room, self.used, bias, origin.shape[1], self.length)
 
@@ -140,34 +127,20 @@ class History:
         """Of the room and of what hides others' tokens."""
         return sum(store.nbytes for store in self.room.stores) + self.bias.nbytes
 
-    def _newest(self) -> Tensor:
-        """What the last token of each hypothesis sees: (B, 1, K, used)."""
-        tokens = self.bias.shape[2] // self.rows
-        return self.bias[:, :, tokens - 1 :: tokens]
+    def _open(self) -> bool:
+        """Whether places for one more token may be taken behind what is there."""
+        capacity = self.room.stores[0].shape[2]
+        return self.room.filled == self.used and self.used + self.rows <= capacity
 
-    def _open(self, new: int, like: Tensor) -> bool:
-        """Whether `new` places may be taken behind what is there."""
-        store = self.room.stores[0]
-        return (
-            self.room.filled == self.used
-            and self.used + new <= store.shape[2]
-            and store.dtype == like.dtype
-            and not torch.is_grad_enabled()
-            and store.is_inference() == torch.is_inference_mode_enabled()
-        )
-
-    def _moved(self, new: int, like: Tensor) -> History:
+    def _moved(self) -> History:
         """The same in a new room for more, without what no living hypothesis sees."""
-        newest = self._newest()
-        live = newest.amax(dim=(1, 2)) == 0
+        live = self.bias.amax(dim=(1, 2)) == 0
         most = int(live.sum(dim=1).max())
         # A stable sort brings what is seen to the front and keeps its order.
         kept = (~live).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
-        places = kept[None, :, :, None].expand(2, -1, -1, like.shape[-1])
-        space = like.new_empty(2, len(kept), max(most, _STEPS * new), like.shape[-1])
-        stores = [
-            torch.cat([store.to(like.dtype).gather(2, places), space], dim=2)
-            for store in self.room.stores
-        ]
-        bias = newest.gather(3, kept[:, None, None].expand(-1, -1, self.rows, -1))
+        first = self.room.stores[0]
+        places = kept[None, :, :, None].expand(2, -1, -1, first.shape[-1])
+        space = first.new_empty(2, len(kept), max(most, _STEPS * self.rows), first.shape[-1])
+        stores = [torch.cat([s.gather(2, places), space], dim=2) for s in self.room.stores]
+        bias = self.bias.gather(3, kept[:, None, None].expand(-1, -1, self.rows, -1))
         return History(_Room(stores, most), most, bias, self.rows, self.length)

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Entry
-from hmer.models.common.coverage_decoder import Gate, MaskedBatchNorm
+from hmer.models.common.coverage_decoder import MaskedBatchNorm
 from hmer.models.common.grid import CoMER, CoMERConfig, both_rows, stack_rows, tag_table
 
 MTL_KEPT = frozenset("{}^_[]+=-><") | {r"\frac", r"\sqrt", r"\times", r"\cdot", r"\div", r"\geq"}
 """Tokens that the implicit head keeps (17)."""
 
 
-class Cbam(Gate):
+class Cbam(nn.Module):
     """Convolutional block attention (CBAM; Woo et al., ECCV 2018): weighs channels, then places.
 
     Pools and statistics are over the unpadded cells, and padding is 0 to the convolution. The
@@ -38,7 +38,7 @@ class Cbam(Gate):
         self.norm = MaskedBatchNorm(1)
 
     def forward(self, hidden: Tensor, valid: Tensor) -> Tensor:
-        """See `Gate.forward`."""
+        """Hidden (B, S, channels, h, w), 0 outside valid bool (B, h, w), to the same shape."""
         hidden = hidden * self._channels(hidden, valid)[..., None, None].to(hidden.dtype)
         pooled = torch.stack([hidden.mean(dim=2), hidden.amax(dim=2)], dim=2)
         places = self.conv(pooled.flatten(0, 1)).view(*hidden.shape[:2], 1, *hidden.shape[3:])

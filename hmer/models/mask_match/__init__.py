@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hmer.data.collate import UNKNOWN, Batch
+from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Encoded, Entry, Recogniser
 from hmer.models.common.attention import Attended, AttentionConfig, AttentionNetwork
 from hmer.models.common.encoders import CompactConfig, EncoderConfig, build_encoder
@@ -128,34 +129,28 @@ class MaskMatch(Recogniser):
             tuple(torch.cat([x, x]) for x in memory.values),
             torch.cat([memory.bias, memory.bias]),
         )
-        places = batch.places if self.config.alignment_weight else None
-        if places is not None:
-            logits, looked = self.decoder.watched(batch.inputs, both)
-        else:
-            logits = self.decoder(batch.inputs, both)
-        losses = {
-            "word": functional.cross_entropy(
-                logits.float().flatten(0, 1),
-                batch.targets.flatten(),
-                ignore_index=0,
-                label_smoothing=self.config.label_smoothing,
-            )
-        }
-        if self.config.symbol_weight:
-            seen = self.symbol_head(attended).float()
-            written = batch.symbols.flatten(1).gather(1, cells.index)
-            written = written.masked_fill(~cells.valid, UNKNOWN)
-            total = functional.cross_entropy(
-                seen.flatten(0, 1), written.flatten(), ignore_index=UNKNOWN, reduction="sum"
-            )
-            known = (written != UNKNOWN).sum().clamp(min=1)
-            losses["symbol"] = self.config.symbol_weight * total / known
-        if places is not None:
-            written = places.flatten(1).gather(1, cells.index).masked_fill(~cells.valid, UNKNOWN)
-            losses["alignment"] = self.config.alignment_weight * alignment_loss(
-                looked, written, batch.targets
-            )
-        return losses, logits
+        logits, looked = self.decoder(batch.inputs, both)
+        word = functional.cross_entropy(
+            logits.float().flatten(0, 1),
+            batch.targets.flatten(),
+            ignore_index=Vocabulary.pad,
+            label_smoothing=self.config.label_smoothing,
+        )
+        symbols, places = (
+            known.flatten(1).gather(1, cells.index).masked_fill(~cells.valid, UNKNOWN)
+            for known in (batch.symbols, batch.places)
+        )
+        seen = self.symbol_head(attended).float()
+        total = functional.cross_entropy(
+            seen.flatten(0, 1), symbols.flatten(), ignore_index=UNKNOWN, reduction="sum"
+        )
+        symbol = self.config.symbol_weight * total / (symbols != UNKNOWN).sum().clamp(min=1)
+        alignment = alignment_loss(looked, places, batch.targets)
+        return {
+            "word": word,
+            "symbol": symbol,
+            "alignment": self.config.alignment_weight * alignment,
+        }, logits
 
     def step(
         self, tokens: Tensor, encoded: Encoded, past: tuple[Tensor, ...]
@@ -166,7 +161,7 @@ class MaskMatch(Recogniser):
     def attention_maps(self, tokens: Tensor, encoded: Encoded) -> Tensor:
         """See `Recogniser.attention_maps`."""
         memory = cast(Memory, encoded.memory)
-        return memory.cells.scatter(self.decoder.watched(tokens, memory.cross)[1])
+        return memory.cells.scatter(self.decoder(tokens, memory.cross)[1])
 
 
 ENTRY = Entry(MaskMatchConfig, lambda config, words: MaskMatch(config, len(words)), "wap")

@@ -43,7 +43,7 @@ class DecoderConfig(DecoderSize):
     """Size of the decoder, and what refines its attention."""
 
     coverage: int = Field(
-        32, ge=0, le=256, description="hidden channels of the coverage refinement; 0: no coverage"
+        32, ge=1, le=256, description="hidden channels of the coverage refinement"
     )
 
 
@@ -74,9 +74,7 @@ class DecoderLayer(nn.Module):
         self.forward_in = nn.Linear(width, config.feedforward)
         self.forward_out = nn.Linear(config.feedforward, width)
         self.dropout = nn.Dropout(config.dropout)
-        self.coverage = (
-            CoverageRefinement(config.heads, config.coverage) if config.coverage else None
-        )
+        self.coverage = CoverageRefinement(config.heads, config.coverage)
 
     def start_as_identity(self) -> None:
         """Let the layer add nothing until it is trained."""
@@ -84,15 +82,7 @@ class DecoderLayer(nn.Module):
             nn.init.zeros_(output.weight)
             nn.init.zeros_(output.bias)
 
-    def look(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-        """Add what cross-attention sees to x (B, T, width)."""
-        query = split_heads(self.cross_query(self.norm_cross(x)), self.heads)
-        seen = functional.scaled_dot_product_attention(
-            query, keys, values, attn_mask=bias.to(query.dtype)
-        )
-        return x + cast(Tensor, self.dropout(self.cross_merge(seen.transpose(1, 2).flatten(2))))
-
-    def look_openly(
+    def look(
         self,
         x: Tensor,
         keys: Tensor,
@@ -100,7 +90,7 @@ class DecoderLayer(nn.Module):
         bias: Tensor,
         before: Tensor | None = None,
     ) -> Look:
-        """`look` at x (B, T, width), refined by coverage, with its weights: not fused, slower.
+        """Cross-attention of x (B, T, width), refined by coverage.
 
         `before` is the coverage before each row of x (B, heads, T, N); None if the rows are steps
         that follow one another from the first on.
@@ -109,9 +99,8 @@ class DecoderLayer(nn.Module):
         logits = (query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5).float() + bias
         weights = logits.softmax(dim=-1)
         covered = weights.cumsum(dim=2) if before is None else before + weights
-        if self.coverage is not None:
-            lower = self.coverage(covered - weights if before is None else before)
-            weights = (logits - lower.float()).softmax(dim=-1)
+        lower = self.coverage(covered - weights if before is None else before)
+        weights = (logits - lower.float()).softmax(dim=-1)
         seen = weights.to(values.dtype) @ values
         merged = cast(Tensor, self.dropout(self.cross_merge(seen.transpose(1, 2).flatten(2))))
         return Look(x + merged, weights, covered)
@@ -121,12 +110,12 @@ class DecoderLayer(nn.Module):
         hidden = functional.gelu(self.forward_in(self.norm_forward(x)))
         return x + cast(Tensor, self.dropout(self.forward_out(hidden)))
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-        """Teacher-forced pass over (B, T, width), causal in T."""
-        x = self.listen(x)
-        if self.coverage is None:
-            return self.think(self.look(x, keys, values, bias))
-        return self.think(self.look_openly(x, keys, values, bias).x)
+    def forward(
+        self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Teacher-forced pass over (B, T, width), causal in T, with where it looked."""
+        look = self.look(self.listen(x), keys, values, bias)
+        return self.think(look.x), look.weights
 
     def listen(self, x: Tensor) -> Tensor:
         """Add what self-attention, causal in T, says to x (B, T, width)."""
@@ -187,20 +176,25 @@ class TransformerDecoder(nn.Module):
             values.append(split_heads(value, layer.heads))
         return CrossMemory(tuple(keys), tuple(values), bias[:, None, None, :])
 
-    def forward(self, tokens: Tensor, memory: CrossMemory) -> Tensor:
-        """Teacher-forced logits (B, T, vocabulary) for input tokens (B, T)."""
+    def forward(self, tokens: Tensor, memory: CrossMemory) -> tuple[Tensor, Tensor]:
+        """Teacher-forced pass over input tokens (B, T).
+
+        Returns:
+            Logits (B, T, vocabulary), and where the last layer looked: its cross-attention
+            (B, T, N), mean over heads, in fp32.
+        """
         x = self._read(tokens, 0)
         for layer, keys, values in zip(self._layers(), memory.keys, memory.values, strict=True):
-            x = layer(x, keys, values, memory.bias)
-        return cast(Tensor, self.head(self.norm(x)))
+            x, weights = layer(x, keys, values, memory.bias)
+        return cast(Tensor, self.head(self.norm(x))), weights.mean(dim=1)
 
     def step(
         self, tokens: Tensor, memory: CrossMemory, past: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """See `Recogniser.step`.
 
-        `past` is per layer (B, K, 2, t, width), keys and values so far; then, with coverage, per
-        layer (B, K, heads, N), the coverage so far.
+        `past` is per layer (B, K, 2, t, width), keys and values so far; then per layer
+        (B, K, heads, N), the coverage so far.
         """
         past = past or self._start(tokens, memory)
         position = past[0].shape[3]
@@ -209,14 +203,10 @@ class TransformerDecoder(nn.Module):
         for index, layer in enumerate(self._layers()):
             x, entry = layer.recall(x, past[index])
             grown.append(entry)
-            here = memory.keys[index], memory.values[index], memory.bias
-            if layer.coverage is None:
-                x = layer.look(x, *here)
-            else:
-                look = layer.look_openly(x, *here, past[len(self.layers) + index].transpose(1, 2))
-                x = look.x
-                covered.append(look.covered.transpose(1, 2))
-            x = layer.think(x)
+            before = past[len(self.layers) + index].transpose(1, 2)
+            look = layer.look(x, memory.keys[index], memory.values[index], memory.bias, before)
+            covered.append(look.covered.transpose(1, 2))
+            x = layer.think(look.x)
         return cast(Tensor, self.head(self.norm(x))), (*grown, *covered)
 
     def _start(self, tokens: Tensor, memory: CrossMemory) -> tuple[Tensor, ...]:
@@ -225,26 +215,9 @@ class TransformerDecoder(nn.Module):
         caches = [keys.new_zeros(*tokens.shape, 2, 0, self.width) for _ in self.layers]
         cells = memory.bias.shape[-1]
         covered = [
-            memory.bias.new_zeros(*tokens.shape, layer.heads, cells)
-            for layer in self._layers()
-            if layer.coverage is not None
+            memory.bias.new_zeros(*tokens.shape, layer.heads, cells) for layer in self._layers()
         ]
         return (*caches, *covered)
-
-    def watched(self, tokens: Tensor, memory: CrossMemory) -> tuple[Tensor, Tensor]:
-        """`forward`, and where the last layer looked.
-
-        Returns:
-            Logits (B, T, vocabulary) for tokens (B, T), and the cross-attention (B, T, N) of the
-            last layer, mean over heads, in fp32.
-        """
-        x = self._read(tokens, 0)
-        *others, last = list(zip(self._layers(), memory.keys, memory.values, strict=True))
-        for layer, keys, values in others:
-            x = layer(x, keys, values, memory.bias)
-        layer, keys, values = last
-        look = layer.look_openly(layer.listen(x), keys, values, memory.bias)
-        return cast(Tensor, self.head(self.norm(layer.think(look.x)))), look.weights.mean(dim=1)
 
     def _layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.layers))

@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -96,20 +95,11 @@ def _choice(found: Counter[Unit], weight: Mapping[str, float]) -> _Choice:
 
 _ATTEMPTS = 200
 _MAX_WEIGHT = 20.0
+_RARE_BOOST = 0.5  # how far rare tokens are drawn more often: as often as others would be 1
+_RENAMED = 0.5  # share of captions renamed rather than n-gram samples
+MIN_TOKENS = 2
+_MAX_DEPTH = 5
 _CLOSE = frozenset(BRACKETS.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How far samples may stray from the corpus."""
-
-    min_tokens: int = 2
-    max_tokens: int = LONGEST
-    max_depth: int = 5
-    renamed: float = 0.5
-    """Share of captions renamed rather than n-gram samples."""
-    rare_boost: float = 0.5
-    """How far rare tokens are drawn more often: 0 not at all, 1 as often as others."""
 
 
 class FittedGrammar:
@@ -118,13 +108,12 @@ class FittedGrammar:
     Captions that do not parse are left out; `tokens` counts the symbols of the others.
     """
 
-    def __init__(self, captions: Iterable[Sequence[str]], config: Limits | None = None) -> None:
+    def __init__(self, captions: Iterable[Sequence[str]]) -> None:
         """Fit to the captions of a training split.
 
         Raises:
             HmerError: there is no caption that parses.
         """
-        self.config = config or Limits()
         trees: list[Row] = []
         for caption in captions:
             with suppress(LatexError):
@@ -133,44 +122,42 @@ class FittedGrammar:
         if not trees:
             raise HmerError("a grammar cannot be fitted: there is no caption that parses")
         self.tokens = Counter(node.token for tree in trees for node in symbols(tree))
-        weight = rarity(self.tokens, self.config.rare_boost, _MAX_WEIGHT)
+        weight = rarity(self.tokens, _RARE_BOOST, _MAX_WEIGHT)
         self._gram = TreeGram(trees, weight)
         self._trees = trees
         self._renamer = Renamer(self.tokens, weight)
 
     def sample(self, rng: np.random.Generator) -> Row:
-        """One expression within the limits. Raises HmerError: the limits leave nothing."""
-        config = self.config
+        """One expression. Raises HmerError: all that were drawn are too long or too deep."""
         for _ in range(_ATTEMPTS):
-            if rng.random() < config.renamed:
+            if rng.random() < _RENAMED:
                 row = self._renamer.rename(self._trees[int(rng.integers(len(self._trees)))], rng)
             else:
-                row = _Draw(self._gram, config, rng).row(ROOT, 0)
-            if self._fits(row):
+                row = _Draw(self._gram, rng).row(ROOT, 0)
+            if _fits(row):
                 return row
         raise HmerError(
-            f"no expression of {config.min_tokens} to {config.max_tokens} tokens and at most "
-            f"{config.max_depth} levels was found in {_ATTEMPTS} attempts; widen the limits"
+            f"no expression of {MIN_TOKENS} to {LONGEST} tokens and at most {_MAX_DEPTH} levels "
+            f"was found in {_ATTEMPTS} attempts; the captions are too few or too much alike"
         )
 
-    def _fits(self, row: Row) -> bool:
-        config = self.config
-        if not row or expression_depth(row) > config.max_depth:
-            return False
-        try:
-            return config.min_tokens <= len(serialise(row)) <= config.max_tokens
-        except ValueError:  # a drawn unit that has no spelling where it landed
-            return False
+
+def _fits(row: Row) -> bool:
+    if not row or expression_depth(row) > _MAX_DEPTH:
+        return False
+    try:
+        return MIN_TOKENS <= len(serialise(row)) <= LONGEST
+    except ValueError:  # a drawn unit that has no spelling where it landed
+        return False
 
 
 class _Draw:
     """One n-gram sample; brackets are kept balanced within each row."""
 
-    def __init__(self, gram: TreeGram, config: Limits, rng: np.random.Generator) -> None:
+    def __init__(self, gram: TreeGram, rng: np.random.Generator) -> None:
         self.gram = gram
         self.rng = rng
-        self.depth = config.max_depth
-        self.left = config.max_tokens
+        self.left = LONGEST
 
     def row(self, kind: Kind, depth: int) -> Row:
         """A row of this kind; the empty row where the budget of symbols is used up."""
@@ -194,7 +181,7 @@ class _Draw:
             token = unit[0]
             if self.left <= 0 or (unit == END and waiting):
                 return (waiting.pop(), ()) if waiting else END
-            if unit[1] and depth >= self.depth:
+            if unit[1] and depth >= _MAX_DEPTH:
                 continue
             if token in _CLOSE:
                 if not waiting or waiting[-1] != token:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hmer.ink.strokes import Points
 from hmer.latex.tree import ROOT, HangingRow, Relation, parse, rows
-from hmer.synthesis.base import draw, running
+from hmer.synthesis.base import TEMPERING, draw, running
 from hmer.synthesis.decompose import SIGNS
 from hmer.synthesis.editable_ink import Box, Part, extent, move, take
 from hmer.synthesis.glyphs.bank import GlyphBank
@@ -210,8 +210,8 @@ class _Pool:
 class Groups:
     """All groups of a training split, by kind."""
 
-    def __init__(self, material: Material, extents: Extents, tempering: float) -> None:
-        """Collect them; captions of a kind come as often as `tempering` says (see decompose)."""
+    def __init__(self, material: Material, extents: Extents) -> None:
+        """Collect them."""
         self.material = material
         self.extents = extents
         found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
@@ -220,13 +220,13 @@ class Groups:
                 for kind, start, stop in _of_row(hanging):
                     if stop - start <= _LONGEST:
                         found[kind].append((number, start, stop))
-        self._pools = {kind: self._pool(groups, tempering) for kind, groups in found.items()}
+        self._pools = {kind: self._pool(groups) for kind, groups in found.items()}
 
-    def _pool(self, groups: list[tuple[int, int, int]], tempering: float) -> _Pool:
+    def _pool(self, groups: list[tuple[int, int, int]]) -> _Pool:
         tokens = self.material.tokens
         captions = [" ".join(tokens[number][start:stop]) for number, start, stop in groups]
         times = Counter(captions)
-        chances = np.array([times[c] for c in captions], np.float64) ** (tempering - 1)
+        chances = np.array([times[c] for c in captions], np.float64) ** (TEMPERING - 1)
         shape = []
         for number, start, stop in groups:
             boxes = self.material.boxes[self.material.strokes_of(number, start, stop)]

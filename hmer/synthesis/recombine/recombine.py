@@ -15,7 +15,7 @@ from hmer.ink.scale import own_unit, stroke_boxes
 from hmer.ink.strokes import Ink
 from hmer.latex.tree import ROOT
 from hmer.synthesis.base import LONGEST, Leakage, Written, draw, running
-from hmer.synthesis.decompose import OWN_SCALE, TEMPERING, Decomposer
+from hmer.synthesis.decompose import OWN_SCALE, Decomposer
 from hmer.synthesis.editable_ink import Part, depth, faults, spelled, take, to_ink, walk
 from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.recombine.exchanges import Groups, bank_extents, holes, rewrite, ways
@@ -63,11 +63,11 @@ class Recombiner:
         self.leakage = leakage or Leakage()
         self.decomposer = pieces
         self.material = pieces.material
-        self.groups = Groups(self.material, bank_extents(bank), TEMPERING)
+        self.groups = Groups(self.material, bank_extents(bank))
         boost = self.material.rare_boost()
         chances = [max(boost[token] for token in tokens) for tokens in self.material.tokens]
         self._below = running(np.array(chances))
-        self.lookalikes = Lookalikes(bank.count(), TEMPERING)
+        self.lookalikes = Lookalikes(bank.count())
         self._hands_below = np.cumsum(bank.hands(np.ones(len(bank.writers)), _FOREIGN))
 
     def __call__(self, rng: np.random.Generator) -> Written | None:

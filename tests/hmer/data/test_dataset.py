@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from hmer.data.dataset import load_expressions
-from hmer.data.schema import read_samples, write_samples
 from hmer.errors import HmerError
 from hmer.ink.codec import unpack
 from hmer.ink.images import decode_png
+from tests.samples import read_samples, write_samples
 
 
 def test_holds_what_the_file_holds(small_dataset: Path) -> None:

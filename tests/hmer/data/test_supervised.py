@@ -52,7 +52,6 @@ def test_cells_by_hand() -> None:
     wanted[[0, 2, 0, 2], [0, 2, 2, 0]] = x
     wanted[1, [4, 6]] = bar
     assert np.array_equal(batch.symbols[0].numpy(), wanted)
-    assert batch.places is not None
     places = np.where(wanted == x, 1, np.where(wanted == bar, 0, UNKNOWN))
     assert np.array_equal(batch.places[0].numpy(), places)
 

@@ -42,9 +42,7 @@ def slow_beam(toy: Any, row: int, beam: int, length: int, alpha: float) -> list[
         ]
         candidates.sort(key=lambda candidate: -candidate[0])
         found += [
-            Hypothesis(tokens, score, True)
-            for score, tokens, token in candidates[:beam]
-            if token == STOP
+            Hypothesis(tokens, score) for score, tokens, token in candidates[:beam] if token == STOP
         ]
         going = [candidate for candidate in candidates[: 2 * beam] if candidate[2] != STOP]
         ranks = sorted((h.rank(alpha) for h in found), reverse=True)
@@ -53,7 +51,7 @@ def slow_beam(toy: Any, row: int, beam: int, length: int, alpha: float) -> list[
         if size == length:
             whole = {h.tokens for h in found}
             found += [
-                Hypothesis(tokens, score + toy.next(row, tokens)[STOP], False)
+                Hypothesis(tokens, score + toy.next(row, tokens)[STOP])
                 for tokens, score in alive
                 if tokens not in whole
             ]
@@ -62,7 +60,7 @@ def slow_beam(toy: Any, row: int, beam: int, length: int, alpha: float) -> list[
 
 
 def same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
-    assert [(h.tokens, h.finished) for h in found] == [(h.tokens, h.finished) for h in expected]
+    assert [h.tokens for h in found] == [h.tokens for h in expected]
     scores = [h.log_probability for h in found]
     assert scores == pytest.approx([h.log_probability for h in expected], abs=1e-4)
 
@@ -73,7 +71,7 @@ def test_a_wide_beam_finds_everything_in_order(toy: Make, seed: int, alpha: floa
     model = toy(seed)
     for row, found in enumerate(search(model, beam=400, alpha=alpha)):
         everything = [
-            Hypothesis(tokens, model.log_probability(row, tokens), True)
+            Hypothesis(tokens, model.log_probability(row, tokens))
             for tokens in model.sequences(LENGTH)
         ]
         assert len(everything) == 121
@@ -82,7 +80,7 @@ def test_a_wide_beam_finds_everything_in_order(toy: Make, seed: int, alpha: floa
 
 
 def test_rank_by_hand() -> None:
-    hypothesis = Hypothesis((A, B, A), -6.0, True)
+    hypothesis = Hypothesis((A, B, A), -6.0)
     assert [hypothesis.rank(alpha) for alpha in (0.0, 1.0, 0.5)] == [-6.0, -1.5, -3.0]
 
 
@@ -161,18 +159,9 @@ def test_the_length_limit_cuts_off(toy: Make, beam: int) -> None:
         assert len(found) == beam
         for hypothesis in found:
             assert len(hypothesis.tokens) == 3
-            assert not hypothesis.finished
             expected = model.log_probability(row, hypothesis.tokens)
             assert hypothesis.log_probability == pytest.approx(expected, abs=1e-4)
     assert model.calls == 4
-
-
-def test_a_sequence_as_long_as_the_limit_may_be_finished(toy: Make) -> None:
-    model = toy(4)
-    model.table[:, :3, ..., STOP] = -30.0
-    model.table[:, 3, ..., STOP] = 30.0
-    for found in search(model, beam=2, max_length=3):
-        assert [(len(h.tokens), h.finished) for h in found] == [(3, True), (3, True)]
 
 
 class Script:
@@ -226,14 +215,12 @@ def test_more_than_a_beam_may_end_and_the_best_are_kept() -> None:
 def test_where_nothing_is_possible_nothing_is_found(beam: int) -> None:
     assert search(Script({(): {PAD: 1.0}}), 1, beam=beam) == [[]]
     (found,) = search(Script({(): {STOP: 1.0}}), 1, beam=beam)
-    assert [(h.tokens, h.log_probability, h.finished) for h in found] == [((), 0.0, True)]
+    assert [(h.tokens, h.log_probability) for h in found] == [((), 0.0)]
 
 
 def test_an_end_that_is_impossible_is_still_an_answer() -> None:
     (found,) = search(Script({(A,) * n: {A: 1.0} for n in range(LENGTH + 1)}), 1, beam=2)
-    assert [(h.tokens, h.log_probability, h.finished) for h in found] == [
-        ((A,) * LENGTH, -math.inf, False)
-    ]
+    assert [(h.tokens, h.log_probability) for h in found] == [((A,) * LENGTH, -math.inf)]
 
 
 def test_what_the_model_returns_is_not_written_to() -> None:

@@ -74,8 +74,8 @@ class Slow:
             backwards = prefix[0] == self.words.eos
             written = list(prefix[1:])
             inputs, targets = both_directions([written[::-1] if backwards else written])
-            cells = (1, *(side // self.model.stride for side in image.shape[2:]))
-            batch = Batch(image, inputs, targets, torch.full(cells, -100))
+            cells = torch.full((1, *(side // self.model.stride for side in image.shape[2:])), -100)
+            batch = Batch(image, inputs, targets, cells, cells)
             said = (
                 self.model.losses(batch)[1][int(backwards), len(written)].double().log_softmax(-1)
             )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from hmer.data.batches import BatchConfig
-from hmer.data.dataset import Expressions, load_expressions
+from hmer.data.dataset import Expressions
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.annotated import annotate, cell_grid
 from hmer.evaluation.attention_maps import (
@@ -68,16 +66,6 @@ def test_the_first_maximum_counts() -> None:
     maps[0, 1, 2] = maps[0, 2, 0] = 1.0
     maps[1, 2, 3] = 0.5
     assert peaks(maps).tolist() == [[1, 2], [2, 3]]
-
-
-@pytest.fixture(scope="module")
-def expressions(small_dataset: Path) -> Expressions:
-    return load_expressions(small_dataset / "val.parquet")
-
-
-@pytest.fixture(scope="module")
-def recognizer(model_folder: Path) -> Recognizer:
-    return Recognizer.load(model_folder)
 
 
 def test_teacher_forced_maps(recognizer: Recognizer, expressions: Expressions) -> None:

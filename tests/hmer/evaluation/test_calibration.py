@@ -18,18 +18,18 @@ from hmer.models.about import Calibration
 
 
 def test_ece_by_hand() -> None:
-    confidence = np.array([0.0, 0.2, 0.9, 1.0])
+    confidence = np.array([0.0, 0.08, 0.92, 1.0])
     correct = np.array([False, True, True, False])
-    # (0, 0.5]: mean confidence 0.1, accuracy 0.5; (0.5, 1]: 0.95 and 0.5.
-    found = reliability(confidence, correct, bins=2)
-    assert found.ece == pytest.approx(0.5 * 0.4 + 0.5 * 0.45)
-    assert [row.n for row in found.bins] == [2, 2]
-    assert found.bins[1].confidence == pytest.approx(0.95)
+    # (0, 0.1]: mean confidence 0.04, accuracy 0.5; (0.9, 1]: 0.96 and 0.5.
+    found = reliability(confidence, correct)
+    assert found.ece == pytest.approx(0.5 * 0.46 + 0.5 * 0.46)
+    assert [row.n for row in found.bins] == [2, *[0] * 8, 2]
+    assert found.bins[-1].confidence == pytest.approx(0.96)
 
 
 def test_bin_edges_belong_to_the_lower_bin() -> None:
-    found = reliability(np.array([0.0, 0.5, 0.75, 1.0]), np.ones(4, np.bool_), bins=2)
-    assert [row.n for row in found.bins] == [2, 2]
+    found = reliability(np.array([0.0, 0.1, 0.15, 1.0]), np.ones(4, np.bool_))
+    assert [row.n for row in found.bins] == [2, 1, *[0] * 7, 1]
 
 
 def test_perfect_calibration_and_empty_bins() -> None:

@@ -13,14 +13,7 @@ import pytest
 
 from hmer.data.batches import BatchConfig
 from hmer.data.dataset import load_expressions
-from hmer.data.schema import (
-    Quarantined,
-    Sample,
-    read_quarantine,
-    read_samples,
-    write_quarantine,
-    write_samples,
-)
+from hmer.data.schema import Quarantined, Sample, read_quarantine
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
 from hmer.evaluation.corruptions import OcclusionConfig
@@ -34,6 +27,7 @@ from hmer.ingest.sources.synthetic import SyntheticConfig
 from hmer.ink.codec import pack, unpack
 from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer
+from tests.samples import read_samples, write_quarantine, write_samples
 
 pytestmark = pytest.mark.medium
 

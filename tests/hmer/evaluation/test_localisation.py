@@ -184,16 +184,6 @@ def test_nothing_to_judge() -> None:
 CONFIG = LocalisationConfig(limit=4)
 
 
-@pytest.fixture(scope="module")
-def expressions(small_dataset: Path) -> Expressions:
-    return load_expressions(small_dataset / "val.parquet")
-
-
-@pytest.fixture(scope="module")
-def recognizer(model_folder: Path) -> Recognizer:
-    return Recognizer.load(model_folder)
-
-
 def without_map(recognizer: Recognizer) -> Recognizer:
     words = vocabulary("wap")
     torch.manual_seed(0)

@@ -115,14 +115,12 @@ def test_however_much_is_scored_at_once(
 
 
 @pytest.mark.slow
-def test_with_the_dense_encoder_and_no_coverage(
-    exported: Path, tmp_path: Path, inks: tuple[Ink, ...]
-) -> None:
+def test_with_the_dense_encoder(exported: Path, tmp_path: Path, inks: tuple[Ink, ...]) -> None:
     assert exported.is_dir()  # the extra is installed
     words = vocabulary("wap")
     settings = {
         "encoder": {"name": "densenet", "growth": 4, "layers": 2},
-        "decoder": {"layers": 2, "width": 16, "heads": 2, "feedforward": 32, "coverage": 0},
+        "decoder": {"layers": 2, "width": 16, "heads": 2, "feedforward": 32},
     }
     torch.manual_seed(1)
     model = build_recogniser("mask-match", settings, words).eval()

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from hmer.data.batches import PlannedBatch
 from hmer.data.dataset import load_expressions
-from hmer.data.schema import read_quarantine, read_samples
+from hmer.data.schema import read_quarantine
 from hmer.data.supervised import SupervisedMaker
 from hmer.errors import HmerError
 from hmer.ingest.glyphs import GlyphsConfig
@@ -23,6 +23,7 @@ from hmer.ink.strokes import Ink, Symbol
 from hmer.latex.vocabulary import Vocabulary, vocabulary
 from hmer.synthesis.base import CAPTIONS, ISOLATED, OUTER, read_captions
 from hmer.synthesis.glyphs.bank import GlyphBank
+from tests.samples import read_samples
 
 CONFIG = IngestConfig(val_share=0.3, workers=1)
 

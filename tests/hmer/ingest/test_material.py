@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from hmer.data.schema import read_samples, write_samples
 from hmer.errors import HmerError
 from hmer.ingest.material import read_material
 from hmer.ink.inkml import InkDocument, write_inkml
@@ -14,6 +13,7 @@ from hmer.synthesis.generators import Generators, GeneratorsConfig
 from hmer.synthesis.ink_index import Material
 from hmer.synthesis.output import to_inkml
 from hmer.synthesis.render_latex import write_latex
+from tests.samples import read_samples, write_samples
 
 
 def test_a_data_set(small_dataset: Path) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from hmer.data.schema import read_samples
 from hmer.errors import HmerError
 from hmer.ingest.glyphs import GlyphsConfig
 from hmer.ingest.ingest import IngestConfig, ingest
@@ -15,6 +14,7 @@ from hmer.ingest.statistics import overlap, profile
 from hmer.latex.vocabulary import chosen_vocabulary, vocabulary
 from hmer.synthesis.base import CAPTIONS, HELD_OUT, ISOLATED, Leakage, read_captions
 from hmer.synthesis.glyphs.bank import GlyphBank
+from tests.samples import read_samples
 
 LETTERS = "abcdefgh"
 

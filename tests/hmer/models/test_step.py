@@ -24,18 +24,16 @@ class Box:
     pair: Pair
     grid: tuple[int, int]
     nothing: Tensor | None
-    named: dict[str, list[Tensor]]
 
 
 def test_rows_of_a_tree() -> None:
     numbers = torch.arange(12).view(3, 4)
-    box = Box(Pair(numbers, (numbers + 1,)), (3, 4), None, {"a": [numbers + 2]})
+    box = Box(Pair(numbers, (numbers + 1,)), (3, 4), None)
     found = select(box, torch.tensor([2, 0]))
     assert isinstance(found, Box) and isinstance(found.pair, Pair)
     expected = numbers[[2, 0]]
     assert torch.equal(found.pair.first, expected)
     assert torch.equal(found.pair.second[0], expected + 1)
-    assert torch.equal(found.named["a"][0], expected + 2)
     assert (found.grid, found.nothing) == ((3, 4), None)
     assert torch.equal(box.pair.first, numbers)
 

@@ -305,7 +305,7 @@ def test_a_batch_of_one_expression_of_one_cell() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"curriculum": {"end": 1.0}}, "hide everything"),
+        ({"curriculum": {"end": 1.0}}, "less than or equal to 0.9"),
     ],
 )
 def test_refuses(changes: dict[str, Any], said: str) -> None:

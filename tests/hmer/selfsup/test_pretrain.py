@@ -139,7 +139,6 @@ def contrast(**changes: Any) -> Contrast:
     config = PretrainConfig.model_validate({
         "encoder": {"width": 16, "blocks": [1, 1]},
         "optimisation": OptimisationConfig(steps=4),
-        "projection": 8,
         "temperature": 0.2,
         "global_weight": 1.0,
         **changes,
@@ -167,11 +166,10 @@ def test_the_losses_are_those_of_the_two_heads() -> None:
     module, batch = contrast(global_weight=2.0, local_weight=0.5, temperature=0.3), views(4)
     losses, measured = module.losses(batch)
     features = module.encoder(batch.images)
-    tower = module.tower
-    assert tower.project_global is not None
-    assert tower.project_local is not None
-    whole = tower.project_global(ink_mean(features, ink_cells(batch.images, 4)))
-    parts = tower.project_local(cells_at(features, batch.points, 4))
+    assert module.project_global is not None
+    assert module.project_local is not None
+    whole = module.project_global(ink_mean(features, ink_cells(batch.images, 4)))
+    parts = module.project_local(cells_at(features, batch.points, 4))
     wanted = 2 * nt_xent(whole[:4], whole[4:], 0.3)
     torch.testing.assert_close(losses["global"], wanted)
     wanted = 0.5 * local_info_nce(parts[:4], parts[4:], batch.valid, 0.3)

@@ -26,10 +26,10 @@ def decomposer(expressions: Expressions) -> Decomposer:
     return Decomposer(expressions)
 
 
-def captions(caption: str, longest: int = 60) -> dict[str, float]:
+def captions(caption: str) -> dict[str, float]:
     tokens = caption.split()
     found: dict[str, float] = {}
-    for piece in pieces(tokens, longest):
+    for piece in pieces(tokens):
         run = " ".join(tokens[piece.start : piece.stop])
         found[run] = found.get(run, 0.0) + piece.weight
     return found
@@ -74,7 +74,7 @@ def test_lone_symbols_come_by_the_root_of_their_number_and_at_their_own_scale(
 
 
 def test_length_is_bounded_and_bars_are_paired() -> None:
-    assert max(len(run.split()) for run in captions("a b c d e f", longest=3)) == 3
+    assert max(len(run.split()) for run in captions(" ".join("a" * 80))) == 60
     found = captions("| a | b")
     assert "| a |" in found
     assert not any(run.count("|") == 1 for run in found)

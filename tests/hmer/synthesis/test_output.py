@@ -15,7 +15,6 @@ from defusedxml.ElementTree import fromstring
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hmer.data.schema import read_samples
 from hmer.errors import HmerError, InkError
 from hmer.ingest.archive import read_members
 from hmer.ingest.ingest import IngestConfig, ingest
@@ -45,6 +44,7 @@ from hmer.synthesis.output import (
     write_collection,
 )
 from hmer.synthesis.render_latex import write_latex
+from tests.samples import read_samples
 
 ENDS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".zip", "")
 

@@ -37,7 +37,6 @@ if __name__ == "__main__":
             accelerator="cpu", devices=devices,
         ),
         batch=BatchConfig(max_count=4, buckets=2),
-        projection=16,
         collapse=0.0,
     )
     out = folder / ("out" + os.environ.get("LOCAL_RANK", "0"))

@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from hmer.data.dataset import load_expressions
-from hmer.data.schema import read_samples, write_samples
 from hmer.data.synthetic_batches import MixingConfig, SynthesisConfig
 from hmer.errors import HmerError
 from hmer.latex.vocabulary import vocabulary
@@ -25,6 +24,7 @@ from hmer.models.common.grid import CoMER
 from hmer.recognizer import Recognizer
 from hmer.training.finetune import Finetune, FinetuneConfig
 from hmer.training.optimisation import OptimisationConfig
+from tests.samples import read_samples, write_samples
 
 pytestmark = pytest.mark.medium
 

@@ -84,7 +84,7 @@ def test_the_resume_state_is_what_the_second_run_starts_from(
     path = tmp_path / "resume" / CHECKPOINT
     checkpoint = torch.load(path, weights_only=False)
     assert checkpoint["global_step"] == 4
-    checkpoint["state_dict"]["tower.encoder.stem.0.weight"] += 0.1
+    checkpoint["state_dict"]["encoder.stem.0.weight"] += 0.1
     torch.save(checkpoint, path)
     train("pretrain", tmp_path)
     name = "encoder.safetensors"

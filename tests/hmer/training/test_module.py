@@ -123,10 +123,6 @@ def test_flush_writes_means_and_starts_again() -> None:
     assert curves.flush(4) == {"loss": pytest.approx(4.00000049, abs=1e-12)}
     assert curves.flush(5) == {}
     assert curves.rows == [(2, "loss", 1.5), (2, "rare", 5.0), (4, "loss", 4.0)]
-    assert curves.last("loss") == 4.0
-    assert curves.last("rare") == 5.0
-    with pytest.raises(KeyError, match="other"):
-        curves.last("other")
 
 
 def test_one_row_per_step_and_gaps_where_nothing_was_measured(tmp_path: Path) -> None:

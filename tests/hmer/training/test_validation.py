@@ -49,7 +49,7 @@ def greedy(model: Recogniser, expressions: Expressions, length: int) -> dict[int
             step = MemoryStep(model.step, encoded)
             found = search_directions(step, len(batch.images), [forth], beam=1, max_length=length)
         for sample, (hypotheses,) in zip(plan.samples, found, strict=True):
-            if hypotheses[0].finished:
+            if len(hypotheses[0].tokens) < length:
                 written[int(sample)] = WORDS.decode(hypotheses[0].tokens)
     return written
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hmer.data.schema import Quarantined, Sample, write_quarantine, write_samples
+from hmer.data.schema import Quarantined, Sample
 from hmer.errors import HmerError
 from hmer.ingest import row_checks
 from hmer.ink.codec import pack
@@ -32,6 +32,7 @@ from pipeline.gate.report import read_rows, write_report
 from pipeline.gate.verdict import CHECK_BROKEN, DATA_REFUSED, GateClosed, Verdict, require_passed
 from pipeline.stage import Stage
 from pipeline.stages.validate import main
+from tests.samples import write_quarantine, write_samples
 
 pytestmark = pytest.mark.medium
 

@@ -31,7 +31,7 @@ def met(
     hidden = Interval(occluded, *interval) if occluded is not None and interval else None
     same = Interval(0.0, 0.0, 0.0)
     gain = Interval(mean, low, high)
-    whole = PairedDifference(PLAIN, 0.0, 500, (50.0, 50.0), gain, same, None, True)
+    whole = PairedDifference(PLAIN, 0.0, 500, (50.0, 50.0), gain, same, True)
     return Comparison([whole], hidden, [], 0)
 
 

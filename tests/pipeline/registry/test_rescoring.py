@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from hmer.data.batches import BatchConfig
-from hmer.data.schema import read_samples, write_samples
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.evaluation.corruptions import OcclusionConfig
 from hmer.evaluation.evaluate import EvaluateConfig, evaluate
@@ -25,6 +24,7 @@ from pipeline.registry.decision import RegisterConfig
 from pipeline.registry.register import Candidate, Registration, candidate, register, rescore
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
+from tests.samples import read_samples, write_samples
 
 pytestmark = pytest.mark.medium
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,20 +11,12 @@ from torch.nn import functional
 
 from hmer.models.common.densenet import DenseNet, DenseNetConfig
 from hmer.models.common.ink_cells import written_area
+from tests.hmer.models.conftest import trained
 
 
-def trained(config: DenseNetConfig) -> DenseNet:
-    """Statistics and scales as training might leave them; fresh ones hide mistakes."""
+def made_as(**sizes: Any) -> DenseNet:
     torch.manual_seed(0)
-    made = DenseNet(config)
-    for part in made.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            assert part.running_mean is not None and part.running_var is not None
-            part.running_mean.normal_(std=0.3)
-            part.running_var.uniform_(0.5, 2.0)
-            nn.init.normal_(part.weight, 1.0, 0.3)
-            nn.init.normal_(part.bias, 0.0, 0.3)
-    return made.eval()
+    return trained(DenseNet(DenseNetConfig(**sizes)))
 
 
 def test_the_fields_size() -> None:
@@ -48,7 +42,7 @@ def normalised(x: Tensor, weights: dict[str, Tensor], name: str) -> Tensor:
 
 @torch.no_grad()
 def test_arithmetic() -> None:
-    made = trained(DenseNetConfig(growth=4, layers=2))
+    made = made_as(growth=4, layers=2)
     weights = made.state_dict()
     images = torch.rand(2, 1, 32, 48)
 
@@ -90,7 +84,7 @@ def drawing() -> Tensor:
 
 
 def test_the_fast_way_is_the_slow_way() -> None:
-    made = trained(DenseNetConfig(growth=6, layers=3))
+    made = made_as(growth=6, layers=3)
     images = drawing()
     slow = made(images)
     assert slow.requires_grad
@@ -105,7 +99,7 @@ def test_the_fast_way_is_the_slow_way() -> None:
 
 @torch.no_grad()
 def test_the_fast_way_follows_the_weights() -> None:
-    made = trained(DenseNetConfig(growth=4, layers=1))
+    made = made_as(growth=4, layers=1)
     images = drawing()
     before = made(images)
     assert made._fold() is made._fold()
@@ -114,7 +108,7 @@ def test_the_fast_way_follows_the_weights() -> None:
     assert (halved - before).abs().max() > 1e-3
     made.norm.running_mean.add_(1.0)  # type: ignore[union-attr]
     assert (made(images) - halved).abs().max() > 1e-3
-    made.load_state_dict(trained(DenseNetConfig(growth=4, layers=1)).state_dict())
+    made.load_state_dict(made_as(growth=4, layers=1).state_dict())
     torch.testing.assert_close(made(images), before)
     twice = made.double()
     torch.testing.assert_close(twice(images.double()).float(), before, rtol=1e-4, atol=1e-5)
@@ -122,7 +116,7 @@ def test_the_fast_way_follows_the_weights() -> None:
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_padding_does_not_matter(fast: bool) -> None:
-    made = trained(DenseNetConfig(growth=4, layers=8))
+    made = made_as(growth=4, layers=8)
     images = drawing()[:1]
     wide = functional.pad(images, (0, 320, 0, 160))
     with torch.set_grad_enabled(not fast):
@@ -135,7 +129,7 @@ def test_gradients_in_either_layout() -> None:
     images, found = drawing().double(), []
     weights = torch.randn(1, 16, 4, 6, dtype=torch.float64)
     for layout in (torch.channels_last, torch.contiguous_format):
-        made = trained(DenseNetConfig(growth=4, layers=2, dropout=0.0)).double().train()
+        made = made_as(growth=4, layers=2, dropout=0.0).double().train()
         made.layout = layout
         (made(images) * weights).sum().backward()
         found.append([p.grad.clone() for p in made.parameters() if p.grad is not None])

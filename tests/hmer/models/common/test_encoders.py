@@ -18,19 +18,7 @@ from hmer.models.common.encoders import (
     ResidualBlock,
     build_encoder,
 )
-
-
-def trained(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Statistics and scales as training might leave them; fresh ones hide mistakes."""
-    torch.manual_seed(seed)
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            assert part.running_mean is not None and part.running_var is not None
-            part.running_mean.normal_(std=0.3)
-            part.running_var.uniform_(0.5, 2.0)
-            nn.init.normal_(part.weight, 1.0, 0.3)
-            nn.init.normal_(part.bias, 0.0, 0.3)
-    return module.eval()
+from tests.hmer.models.conftest import trained
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_another_split_or_other_code_makes_it_stale(
 
 
 def shorten(train: Path) -> None:
-    from hmer.data.schema import read_samples, write_samples
+    from tests.samples import read_samples, write_samples
 
     samples = list(read_samples(train))
     write_samples(train, samples[: len(samples) // 2])

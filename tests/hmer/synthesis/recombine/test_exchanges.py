@@ -133,7 +133,7 @@ def test_ways_lead_to_every_symbol() -> None:
 def groups(small_dataset: Path) -> Groups:
     material = Material.of(load_expressions(small_dataset / "train.parquet"))
     extents = font_extents(sorted({t for tokens in material.tokens for t in tokens}))
-    return Groups(material, extents, 0.5)
+    return Groups(material, extents)
 
 
 @pytest.mark.parametrize(
