@@ -23,7 +23,8 @@ from hmer.evaluation.reading import read_all
 from hmer.ingest.archive import Member, spread
 from hmer.ingest.convert import Converter
 from hmer.ingest.pool import ordered_map
-from hmer.ingest.sources.crohme import NO_LABEL, Captions, ReadInkml
+from hmer.ingest.sources.inkml import NO_LABEL, ReadInkml
+from hmer.ingest.sources.labels import Captions
 from hmer.ink.codec import unpack
 from hmer.ink.images import decode_png
 from hmer.ink.inkml import looks_like_ink

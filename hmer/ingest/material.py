@@ -13,7 +13,7 @@ from hmer.errors import HmerError
 from hmer.ingest.archive import check_path
 from hmer.ingest.convert import Converter
 from hmer.ingest.pool import ordered_map
-from hmer.ingest.sources.crohme import CrohmeConfig, CrohmeSource
+from hmer.ingest.sources.crohme import Crohme
 from hmer.ingest.summary import SUMMARY
 from hmer.ink.codec import unpack
 from hmer.ink.render import RenderConfig
@@ -91,7 +91,7 @@ def _dialect(folder: Path) -> str:
 def _from_inkml(path: Path, dialect: str, held_out: Path | None) -> TrainingInk:
     check_path(path, "the training ink")
     leakage = None if held_out is None else Leakage.read(held_out)
-    source = CrohmeSource(CrohmeConfig(train=str(path)))
+    source = Crohme(train=str(path))
     refused, items = 0, []
     for found in ordered_map(Converter(dialect, 0.0, _SMALL), source.items(0), 1):
         sample = found.result
