@@ -252,7 +252,8 @@ def _upstream(rows: pd.DataFrame, key: str, names: pd.Series[str]) -> pd.Series[
     for split in ("val", "train"):  # the latter wins
         first = names[rows["file"] == split].groupby(rows[key]).first()
         later = [split in upstream(file) for file in rows["file"]]
-        found = rows[key].map(first.drop(0, errors="ignore")).where(later).fillna(found)
+        owner = rows[key].map(first.drop(0, errors="ignore")).where(later)
+        found = owner.astype("str").fillna(found)
     return found
 
 
