@@ -130,22 +130,16 @@ class Converter:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CaptionTokens:
-    """The tokens of the caption of an expression, none where it cannot be read; picklable."""
-
-    dialect: str
-
-    def __call__(self, found: SourceItem | Rejected | Task) -> tuple[str, ...]:
-        """Read the caption, and nothing else."""
-        item = resolve(found)
-        if isinstance(item, Rejected):
-            return ()
-        latex = item.latex if item.tokens is None else " ".join(item.tokens)
-        try:
-            return tuple(normalise_latex(latex, self.dialect))
-        except LatexError:
-            return ()
+def caption_tokens(found: SourceItem | Rejected | Task, dialect: str) -> tuple[str, ...]:
+    """The tokens of the caption of an expression, none where it cannot be read."""
+    item = resolve(found)
+    if isinstance(item, Rejected):
+        return ()
+    latex = item.latex if item.tokens is None else " ".join(item.tokens)
+    try:
+        return tuple(normalise_latex(latex, dialect))
+    except LatexError:
+        return ()
 
 
 def _placed(item: SourceItem, tokens: tuple[str, ...]) -> tuple[SourceItem, str | None]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -27,7 +28,7 @@ from hmer.data.schema import (
 )
 from hmer.errors import HmerError
 from hmer.files import atomic_folder
-from hmer.ingest.convert import CaptionTokens, Converted, Converter
+from hmer.ingest.convert import Converted, Converter, caption_tokens
 from hmer.ingest.glyphs import GlyphsConfig
 from hmer.ingest.outer import add_outer
 from hmer.ingest.pool import dask_map, ordered_map
@@ -241,7 +242,7 @@ def _vocabulary(source: Source, config: IngestConfig) -> Vocabulary:
     if config.vocabulary != "captions":
         return chosen_vocabulary(config.vocabulary, config.dialect)
     counts: Counter[str] = Counter()
-    for tokens in _mapped(CaptionTokens(config.dialect), source, config):
+    for tokens in _mapped(partial(caption_tokens, dialect=config.dialect), source, config):
         counts.update(set(tokens))
     used = (token for token, count in counts.items() if count >= config.least)
     return Vocabulary(config.dialect, sorted({*STRUCTURE, *used}))

@@ -251,7 +251,7 @@ def _upstream(rows: pd.DataFrame, key: str, names: pd.Series[str]) -> pd.Series[
     found = pd.Series("", rows.index, dtype="str")
     for split in ("val", "train"):  # the latter wins
         first = names[rows["file"] == split].groupby(rows[key]).first()
-        later = [split in upstream(file) for file in rows["file"]]
+        later = np.array([split in upstream(file) for file in rows["file"]], bool)
         owner = rows[key].map(first.drop(0, errors="ignore")).where(later)
         found = owner.astype("str").fillna(found)
     return found
@@ -260,8 +260,8 @@ def _upstream(rows: pd.DataFrame, key: str, names: pd.Series[str]) -> pd.Series[
 def _near(
     rows: pd.DataFrame,
     fingerprints: NDArray[np.uint8],
-    names: list[str],
-    same: list[str],
+    names: pd.Series[str],
+    same: pd.Series[str],
     near: float,
 ) -> list[str]:
     """Only pictures of one label are compared: the groups stay small.
