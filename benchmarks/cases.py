@@ -25,7 +25,7 @@ from hmer.data.schema import Sample
 from hmer.errors import HmerError
 from hmer.ingest.archive import read_members
 from hmer.ingest.convert import Converter
-from hmer.ingest.sources.crohme import ReadInkml
+from hmer.ingest.sources.inkml import ReadInkml
 from hmer.ink.inkml import looks_like_ink
 from hmer.recognizer import SHIPPED, Recognizer
 from pipeline.params import read_yaml

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from hmer.ingest.ingest import IngestConfig, ingest
 from hmer.ingest.sources.base import SourceItem
-from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ingest.sources.synthetic import Synthetic
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.scale import normalise
 
@@ -45,7 +45,7 @@ class Measured(NamedTuple):
 def write_package(path: Path, files: int) -> None:
     """A package of InkML files of synthetic ink, of the size that tablets record."""
     distinct = []
-    for task in SyntheticSource(SyntheticConfig(train=100, val=0, test=0)).items(0):
+    for task in Synthetic(train=100, val=0, test=0).items(0):
         item = task()
         assert isinstance(item, SourceItem) and item.ink is not None
         distinct.append((normalise(item.ink), item.latex))

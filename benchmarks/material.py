@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmarks.comer_reference import ComerReference
 from hmer.data.collate import Batch, both_directions, stack
 from hmer.ingest.sources.base import SourceItem
-from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ingest.sources.synthetic import Synthetic
 from hmer.ink.render import render
 from hmer.ink.scale import normalise
 from hmer.latex.vocabulary import Vocabulary, vocabulary
@@ -31,7 +31,7 @@ Grey = NDArray[np.uint8]
 def expressions(unit: float, count: int = 64) -> tuple[tuple[Grey, tuple[str, ...]], ...]:
     """Drawn synthetic expressions of 10 to 24 tokens with their captions."""
     found = []
-    for task in SyntheticSource(SyntheticConfig(train=4 * count, val=0, test=0)).items(0):
+    for task in Synthetic(train=4 * count, val=0, test=0).items(0):
         item = task()
         if isinstance(item, SourceItem) and item.ink and 10 <= len(item.tokens or ()) <= 24:
             image = render(normalise(item.ink), unit, 0.1, 0.25).image

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from benchmarks.timing import Comparison, compare
 from hmer.ingest.sources.base import SourceItem
-from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ingest.sources.synthetic import Synthetic
 from hmer.ink.render import render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
@@ -33,7 +33,7 @@ def supersampled(ink: Ink) -> Image.Image:
 def measure() -> list[Comparison]:
     """Draw synthetic expressions."""
     inks = []
-    for task in SyntheticSource(SyntheticConfig(train=200, val=0, test=0)).items(0):
+    for task in Synthetic(train=200, val=0, test=0).items(0):
         item = task()
         assert isinstance(item, SourceItem) and item.ink is not None
         inks.append(normalise(item.ink))

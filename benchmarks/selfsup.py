@@ -25,7 +25,7 @@ from hmer.data.batches import PlannedBatch
 from hmer.data.dataset import Expressions
 from hmer.data.drawing import split_scale
 from hmer.ingest.sources.base import SourceItem
-from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ingest.sources.synthetic import Synthetic
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.codec import pack
 from hmer.ink.render import RenderConfig
@@ -62,7 +62,7 @@ def least(works: Mapping[str, Work], rounds: int) -> dict[str, float]:
 def expressions() -> Expressions:
     """Synthetic ink, without captions and images: neither is looked at."""
     inks = []
-    for task in SyntheticSource(SyntheticConfig(train=4 * COUNT, val=0, test=0)).items(0):
+    for task in Synthetic(train=4 * COUNT, val=0, test=0).items(0):
         item = task()
         if isinstance(item, SourceItem) and item.ink and 10 <= len(item.tokens or ()) <= 24:
             inks.append(pack(normalise(item.ink)))

@@ -29,7 +29,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ingest.sources.synthetic import Synthetic
 from hmer.ink.strokes import Ink
 from hmer.recognizer import Recognizer
 
@@ -44,7 +44,7 @@ Row = dict[str, Any]
 
 def inks() -> list[Ink]:
     """Synthetic expressions, drawn."""
-    source = SyntheticSource(SyntheticConfig(train=INKS, val=0, test=0))
+    source = Synthetic(train=INKS, val=0, test=0)
     return [ink for task in source.items(0) if (ink := task().ink) is not None]
 
 

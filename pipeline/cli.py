@@ -210,11 +210,12 @@ def configure(
     settings: Settings = None,
 ) -> None:
     """Write params.yaml: the default, patched by a configuration and by settings."""
-    from pipeline.configure import configurations, configure
+    from pipeline.configure import FOLDER, configure
+    from pipeline.params import named_files
 
     root = project_root()
     if name is None and not settings:
-        typer.echo("\n".join(configurations(root)))
+        typer.echo("\n".join(named_files(root / FOLDER)))
         return
     configure(root, name, settings or ())
 
@@ -263,11 +264,12 @@ def study(
     ] = False,
 ) -> int:
     """Run an ablation as DVC experiments, or go on with it, and write its table and figure."""
-    from pipeline.study.config import load_study, studies
+    from pipeline.params import named_files
+    from pipeline.study.config import FOLDER, load_study
 
     root = project_root()
     if name is None:
-        for known in studies(root):
+        for known in named_files(root / FOLDER):
             found = load_study(root, known)
             count = f"{len(found.variants)} variants, {len(found.seeds)} seeds"
             typer.echo(f"{known}: {found.title} ({count})")
@@ -287,7 +289,8 @@ def champion() -> None:
     """Fetch the registry's champion into data/models/champion, for `hmer recognize`."""
     from pipeline.registry.versions import fetch
 
-    typer.echo(str(fetch(project_root())))
+    root = project_root()
+    typer.echo(str(fetch(*registered(root), root)))
 
 
 @command
@@ -324,7 +327,7 @@ def crowned(
 
     root = project_root()
     crown(client, name, version, what, who or person(root), why)
-    typer.echo(f"{name} version {version} is champion: {fetch(root)}")
+    typer.echo(f"{name} version {version} is champion: {fetch(client, name, root)}")
 
 
 @command

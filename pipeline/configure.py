@@ -33,6 +33,7 @@ from pipeline.params import (
     inherit,
     models_in,
     parse_yaml,
+    read_named,
     read_yaml,
 )
 from pipeline.registry.decision import RegisterConfig
@@ -134,11 +135,6 @@ FOLDER = "configs"
 DEFAULT = "default"
 
 
-def configurations(root: Path) -> list[str]:
-    """Names of what is in `configs/`."""
-    return sorted(path.stem for path in (root / FOLDER).glob("*.yaml"))
-
-
 def configure(root: Path, name: str | None, settings: Sequence[str] = ()) -> None:
     """Write `params.yaml`: the default, patched by a named configuration, then by settings.
 
@@ -172,7 +168,7 @@ def composed(root: Path, name: str | None, settings: Sequence[str] = ()) -> tupl
     read_yaml(root / start)  # for its error messages
     document = parse_yaml(yaml, (root / start).read_text(encoding="utf-8"), start) or CommentedMap()
     if name is not None and name != DEFAULT:
-        merge(document, _patch(root, name))
+        merge(document, read_named(root / FOLDER, name, "configuration"))
     for setting in settings:
         merge(document, _setting(setting))
     check_params(document, PARAMS)
@@ -194,14 +190,6 @@ def merge(document: Any, patch: Mapping[str, Any], null_removes: bool = False) -
         else:
             document[key] = deepcopy(value)
     return document
-
-
-def _patch(root: Path, name: str) -> dict[str, Any]:
-    known = configurations(root)
-    if name not in known:
-        hint = did_you_mean(name, known)
-        raise HmerError(f"no configuration {name!r} among {', '.join(known) or 'none'}{hint}")
-    return read_yaml(root / FOLDER / f"{name}.yaml")
 
 
 def _setting(setting: str) -> dict[str, Any]:

@@ -132,6 +132,24 @@ def did_you_mean(name: str, known: Sequence[str], prefix: str = "") -> str:
     return f"; did you mean {prefix}{found[0]}?" if found else ""
 
 
+def named_files(folder: Path) -> list[str]:
+    """Names of the YAML files in a folder, without their ending."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def read_named(folder: Path, name: str, kind: str) -> dict[str, Any]:
+    """The file of that name; `kind` says what the folder has, for the message.
+
+    Raises:
+        HmerError: there is none, or as `read_yaml`.
+    """
+    known = named_files(folder)
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise HmerError(f"no {kind} {name!r} among {', '.join(known) or 'none'}{hint}")
+    return read_yaml(folder / f"{name}.yaml")
+
+
 def lookup(values: Mapping[str, Any], key: str) -> Any:
     """The value under a dotted key.
 

@@ -41,11 +41,11 @@ Train = Callable[..., dict[str, float]]
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with 24 training, 6 validation and 6 test expressions, drawn at unit 10."""
     from hmer.ingest.ingest import IngestConfig, ingest
-    from hmer.ingest.sources.synthetic import SyntheticConfig
+    from hmer.ingest.sources.synthetic import Synthetic
     from hmer.ink.render import RenderConfig
 
     out = tmp_path_factory.mktemp("data") / "dataset"
-    source = SyntheticConfig(train=24, val=6, test=6)
+    source = Synthetic(train=24, val=6, test=6)
     ingest(IngestConfig(synthetic=source, workers=1, render=RenderConfig(unit=10)), out)
     return out
 

@@ -271,7 +271,7 @@ def test_its_source_of_data_works(tmp_path: Path) -> None:
     for number in range(40):
         document = InkDocument(ink, "x + 1", writer=f"w{number}")
         (tmp_path / "ink" / f"{number}.inkml").write_bytes(write_inkml(document))
-    source = mine.MineConfig(path=str(tmp_path / "ink"))
-    summary = ingest_source(source.open(None), IngestConfig(workers=1), tmp_path / "dataset")
+    source = mine.Mine(path=str(tmp_path / "ink"))
+    summary = ingest_source(source, IngestConfig(workers=1), tmp_path / "dataset")
     assert sum(split.samples for split in summary.splits.values()) == 40
     assert summary.source == "mine"

@@ -22,7 +22,8 @@ from hmer.evaluation.prediction import UNREADABLE, Prediction
 from hmer.evaluation.reading import Count, read_all, uncounted
 from hmer.ingest.archive import Member, spread
 from hmer.ingest.convert import Converter
-from hmer.ingest.sources.crohme import NO_LABEL, Captions, ReadInkml
+from hmer.ingest.sources.inkml import NO_LABEL, ReadInkml
+from hmer.ingest.sources.labels import Captions
 from hmer.ink.codec import unpack
 from hmer.ink.images import decode_png
 from hmer.ink.inkml import looks_like_ink

@@ -6,13 +6,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hmer.data.schema import Quarantined, Sample
 from hmer.errors import InkError, LatexError
 from hmer.ingest.sources.base import Rejected, SourceItem, Task, resolve, split_of
 from hmer.ink.boxes import symbol_boxes
 from hmer.ink.codec import pack, unpack
+from hmer.ink.fit import fit_picture
 from hmer.ink.images import encode_png
+from hmer.ink.picture import load_picture
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise as normalise_ink
 from hmer.latex.alignment import place_symbols
@@ -55,9 +58,11 @@ class Converter:
         if isinstance(item, Rejected):
             return _refused(item, item.reason)
         try:
+            picture = self._picture(item)
             tokens = self._tokens(item)
             item, unplaced = _placed(item, tokens)
-            return Converted(item.file, self._sample(item, tokens), unplaced, item.further)
+            sample = self._sample(item, tokens, picture)
+            return Converted(item.file, sample, unplaced, item.further)
         except (LatexError, InkError) as error:
             unknown = error.tokens if isinstance(error, UnknownTokens) else ()
             return _refused(item, str(error), unknown)
@@ -85,8 +90,19 @@ class Converter:
                 return list(tokens)
         return normalise_latex(" ".join(tokens), self.dialect)
 
-    def _sample(self, item: SourceItem, tokens: tuple[str, ...]) -> Sample:
-        image, packed, boxes, strokes = item.image, None, None, 0
+    def _picture(self, item: SourceItem) -> NDArray[np.uint8] | None:
+        """The picture of an item as if its ink had been rendered; None where it has ink."""
+        if item.ink is not None or item.data is None:
+            return None
+        try:
+            return fit_picture(load_picture(item.data), self.render, deskew=item.deskew)
+        except InkError as error:
+            raise InkError(f"{item.file}: {str(error).removeprefix('picture: ')}") from error
+
+    def _sample(
+        self, item: SourceItem, tokens: tuple[str, ...], image: NDArray[np.uint8] | None
+    ) -> Sample:
+        packed, boxes, strokes = None, None, 0
         if item.ink is not None:
             ink = item.ink if item.normalised else normalise_ink(item.ink)
             packed = pack(ink)
@@ -96,8 +112,8 @@ class Converter:
             rendering = render(ink, config.unit, config.pen, config.margin)
             image, strokes = rendering.image, len(ink.strokes)
             boxes = symbol_boxes(ink, rendering) if ink.symbols else None
-        if image is None or image.ndim != 2 or image.dtype != np.uint8 or not image.size:
-            raise InkError(f"{item.id}: there is neither ink nor a grey image")
+        if image is None:
+            raise InkError(f"{item.id}: there is neither ink nor a picture")
         return Sample(
             id=item.id,
             source=item.source,
@@ -114,22 +130,16 @@ class Converter:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CaptionTokens:
-    """The tokens of the caption of an expression, none where it cannot be read; picklable."""
-
-    dialect: str
-
-    def __call__(self, found: SourceItem | Rejected | Task) -> tuple[str, ...]:
-        """Read the caption, and nothing else."""
-        item = resolve(found)
-        if isinstance(item, Rejected):
-            return ()
-        latex = item.latex if item.tokens is None else " ".join(item.tokens)
-        try:
-            return tuple(normalise_latex(latex, self.dialect))
-        except LatexError:
-            return ()
+def caption_tokens(found: SourceItem | Rejected | Task, dialect: str) -> tuple[str, ...]:
+    """The tokens of the caption of an expression, none where it cannot be read."""
+    item = resolve(found)
+    if isinstance(item, Rejected):
+        return ()
+    latex = item.latex if item.tokens is None else " ".join(item.tokens)
+    try:
+        return tuple(normalise_latex(latex, dialect))
+    except LatexError:
+        return ()
 
 
 def _placed(item: SourceItem, tokens: tuple[str, ...]) -> tuple[SourceItem, str | None]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -27,17 +28,17 @@ from hmer.data.schema import (
 )
 from hmer.errors import HmerError
 from hmer.files import atomic_folder
-from hmer.ingest.convert import CaptionTokens, Converted, Converter
+from hmer.ingest.convert import Converted, Converter, caption_tokens
 from hmer.ingest.glyphs import GlyphsConfig
 from hmer.ingest.outer import add_outer
 from hmer.ingest.pool import dask_map, ordered_map
-from hmer.ingest.sources.base import LEFT_OUT, TRAIN, VALIDATION, Setting, Source, SourceConfig
-from hmer.ingest.sources.comer import ComerConfig
-from hmer.ingest.sources.crohme import CrohmeConfig
-from hmer.ingest.sources.images import ImagesConfig
-from hmer.ingest.sources.mathwriting import MathWritingConfig
-from hmer.ingest.sources.mixture import MixedSource
-from hmer.ingest.sources.synthetic import SyntheticConfig
+from hmer.ingest.sources.base import LEFT_OUT, TRAIN, VALIDATION, Source
+from hmer.ingest.sources.comer import Comer
+from hmer.ingest.sources.crohme import Crohme
+from hmer.ingest.sources.images import Images
+from hmer.ingest.sources.mathwriting import MathWriting
+from hmer.ingest.sources.mixture import Mixed
+from hmer.ingest.sources.synthetic import Synthetic
 from hmer.ingest.summary import SUMMARY, IngestSummary, Tally
 from hmer.ink.render import RenderConfig
 from hmer.latex.vocabulary import STRUCTURE, Vocabulary, chosen_vocabulary
@@ -90,11 +91,11 @@ class IngestConfig(BaseModel):
         default=None, description="of a Dask scheduler; none: a cluster on this machine"
     )
     render: RenderConfig = RenderConfig()
-    crohme: CrohmeConfig = CrohmeConfig()
-    comer: ComerConfig = ComerConfig()
-    images: ImagesConfig = ImagesConfig()
-    mathwriting: MathWritingConfig = MathWritingConfig()
-    synthetic: SyntheticConfig = SyntheticConfig()
+    crohme: Crohme = Crohme()
+    comer: Comer = Comer()
+    images: Images = Images()
+    mathwriting: MathWriting = MathWriting()
+    synthetic: Synthetic = Synthetic()
     glyphs: GlyphsConfig = GlyphsConfig()
     captions: list[str] = Field(
         default_factory=list,
@@ -116,8 +117,8 @@ class IngestConfig(BaseModel):
     @field_validator("source")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in (*cls.sources(), MixedSource.name):
-            raise ValueError(f"choose one of {', '.join((*cls.sources(), MixedSource.name))}")
+        if name not in (*cls.sources(), Mixed.name):
+            raise ValueError(f"choose one of {', '.join((*cls.sources(), Mixed.name))}")
         return name
 
     @model_validator(mode="after")
@@ -127,7 +128,7 @@ class IngestConfig(BaseModel):
                 raise ValueError(f"mixed: {name!r} is none of {', '.join(self.sources())}")
             if not 0 < weight <= 1:
                 raise ValueError(f"mixed.{name} = {weight}: a weight is above 0 and at most 1")
-        if self.source == MixedSource.name and not self.mixed:
+        if self.source == Mixed.name and not self.mixed:
             raise ValueError("source is mixed, but `mixed` names no source")
         return self
 
@@ -137,12 +138,12 @@ class IngestConfig(BaseModel):
         return tuple(
             name
             for name, field in cls.model_fields.items()
-            if isinstance(field.annotation, type) and issubclass(field.annotation, SourceConfig)
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Source)
         )
 
     def chosen(self) -> dict[str, float]:
         """The sources that are read, with their weights."""
-        return self.mixed if self.source == MixedSource.name else {self.source: 1.0}
+        return self.mixed if self.source == Mixed.name else {self.source: 1.0}
 
     def paths(self) -> list[str]:
         """The files and folders that are read."""
@@ -151,12 +152,11 @@ class IngestConfig(BaseModel):
 
     def open(self) -> Source:
         """The source, or the mixture of sources."""
-        setting = Setting(self.dialect, self.render)
-        parts = [(self._section(name).open(setting), w) for name, w in self.chosen().items()]
-        return MixedSource(parts) if self.source == MixedSource.name else parts[0][0]
+        parts = tuple((self._section(name), weight) for name, weight in self.chosen().items())
+        return Mixed(parts=parts) if self.source == Mixed.name else parts[0][0]
 
-    def _section(self, name: str) -> SourceConfig:
-        section: SourceConfig = getattr(self, name)
+    def _section(self, name: str) -> Source:
+        section: Source = getattr(self, name)
         return section
 
 
@@ -206,8 +206,8 @@ def ingest_source(
             quarantined_by_folder=tally.refused,
             reasons=tally.reasons,
             unknown_tokens=tally.unknown_tokens,
-            left_out=dict(source.left_out) if isinstance(source, MixedSource) else {},
-            excluded={**getattr(source, "excluded", {}), **tally.excluded},
+            left_out=source.left_out,
+            excluded={**source.excluded, **tally.excluded},
             too_long=tally.too_long,
             render=config.render,
         )
@@ -242,7 +242,7 @@ def _vocabulary(source: Source, config: IngestConfig) -> Vocabulary:
     if config.vocabulary != "captions":
         return chosen_vocabulary(config.vocabulary, config.dialect)
     counts: Counter[str] = Counter()
-    for tokens in _mapped(CaptionTokens(config.dialect), source, config):
+    for tokens in _mapped(partial(caption_tokens, dialect=config.dialect), source, config):
         counts.update(set(tokens))
     used = (token for token, count in counts.items() if count >= config.least)
     return Vocabulary(config.dialect, sorted({*STRUCTURE, *used}))
@@ -250,7 +250,7 @@ def _vocabulary(source: Source, config: IngestConfig) -> Vocabulary:
 
 def _size(item: Any) -> int:
     """Bytes that go to a worker with the item: those of the file it is read from."""
-    return len(getattr(item, "data", b""))
+    return len(getattr(item, "data", None) or b"")
 
 
 def _reported(

@@ -13,7 +13,7 @@ from hmer.errors import HmerError
 from hmer.ingest.archive import check_path
 from hmer.ingest.convert import Converter
 from hmer.ingest.pool import ordered_map
-from hmer.ingest.sources.crohme import CrohmeConfig, CrohmeSource
+from hmer.ingest.sources.crohme import Crohme
 from hmer.ingest.summary import SUMMARY
 from hmer.ink.codec import unpack
 from hmer.ink.render import RenderConfig
@@ -23,6 +23,7 @@ from hmer.synthesis.glyphs.bank import GlyphBank
 from hmer.synthesis.glyphs.cache import bank_of, split_file
 from hmer.synthesis.glyphs.cutting import Sourced, cut_bank, read_training_inks
 
+_DIALECT = "wap"  # of what does not say
 _SMALL = RenderConfig(unit=4)  # the reader draws what it reads, and only the ink is wanted
 
 
@@ -55,13 +56,12 @@ class TrainingInk:
         return self.items[index].ink
 
 
-def read_material(path: Path, dialect: str = "wap", held_out: Path | None = None) -> TrainingInk:
+def read_material(path: Path, held_out: Path | None = None) -> TrainingInk:
     """Read a training split.
 
     Args:
         path: `train.parquet`, the folder of a data set, or a folder or package of InkML, all of
             which is taken for training.
-        dialect: of captions that are read from InkML.
         held_out: file with the captions that must not be written; for Parquet the one beside it,
             if none is named.
 
@@ -71,7 +71,7 @@ def read_material(path: Path, dialect: str = "wap", held_out: Path | None = None
     """
     split = split_file(path)
     if split is None:
-        return _from_inkml(path, dialect, held_out)
+        return _from_inkml(path, held_out)
     items = list(read_training_inks(split))
     leakage = Leakage.read(held_out or split.parent / HELD_OUT)
     if not items:
@@ -85,15 +85,15 @@ def _dialect(folder: Path) -> str:
         about = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         return str(about["dialect"])
     except (OSError, ValueError, LookupError, TypeError):
-        return "wap"
+        return _DIALECT
 
 
-def _from_inkml(path: Path, dialect: str, held_out: Path | None) -> TrainingInk:
+def _from_inkml(path: Path, held_out: Path | None) -> TrainingInk:
     check_path(path, "the training ink")
     leakage = None if held_out is None else Leakage.read(held_out)
-    source = CrohmeSource(CrohmeConfig(train=str(path)))
+    source = Crohme(train=str(path))
     refused, items = 0, []
-    for found in ordered_map(Converter(dialect, 0.0, _SMALL), source.items(0), 1):
+    for found in ordered_map(Converter(_DIALECT, 0.0, _SMALL), source.items(0), 1):
         sample = found.result
         if isinstance(sample, Sample) and sample.ink is not None:
             ink = unpack(sample.ink)
@@ -102,4 +102,4 @@ def _from_inkml(path: Path, dialect: str, held_out: Path | None) -> TrainingInk:
             refused += 1
     if not items:
         raise HmerError(f"{path}: none of {refused} InkML files can be read; is it the right path?")
-    return TrainingInk(items, lambda: cut_bank(items), leakage, dialect)
+    return TrainingInk(items, lambda: cut_bank(items), leakage, _DIALECT)

@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,51 +80,34 @@ MAX_PIXELS = 2**25
 _ORDINARY = frozenset("0123456789abcdefghijklmnopqrstuvwxyz")
 _UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
-T = TypeVar("T")
+FACTS = {
+    "id": "str",
+    "source": "str",
+    "split": "str",
+    "writer": "str",
+    "file": "str",  # stem of the Parquet file
+    "row": "int64",  # position within the file
+    "missing": "str",  # required columns that are empty, blank between
+    "tokens": "float64",
+    "unknown": "str",  # tokens that are not in the vocabulary, blank between
+    "parse_error": "str",  # "" where the label parses
+    "depth": "float64",  # braced groups within one another; 0 for a flat expression
+    "difference": "str",  # from what the raw truth normalises to, with an explanation
+    "label_hash": "int64",
+    "image_error": "str",  # "" where it decodes to the declared size
+    "height": "float64",
+    "width": "float64",
+    "ink_share": "float64",  # share of pixels that are more ink than paper
+    "image_hash": "int64",  # 0 where there is no picture
+    "strokes": "float64",  # unknown for a mere picture
+    "symbol_height": "float64",  # median over letters and digits, in symbol units
+    "ink_error": "str",  # "" where the packed ink agrees with the row
+    "box_error": "str",  # "" where the symbol boxes lie in the picture
+    "broken": "str",  # probes that raised what they should not have, with the exception
+}
+"""What is known of a row, with its type in a data frame; None or NaN where it is not known."""
 
-
-class RowFacts(NamedTuple):
-    """What is known of one row."""
-
-    id: str
-    source: str
-    split: str
-    writer: str | None
-    file: str  # stem of the Parquet file
-    row: int  # position within the file
-    missing: str  # required columns that are empty, blank between
-    tokens: int | None
-    unknown: str  # tokens that are not in the vocabulary, blank between
-    parse_error: str | None  # "" where the label parses
-    depth: int | None  # braced groups within one another; 0 for a flat expression
-    difference: str | None  # from what the raw truth normalises to, with an explanation
-    label_hash: int
-    image_error: str | None  # "" where it decodes to the declared size
-    height: int | None
-    width: int | None
-    ink_share: float | None  # share of pixels that are more ink than paper
-    image_hash: int  # 0 where there is no picture
-    strokes: int | None  # None for a mere picture
-    symbol_height: float | None  # median over letters and digits, in symbol units
-    ink_error: str | None  # "" where the packed ink agrees with the row
-    box_error: str | None  # "" where the symbol boxes lie in the picture
-    broken: str  # probes that raised what they should not have, with the exception
-
-
-class LabelFacts(NamedTuple):
-    """`error` is "" where the label parses; only then it has a depth."""
-
-    error: str | None = None
-    depth: int | None = None
-
-
-class PictureFacts(NamedTuple):
-    """`error` is "" where the picture is sound; the fingerprint is a thumbnail of its ink."""
-
-    error: str | None = None
-    ink_share: float | None = None
-    hash: int = 0
-    fingerprint: bytes = bytes(FINGERPRINT_BYTES)
+Facts = dict[str, Any]
 
 
 def row_facts(
@@ -133,66 +116,57 @@ def row_facts(
     index: int,
     vocabulary: frozenset[str],
     dialect: str | None = None,
-) -> tuple[RowFacts, bytes]:
+) -> tuple[Facts, bytes]:
     """The facts of one row, and the fingerprint of its picture (FINGERPRINT_BYTES bytes).
 
     Without a dialect captions are not compared with the raw truths.
     """
-    broken: list[str] = []
     tokens = None if row["tokens"] is None else [token or "" for token in row["tokens"]]
-    label = _probe("label", lambda: label_facts(tokens), LabelFacts(), broken)
-    picture = _probe(
-        "image",
-        lambda: picture_facts(row["image"], row["height"], row["width"]),
-        PictureFacts(),
-        broken,
-    )
-    facts = RowFacts(
-        id=row["id"] or "",
-        source=row["source"] or "",
-        split=row["split"] or "",
-        writer=row["writer"] or None,
-        file=file,
-        row=index,
-        missing=" ".join(name for name in REQUIRED if not row[name]),
-        tokens=None if tokens is None else len(tokens),
-        unknown=" ".join(sorted(set(tokens or ()) - vocabulary)),
-        parse_error=label.error,
-        depth=label.depth,
-        difference=_probe(
-            "caption", lambda: difference(row["latex"], tokens, dialect), None, broken
-        ),
-        label_hash=_hash("\x1f".join(tokens or ()).encode()),
-        image_error=picture.error,
-        height=row["height"],
-        width=row["width"],
-        ink_share=picture.ink_share,
-        image_hash=picture.hash,
-        strokes=row["strokes"] or None,
-        symbol_height=_probe("scale", lambda: symbol_height(row["ink"]), None, broken),
-        ink_error=_probe("ink", lambda: ink_error(row["ink"], row["strokes"]), None, broken),
-        box_error=_probe(
-            "boxes",
-            lambda: box_error(row["symbol_boxes"], row["height"], row["width"]),
-            None,
-            broken,
-        ),
-        broken="; ".join(broken),
-    )
-    return facts, picture.fingerprint
+    facts: Facts = {
+        "id": row["id"] or "",
+        "source": row["source"] or "",
+        "split": row["split"] or "",
+        "writer": row["writer"] or None,
+        "file": file,
+        "row": index,
+        "missing": " ".join(name for name in REQUIRED if not row[name]),
+        "tokens": None if tokens is None else len(tokens),
+        "unknown": " ".join(sorted(set(tokens or ()) - vocabulary)),
+        "label_hash": _hash("\x1f".join(tokens or ()).encode()),
+        "height": row["height"],
+        "width": row["width"],
+        "image_hash": 0,
+        "strokes": row["strokes"] or None,
+    }
+    probes: dict[str, Callable[[], Facts]] = {
+        "label": lambda: label_facts(tokens),
+        "image": lambda: picture_facts(row["image"], row["height"], row["width"]),
+        "caption": lambda: {"difference": difference(row["latex"], tokens, dialect)},
+        "scale": lambda: {"symbol_height": symbol_height(row["ink"])},
+        "ink": lambda: {"ink_error": ink_error(row["ink"], row["strokes"])},
+        "boxes": lambda: {"box_error": box_error(row["symbol_boxes"], row["height"], row["width"])},
+    }
+    broken: list[str] = []
+    for name, probe in probes.items():
+        try:
+            facts |= probe()
+        except Exception as error:
+            broken.append(f"{name}: {type(error).__name__}: {error}")
+    facts["broken"] = "; ".join(broken)
+    return facts, facts.pop("fingerprint", bytes(FINGERPRINT_BYTES))
 
 
-def label_facts(tokens: Sequence[str] | None) -> LabelFacts:
+def label_facts(tokens: Sequence[str] | None) -> Facts:
     """Why the label does not parse ("" where it does), and how deeply it is nested."""
     if tokens is None:
-        return LabelFacts()
+        return {}
     if not tokens:
-        return LabelFacts("the label is empty")
+        return {"parse_error": "the label is empty"}
     try:
         parse(list(tokens))
     except HmerError as error:
-        return LabelFacts(str(error))
-    return LabelFacts("", nesting_depth(tokens))
+        return {"parse_error": str(error)}
+    return {"parse_error": "", "depth": nesting_depth(tokens)}
 
 
 def difference(latex: str | None, tokens: Sequence[str] | None, dialect: str | None) -> str | None:
@@ -224,20 +198,24 @@ def _height(ink: Ink, strokes: Sequence[int]) -> float:
     return float(np.ptp(ys))
 
 
-def picture_facts(data: bytes | None, height: int | None, width: int | None) -> PictureFacts:
-    """Decode a picture and compare it with its declared size (8-bit grey, ink 255 on 0)."""
+def picture_facts(data: bytes | None, height: int | None, width: int | None) -> Facts:
+    """Decode a picture and compare it with its declared size (8-bit grey, ink 255 on 0).
+
+    The `fingerprint` among the facts is a thumbnail of its ink.
+    """
     if data is None:
-        return PictureFacts()
+        return {}
     try:
         image = Image.open(io.BytesIO(data), formats=("PNG",))
         if image.size[0] * image.size[1] > MAX_PIXELS:
-            return PictureFacts(f"{image.size[0]} x {image.size[1]} pixels are too many to decode")
+            sides = f"{image.size[0]} x {image.size[1]}"
+            return {"image_error": f"{sides} pixels are too many to decode"}
         mode = image.mode
         pixels = np.asarray(image.convert("L"))
     except (*_UNDECODABLE, Image.DecompressionBombError) as error:
         # Pillow names a memory address in its message, which no report can repeat.
         reason = "not a PNG" if type(error).__name__ == "UnidentifiedImageError" else str(error)
-        return PictureFacts(f"does not decode: {reason}")
+        return {"image_error": f"does not decode: {reason}"}
     error_text = ""
     if pixels.shape != (height, width):
         error_text = (
@@ -246,12 +224,12 @@ def picture_facts(data: bytes | None, height: int | None, width: int | None) -> 
     elif mode != "L":
         error_text = f"is of mode {mode}, not 8-bit grey"
     shape = struct.pack("<II", *pixels.shape)
-    return PictureFacts(
-        error_text,
-        float(np.count_nonzero(ink_mask(pixels)) / pixels.size),
-        _hash(shape + pixels.tobytes()),
-        _fingerprint(pixels),
-    )
+    return {
+        "image_error": error_text,
+        "ink_share": float(np.count_nonzero(ink_mask(pixels)) / pixels.size),
+        "image_hash": _hash(shape + pixels.tobytes()),
+        "fingerprint": _fingerprint(pixels),
+    }
 
 
 def _fingerprint(pixels: NDArray[np.uint8]) -> bytes:
@@ -289,14 +267,6 @@ def box_error(
         if not (inside and -1 <= box["top"] <= box["bottom"] <= height + 1):
             return f"the box of {box['token']} leaves the picture"
     return ""
-
-
-def _probe(name: str, function: Callable[[], T], otherwise: T, broken: list[str]) -> T:
-    try:
-        return function()
-    except Exception as error:
-        broken.append(f"{name}: {type(error).__name__}: {error}")
-        return otherwise
 
 
 def _hash(data: bytes) -> int:

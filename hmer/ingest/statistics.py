@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from hmer.data.schema import SCHEMA
 from hmer.errors import HmerError
 from hmer.ingest.pool import CHUNK_BYTES, ordered_map
-from hmer.ingest.row_checks import FINGERPRINT_BYTES, RowFacts, row_facts
+from hmer.ingest.row_checks import FACTS, FINGERPRINT_BYTES, Facts, row_facts
 
 Progress = Callable[[int, int], None]
 """Called with the rows done so far and the rows in all."""
@@ -28,21 +28,13 @@ NOT_SPLITS = frozenset({"quarantine", "label_noise"})
 PARALLEL_FROM = 8
 """Fewer row groups than this are read faster than processes start."""
 
-# NaN where unknown
-_NUMBERS = ("tokens", "depth", "height", "width", "strokes", "ink_share", "symbol_height")
-_COUNTS = ("row", "label_hash", "image_hash")
-_DTYPES = {
-    name: "float64" if name in _NUMBERS else "int64" if name in _COUNTS else "str"
-    for name in RowFacts._fields
-}
-
 
 @dataclass(slots=True)
 class Profile:
     """Facts of a dataset.
 
     Attributes:
-        rows: one line per row, columns as in `RowFacts`, in the order of files and rows.
+        rows: one line per row, columns as in `FACTS`, in the order of files and rows.
         fingerprints: shape (rows, FINGERPRINT_BYTES); a coarse picture of each picture.
         tokens: how often each token occurs, per split (file).
         files: one line per Parquet file: `file, rows, schema_error` ("" where it agrees).
@@ -132,7 +124,7 @@ def profile_group(
     with pq.ParquetFile(path) as file:
         table = file.read_row_group(group, use_threads=False)
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
-    facts: list[RowFacts] = []
+    facts: list[Facts] = []
     fingerprints: list[bytes] = []
     tokens: Counter[str] = Counter()
     for index in range(table.num_rows):
@@ -145,8 +137,8 @@ def profile_group(
     return GroupFacts(_frame(facts), _fingerprints(fingerprints), tokens)
 
 
-def _frame(facts: list[RowFacts]) -> pd.DataFrame:
-    return pd.DataFrame(facts, columns=list(RowFacts._fields)).astype(_DTYPES)
+def _frame(facts: list[Facts]) -> pd.DataFrame:
+    return pd.DataFrame(facts, columns=list(FACTS)).astype(FACTS)
 
 
 def _fingerprints(prints: list[bytes]) -> NDArray[np.uint8]:
@@ -215,24 +207,26 @@ def overlap(profile: Profile, near: float) -> pd.DataFrame:
         writers are named `split/name`.
     """
     rows = profile.rows
-    names = [f"{file}/{name}" for file, name in zip(rows["file"], rows["id"], strict=True)]
+    names = rows["file"] + "/" + rows["id"]
     image_leak = _upstream(rows, "image_hash", names)
-    writers = zip(rows["file"], rows["writer"], strict=True)
+    pictured, in_train = rows["image_hash"] != 0, rows["file"] == "train"
+    labels = rows.groupby("image_hash")["label_hash"]
     columns = {
-        "id_repeats": _earlier(rows, "id", "", names),
-        "repeats": _earlier(rows, "image_hash", 0, names),
-        "contradicts": _contradictions(rows, names),
-        "writer_leak": _upstream(rows, "writer", [f"{f}/{w}" for f, w in writers]),
+        "id_repeats": _first(names, rows, ["file", "id"]).where(
+            rows.duplicated(["file", "id"]) & (rows["id"] != ""), ""
+        ),
+        "repeats": _first(names, rows, ["file", "image_hash"]).where(
+            rows.duplicated(["file", "image_hash"]) & pictured, ""
+        ),
+        "contradicts": _first(names, rows, ["image_hash"]).where(
+            pictured & (rows["label_hash"] != labels.transform("first")), ""
+        ),
+        "writer_leak": _upstream(rows, "writer", rows["file"] + "/" + rows["writer"]),
         "image_leak": image_leak,
         "near_leak": _near(rows, profile.fingerprints, names, image_leak, near),
+        "label_seen": ~in_train & rows["label_hash"].isin(rows.loc[in_train, "label_hash"]),
     }
-    table = pd.DataFrame(columns, index=rows.index)
-    train = set(rows.loc[rows["file"] == "train", "label_hash"])
-    table["label_seen"] = [
-        file != "train" and label in train
-        for file, label in zip(rows["file"], rows["label_hash"], strict=True)
-    ]
-    return table
+    return pd.DataFrame(columns, index=rows.index)
 
 
 def similarity(one: NDArray[np.uint8], many: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -247,42 +241,27 @@ def _standardised(fingerprints: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(values / np.maximum(length, 1e-6), np.float32)
 
 
-def _earlier(rows: pd.DataFrame, key: str, empty: object, names: list[str]) -> list[str]:
-    """The first row of the split with the same value of `key`, for each that is not the first."""
-    first: dict[tuple[str, object], str] = {}
-    result = []
-    for file, value, name in zip(rows["file"], rows[key], names, strict=True):
-        result.append("" if value == empty else first.get((file, value), ""))
-        first.setdefault((file, value), name)
-    return result
+def _first(names: pd.Series[str], rows: pd.DataFrame, keys: list[str]) -> pd.Series[str]:
+    """For each row the name of the first one with the same values of all keys."""
+    return names.groupby([rows[key] for key in keys]).transform("first")
 
 
-def _contradictions(rows: pd.DataFrame, names: list[str]) -> list[str]:
-    first: dict[int, tuple[int, str]] = {}
-    result = []
-    for image, label, name in zip(rows["image_hash"], rows["label_hash"], names, strict=True):
-        known_label, known = first.setdefault(image, (label, name))
-        result.append(known if image and known_label != label else "")
-    return result
-
-
-def _upstream(rows: pd.DataFrame, key: str, names: list[str]) -> list[str]:
-    """The first row upstream with the same value of `key`, where it has one."""
-    owners: dict[str, dict[object, str]] = defaultdict(dict)
-    values = [None if pd.isna(value) else value for value in rows[key]]
-    for file, value, name in zip(rows["file"], values, names, strict=True):
-        owners[file].setdefault(value, name)
-    return [
-        next((owners[up][value] for up in upstream(file) if value and value in owners[up]), "")
-        for file, value in zip(rows["file"], values, strict=True)
-    ]
+def _upstream(rows: pd.DataFrame, key: str, names: pd.Series[str]) -> pd.Series[str]:
+    """The first row upstream with the same value of `key`, where it has one; "" where not."""
+    found = pd.Series("", rows.index, dtype="str")
+    for split in ("val", "train"):  # the latter wins
+        first = names[rows["file"] == split].groupby(rows[key]).first()
+        later = np.array([split in upstream(file) for file in rows["file"]], bool)
+        owner = rows[key].map(first.drop(0, errors="ignore")).where(later)
+        found = owner.astype("str").fillna(found)
+    return found
 
 
 def _near(
     rows: pd.DataFrame,
     fingerprints: NDArray[np.uint8],
-    names: list[str],
-    same: list[str],
+    names: pd.Series[str],
+    same: pd.Series[str],
     near: float,
 ) -> list[str]:
     """Only pictures of one label are compared: the groups stay small.

@@ -476,9 +476,8 @@ def _on_desk(grey: Levels, small: Levels, tile: int) -> Mask | None:
     full, around = (_spread(mask, tile, grey.shape) for mask in (np.asarray(inner) > 0, beside))
     # Where the page is askew, the desk ends in wedges that are narrower than a tile.
     dark = _dark_rim(grey, small[bright].mean() - gap / 2, tile, around)
-    wedges = np.bincount(dark.labels, _within(dark, around), len(dark.boxes)) > 0
-    wedges |= (_contact(dark) > _WEDGE).any(axis=1)
-    full &= ~_grown(dark.mask(wedges))
+    wedges = (_contact(dark) > _WEDGE).any(axis=1)
+    full &= ~_grown(dark.mask(np.asarray(wedges)))
     return full if full.any() else None
 
 
@@ -509,13 +508,6 @@ def _spread(tiles: Mask, tile: int, shape: tuple[int, ...]) -> Mask:
     spread = np.repeat(np.repeat(tiles, tile, axis=0), tile, axis=1)
     full[: spread.shape[0], : spread.shape[1]] = spread
     return full
-
-
-def _within(parts: Components, mask: Mask) -> NDArray[np.int64]:
-    """How many pixels of each run of the components lie in the mask (H, W)."""
-    before = np.cumsum(np.pad(mask, ((0, 0), (1, 0))), axis=1, dtype=np.int64)
-    found: NDArray[np.int64] = before[parts.rows, parts.ends] - before[parts.rows, parts.starts]
-    return found
 
 
 def _tiles(

@@ -19,6 +19,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from hmer.errors import LatexError
+from hmer.ink.markup import local
 from hmer.latex.reader import read, shorten
 from hmer.latex.spellings import sign
 from hmer.latex.tree import (
@@ -125,7 +126,7 @@ def read_mathml(xml: str, name: str) -> MathTree:
     if _height(root) > _MAX_ELEMENTS:
         raise LatexError(f"{name}: MathML nested deeper than {_MAX_ELEMENTS} elements")
     for element in root.iter():  # rows hand their alphabet on
-        if (variant := element.get("mathvariant")) and _local(element) in _ROWS:
+        if (variant := element.get("mathvariant")) and local(element) in _ROWS:
             for child in element:
                 child.attrib.setdefault("mathvariant", variant)
     return _Reader(name).element(root, 0)
@@ -152,12 +153,12 @@ class _Reader:
     def element(self, element: Element, depth: int) -> MathTree:
         if depth > MAX_DEPTH:
             raise self.fail(f"nested deeper than {MAX_DEPTH} levels")
-        kind = _local(element)
+        kind = local(element)
         if kind in _LEAVES:
             return self.leaf(element)
         if kind in _BLANK or not kind:
             return MathTree((), ())
-        children = [child for child in element if _local(child)]
+        children = [child for child in element if local(child)]
         if kind in _ROWS:
             return self.row(children, depth)
         if kind == "mfenced":
@@ -191,12 +192,12 @@ class _Reader:
         if not lines:
             raise self.fail("<mtable> has no lines")
         for number, line in enumerate(lines):
-            if _local(line) != "mtr":
-                raise self.fail(f"<mtable> has <{shorten(_local(line))}> in place of <mtr>")
+            if local(line) != "mtr":
+                raise self.fail(f"<mtable> has <{shorten(local(line))}> in place of <mtr>")
             nodes += [Node(LINE)] if number else []
-            for at, cell in enumerate(child for child in line if _local(child)):
+            for at, cell in enumerate(child for child in line if local(child)):
                 nodes += [Node(CELL)] if at else []
-                found = self.row(list(cell) if _local(cell) == "mtd" else [cell], depth + 1)
+                found = self.row(list(cell) if local(cell) == "mtd" else [cell], depth + 1)
                 nodes.extend(map(grounded, found.row) if nodes else found.row)
                 ids.extend(found.ids)
         row = (Node(MATRIX, ((Relation.INSIDE, tuple(nodes)),)),)
@@ -220,7 +221,7 @@ class _Reader:
         left = children[::-1]
         while left:  # rows in rows are one row, however deep they are nested
             child = left.pop()
-            if _local(child) in _ROWS:
+            if local(child) in _ROWS:
                 left.extend(reversed(child))
                 continue
             found = self.element(child, depth)
@@ -236,7 +237,7 @@ class _Reader:
         depth: int,
     ) -> list[MathTree]:
         if len(children) != number:
-            raise self.fail(f"<{_local(element)}> has {len(children)} children, not {number}")
+            raise self.fail(f"<{local(element)}> has {len(children)} children, not {number}")
         return [self.element(child, depth + 1) for child in children]
 
     def leaf(self, element: Element) -> MathTree:
@@ -304,12 +305,6 @@ def _sign(text: str) -> Element:
 
 def _identifier(element: Element) -> str:
     return element.get(XML_ID) or element.get("id") or ""
-
-
-def _local(element: Element) -> str:
-    """The element's name without its namespace; "" for comments and the like."""
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def mathml(tokens: Sequence[str]) -> str | None:

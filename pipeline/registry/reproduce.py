@@ -29,10 +29,6 @@ OURS = ("DVC_", "HMER_", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "PREFE
 """Environment of this project, which the other one must not inherit."""
 
 
-class CannotReproduce(HmerError):
-    """The version does not say enough, or what it says is not to be had any more."""
-
-
 @dataclass(frozen=True)
 class Recipe:
     """What a version says about its making."""
@@ -50,13 +46,13 @@ def recipe(client: MlflowClient, root: Path, version: ModelVersion) -> Recipe:
     """Read and check what is needed, before anything is computed; the version's run has parameters.
 
     Raises:
-        CannotReproduce: something is not recorded, was never committed, or is not there any more.
+        HmerError: something is not recorded, was never committed, or is not there any more.
     """
     from mlflow.exceptions import MlflowException
 
     label = f"{version.name} version {version.version}"
     if not version.run_id:
-        raise CannotReproduce(f"{label} cannot be reproduced: it does not name its run")
+        raise HmerError(f"{label} cannot be reproduced: it does not name its run")
     with registry():
         made = on_record(client, version, ORIGIN)
     for key, told in (
@@ -64,31 +60,29 @@ def recipe(client: MlflowClient, root: Path, version: ModelVersion) -> Recipe:
         ("sha256", "it does not say what its weights are"),
     ):
         if not made.get(key):
-            raise CannotReproduce(f"{label} cannot be reproduced: {told}")
+            raise HmerError(f"{label} cannot be reproduced: {told}")
     if made.get("git.dirty") == "true":
-        raise CannotReproduce(
+        raise HmerError(
             f"{label} was made from code that was not committed ({made.get('git.changed', '')}): "
             "no commit brings it back"
         )
     commit = made["git.commit"]
     if not git(root, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"):
-        raise CannotReproduce(
+        raise HmerError(
             f"{label} was made from commit {commit}, which this repository does not have: "
             "`git fetch` it"
         )
     raw = (made["raw.path"], made["raw.digest"]) if "raw.digest" in made else None
     if raw is not None and not (root / raw[0]).exists():
-        raise CannotReproduce(f"{label} was made from {raw[0]}, which is not here: bring it back")
+        raise HmerError(f"{label} was made from {raw[0]}, which is not here: bring it back")
     if raw is not None and content_digest(root / raw[0]) != raw[1]:
-        raise CannotReproduce(
-            f"{label} was made from other raw data: {raw[0]} had sha256 {raw[1][:12]}"
-        )
+        raise HmerError(f"{label} was made from other raw data: {raw[0]} had sha256 {raw[1][:12]}")
     try:
         with tempfile.TemporaryDirectory() as folder:
             params = Path(client.download_artifacts(version.run_id, PARAMS, folder)).read_bytes()
     except (MlflowException, OSError) as error:
         first = first_line(error)
-        raise CannotReproduce(f"{label}: run {version.run_id} has no {PARAMS}: {first}") from None
+        raise HmerError(f"{label}: run {version.run_id} has no {PARAMS}: {first}") from None
     return Recipe(
         label=label,
         commit=commit,
@@ -112,7 +106,7 @@ def reproduce(found: Recipe, root: Path, into: Path | None = None) -> tuple[bool
         Whether they are the same, and that in one line.
 
     Raises:
-        CannotReproduce: the worktree cannot be made, or the pipeline fails in it.
+        HmerError: the worktree cannot be made, or the pipeline fails in it.
     """
     with _worktree(root, found.commit, into) as tree:
         (tree / PARAMS).write_bytes(found.params)
@@ -126,10 +120,10 @@ def reproduce(found: Recipe, root: Path, into: Path | None = None) -> tuple[bool
         (tree / ".dvc" / "config.local").write_text("[cache]\n    dir = cache\n", encoding="utf-8")
         command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache", found.stage]
         if code := run_group(command, tree, environment=_environment(tree)):
-            raise CannotReproduce(f"{found.label}: the pipeline ended with code {code} in {tree}")
+            raise HmerError(f"{found.label}: the pipeline ended with code {code} in {tree}")
         made = tree / found.weights
         if not made.is_file():
-            raise CannotReproduce(f"{found.label}: the pipeline has not made {found.weights}")
+            raise HmerError(f"{found.label}: the pipeline has not made {found.weights}")
         digest = content_digest(made)
     same = digest == found.sha256
     told = "reproduced, the weights are byte-identical"
@@ -164,13 +158,13 @@ def _link(source: str, target: str) -> None:
 @contextmanager
 def _worktree(root: Path, commit: str, into: Path | None) -> Iterator[Path]:
     if into is not None and into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise CannotReproduce(f"{into} is not an empty folder: name another one")
+        raise HmerError(f"{into} is not an empty folder: name another one")
     with tempfile.TemporaryDirectory(prefix="reproduce-") as folder:
         tree = (into or Path(folder) / "project").resolve()
         git(root, "worktree", "prune")
         git(root, "worktree", "add", "--detach", "--quiet", str(tree), commit)
         if not (tree / ".git").exists():
-            raise CannotReproduce(f"git cannot put commit {commit} into {tree}")
+            raise HmerError(f"git cannot put commit {commit} into {tree}")
         # The project may be a folder of the repository.
         inside = git(root, "rev-parse", "--show-prefix")
         try:

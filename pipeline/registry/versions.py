@@ -19,11 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hmer.errors import HmerError
 from hmer.files import atomic_folder
-from pipeline.dvcfile import PARAMS
 from pipeline.env import lasting_root, user_folder
-from pipeline.params import load_section
 from pipeline.process import hold
-from pipeline.registry.decision import RegisterConfig
 from pipeline.tracking.provenance import git, run_link
 from pipeline.tracking.store import TrackingError
 
@@ -273,15 +270,11 @@ def export(model: Path, root: Path) -> Path:
     return target
 
 
-def fetch(root: Path) -> Path:
+def fetch(client: MlflowClient, name: str, root: Path) -> Path:
     """Get the champion from the registry.
 
     Raises:
         HmerError: there is none, or the registry cannot hand it out.
     """
-    from pipeline.tracking.store import connect
-
-    client, _ = connect(root)
-    name = load_section(root / PARAMS, "register", RegisterConfig).name
     with tempfile.TemporaryDirectory() as folder:
         return export(download(client, name, "champion", Path(folder)), root)

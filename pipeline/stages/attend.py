@@ -11,7 +11,7 @@ def main(stage: Stage) -> None:
 
     Of the validation split only a dozen images are looked at, for the pictures.
     """
-    if skipped(stage, stage.section()):
+    if skipped(stage):
         return
     from hmer.selfsup.attend import AttendConfig, attend
     from hmer.training.fit import RunContext

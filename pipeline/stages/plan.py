@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
@@ -116,14 +116,10 @@ def _inside(dotted: str) -> bool:
     return dotted.startswith("hmer.models.")
 
 
-def skipped(stage: Stage, section: dict[str, Any]) -> bool:
-    """Whether the phase is not needed; then its output is written without training.
+def skipped(stage: Stage) -> bool:
+    """Whether a phase (`pretrain`, `attend`) is not needed; then its output is written untrained.
 
     The output says how large the network is, for a recogniser that has one with fresh weights.
-
-    Args:
-        stage: `pretrain` or `attend`.
-        section: its parameters.
     """
     plan = stage.input(f"{FOLDER}/{stage.name}.json")
     try:
@@ -134,7 +130,7 @@ def skipped(stage: Stage, section: dict[str, Any]) -> bool:
         return False
     part = PHASES[stage.name]
     with stage.outputs(f"data/models/{stage.name}") as out:
-        about = {"kind": part, "config": section.get(part) or {}, "trained": False}
+        about = {"kind": part, "config": stage.section().get(part) or {}, "trained": False}
         (out / f"{part}.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         (out / f"{part}.safetensors").write_bytes(EMPTY)
         (out / "metrics.json").write_text("{}\n", encoding="utf-8")

@@ -8,7 +8,7 @@ from pipeline.stages.plan import skipped
 
 def main(stage: Stage) -> None:
     """Train split in, encoder weights and curves out."""
-    if skipped(stage, stage.section()):
+    if skipped(stage):
         return
     from hmer.selfsup.pretrain import PretrainConfig, pretrain
     from hmer.training.fit import RunContext

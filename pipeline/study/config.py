@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hmer.errors import HmerError
-from pipeline.params import did_you_mean, explain, leaves, read_yaml
+from pipeline.params import explain, leaves, read_named
 
 FOLDER = "configs/studies"
 TARGET = "evaluate"
@@ -130,25 +130,17 @@ class StudyConfig(_Strict):
         return [metric for metric in self.metrics if metric.main] or self.metrics[:1]
 
 
-def studies(root: Path) -> list[str]:
-    """Names of what is in `configs/studies`."""
-    return sorted(path.stem for path in (root / FOLDER).glob("*.yaml"))
-
-
 def load_study(root: Path, name: str) -> StudyConfig:
     """A study by name.
 
     Raises:
         HmerError: there is none, or one line with all that is wrong in its file.
     """
-    known = studies(root)
-    if name not in known:
-        hint = did_you_mean(name, known)
-        raise HmerError(f"no study {name!r} among {', '.join(known) or 'none'}{hint}")
+    values = read_named(root / FOLDER, name, "study")
     file = f"{FOLDER}/{name}.yaml"
     try:
         _check_name(name)
-        return StudyConfig.model_validate(read_yaml(root / file))
+        return StudyConfig.model_validate(values)
     except ValidationError as error:
         raise HmerError(explain(error, StudyConfig, file)) from None
     except ValueError as error:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from hmer.data.collate import stack
-from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ingest.sources.synthetic import Synthetic
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
@@ -32,8 +32,7 @@ TINY = MaskMatchConfig(
 
 def drawn_expressions() -> tuple[Ink, ...]:
     """Ink of six expressions."""
-    config = SyntheticConfig(train=6, val=0, test=0)
-    found = [task().ink for task in SyntheticSource(config).items(0)]
+    found = [task().ink for task in Synthetic(train=6, val=0, test=0).items(0)]
     return tuple(ink for ink in found if ink is not None)
 
 

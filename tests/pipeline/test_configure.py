@@ -9,17 +9,17 @@ import pytest
 
 from hmer.errors import HmerError
 from pipeline.configure import (
+    FOLDER,
     Params,
     check_params,
     composed,
-    configurations,
     configure,
     load_params,
     merge,
     prepare,
 )
 from pipeline.dvcfile import declarations
-from pipeline.params import read_yaml
+from pipeline.params import named_files, read_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +46,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", configurations(ROOT))
+@pytest.mark.parametrize("name", named_files(ROOT / FOLDER))
 def test_every_named_configuration_is_valid(project: Path, name: str) -> None:
     configure(project, name)
     load_params(project / "params.yaml")

@@ -170,14 +170,14 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import runpy
 
     from hmer.ingest.ingest import IngestConfig, ingest
-    from hmer.ingest.sources.images import ImagesConfig, Labelled
-    from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
+    from hmer.ingest.sources.images import Images, Labelled
+    from hmer.ingest.sources.synthetic import Synthetic
     from hmer.ink.render import RenderConfig, render
     from hmer.ink.scale import normalise
 
     root = tmp_path_factory.mktemp("photographs")
     (root / "raw").mkdir()
-    items = [task() for task in SyntheticSource(SyntheticConfig(train=40, val=0, test=0)).items(0)]
+    items = [task() for task in Synthetic(train=40, val=0, test=0).items(0)]
     lines = ["image,latex"]
     for number, item in enumerate(items):
         assert item.ink is not None
@@ -186,7 +186,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(f'{number:03}.png,"{item.latex or " ".join(item.tokens or ())}"')
     (root / "raw/captions.csv").write_text("\n".join(lines) + "\n")
     part = Labelled(images=str(root / "raw"), captions=str(root / "raw/captions.csv"))
-    source = ImagesConfig(train=part, val=part, deskew=False)
+    source = Images(train=part, val=part, deskew=False)
     config = IngestConfig(source="images", images=source, workers=1, render=RenderConfig(unit=16))
     (root / "data").mkdir()
     ingest(config, root / "data/dataset")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from hmer.models.registry import RECOGNISERS, ModelConfig
-from pipeline.configure import configurations, configure, load_params
+from pipeline.configure import FOLDER, configure, load_params
 from pipeline.dvcfile import declaration
+from pipeline.params import named_files
 from pipeline.stage import Stage
 from pipeline.stages.plan import StartConfig, main, model_code, phases, skipped
 
@@ -70,17 +71,17 @@ def test_a_phase_that_is_not_needed_says_so_and_leaves_the_size_of_its_network(
     configure(tmp_path, None, ["finetune.init=scratch", "pretrain.encoder.width=48"])
     main(stage("plan", tmp_path))
     pretrain = stage("pretrain", tmp_path)
-    assert skipped(pretrain, pretrain.section())
+    assert skipped(pretrain)
     assert "pretrain: not needed: finetune.init is scratch" in capsys.readouterr().out
     weights = tmp_path / "data/models/pretrain/encoder.safetensors"
     assert read_config(weights, "encoder", CompactConfig).width == 48
     assert json.loads((weights.parent / "metrics.json").read_text()) == {}
     configure(tmp_path, None, ["finetune.init=auto"])
     main(stage("plan", tmp_path))
-    assert not skipped(pretrain, pretrain.section())
+    assert not skipped(pretrain)
 
 
-@pytest.mark.parametrize("name", configurations(ROOT))
+@pytest.mark.parametrize("name", named_files(ROOT / FOLDER))
 def test_no_configuration_trains_a_phase_for_nothing(name: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     configure(tmp_path, name)

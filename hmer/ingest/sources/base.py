@@ -6,13 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 
 TRAIN = "train"
@@ -62,9 +59,10 @@ class SourceItem:
             cut by writer.
         further: additional training data, left out where train, val or a development set has the
             same ink, or a test or development set the same caption.
-        ink: the strokes, in device units unless `normalised`; None for image-only sources.
+        ink: the strokes, in device units unless `normalised`; None for a picture.
         normalised: `ink` is already in symbol units (see `hmer.ink.scale`).
-        image: uint8 (H, W), ink bright on 0, at the dataset's scale; used where `ink` is None.
+        data: content of a picture file; used where `ink` is None.
+        deskew: turn the writing on the picture level.
         file: name of the file it was read from, "" if none.
         mathml: the truth as MathML, if there is any: tells which token each symbol writes.
         symbol_ids: for each symbol of `ink` the `xml:id` of its MathML element, or "".
@@ -79,7 +77,8 @@ class SourceItem:
     further: bool = False
     ink: Ink | None = None
     normalised: bool = False
-    image: NDArray[np.uint8] | None = None
+    data: bytes | None = None
+    deskew: bool = False
     file: str = ""
     mathml: str | None = None
     symbol_ids: tuple[str, ...] = ()
@@ -113,55 +112,44 @@ class Task(Protocol):
         ...
 
 
-class Source(Protocol):
-    """Where labelled expressions come from.
-
-    `name` is the value of `ingest.source` in the parameters.
-    """
-
-    @property
-    def name(self) -> str:
-        """The value of `ingest.source` that selects this source."""
-        ...
-
-    @property
-    def total(self) -> int | None:
-        """How many items there will be, where that is known beforehand (for progress only)."""
-        ...
-
-    def items(self, seed: int) -> Iterator[SourceItem | Rejected | Task]:
-        """Walk the source in a fixed order; the same seed gives the same items."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What ingestion tells a source: the captions' dialect, and the scale of images."""
-
-    dialect: str
-    render: RenderConfig
-
-
-class SourceConfig(BaseModel):
-    """Where a source finds its data: its section of the `ingest` parameters.
+class Source(BaseModel):
+    """Where labelled expressions come from: a section of the `ingest` parameters.
 
     A path may begin with `~`, the home folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    name: ClassVar[str]
+    """The value of `ingest.source` that selects this source, and the name of its section."""
+
     @field_validator("*", mode="before")
     @classmethod
     def _at_home(cls, value: Any) -> Any:
         return _expanded(value)
 
-    def open(self, setting: Setting) -> Source:
-        """The source; nothing is read before it is walked."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how it is opened")
-
     def paths(self) -> Iterator[str]:
         """The files and folders that the source reads."""
         return iter(())
+
+    @property
+    def total(self) -> int | None:
+        """How many items there will be, where that is known beforehand (for progress only)."""
+        return None
+
+    def items(self, seed: int) -> Iterator[SourceItem | Rejected | Task]:
+        """Walk the source in a fixed order; the same seed gives the same items."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its items are")
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """After a walk, by source: training expressions that were not chosen."""
+        return {}
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """After a walk: held-out captions that synthesis has passed over."""
+        return {}
 
 
 def _expanded(value: Any) -> Any:

@@ -6,27 +6,31 @@ its tokens on each line, blanks between, and a picture per name, in `img/` or be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
 from hmer.errors import HmerError
-from hmer.ingest.archive import check_path, count_members, read_members, spread
-from hmer.ingest.sources.base import Rejected, Setting, SourceConfig
-from hmer.ingest.sources.crohme import writer_of
-from hmer.ingest.sources.pictures import VALIDATION_NAMES, ReadPicture, split_named
+from hmer.ingest.archive import count_members, read_members, spread
+from hmer.ingest.sources.base import Rejected, Source, SourceItem
+from hmer.ingest.sources.inkml import writer_of
 from hmer.ink.raster import PICTURES
 
 _CAPTIONS = "caption.txt"
+_PARAMETER = "ingest.comer.path"
+_VALIDATION = frozenset({"val", "valid", "validation"})
+"""Folders of this name hold the validation set."""
 
 Captions = dict[str, tuple[str, ...]]
 """Tokens by name of the picture."""
 
 
-class ComerConfig(SourceConfig):
+class Comer(Source):
     """Where the data are, and what to make of the captions."""
+
+    name = "comer"
 
     path: str = Field(
         default="data/raw/data.zip", description="folder or package with a folder per split"
@@ -39,76 +43,62 @@ class ComerConfig(SourceConfig):
         default=None, ge=1, description="take only so many pictures, spread evenly"
     )
 
-    def open(self, setting: Setting) -> ComerSource:
-        """The source over these pictures."""
-        return ComerSource(self, setting)
-
     def paths(self) -> Iterator[str]:
         """The one folder or package."""
         yield self.path
 
-
-@dataclass(frozen=True, slots=True)
-class ComerSource:
-    """All pictures in the order of the package, then the captions without a picture."""
-
-    config: ComerConfig
-    setting: Setting
-    parameter: str = "ingest.comer.path"
-
-    name = "comer"
-
     @property
     def total(self) -> int | None:
         """How many pictures there are, if that can be told without reading them."""
-        return count_members([Path(self.config.path)], PICTURES, self.config.limit)
+        return count_members([Path(self.path)], PICTURES, self.limit)
 
-    def items(self, seed: int) -> Iterator[ReadPicture | Rejected]:
-        """One task per picture with a caption; the seed plays no part.
+    def items(self, seed: int) -> Iterator[SourceItem | Rejected]:
+        """The pictures in the order of the package, then captions without one; no seed is needed.
 
         Raises:
             HmerError: the path cannot be read, or there are no captions or no pictures.
         """
-        path = Path(self.config.path)
-        check_path(path, self.parameter)
-        captions, refused = read_captions(path, self.parameter)
+        path = Path(self.path)
+        captions, refused = read_captions(path)
         yield from refused
-        validation = any(PurePosixPath(folder).name in VALIDATION_NAMES for folder in captions)
+        validation = any(PurePosixPath(folder).name in _VALIDATION for folder in captions)
         found = 0
-        for member in spread(path, PICTURES, self.parameter, self.config.limit):
+        for member in spread(path, PICTURES, _PARAMETER, self.limit):
             found += 1
             file = PurePosixPath(member.name)
             folder = next((str(p) for p in file.parents if str(p) in captions), "")
             # The WAP release adds a channel number to the names of its pictures.
             names = (file.stem, file.stem.removesuffix("_0"))
             name = next((n for n in names if n in captions.get(folder, ())), None)
-            split = split_named(PurePosixPath(folder).name, self.name, validation)
+            split = _split_named(PurePosixPath(folder).name, validation)
             if name is None:
                 reason = f"{member.name}: no line of a {_CAPTIONS} names it, or it is there twice"
                 yield Rejected(file.stem, member.name, reason, split if folder else None)
                 continue
             tokens = captions[folder].pop(name)
-            yield ReadPicture(
+            yield SourceItem(
                 id=name,
                 source=self.name,
                 writer=writer_of(name, self.name),
                 latex=" ".join(tokens),
-                tokens=None if self.config.respell else tokens,
+                tokens=None if self.respell else tokens,
                 split=split,
-                file=member.name,
                 data=member.data,
-                render=self.setting.render,
+                file=member.name,
             )
         if not found:
             raise HmerError(
-                f"{self.parameter}: {path} holds captions but no pictures (images.pkl is not read: "
+                f"{_PARAMETER}: {path} holds captions but no pictures (images.pkl is not read: "
                 "opening a pickle runs code); take the form with a picture file per expression"
             )
-        if self.config.limit is None:
-            yield from _unmet(captions, self.name, validation)
+        for folder, left in captions.items() if self.limit is None else ():
+            file_of = f"{folder}/{_CAPTIONS}"
+            split = _split_named(PurePosixPath(folder).name, validation)
+            for name in left:
+                yield Rejected(name, file_of, f"{file_of}: there is no picture {name}", split)
 
 
-def read_captions(path: Path, parameter: str) -> tuple[dict[str, Captions], list[Rejected]]:
+def read_captions(path: Path) -> tuple[dict[str, Captions], list[Rejected]]:
     """Captions by folder of their file, and the lines that are of no use.
 
     Raises:
@@ -116,11 +106,11 @@ def read_captions(path: Path, parameter: str) -> tuple[dict[str, Captions], list
     """
     captions: dict[str, Captions] = {}
     refused = []
-    for member in read_members(path, "/" + _CAPTIONS, parameter):
+    for member in read_members(path, "/" + _CAPTIONS, _PARAMETER):
         try:
             lines = member.data.decode("utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
-            raise HmerError(f"{parameter}: {member.name} is not UTF-8 ({error.reason})") from None
+            raise HmerError(f"{_PARAMETER}: {member.name} is not UTF-8 ({error.reason})") from None
         found = captions.setdefault(str(PurePosixPath(member.name).parent), {})
         for number, line in enumerate(lines, 1):
             name, *tokens = line.split() or [""]
@@ -134,7 +124,7 @@ def read_captions(path: Path, parameter: str) -> tuple[dict[str, Captions], list
                 continue
             found[name] = tuple(tokens)
     if not captions:
-        raise HmerError(f"{parameter}: {path} holds no {_CAPTIONS}; is it the data of CoMER?")
+        raise HmerError(f"{_PARAMETER}: {path} holds no {_CAPTIONS}; is it the data of CoMER?")
     return captions, refused
 
 
@@ -143,9 +133,16 @@ def _without_suffix(name: str) -> str:
     return stem if dot and f".{suffix.lower()}" in PICTURES else name
 
 
-def _unmet(captions: dict[str, Captions], source: str, validation: bool) -> Iterator[Rejected]:
-    for folder, left in captions.items():
-        split = split_named(PurePosixPath(folder).name, source, validation)
-        for name in left:
-            file = f"{folder}/{_CAPTIONS}"
-            yield Rejected(name, file, f"{file}: there is no picture {name}", split)
+def _split_named(folder: str, validation: bool) -> str | None:
+    """The split that a folder of this name holds.
+
+    "train" gives "train" where the source has a `validation` folder of its own, else None (cut by
+    writer); "test" gives "test-comer"; any other name N gives "test-N".
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")
+    if plain.startswith("train"):
+        return "train" if validation else None
+    if plain in _VALIDATION:
+        return "val"
+    name = plain.removeprefix("test").strip("-")
+    return f"test-{name or Comer.name}"

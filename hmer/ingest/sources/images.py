@@ -7,7 +7,6 @@ to look like rendered ink at the scale of the dataset (`hmer.ink.picture`, `hmer
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -15,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hmer.errors import HmerError
 from hmer.ingest.archive import check_path, count_members, spread
-from hmer.ingest.sources.base import Rejected, Setting, SourceConfig, position
+from hmer.ingest.sources.base import Rejected, Source, SourceItem, position
 from hmer.ingest.sources.labels import Label, Name, Names, read_labels, split_name
-from hmer.ingest.sources.pictures import ReadPicture
 from hmer.ink.raster import PICTURES
+
+_PARAMETER = "ingest.images"
 
 TestName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
@@ -34,8 +34,10 @@ class Labelled(BaseModel):
     )
 
 
-class ImagesConfig(SourceConfig):
+class Images(Source):
     """Where the pictures are."""
+
+    name = "images"
 
     train: Labelled = Labelled(images="data/raw/images", captions="data/raw/captions.csv")
     val: Labelled | None = Field(
@@ -56,10 +58,6 @@ class ImagesConfig(SourceConfig):
         default=None, ge=1, description="take only so many of each, spread evenly"
     )
 
-    def open(self, setting: Setting) -> ImagesSource:
-        """The source over these pictures."""
-        return ImagesSource(self, setting)
-
     def paths(self) -> Iterator[str]:
         """Pictures and captions of every part."""
         for part, _ in self.parts():
@@ -73,79 +71,69 @@ class ImagesConfig(SourceConfig):
         for name, part in sorted(self.tests.items()):
             yield part, f"tests.{name}"
 
-
-@dataclass(frozen=True, slots=True)
-class ImagesSource:
-    """All pictures of train, of val, and of each test set; after each, captions without one."""
-
-    config: ImagesConfig
-    setting: Setting
-    parameter: str = "ingest.images"
-
-    name = "images"
-
     @property
     def total(self) -> int | None:
         """How many pictures there are, if that can be told without reading them."""
-        paths = (Path(part.images) for part, _ in self.config.parts())
-        return count_members(paths, PICTURES, self.config.limit)
+        paths = (Path(part.images) for part, _ in self.parts())
+        return count_members(paths, PICTURES, self.limit)
 
-    def items(self, seed: int) -> Iterator[ReadPicture | Rejected]:
-        """One task per picture with a caption; the seed plays no part.
+    def items(self, seed: int) -> Iterator[SourceItem | Rejected]:
+        """All pictures of train, of val, and of each test set; after each, captions without one.
 
         Raises:
             HmerError: pictures or captions are missing or cannot be read.
         """
         # A wrong path should be told before an hour's work on the right ones.
-        for part, name in self.config.parts():
-            check_path(Path(part.images), f"{self.parameter}.{name}.images")
-            parameter = f"{self.parameter}.{name}.captions"
+        for part, name in self.parts():
+            check_path(Path(part.images), f"{_PARAMETER}.{name}.images")
+            parameter = f"{_PARAMETER}.{name}.captions"
             if next(read_labels(Path(part.captions), parameter), None) is None:
                 raise HmerError(
                     f"{parameter}: {part.captions} holds no captions; write a line each"
                 )
-        for part, name in self.config.parts():
+        for part, name in self.parts():
             yield from self._part(part, name)
 
-    def _part(self, part: Labelled, name: str) -> Iterator[ReadPicture | Rejected]:
+    def _part(self, part: Labelled, name: str) -> Iterator[SourceItem | Rejected]:
         split = self._split(name)
         file = PurePosixPath(part.captions).name
-        labels = _Labels()
-        for label in read_labels(Path(part.captions), f"{self.parameter}.{name}.captions"):
-            if problem := labels.add(label):
-                yield Rejected(label.file or file, file, f"{file}: {problem}", split)
-        labels.all_added()
-        parameter = f"{self.parameter}.{name}.images"
-        for member in spread(Path(part.images), PICTURES, parameter, self.config.limit):
+        labels: dict[Name, Label] = {}  # no name ever opens a file
+        for label in read_labels(Path(part.captions), f"{_PARAMETER}.{name}.captions"):
+            key = split_name(label.file, PICTURES)
+            if label.file and key not in labels:
+                labels[key] = label
+                continue
+            problem = f"{label.file} is named again" if label.file else label.problem
+            yield Rejected(label.file or file, file, f"{file}: {problem}", split)
+        names = Names(labels)
+        parameter = f"{_PARAMETER}.{name}.images"
+        for member in spread(Path(part.images), PICTURES, parameter, self.limit):
             inner = PurePosixPath(member.name)
             inner = inner.relative_to(inner.parts[0]) if len(inner.parts) > 1 else inner
-            taken, problem = labels.take(member.name)
-            if taken is None or problem:
+            best = names.fitting(split_name(member.name, PICTURES))
+            taken = labels.pop(best[0], None) if len(best) == 1 else None
+            if taken is None or taken.problem:
+                problem = taken.problem if taken else _nameless(len(best))
                 yield Rejected(str(inner), member.name, f"{member.name}: {file}: {problem}", split)
                 continue
             writer = taken.writer or f"{self.name}/{inner.with_suffix('')}"
-            yield ReadPicture(
+            yield SourceItem(
                 id=str(inner.with_suffix("")),
                 source=self.name,
                 writer=writer,
                 latex=taken.latex,
                 split=self._cut(writer) if name == "train" else split,
-                file=member.name,
                 data=member.data,
-                render=self.setting.render,
-                deskew=self.config.deskew,
+                deskew=self.deskew,
+                file=member.name,
             )
-        if self.config.limit is None:
-            for label in labels.left():
-                problem = (
-                    label.problem or f"a line of {file} names it, but there is no such picture"
-                )
-                reason = f"{label.file}: {problem}"
-                yield Rejected(label.file, file, reason, split)
+        for label in labels.values() if self.limit is None else ():
+            problem = label.problem or f"a line of {file} names it, but there is no such picture"
+            yield Rejected(label.file, file, f"{label.file}: {problem}", split)
 
     def _split(self, name: str) -> str | None:
         if name == "train":
-            return None if self.config.val is None else "train"
+            return None if self.val is None else "train"
         return "val" if name == "val" else f"test-{name.removeprefix('tests.')}"
 
     def _cut(self, writer: str) -> str | None:
@@ -154,44 +142,15 @@ class ImagesSource:
         Validation is cut from the lower end of the same positions (`split_of`), so that a larger
         share of either moves no writer from the one to the other.
         """
-        if not self.config.tests and position(writer) >= 1 - self.config.test_share:
+        if not self.tests and position(writer) >= 1 - self.test_share:
             return "test-own"
         return self._split("train")
 
 
-@dataclass(slots=True)
-class _Labels:
-    """The labels of a caption file, found by the names of pictures; no name ever opens a file."""
-
-    _by_name: dict[Name, Label] = field(default_factory=dict)
-    _names: Names = field(default_factory=lambda: Names(()))
-
-    def add(self, label: Label) -> str:
-        """Take a label; the problem where it names no picture, or one again, else ""."""
-        if not label.file:
-            return label.problem
-        key = split_name(label.file, PICTURES)
-        if key in self._by_name:
-            return f"{label.file} is named again"
-        self._by_name[key] = label
-        return ""
-
-    def all_added(self) -> None:
-        """From now on pictures take them."""
-        self._names = Names(self._by_name)
-
-    def take(self, picture: str) -> tuple[Label | None, str]:
-        """The label of a picture that has none yet, and what is wrong with it or its name."""
-        best = self._names.fitting(split_name(picture, PICTURES))
-        if not best:
-            return None, "no line names this picture"
-        if len(best) > 1:
-            return None, f"{len(best)} lines may name this picture, in different folders"
-        if best[0] not in self._by_name:
-            return None, "its line names another picture of this name, too; write the folders"
-        label = self._by_name.pop(best[0])
-        return label, label.problem
-
-    def left(self) -> list[Label]:
-        """The labels that no picture took."""
-        return list(self._by_name.values())
+def _nameless(lines: int) -> str:
+    """Why a picture has no label, by how many lines may name it."""
+    if not lines:
+        return "no line names this picture"
+    if lines > 1:
+        return f"{lines} lines may name this picture, in different folders"
+    return "its line names another picture of this name, too; write the folders"

@@ -15,9 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hmer.errors import HmerError
+from hmer.ink.raster import PICTURES
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "file": tuple(
@@ -35,6 +36,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 _DELIMITERS = {".csv": ",;\t|", ".tsv": "\t,;|", ".txt": "\t ,;|"}
 """What may separate cells, by the file's ending; the first wins where others separate alike."""
 _JSON = (".json", ".jsonl", ".ndjson")
+_ENDINGS = (".inkml", ".ink", ".xml", ".svg", ".pdf", *PICTURES)
 _ESCAPES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|[\t\r](?=[a-z])")
 """What becomes of `\\frac`, `\\beta`, `\\theta`, `\\rho` where a backslash escapes."""
 
@@ -94,6 +96,58 @@ class Names:
             if named[-shared:] == parts[-shared:] and name[1] in ("", ending):
                 fits[shared, bool(name[1])].append(name)
         return fits[max(fits)] if fits else []
+
+
+class Captions:
+    """Tokens by file, from lines of an id, a tab, and LaTeX, or any file of labels.
+
+    An id may have folders, and any ending of ink or of a picture of it. What has no blanks between
+    its tokens is split later, by `hmer.latex.dialect`.
+
+    Attributes:
+        ids: as they are written.
+        unused: those that no file has had so far.
+    """
+
+    def __init__(self, path: Path, parameter: str) -> None:
+        """Read them.
+
+        Raises:
+            HmerError: the file is missing, empty, not UTF-8, or has a line of another form.
+        """
+        self._by_name: dict[Name, tuple[str, tuple[str, ...]]] = {}
+        for label in read_labels(path, parameter, otherwise=".txt"):
+            if label.problem:
+                raise HmerError(f"{parameter}: {path}: {label.problem}")
+            id, tokens = label.file.strip(), tuple(label.latex.split())
+            if self._by_name.setdefault(_bare(id), (id, tokens))[1] != tokens:
+                raise HmerError(
+                    f"{parameter}: {path}: {id} is named twice; keep one of its captions"
+                )
+        if not self._by_name:
+            raise HmerError(f"{parameter}: {path} holds no captions; write a line each")
+        self._names = Names(self._by_name)
+        self.ids = [id for id, _ in self._by_name.values()]
+        self.unused = dict.fromkeys(self.ids)
+
+    def of(self, file: str) -> tuple[str, ...] | None:
+        """The caption of a file; None where no id is its, or several may be."""
+        for name in (_bare(file), _bare(str(PurePosixPath(file).with_suffix("")))):
+            # Folders that are called otherwise elsewhere matter only where they have to.
+            found = self._names.fitting(name) or self._names.by_stem.get(name[0][-1], [])
+            if len(found) == 1:
+                id, tokens = self._by_name[found[0]]
+                self.unused.pop(id, None)
+                return tokens
+        return None
+
+
+def _bare(file: str) -> Name:
+    """A name without its endings."""
+    parts, ending = split_name(file, _ENDINGS)
+    while ending:
+        parts, ending = split_name("/".join(parts), _ENDINGS)
+    return parts, ""
 
 
 def read_labels(path: Path, parameter: str, otherwise: str = "") -> Iterator[Label]:

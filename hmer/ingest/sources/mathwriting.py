@@ -7,27 +7,26 @@ Gervais, Fadeeva, Maksai: MathWriting (2024). The truth is the annotation `norma
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import Field
 
-from hmer.errors import HmerError, InkError
-from hmer.ingest.archive import check_path, read_members
-from hmer.ingest.sources.base import Rejected, Setting, SourceConfig, SourceItem, position
-from hmer.ingest.sources.crohme import NO_LABEL
-from hmer.ink.inkml import read_inkml
+from hmer.errors import HmerError
+from hmer.ingest.archive import read_members
+from hmer.ingest.sources.base import Source, position
+from hmer.ingest.sources.inkml import SUFFIX, ReadInkml
 
-_SUFFIX = ".inkml"
 _SPLITS = {"train": "train", "valid": "val", "test": "test-mathwriting"}
 _EXTRA = ("symbols", "synthetic")
 
 Extra = Literal["symbols", "synthetic"]
 
 
-class MathWritingConfig(SourceConfig):
+class MathWriting(Source):
     """Where the data are, and which parts to take."""
+
+    name = "mathwriting"
 
     path: str = Field(
         default="data/raw/mathwriting-2024.tgz",
@@ -40,82 +39,37 @@ class MathWritingConfig(SourceConfig):
         default=1.0, gt=0, le=1, description="share of the training files, chosen by their name"
     )
 
-    def open(self, setting: Setting) -> MathWritingSource:
-        """The source over these files."""
-        return MathWritingSource(self)
-
     def paths(self) -> Iterator[str]:
         """The one folder or package."""
         yield self.path
 
-
-@dataclass(frozen=True, slots=True)
-class ReadMathWriting:
-    """Parse one file; a `Task`."""
-
-    file: str
-    data: bytes
-    split: str | None
-
-    @property
-    def key(self) -> str:
-        """The file's own name, a hexadecimal number unique in the release."""
-        return PurePosixPath(self.file).stem
-
-    def __call__(self) -> SourceItem | Rejected:
-        """The labelled ink, or why it was refused."""
-        path = PurePosixPath(self.file)
-        try:
-            document = read_inkml(self.data, path.name)
-        except InkError as error:
-            return Rejected(self.key, self.file, str(error), self.split)
-        if not document.latex:
-            return Rejected(self.key, self.file, f"{path.name}: {NO_LABEL}", self.split)
-        collection = f"mathwriting-{path.parent.name}" if path.parent.name in _EXTRA else ""
-        return SourceItem(
-            id=self.key,
-            source=collection or "mathwriting",
-            writer=f"mathwriting/{self.key}",
-            latex=document.latex,
-            split=self.split,
-            ink=document.ink,
-            file=self.file,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class MathWritingSource:
-    """The files of the wanted folders, in the order of the package."""
-
-    config: MathWritingConfig
-    parameter: str = field(default="ingest.mathwriting.path")
-
-    name = "mathwriting"
-
-    @property
-    def total(self) -> int | None:
-        """Unknown: folders that are not wanted lie between."""
-        return None
-
-    def items(self, seed: int) -> Iterator[ReadMathWriting]:
-        """One task per file; the seed plays no part.
+    def items(self, seed: int) -> Iterator[ReadInkml]:
+        """One task per file of the wanted folders; the seed plays no part.
 
         Raises:
             HmerError: the path cannot be read, or has no folder `train`.
         """
-        path = Path(self.config.path)
-        check_path(path, self.parameter)
-        splits = _SPLITS | dict.fromkeys(self.config.extra, "train")
+        splits = _SPLITS | dict.fromkeys(self.extra, "train")
         found = False
-        for member in read_members(path, _SUFFIX, self.parameter):
-            task = ReadMathWriting(
-                member.name, member.data, splits.get(PurePosixPath(member.name).parent.name)
-            )
-            if task.split is None:
+        for member in read_members(Path(self.path), SUFFIX, "ingest.mathwriting.path"):
+            file = PurePosixPath(member.name)
+            folder, id = file.parent.name, file.stem  # a hexadecimal number, unique in the release
+            split = splits.get(folder)
+            if split is None:
                 continue
             found = True
-            if task.split != "train" or position(task.key) < self.config.share:
-                yield task
+            if split != "train" or position(id) < self.share:
+                collection = f"{self.name}-{folder}" if folder in _EXTRA else self.name
+                yield ReadInkml(
+                    member.name,
+                    member.data,
+                    split,
+                    id=id,
+                    source=collection,
+                    writer=f"{self.name}/{id}",
+                )
         if not found:
             folders = ", ".join(splits)
-            raise HmerError(f"{self.parameter}: {path} has none of the folders {folders}")
+            raise HmerError(
+                f"ingest.mathwriting.path: {self.path} has none of the folders {folders}"
+            )

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from pydantic import PrivateAttr
+
 from hmer.ingest.sources.base import Rejected, Source, SourceItem, Task, key_of, position, resolve
 
 
@@ -27,9 +29,9 @@ class Named:
         return self.item.split
 
     @property
-    def data(self) -> bytes:
+    def data(self) -> bytes | None:
         """What has to be sent to a worker, as far as it counts."""
-        return getattr(self.item, "data", b"")
+        return getattr(self.item, "data", None)
 
     def __call__(self) -> SourceItem | Rejected:
         """The item under its longer name."""
@@ -37,26 +39,18 @@ class Named:
         return replace(found, id=f"{self.prefix}/{found.id}")
 
 
-class MixedSource:
+class Mixed(Source):
     """The items of each source in turn.
 
     Of a source with a weight below 1 that share of the training expressions is taken, chosen by a
     hash of their names: a larger weight keeps everything that a smaller one has taken. Validation
     and test sets that a source brings along are taken whole.
-
-    Attributes:
-        left_out: after a walk, by source: training expressions that were not chosen.
     """
 
     name = "mixed"
 
-    def __init__(self, parts: list[tuple[Source, float]]) -> None:
-        """Raises ValueError where a weight is not in (0, 1] or a source is there twice."""
-        names = [source.name for source, _ in parts]
-        if len(set(names)) < len(names) or not all(0 < weight <= 1 for _, weight in parts):
-            raise ValueError("a mixture has each source once, with a weight in (0, 1]")
-        self.parts = parts
-        self.left_out: Counter[str] = Counter()
+    parts: tuple[tuple[Source, float], ...]
+    _left_out: Counter[str] = PrivateAttr(default_factory=Counter)
 
     @property
     def total(self) -> int | None:
@@ -65,22 +59,27 @@ class MixedSource:
         return None if None in totals else sum(total or 0 for total in totals)
 
     @property
+    def left_out(self) -> dict[str, int]:
+        """As of any source."""
+        return dict(self._left_out)
+
+    @property
     def excluded(self) -> dict[str, int]:
-        """After a walk: held-out captions that synthesising sources have passed over."""
+        """As of any source, with the source's name before the kind."""
         return {
             f"{source.name}/{kind}": count
             for source, _ in self.parts
-            for kind, count in getattr(source, "excluded", {}).items()
+            for kind, count in source.excluded.items()
         }
 
     def items(self, seed: int) -> Iterator[Named]:
         """Every source's items, with the same seed."""
-        self.left_out = Counter()
+        self._left_out = Counter()
         for source, weight in self.parts:
             for item in source.items(seed):
                 named = Named(source.name, item)
                 drawn = item.split in (None, "train") and not isinstance(item, Rejected)
                 if drawn and position(named.key) >= weight:
-                    self.left_out[source.name] += 1
+                    self._left_out[source.name] += 1
                 else:
                     yield named

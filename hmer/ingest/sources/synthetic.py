@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from hmer.errors import HmerError
-from hmer.ingest.sources.base import Setting, SourceConfig, SourceItem
+from hmer.ingest.sources.base import Source, SourceItem
 from hmer.latex.tree import Row, serialise
 from hmer.synthesis.grammar.grammar import Grammar, GrammarConfig
 from hmer.synthesis.hands.writer import Writer
@@ -28,8 +28,10 @@ _WRITERS_APART = 1_000_000  # more than the writers of any split
 _ATTEMPTS = 500
 
 
-class SyntheticConfig(SourceConfig):
+class Synthetic(Source):
     """How much to synthesise, by how many hands, and which expressions."""
+
+    name = "synthetic"
 
     train: int = Field(default=8000, ge=0, description="training expressions")
     val: int = Field(default=500, ge=0, description="validation expressions")
@@ -39,9 +41,49 @@ class SyntheticConfig(SourceConfig):
     test_writers: int = Field(default=25, ge=1, lt=_WRITERS_APART)
     grammar: GrammarConfig = GrammarConfig()
 
-    def open(self, setting: Setting) -> SyntheticSource:
-        """The source of this much handwriting."""
-        return SyntheticSource(self)
+    _excluded: dict[str, int] = PrivateAttr(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """Number of items."""
+        return self.train + self.val + self.test
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """After a walk, by split: sampled expressions that were thrown away because a training
+        item, or an earlier held-out one, has the same caption."""
+        return self._excluded
+
+    def items(self, seed: int) -> Iterator[SyntheticTask]:
+        """Recipes of train, val and test, in this order.
+
+        Raises:
+            HmerError: the grammar is too narrow for held-out expressions unseen in training.
+        """
+        grammar = Grammar(self.grammar)
+        seen: set[str] = set()
+        self._excluded = dict.fromkeys(_SPLITS[1:], 0)
+        counts = (self.train, self.val, self.test)
+        writers = (self.train_writers, self.val_writers, self.test_writers)
+        for part, (split, count, hands) in enumerate(zip(_SPLITS, counts, writers, strict=True)):
+            for index in range(count):
+                rng = np.random.default_rng([seed, 1, part, index])
+                row = self._row(grammar, split, rng, seen)
+                hand = part * _WRITERS_APART + int(rng.integers(hands))
+                yield SyntheticTask(seed, split, index, hand, row)
+
+    def _row(self, grammar: Grammar, split: str, rng: np.random.Generator, seen: set[str]) -> Row:
+        for _ in range(_ATTEMPTS):
+            row = grammar.sample(rng)
+            caption = " ".join(serialise(row))
+            if split == "train" or caption not in seen:
+                seen.add(caption)
+                return row
+            self._excluded[split] += 1
+        raise HmerError(
+            f"synthetic source: {_ATTEMPTS} expressions for {split!r} are all in use already; "
+            "raise grammar.max_tokens or lower the counts"
+        )
 
 
 @lru_cache(maxsize=512)
@@ -81,56 +123,4 @@ class SyntheticTask:
             tokens=tokens,
             split=self.split,
             ink=write(self.row, _writer(self.seed, self.writer), rng),
-        )
-
-
-class SyntheticSource:
-    """The source named "synthetic".
-
-    Attributes:
-        excluded: after a walk, by split: sampled expressions that were thrown away because a
-            training item, or an earlier held-out one, has the same caption.
-    """
-
-    name = "synthetic"
-
-    def __init__(self, config: SyntheticConfig | None = None) -> None:
-        self.config = config or SyntheticConfig()
-        self.excluded: dict[str, int] = {}
-
-    @property
-    def total(self) -> int:
-        """Number of items."""
-        return self.config.train + self.config.val + self.config.test
-
-    def items(self, seed: int) -> Iterator[SyntheticTask]:
-        """Recipes of train, val and test, in this order.
-
-        Raises:
-            HmerError: the grammar is too narrow for held-out expressions unseen in training.
-        """
-        config = self.config
-        grammar = Grammar(config.grammar)
-        seen: set[str] = set()
-        self.excluded = dict.fromkeys(_SPLITS[1:], 0)
-        counts = (config.train, config.val, config.test)
-        writers = (config.train_writers, config.val_writers, config.test_writers)
-        for part, (split, count, hands) in enumerate(zip(_SPLITS, counts, writers, strict=True)):
-            for index in range(count):
-                rng = np.random.default_rng([seed, 1, part, index])
-                row = self._row(grammar, split, rng, seen)
-                hand = part * _WRITERS_APART + int(rng.integers(hands))
-                yield SyntheticTask(seed, split, index, hand, row)
-
-    def _row(self, grammar: Grammar, split: str, rng: np.random.Generator, seen: set[str]) -> Row:
-        for _ in range(_ATTEMPTS):
-            row = grammar.sample(rng)
-            caption = " ".join(serialise(row))
-            if split == "train" or caption not in seen:
-                seen.add(caption)
-                return row
-            self.excluded[split] += 1
-        raise HmerError(
-            f"synthetic source: {_ATTEMPTS} expressions for {split!r} are all in use already; "
-            "raise grammar.max_tokens or lower the counts"
         )

@@ -23,7 +23,7 @@ from hmer.evaluation.prediction import UNREADABLE, read_trials
 from hmer.evaluation.reading import read_all
 from hmer.evaluation.report import ReportConfig
 from hmer.ingest.ingest import IngestConfig, ingest
-from hmer.ingest.sources.synthetic import SyntheticConfig
+from hmer.ingest.sources.synthetic import Synthetic
 from hmer.ink.codec import pack, unpack
 from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer
@@ -70,7 +70,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Pat
     An untrained model reads nothing right by itself, so truths are replaced by its answers.
     """
     folder = tmp_path_factory.mktemp("data") / "dataset"
-    counts = SyntheticConfig(train=12, val=4, test=4)
+    counts = Synthetic(train=12, val=4, test=4)
     ingest(IngestConfig(workers=1, synthetic=counts), folder)
     recognizer = Recognizer.load(model_folder)
     for name, right in (("val", 1), (TEST, 3)):
@@ -278,7 +278,7 @@ def test_readings_do_not_depend_on_the_scale_of_the_data_set(
     model_folder: Path, tmp_path: Path
 ) -> None:
     """Ink is drawn as the recogniser was trained, in every part of the report."""
-    counts = SyntheticConfig(train=4, val=3, test=3)
+    counts = Synthetic(train=4, val=3, test=3)
     found = []
     for unit in (11.0, 20.0):
         dataset, out = tmp_path / f"data-{unit}", tmp_path / f"out-{unit}"

@@ -10,13 +10,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from hmer.ink.render import render
+from hmer.data.schema import Quarantined, Sample
+from hmer.ingest.convert import Converter
+from hmer.ingest.sources.base import Rejected, SourceItem
+from hmer.ink.images import decode_png
+from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
 
 Draw = Callable[..., bytes]
 Put = Callable[[Path, Mapping[str, bytes]], Path]
+Found = list[SourceItem | Rejected]
+Made = dict[str, NDArray[np.uint8]]
+
+CONVERT = Converter("plain", 0.1, RenderConfig(unit=16))
+
+
+def made(found: Found) -> tuple[Found, Made]:
+    """Items, those whose picture cannot be read as what is refused, and the images by their ids."""
+    results = [item if isinstance(item, Rejected) else CONVERT(item).result for item in found]
+    return [
+        Rejected(result.id, result.file, result.reason, item.split)
+        if isinstance(result, Quarantined)
+        else item
+        for item, result in zip(found, results, strict=True)
+    ], {result.id: decode_png(result.image) for result in results if isinstance(result, Sample)}
 
 
 @pytest.fixture(scope="session")

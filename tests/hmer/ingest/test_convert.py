@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from hmer.data.schema import Quarantined, Sample
 from hmer.ingest.convert import Converter
 from hmer.ingest.sources.base import Rejected, SourceItem
-from hmer.ingest.sources.crohme import ReadInkml
+from hmer.ingest.sources.inkml import ReadInkml
+from hmer.ink.blobs import picture_unit
 from hmer.ink.codec import unpack
-from hmer.ink.images import decode_png
+from hmer.ink.images import decode_png, encode_png
 from hmer.ink.render import RenderConfig, render
+from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink, Symbol
 
 RENDER = RenderConfig(unit=16, pen=0.1, margin=0.25)
@@ -73,11 +75,11 @@ def test_normalised_ink_is_not_scaled_again() -> None:
     assert sample.height == int(np.ceil((9 + 0.5) * 16))
 
 
-def test_images_are_taken_as_they_are() -> None:
-    image = np.eye(5, dtype=np.uint8) * 255
-    sample = changed(ink=None, image=image)
+def test_pictures_look_like_rendered_ink() -> None:
+    drawn = render(normalise(INK), 40, 0.1, 0.5).image
+    sample = changed(ink=None, data=encode_png(255 - drawn))
     assert isinstance(sample, Sample)
-    np.testing.assert_array_equal(decode_png(sample.image), image)
+    assert picture_unit(decode_png(sample.image)) == pytest.approx(16, rel=0.2)
     assert (sample.strokes, sample.ink, sample.symbol_boxes) == (0, None, None)
 
 
@@ -112,7 +114,8 @@ def test_tokens_of_the_source_come_first() -> None:
             "stray",
         ),
         ({"ink": None}, "neither"),
-        ({"ink": None, "image": np.zeros((0, 4), np.uint8)}, "neither"),
+        ({"ink": None, "data": b"", "latex": "x^"}, "a.inkml: .*the file is empty"),
+        ({"ink": None, "data": encode_png(np.zeros((9, 9), np.uint8))}, "no ink"),
     ],
 )
 def test_what_is_wrong_goes_to_quarantine(fields: dict[str, object], reason: str) -> None:

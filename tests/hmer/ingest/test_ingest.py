@@ -15,8 +15,8 @@ from hmer.data.supervised import SupervisedMaker
 from hmer.errors import HmerError
 from hmer.ingest.glyphs import GlyphsConfig
 from hmer.ingest.ingest import IngestConfig, ingest, ingest_source
-from hmer.ingest.sources.base import Rejected, SourceItem, Task
-from hmer.ingest.sources.crohme import CrohmeConfig
+from hmer.ingest.sources.base import Rejected, Source, SourceItem, Task
+from hmer.ingest.sources.crohme import Crohme
 from hmer.ink.augment import AugmentConfig
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.strokes import Ink, Symbol
@@ -55,12 +55,12 @@ class Draw:
         )
 
 
-@dataclass(frozen=True)
-class Drawings:
+class Drawings(Source):
+    name = "drawings"
+
     count: int
     fail: bool = False
     tasks: bool = True  # worker processes cannot import this file, and so not run its tasks
-    name: str = "drawings"
 
     @property
     def total(self) -> int:
@@ -84,7 +84,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_every_item_is_accounted_for(tmp_path: Path) -> None:
     calls: list[tuple[int, int | None]] = []
     out = tmp_path / "deep" / "dataset"
-    summary = ingest_source(Drawings(60), CONFIG, out, lambda *call: calls.append(call))
+    summary = ingest_source(Drawings(count=60), CONFIG, out, lambda *call: calls.append(call))
     assert sorted(path.name for path in out.iterdir()) == [
         "held_out.json",
         "label_noise.parquet",
@@ -123,7 +123,6 @@ class Mixed(Draw):
         return replace(super().__call__(), id=str(self.number), latex="x^2+1" if long else "x^2")
 
 
-@dataclass(frozen=True)
 class LongAndShort(Drawings):
     def items(self, seed: int) -> Iterator[SourceItem | Rejected | Task]:
         for number in range(self.count):
@@ -131,9 +130,9 @@ class LongAndShort(Drawings):
 
 
 def test_long_expressions_are_left_out_of_training_but_not_of_tests(tmp_path: Path) -> None:
-    whole = ingest_source(LongAndShort(80), CONFIG, tmp_path / "whole")
+    whole = ingest_source(LongAndShort(count=80), CONFIG, tmp_path / "whole")
     short = CONFIG.model_copy(update={"longest": 5})  # x ^ { 2 } are five tokens
-    summary = ingest_source(LongAndShort(80), short, tmp_path / "short")
+    summary = ingest_source(LongAndShort(count=80), short, tmp_path / "short")
     for name in ("train", "val", "test-a"):
         before, after = (
             {s.id: s.tokens for s in read_samples(tmp_path / folder / f"{name}.parquet")}
@@ -148,10 +147,10 @@ def test_long_expressions_are_left_out_of_training_but_not_of_tests(tmp_path: Pa
 
 
 def test_workers_and_repetition_change_no_byte(tmp_path: Path) -> None:
-    ingest_source(Drawings(80), CONFIG, tmp_path / "a")
+    ingest_source(Drawings(count=80), CONFIG, tmp_path / "a")
     two = CONFIG.model_copy(update={"workers": 2})
-    ingest_source(Drawings(80, tasks=False), two, tmp_path / "b")
-    ingest_source(Drawings(80), CONFIG.model_copy(update={"seed": 1}), tmp_path / "c")
+    ingest_source(Drawings(count=80, tasks=False), two, tmp_path / "b")
+    ingest_source(Drawings(count=80), CONFIG.model_copy(update={"seed": 1}), tmp_path / "c")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert contents(tmp_path / "a")["train.parquet"] != contents(tmp_path / "c")["train.parquet"]
 
@@ -159,15 +158,15 @@ def test_workers_and_repetition_change_no_byte(tmp_path: Path) -> None:
 def test_failure_leaves_what_was_there(tmp_path: Path) -> None:
     out = tmp_path / "dataset"
     with pytest.raises(HmerError, match="broke"):
-        ingest_source(Drawings(30, fail=True), CONFIG, out)
+        ingest_source(Drawings(count=30, fail=True), CONFIG, out)
     assert list(tmp_path.iterdir()) == []
-    ingest_source(Drawings(30), CONFIG, out)
+    ingest_source(Drawings(count=30), CONFIG, out)
     before = contents(out)
     with pytest.raises(HmerError, match="broke"):
-        ingest_source(Drawings(40, fail=True), CONFIG, out)
+        ingest_source(Drawings(count=40, fail=True), CONFIG, out)
     assert contents(out) == before
     assert list(tmp_path.iterdir()) == [out]
-    ingest_source(Drawings(40), CONFIG, out)
+    ingest_source(Drawings(count=40), CONFIG, out)
     assert contents(out) != before
     assert list(tmp_path.iterdir()) == [out]
 
@@ -175,19 +174,21 @@ def test_failure_leaves_what_was_there(tmp_path: Path) -> None:
 def test_foreign_folders_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(HmerError, match="not a dataset"):
-        ingest_source(Drawings(30), CONFIG, tmp_path)
+        ingest_source(Drawings(count=30), CONFIG, tmp_path)
     with pytest.raises(HmerError, match="is a file"):
-        ingest_source(Drawings(30), CONFIG, tmp_path / "thesis.tex")
+        ingest_source(Drawings(count=30), CONFIG, tmp_path / "thesis.tex")
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
 def test_empty_splits_are_told(tmp_path: Path) -> None:
     with pytest.raises(HmerError, match=r"drawings: nothing was found in .*check the source"):
-        ingest_source(Drawings(0), CONFIG, tmp_path / "a")
+        ingest_source(Drawings(count=0), CONFIG, tmp_path / "a")
     with pytest.raises(HmerError, match="raise val_share"):
-        ingest_source(Drawings(3), CONFIG.model_copy(update={"val_share": 1e-6}), tmp_path / "a")
+        ingest_source(
+            Drawings(count=3), CONFIG.model_copy(update={"val_share": 1e-6}), tmp_path / "a"
+        )
     nothing_held_back = CONFIG.model_copy(update={"val_share": 0.0})
-    summary = ingest_source(Drawings(3), nothing_held_back, tmp_path / "a")
+    summary = ingest_source(Drawings(count=3), nothing_held_back, tmp_path / "a")
     assert summary.splits["val"].samples == 0
     assert list(read_samples(tmp_path / "a" / "val.parquet")) == []
 
@@ -231,7 +232,7 @@ def test_crohme_folder_from_end_to_end(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(write_inkml(InkDocument(ink, "$x$", writer=f"w{number % 20}")))
     (tmp_path / "raw" / "set" / "empty.inkml").write_bytes(b"")
-    crohme = CrohmeConfig(
+    crohme = Crohme(
         train=str(tmp_path / "raw"), tests={"x": str(tmp_path / "raw" / "set")}, limit=30
     )
     config = IngestConfig(source="crohme", crohme=crohme, val_share=0.3, workers=1)
@@ -347,7 +348,7 @@ def test_contradicting_annotations_are_listed_and_kept(tmp_path: Path) -> None:
         document = InkDocument(ink, "$x$", writer=f"w{number}")
         (tmp_path / "raw" / f"{number}.inkml").write_bytes(write_inkml(document))
     config = IngestConfig(
-        source="crohme", crohme=CrohmeConfig(train=str(tmp_path / "raw")), val_share=0.3, workers=1
+        source="crohme", crohme=Crohme(train=str(tmp_path / "raw")), val_share=0.3, workers=1
     )
     summary = ingest(config, tmp_path / "out")
     noise = list(read_quarantine(tmp_path / "out" / "label_noise.parquet"))
@@ -380,7 +381,7 @@ def crohme(folder: Path, **further: str) -> IngestConfig:
         source="crohme",
         workers=1,
         val_share=0.2,
-        crohme=CrohmeConfig(
+        crohme=Crohme(
             train=str(folder / "train"),
             tests={"2014": str(folder / "test")},
             development={"2013": str(folder / "other")},
@@ -437,11 +438,11 @@ def test_a_development_set_of_trainers_is_refused(competition: Path, tmp_path: P
 
 def test_one_name_has_one_path() -> None:
     with pytest.raises(ValidationError, match="one path in development and another in further"):
-        CrohmeConfig(development={"2013": "a"}, further={"2013": "b"})
+        Crohme(development={"2013": "a"}, further={"2013": "b"})
 
 
 def test_other_collections_lend_symbols_and_captions(tmp_path: Path) -> None:
-    ingest_source(Drawings(40), CONFIG, tmp_path / "plain")
+    ingest_source(Drawings(count=40), CONFIG, tmp_path / "plain")
     assert [file.name for file in (tmp_path / "plain" / OUTER).iterdir()] == ["summary.json"]
     symbols, captions = tmp_path / "samples.jsonl", tmp_path / "captions.txt"
     symbols.write_text(json.dumps({"command": "\\pi", "strokes": [[[0, 0], [9, 9]]]}) + "\n")
@@ -450,7 +451,7 @@ def test_other_collections_lend_symbols_and_captions(tmp_path: Path) -> None:
         update={"glyphs": GlyphsConfig(detexify=str(symbols)), "captions": [str(captions)]}
     )
     out = tmp_path / "richer"
-    ingest_source(Drawings(40), config, out)
+    ingest_source(Drawings(count=40), config, out)
     assert GlyphBank.load(out / ISOLATED).count() == {"\\pi": 1}
     assert read_captions(out / CAPTIONS) == [["a", "^", "{", "2", "}"]]
     counts = json.loads((out / OUTER / "summary.json").read_text())
@@ -459,11 +460,11 @@ def test_other_collections_lend_symbols_and_captions(tmp_path: Path) -> None:
 
 
 def test_a_wider_vocabulary_takes_what_crohme_lacks(tmp_path: Path) -> None:
-    narrow = ingest_source(Drawings(40), CONFIG, tmp_path / "narrow")
+    narrow = ingest_source(Drawings(count=40), CONFIG, tmp_path / "narrow")
     assert narrow.unknown_tokens == {"\\aleph": 10}
     config = IngestConfig(val_share=0.3, workers=1, vocabulary="wide")
     assert config.dialect == "plain"
-    wide = ingest_source(Drawings(40), config, tmp_path / "wide")
+    wide = ingest_source(Drawings(count=40), config, tmp_path / "wide")
     assert not wide.unknown_tokens
     words = Vocabulary.from_json((tmp_path / "wide" / "vocabulary.json").read_text())
     assert (words.name, "\\aleph" in words) == ("plain", True)
@@ -471,7 +472,7 @@ def test_a_wider_vocabulary_takes_what_crohme_lacks(tmp_path: Path) -> None:
 
 def test_a_vocabulary_of_what_the_captions_use(tmp_path: Path) -> None:
     config = IngestConfig(val_share=0.3, workers=1, vocabulary="captions", least=11)
-    summary = ingest_source(Drawings(40), config, tmp_path / "used")
+    summary = ingest_source(Drawings(count=40), config, tmp_path / "used")
     words = Vocabulary.from_json((tmp_path / "used" / "vocabulary.json").read_text())
     assert words.tokens == ("2", "^", "_", "x", "{", "}")
     assert summary.unknown_tokens == {"\\aleph": 10}

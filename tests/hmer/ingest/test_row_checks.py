@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ from PIL import Image
 
 from hmer.ingest import row_checks as module
 from hmer.ingest.row_checks import (
+    FACTS,
     FINGERPRINT_BYTES,
     REASONS,
-    RowFacts,
     box_error,
     caption_difference,
     ink_error,
@@ -82,8 +83,9 @@ def row(**changes: Any) -> dict[str, Any]:
     }
 
 
-def facts_of(**changes: Any) -> RowFacts:
-    return row_facts(row(**changes), "train", 3, VOCABULARY)[0]
+def facts_of(**changes: Any) -> SimpleNamespace:
+    unknown = dict.fromkeys(FACTS)
+    return SimpleNamespace(**unknown | row_facts(row(**changes), "train", 3, VOCABULARY)[0])
 
 
 def test_a_sound_row_has_no_errors() -> None:
@@ -198,7 +200,10 @@ def test_a_probe_that_raises_is_broken_and_not_bad_data(monkeypatch: pytest.Monk
 def test_captions_are_compared_with_raw_truths_where_a_dialect_is_given() -> None:
     def of(latex: str, tokens: list[str], dialect: str | None) -> str | None:
         changed = row(latex=latex, tokens=tokens)
-        return row_facts(changed, "train", 0, VOCABULARY, dialect)[0].difference
+        difference: str | None = row_facts(changed, "train", 0, VOCABULARY, dialect)[0][
+            "difference"
+        ]
+        return difference
 
     assert of("$x$", ["x"], None) is None
     assert of("", ["x"], "wap") is None

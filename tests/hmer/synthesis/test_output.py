@@ -19,7 +19,7 @@ from hmer.errors import HmerError, InkError
 from hmer.ingest.archive import read_members
 from hmer.ingest.ingest import IngestConfig, ingest
 from hmer.ingest.material import TrainingInk, read_material
-from hmer.ingest.sources.crohme import CrohmeConfig
+from hmer.ingest.sources.crohme import Crohme
 from hmer.ink.boxes import symbol_boxes
 from hmer.ink.codec import unpack
 from hmer.ink.inkml import read_inkml
@@ -136,7 +136,7 @@ def test_labels_symbols_and_boxes_come_back_through_ingest(
         workers=1,
         val_share=0,
         render=RenderConfig(unit=16),
-        crohme=CrohmeConfig(train=str(tmp_path / "written.tar.xz")),
+        crohme=Crohme(train=str(tmp_path / "written.tar.xz")),
     )
     told = ingest(config, tmp_path / "dataset")
     assert told.quarantined == 0 and told.splits["train"].label_noise == 0

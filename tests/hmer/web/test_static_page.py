@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from hmer.errors import HmerError
-from hmer.ingest.sources.synthetic import SyntheticConfig, SyntheticSource
+from hmer.ingest.sources.synthetic import Synthetic
 from hmer.ink.strokes import Ink
 from hmer.recognizer import Recognizer
 from hmer.synthesis.glyphs import signs
@@ -86,7 +86,7 @@ def compare(browser: Browser, inks: list[Ink]) -> None:
 
 def made(count: int) -> list[Ink]:
     """Ink of synthetic expressions."""
-    source = SyntheticSource(SyntheticConfig(train=count, val=0, test=0))
+    source = Synthetic(train=count, val=0, test=0)
     return [ink for task in source.items(0) if (ink := task().ink) is not None]
 
 

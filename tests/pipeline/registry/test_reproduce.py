@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from hmer.errors import HmerError
 from hmer.files import content_digest
-from pipeline.registry.reproduce import CannotReproduce, Recipe, recipe, reproduce
+from pipeline.registry.reproduce import Recipe, recipe, reproduce
 from pipeline.tracking.provenance import git, origin, raw_data
 from tests.pipeline.conftest import Toy, toy_project
 
@@ -97,7 +98,7 @@ def test_byte_identical_and_not(versioned: tuple[Toy, dict[str, str]], tmp_path:
     assert not same and "NOT reproduced" in told
     assert (into / WEIGHTS).read_text() == "ink!"
     assert (into / ".dvc/cache").is_dir()
-    with pytest.raises(CannotReproduce, match="not an empty folder"):
+    with pytest.raises(HmerError, match="not an empty folder"):
         reproduce(asked(toy, tags), toy.root, into)
 
 
@@ -114,6 +115,6 @@ def test_what_cannot_be_reproduced_is_said_before_anything_runs(
         ({"raw.path": "gone", "raw.digest": "f"}, "made from gone, which is not here"),
         ({"run": ""}, "does not name its run"),
     ):
-        with pytest.raises(CannotReproduce, match=because) as caught:
+        with pytest.raises(HmerError, match=because) as caught:
             asked(toy, tags, **change)
         assert "\n" not in str(caught.value)

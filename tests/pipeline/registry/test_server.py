@@ -113,7 +113,7 @@ def test_runs_versions_and_champion_by_way_of_the_server(
     assert second["champion_before"]["version"] == 1
     assert second["comparison"]["only_challenger"] == 40
 
-    fetched = fetch(project) / "model.safetensors"
+    fetched = fetch(connect(project)[0], "toy", project) / "model.safetensors"
     assert fetched == project / FOLDER / "model.safetensors"
     assert fetched.read_bytes() == (project / "model-2/model.safetensors").read_bytes()
     good, bad, _, code = versions["served"](project)

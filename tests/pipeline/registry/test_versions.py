@@ -286,7 +286,7 @@ def test_it_serves_without_pickle_and_where_it_was_moved_to(project: Path, tmp_p
             patch.setenv("MLFLOW_TRACKING_URI", uri)
             before = (moved / FOLDER / "model.safetensors").read_bytes()
             (moved / FOLDER / "model.safetensors").unlink()
-            assert fetch(moved) == moved / FOLDER
+            assert fetch(connect(moved)[0], "toy", moved) == moved / FOLDER
             assert (moved / FOLDER / "model.safetensors").read_bytes() == before
             good, bad, written, code = served(moved)
         assert str(moved / "mlruns") in code
@@ -367,9 +367,8 @@ def test_no_pickle_in_the_registry(project: Path) -> None:
 
 
 def test_no_champion_yet(project: Path, tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("register: {name: nobody}")
     with pytest.raises(HmerError, match="the registry has no champion of nobody"):
-        fetch(tmp_path)
+        fetch(connect(tmp_path)[0], "nobody", tmp_path)
 
 
 def test_requirements_are_what_serving_imports() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hmer.errors import HmerError
-from pipeline.study.config import FOLDER, load_study, studies
+from pipeline.params import named_files
+from pipeline.study.config import FOLDER, load_study
 
 ROOT = Path(__file__).parents[3]
 SOUND = """
@@ -30,7 +31,7 @@ def write(root: Path, text: str, name: str = "mine") -> Path:
     return root
 
 
-@pytest.mark.parametrize("name", studies(ROOT))
+@pytest.mark.parametrize("name", named_files(ROOT / FOLDER))
 def test_the_shipped_studies_are_sound(name: str) -> None:
     found = load_study(ROOT, name)
     assert found.reference in found.variants

@@ -10,8 +10,10 @@ import pytest
 
 from hmer.errors import HmerError
 from pipeline.configure import check_params
+from pipeline.params import named_files
 from pipeline.study import run as module
-from pipeline.study.config import StudyConfig, load_study, studies
+from pipeline.study.config import FOLDER as STUDIES
+from pipeline.study.config import StudyConfig, load_study
 from pipeline.study.run import rows
 
 ROOT = Path(__file__).parents[3]
@@ -68,7 +70,7 @@ def test_settings_are_checked_before_anything_runs(root: Path) -> None:
         rows(root, "mine", study(), settings=["raw=nowhere"])
 
 
-@pytest.mark.parametrize("name", studies(ROOT))
+@pytest.mark.parametrize("name", named_files(ROOT / STUDIES))
 def test_the_variants_of_the_shipped_studies_are_sound(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,17 +5,15 @@ import pytest
 
 from hmer.ingest.sources.base import (
     Rejected,
-    Setting,
-    SourceConfig,
+    Source,
     SourceItem,
     key_of,
     position,
     resolve,
     split_of,
 )
-from hmer.ingest.sources.crohme import CrohmeConfig
-from hmer.ingest.sources.images import ImagesConfig
-from hmer.ink.render import RenderConfig
+from hmer.ingest.sources.crohme import Crohme
+from hmer.ingest.sources.images import Images
 
 WRITERS = [f"writer {n}" for n in range(4000)]
 
@@ -72,19 +70,19 @@ def test_items_are_named_before_they_are_made() -> None:
     assert key_of(Make()) == "k"
 
 
-def test_a_source_must_say_how_it_is_opened() -> None:
-    class Nothing(SourceConfig):
-        pass
+def test_a_source_must_say_what_its_items_are() -> None:
+    class Nothing(Source):
+        name = "nothing"
 
-    assert list(Nothing().paths()) == []
+    assert list(Nothing().paths()) == [] and Nothing().total is None
     with pytest.raises(NotImplementedError, match="Nothing"):
-        Nothing().open(Setting("wap", RenderConfig()))
+        Nothing().items(0)
 
 
 def test_paths_may_begin_with_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
-    crohme = CrohmeConfig(train="~/ink", tests={"own": "~/more"})
+    crohme = Crohme(train="~/ink", tests={"own": "~/more"})
     assert list(crohme.paths()) == ["/home/ada/ink", "/home/ada/more"]
     labelled = {"images": "~/i", "captions": "~/c~.csv"}
-    images = ImagesConfig.model_validate({"train": labelled, "tests": {"own": labelled}})
+    images = Images.model_validate({"train": labelled, "tests": {"own": labelled}})
     assert set(images.paths()) == {"/home/ada/i", "/home/ada/c~.csv"}

@@ -1,30 +1,20 @@
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import ArchiveError, HmerError
-from hmer.ingest.sources.base import Rejected, Setting, SourceItem
-from hmer.ingest.sources.comer import ComerConfig
+from hmer.ingest.sources.base import Rejected, SourceItem
+from hmer.ingest.sources.comer import Comer
 from hmer.ink.blobs import picture_unit
-from hmer.ink.render import RenderConfig
-
-Draw = Callable[..., bytes]
-Put = Callable[..., Path]
-
-SETTING = Setting("wap", RenderConfig(unit=16))
+from tests.hmer.ingest.conftest import Draw, Found, Put, made
 
 
-def walk(path: Path, **config: object) -> list[SourceItem | Rejected]:
-    source = ComerConfig.model_validate({"path": str(path), **config}).open(SETTING)
-    tasks = list(source.items(0))
-    return [
-        task if isinstance(task, Rejected) else pickle.loads(pickle.dumps(task))() for task in tasks
-    ]
+def walk(path: Path, **config: object) -> Found:
+    source = Comer.model_validate({"path": str(path), **config})
+    return made(list(source.items(0)))[0]
 
 
 def files(picture: Draw) -> dict[str, bytes]:
@@ -55,11 +45,9 @@ def test_the_layout_of_comer(tmp_path: Path, picture: Draw, put: Put, name: str)
     assert items["200922-947-12"].tokens == ("y", "^", "{", "2", "}")
     assert items["200922-947-12"].writer == "comer-947"
     assert items["e1"].source == "comer"
-    for item in items.values():
-        assert item.ink is None and item.image is not None
-        assert item.image.dtype == np.uint8
-        assert picture_unit(item.image) == pytest.approx(16, rel=0.15)
-        assert item.image[0].max() == 0  # ink on nothing, whatever the polarity was
+    for image in made(found)[1].values():
+        assert picture_unit(image) == pytest.approx(16, rel=0.15)
+        assert image[0].max() == 0  # ink on nothing, whatever the polarity was
 
 
 def test_pictures_beside_the_captions_and_their_names(
@@ -120,7 +108,7 @@ def test_everything_is_accounted_for(tmp_path: Path, picture: Draw, put: Put) ->
 
 def test_limit(tmp_path: Path, picture: Draw, put: Put) -> None:
     path = put(tmp_path / "data.zip", files(picture))
-    source = ComerConfig(path=str(path), limit=2).open(SETTING)
+    source = Comer(path=str(path), limit=2)
     assert (source.total, len(list(source.items(0)))) == (2, 2)
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from hmer.errors import ArchiveError, HmerError
 from hmer.ingest.sources.base import Rejected, SourceItem
-from hmer.ingest.sources.crohme import CrohmeConfig, CrohmeSource
+from hmer.ingest.sources.crohme import Crohme
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
@@ -39,7 +39,7 @@ def raw(tmp_path: Path) -> Path:
 
 
 def walk(**config: object) -> list[SourceItem | Rejected]:
-    source = CrohmeSource(CrohmeConfig.model_validate(config))
+    source = Crohme.model_validate(config)
     return [pickle.loads(pickle.dumps(task))() for task in source.items(0)]
 
 
@@ -71,9 +71,9 @@ def test_package_gives_what_the_folder_gives(raw: Path) -> None:
         package.add(raw / "Train", "Train")
     folder, packed = walk(train=str(raw / "Train")), walk(train=str(raw / "train.tar.xz"))
     assert {(i.id, i.file) for i in folder} == {(i.id, i.file) for i in packed}
-    config = CrohmeConfig(train=str(raw / "Train"), limit=5)
-    assert (CrohmeSource(config).total, len(walk(**config.model_dump()))) == (5, 5)
-    assert CrohmeSource(CrohmeConfig(train=str(raw / "train.tar.xz"))).total is None
+    config = Crohme(train=str(raw / "Train"), limit=5)
+    assert (config.total, len(walk(**config.model_dump()))) == (5, 5)
+    assert Crohme(train=str(raw / "train.tar.xz")).total is None
 
 
 def test_limit_spreads_over_all_files(raw: Path) -> None:
@@ -84,10 +84,10 @@ def test_limit_spreads_over_all_files(raw: Path) -> None:
 
 
 def test_missing_paths_are_told_before_anything_is_read(raw: Path) -> None:
-    source = CrohmeSource(CrohmeConfig(train=str(raw / "Train"), tests={"x": "nowhere.zip"}))
+    source = Crohme(train=str(raw / "Train"), tests={"x": "nowhere.zip"})
     with pytest.raises(ArchiveError, match=r"ingest\.crohme\.tests\.x: nowhere\.zip does not"):
         next(source.items(0))
-    source = CrohmeSource(CrohmeConfig(train=str(raw / "nowhere")))
+    source = Crohme(train=str(raw / "nowhere"))
     with pytest.raises(ArchiveError, match=r"ingest\.crohme\.train: "):
         next(source.items(0))
 
@@ -126,7 +126,7 @@ def test_captions_override_truths(raw: Path) -> None:
 )
 def test_wrong_settings_are_refused(config: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        CrohmeConfig.model_validate(config)
+        Crohme.model_validate(config)
 
 
 @pytest.mark.crohme

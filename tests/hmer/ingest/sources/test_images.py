@@ -1,6 +1,4 @@
-import pickle
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,27 +7,19 @@ from PIL import Image
 from pydantic import ValidationError
 
 from hmer.errors import ArchiveError, HmerError
-from hmer.ingest.sources.base import Rejected, Setting, SourceItem, split_of
-from hmer.ingest.sources.images import ImagesConfig
-from hmer.ingest.sources.pictures import ReadPicture
+from hmer.ingest.sources.base import Rejected, SourceItem, split_of
+from hmer.ingest.sources.images import Images
 from hmer.ink.blobs import picture_unit
 from hmer.ink.deskew import skew
-from hmer.ink.render import RenderConfig
-
-Draw = Callable[..., bytes]
-Put = Callable[..., Path]
+from tests.hmer.ingest.conftest import Draw, Found, Put, made
 
 
-def tasks(**config: object) -> list[ReadPicture | Rejected]:
-    source = ImagesConfig.model_validate(config).open(Setting("wap", RenderConfig(unit=16)))
-    return list(source.items(0))
+def given(**config: object) -> Found:
+    return list(Images.model_validate(config).items(0))
 
 
-def walk(**config: object) -> list[SourceItem | Rejected]:
-    return [
-        task if isinstance(task, Rejected) else pickle.loads(pickle.dumps(task))()
-        for task in tasks(**config)
-    ]
+def walk(**config: object) -> Found:
+    return made(given(**config))[0]
 
 
 @pytest.fixture
@@ -64,9 +54,9 @@ def test_pictures_become_items(own: Path, picture: Draw, put: Put) -> None:
         "more/c": ("u", "images/more/c", None),
         "t": ("v", "images/t", "test-own"),
     }
-    for item in items.values():
-        assert item.image is not None and item.image[0].max() == 0
-        assert picture_unit(item.image) == pytest.approx(16, rel=0.2)
+    for image in made(found)[1].values():
+        assert image[0].max() == 0
+        assert picture_unit(image) == pytest.approx(16, rel=0.2)
 
 
 def test_validation_set_of_ones_own(own: Path) -> None:
@@ -81,12 +71,11 @@ def test_writing_askew_is_turned_level(tmp_path: Path, picture: Draw, put: Put) 
         level.rotate(-7, Image.Resampling.BICUBIC, expand=True).save(tmp_path / "p" / "a.png")
     (tmp_path / "c.csv").write_text("a.png,x\n")
     turned, left = (
-        walk(train=part(tmp_path, "p", "c.csv"), deskew=deskew)[0] for deskew in (True, False)
+        made(given(train=part(tmp_path, "p", "c.csv"), deskew=deskew))[1]["a"]
+        for deskew in (True, False)
     )
-    assert isinstance(turned, SourceItem) and isinstance(left, SourceItem)
-    assert turned.image is not None and left.image is not None
-    assert skew(left.image) == pytest.approx(7, abs=1)
-    assert abs(skew(turned.image)) <= 1
+    assert skew(left) == pytest.approx(7, abs=1)
+    assert abs(skew(turned)) <= 1
 
 
 def test_everything_is_accounted_for(own: Path, put: Put) -> None:
@@ -166,8 +155,8 @@ def test_a_test_set_is_cut_by_writer_where_none_is_given(
 
     def cut(**config: object) -> dict[str, str]:
         splits: dict[str, set[str]] = {}
-        for item in tasks(train=part(tmp_path, "p", "c.csv"), **config):
-            assert isinstance(item, ReadPicture)
+        for item in given(train=part(tmp_path, "p", "c.csv"), **config):
+            assert isinstance(item, SourceItem)
             splits.setdefault(item.writer, set()).add(str(item.split))
         assert all(len(found) == 1 for found in splits.values())
         return {writer: next(iter(found)) for writer, found in splits.items()}
@@ -177,8 +166,8 @@ def test_a_test_set_is_cut_by_writer_where_none_is_given(
     assert 1 <= len(own) <= 9 and own < {w for w, s in more.items() if s == "test-own"}
     # Nobody is both in the test set and in the validation set that is cut at the other end.
     assert all(split_of(writer, 0.5) == "train" for writer in own)
-    given = {"x": part(tmp_path, "p", "c.csv")}
-    found = tasks(train=part(tmp_path, "p", "c.csv"), tests=given)
+    tests = {"x": part(tmp_path, "p", "c.csv")}
+    found = given(train=part(tmp_path, "p", "c.csv"), tests=tests)
     assert "test-own" not in {item.split for item in found}
 
 
@@ -209,14 +198,13 @@ def test_paths_are_checked_before_anything_is_read(own: Path) -> None:
     with pytest.raises(HmerError, match=r"ingest\.images\.train\.captions: .* holds no captions"):
         walk(train=part(own, captions="empty.csv"))
     with pytest.raises(ValidationError, match="pattern"):
-        ImagesConfig.model_validate({"tests": {"Not plain": part(own)}})
+        Images.model_validate({"tests": {"Not plain": part(own)}})
 
 
 def test_total_limit_and_paths(own: Path) -> None:
-    config = ImagesConfig.model_validate({"train": part(own), "limit": 2})
-    source = config.open(Setting("wap", RenderConfig()))
+    source = Images.model_validate({"train": part(own), "limit": 2})
     assert (source.total, len(list(source.items(0)))) == (2, 2)
-    assert list(config.paths()) == [str(own / "pictures"), str(own / "captions.csv")]
+    assert list(source.paths()) == [str(own / "pictures"), str(own / "captions.csv")]
 
 
 def test_bombs_are_not_opened(own: Path) -> None:

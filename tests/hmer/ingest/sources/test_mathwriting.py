@@ -6,9 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from hmer.errors import ArchiveError, HmerError
-from hmer.ingest.sources.base import Rejected, Setting, SourceItem
-from hmer.ingest.sources.mathwriting import MathWritingConfig
-from hmer.ink.render import RenderConfig
+from hmer.ingest.sources.base import Rejected, SourceItem
+from hmer.ingest.sources.mathwriting import MathWriting
 
 Put = Callable[..., Path]
 
@@ -41,8 +40,7 @@ FILES = {
 
 
 def walk(path: Path, **config: object) -> list[SourceItem | Rejected]:
-    chosen = MathWritingConfig.model_validate({"path": str(path), **config})
-    source = chosen.open(Setting("wap", RenderConfig()))
+    source = MathWriting.model_validate({"path": str(path), **config})
     return [pickle.loads(pickle.dumps(task))() for task in source.items(0)]
 
 
@@ -80,7 +78,7 @@ def test_extra_parts_and_shares(tmp_path: Path, put: Put) -> None:
     assert small < large
     assert 30 < len(small) < 90 and 110 < len(large) < 190
     with pytest.raises(ValidationError):
-        MathWritingConfig.model_validate({"extra": ["test"]})
+        MathWriting.model_validate({"extra": ["test"]})
 
 
 def test_wrong_paths_are_told(tmp_path: Path, put: Put) -> None:

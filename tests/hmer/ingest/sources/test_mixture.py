@@ -3,10 +3,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 
-from hmer.ingest.sources.base import Rejected, SourceItem, Task
-from hmer.ingest.sources.mixture import MixedSource
+from hmer.ingest.sources.base import Rejected, Source, SourceItem, Task
+from hmer.ingest.sources.mixture import Mixed
 from hmer.ink.strokes import Ink
 
 
@@ -30,10 +29,12 @@ class Make:
         return SourceItem(self.key, self.name, "w", "x", split=self.split, ink=ink)
 
 
-@dataclass(frozen=True)
-class Made:
-    name: str
-    total: int | None
+class A(Source):
+    name = "a"
+
+    @property
+    def total(self) -> int:
+        return 401
 
     def items(self, seed: int) -> Iterator[SourceItem | Rejected | Task]:
         yield Rejected("r", "f", "gone")
@@ -41,9 +42,12 @@ class Made:
             yield Make(self.name, number)
 
 
-def walk(*weights: float) -> tuple[MixedSource, list[SourceItem | Rejected]]:
-    names = "abc"
-    mixed = MixedSource([(Made(names[i], 401), weight) for i, weight in enumerate(weights)])
+class B(A):
+    name = "b"
+
+
+def walk(one: float, other: float) -> tuple[Mixed, list[SourceItem | Rejected]]:
+    mixed = Mixed(parts=((A(), one), (B(), other)))
     return mixed, [pickle.loads(pickle.dumps(task))() for task in mixed.items(0)]
 
 
@@ -69,9 +73,3 @@ def test_weights_draw_from_training_alone() -> None:
     assert mixed.total is None
     again = list(mixed.items(0))
     assert len(again) == len(found)
-
-
-def test_what_is_no_mixture() -> None:
-    for weights in ((1.0, 1.0), (0.0,), (1.5,)):
-        with pytest.raises(ValueError, match="each source once"):
-            MixedSource([(Made("a", 1), weight) for weight in weights])

@@ -4,25 +4,20 @@ import numpy as np
 import pytest
 
 from hmer.errors import HmerError
-from hmer.ingest.sources.synthetic import (
-    TEST_SPLIT,
-    SyntheticConfig,
-    SyntheticSource,
-    SyntheticTask,
-)
+from hmer.ingest.sources.synthetic import TEST_SPLIT, Synthetic, SyntheticTask
 from hmer.latex.tree import parse
 from hmer.synthesis.grammar.grammar import GrammarConfig
 
-SMALL = SyntheticConfig(train=400, val=60, test=50, train_writers=20, val_writers=5, test_writers=4)
+SMALL = Synthetic(train=400, val=60, test=50, train_writers=20, val_writers=5, test_writers=4)
 
 
-def walk(config: SyntheticConfig = SMALL, seed: int = 1) -> list[SyntheticTask]:
-    return list(SyntheticSource(config).items(seed))
+def walk(source: Synthetic = SMALL, seed: int = 1) -> list[SyntheticTask]:
+    return list(source.items(seed))
 
 
 def test_counts_and_order() -> None:
     tasks = walk()
-    assert len(tasks) == SyntheticSource(SMALL).total == 510
+    assert len(tasks) == SMALL.total == 510
     splits = [task.split for task in tasks]
     assert splits == ["train"] * 400 + ["val"] * 60 + [TEST_SPLIT] * 50
     assert len({task().id for task in tasks[-70:]}) == 70
@@ -54,10 +49,9 @@ def test_hands_and_expressions_of_the_splits_are_disjoint() -> None:
 
 
 def test_exclusions_are_counted() -> None:
-    source = SyntheticSource(SMALL)
-    list(source.items(1))
-    assert set(source.excluded) == {"val", TEST_SPLIT}
-    assert sum(source.excluded.values()) > 0, "short expressions do repeat"
+    walk()
+    assert set(SMALL.excluded) == {"val", TEST_SPLIT}
+    assert sum(SMALL.excluded.values()) > 0, "short expressions do repeat"
 
 
 def test_the_same_seed_gives_the_same_ink_also_from_another_process() -> None:
@@ -76,7 +70,7 @@ def test_training_items_do_not_depend_on_the_counts() -> None:
 
 
 def test_too_narrow_a_grammar_is_said() -> None:
-    narrow = SyntheticConfig(
+    narrow = Synthetic(
         train=300, val=30, test=0, grammar=GrammarConfig(min_tokens=1, max_tokens=1, max_depth=0)
     )
     with pytest.raises(HmerError, match="max_tokens"):
