@@ -77,6 +77,8 @@ def main() -> None:
     # Reading is many small steps: where other work holds a core, threads that wait for each other
     # in a loop burn ten times the processor time of the reading.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if sys.stdout is None:  # closed by who started us; ours alone: it stays open to the end
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     try:
         app()
     except (HmerError, OSError, ModuleNotFoundError) as error:

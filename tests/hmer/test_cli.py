@@ -117,6 +117,13 @@ def test_wrong_use(run: Run, model_folder: Path, files: tuple[Path, Path]) -> No
     assert (code, out) == (2, []) and any("beam" in line for line in err)
 
 
+def test_closed_output_is_no_mistake_of_the_user(files: tuple[Path, Path]) -> None:
+    code = "import sys; from hmer.cli import main; sys.argv[0] = 'hmer'; main()"
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", code, "recognize"]
+    done = subprocess.run([*command, str(files[0])], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_help_needs_no_model_and_no_torch() -> None:
     code = (
         "import sys\nfrom hmer.cli import main\nsys.argv = ['hmer', 'recognize', '--help']\n"
