@@ -72,7 +72,8 @@ def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
             erased, around, lines = _bands(levels, sought, _continued(alike, mask.shape))
             if kept is not None:
                 erased &= ~kept
-            if (erased & mask).any() and _printed(levels, mask, erased, lines, turned and ruled):
+            margin = turned and ruled and kept is None
+            if (erased & mask).any() and _printed(levels, mask, erased, lines, margin):
                 found = np.where(erased, np.float32(0), levels)
                 cleaned = found.T if turned else found
                 beside |= around.T if turned else around
@@ -315,7 +316,7 @@ def _printed(levels: Levels, mask: Mask, erased: Mask, lines: list[_Line], margi
     if across and margin:  # What is written so has something on both sides, or is a pair.
         middle = mask.shape[1] / 2
         at = [line.offset + line.slope * middle for line in lines]
-        rows = rest.sum(axis=1)
+        rows = (np.where(rest, levels, 0) ** 2).sum(axis=1)  # with little of the paper's grain
         outer = min(rows[: max(0, int(max(at)))].sum(), rows[max(0, int(min(at))) :].sum())
         if outer <= _OUTER * rows.sum():
             return True
