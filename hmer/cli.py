@@ -77,21 +77,25 @@ def main() -> None:
     # Reading is many small steps: where other work holds a core, threads that wait for each other
     # in a loop burn ten times the processor time of the reading.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if sys.stdout is None:  # closed by who started us; ours alone: it stays open to the end
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     try:
         app()
-    except (HmerError, OSError, ModuleNotFoundError) as error:
+    except (HmerError, OSError, ImportError) as error:
         if "--debug" in sys.argv:
             raise
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            sys.exit(130)  # interrupted while a compiled package was loading
         sys.stderr.write(f"error: {_reason(error)}\n")
         sys.exit(2)
 
 
-def _reason(error: HmerError | OSError | ModuleNotFoundError) -> str:
+def _reason(error: HmerError | OSError | ImportError) -> str:
     """One line."""
     if isinstance(error, OSError):  # a file to write whose folder is not there, a full disk
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ImportError):
         extra = _EXTRAS.get((error.name or "").split(".")[0])
         if extra is None:
             raise error

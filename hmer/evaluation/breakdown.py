@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from rapidfuzz.distance import Levenshtein
 
+from hmer.errors import HmerError
 from hmer.evaluation.bootstrap import rate_interval
 from hmer.evaluation.calibration import KEPT, TRUSTED_RISK, Reliability, RiskCoverage
 from hmer.evaluation.metrics import SetScores, summarise
@@ -108,8 +110,15 @@ def confusions(predictions: Iterable[Prediction]) -> pd.DataFrame:
 
 
 def read_captions(train: Path) -> Captions:
-    """The captions of a split of the data set, counted."""
-    column = pq.read_table(train, columns=["tokens"])["tokens"]
+    """The captions of a split of the data set, counted.
+
+    Raises:
+        HmerError: the file is missing or damaged.
+    """
+    try:
+        column = pq.read_table(train, columns=["tokens"])["tokens"]
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise HmerError(f"{train}: not a data set split ({error}); ingest the data first") from None
     return Counter(tuple(tokens) for tokens in column.to_pylist())
 
 

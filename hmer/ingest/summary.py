@@ -103,8 +103,15 @@ class IngestSummary(BaseModel):
         """What keeps the data of `paths` from being trained on, in one line; "" if nothing."""
         refusals = self.refusals()
         if not self.splits[TRAIN].samples:
+            where = ", ".join(paths) or self.source
+            val = self.splits.get(VALIDATION)
+            if not refusals and val and val.samples:
+                return (
+                    f"{self.source}: no training data: what was found in {where}, by {val.writers} "
+                    f"writers, is all for validation (val_share {val_share}); lower val_share, "
+                    "take data of more writers, or leave the writers out of the captions"
+                )
             if not refusals:
-                where = ", ".join(paths) or self.source
                 return f"{self.source}: nothing was found in {where}; check the source's path"
             return f"{self.source}: no training data is left. {refusals}."
         for name, split in self.splits.items():

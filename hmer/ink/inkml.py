@@ -30,6 +30,7 @@ LABELS = ("truth", "groundtruth", "normalizedlabel", "normalisedlabel", "label",
 """Types of the annotation that holds the LaTeX, best first; case and signs do not count."""
 
 _INKML = "http://www.w3.org/2003/InkML"
+_UNWRITABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SEGMENTATION = "Segmentation"  # CROHME's "truth" of the group around its symbols
 
 _Drawn = dict[Element, list[tuple[int, int, int]]]
@@ -140,7 +141,7 @@ def write_inkml(document: InkDocument) -> bytes:
 
 
 def _annotate(parent: ElementTree.Element, kind: str, text: str) -> None:
-    if any(ord(character) < 32 and character not in "\t\n\r" for character in text):
+    if _UNWRITABLE.search(text):
         raise InkError(f"annotation {kind!r} holds control characters, which XML cannot carry")
     ElementTree.SubElement(parent, "annotation", {"type": kind}).text = text
 

@@ -44,6 +44,8 @@ _WHOLE = 0.95  # of a side, along which a bar is dark
 _THICKEST = 4  # of a picture's side is such a bar, at most
 _MARKED = 0.01  # share of what lies beside the page that differs from it by as much: writing
 _ENOUGH = 24  # pixels along a side of a square that tell its median
+_DITHERED = 0.03  # of the pixels of a picture in two levels are alone: their density is a shade
+_DITHER = 1.5  # pixels by which they are blurred
 _READY = 0.6  # share of pixels that are exactly 0 in an image of ink on nothing
 
 
@@ -168,10 +170,24 @@ _Cut = tuple[Grey, int, int]
 
 def _ink(page: Image.Image, name: str) -> _Cut | None:
     """The ink on a picture in L or RGB, None where there is none."""
-    found = _separate(np.asarray(page.convert("L"), np.float32), name)
+    found = _separate(_undithered(page.convert("L")), name)
     if found is None and page.mode == "RGB":
         found = _separate(_hue(np.asarray(page, np.float32)), name)
     return found
+
+
+def _undithered(page: Image.Image) -> Levels:
+    """Grey levels (H, W); shades that black and white dots stand for become shades."""
+    grey = np.asarray(page, np.float32)
+    low, high = float(grey.min()), float(grey.max())
+    if low == high or ((grey != low) & (grey != high)).any():
+        return grey
+    dark = grey == low
+    same = [dark[1:-1, 1:-1] == side for side in (dark[:-2, 1:-1], dark[2:, 1:-1],
+                                                  dark[1:-1, :-2], dark[1:-1, 2:])]  # fmt: skip
+    if not same[0].size or 1 - np.logical_or.reduce(same).mean() < _DITHERED:
+        return grey
+    return np.asarray(page.filter(ImageFilter.GaussianBlur(_DITHER)), np.float32)
 
 
 def _hue(colours: NDArray[np.float32]) -> Levels:

@@ -2,7 +2,7 @@
 
 A written fraction bar, minus or absolute bar is a line, too. So a line is printed only if it runs
 from one edge of the paper to the other, and either is one of several at equal distances, or is
-clearly paler or thinner than the writing.
+clearly paler or thinner than the writing, or is upright on ruled paper and beside all writing.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ _EDGE = 3  # pixels
 _CROSSING = 12  # pixels: length of what is left where two lines cross, at most
 _THIN = 0.3  # of the columns are surely blank beside the line
 _BLANK = 0.04  # of its length, that a single line is longer than the writing, at both ends
+_OUTER = 0.02  # of the writing lies on the other side of a margin's line, at most
 _STRIPS = 24  # along a line, whose place is sought in each: paper bends
 
 
@@ -59,7 +60,7 @@ def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
         strength: contrast of each pixel to the paper (H, W), 0 to 1.
         inked: which pixels are ink, or line.
     """
-    cleaned, beside = strength, np.zeros(inked.shape, bool)
+    cleaned, beside, ruled = strength, np.zeros(inked.shape, bool), False
     dark = _darker(strength, inked)
     for turned in (False, True):
         levels, mask = (cleaned.T, inked.T) if turned else (cleaned, inked)
@@ -71,11 +72,13 @@ def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
             erased, around, lines = _bands(levels, sought, _continued(alike, mask.shape))
             if kept is not None:
                 erased &= ~kept
-            if (erased & mask).any() and _printed(levels, mask, erased, lines):
+            margin = turned and ruled and kept is None
+            if (erased & mask).any() and _printed(levels, mask, erased, lines, margin):
                 found = np.where(erased, np.float32(0), levels)
                 cleaned = found.T if turned else found
                 beside |= around.T if turned else around
                 inked = inked & (cleaned > 0)
+                ruled = len(lines) >= _REPEATED
                 break
     if cleaned is strength:
         return None
@@ -298,8 +301,8 @@ def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> tuple[Mask, Mask, 
     return found, beside, kept
 
 
-def _printed(levels: Levels, mask: Mask, erased: Mask, lines: list[_Line]) -> bool:
-    """Whether these are lines of the paper, not written ones."""
+def _printed(levels: Levels, mask: Mask, erased: Mask, lines: list[_Line], margin: bool) -> bool:
+    """Whether these are lines of the paper, not written ones; with `margin`, perhaps that."""
     rest = mask & ~erased
     if not rest.any():
         return len(lines) >= _REPEATED
@@ -310,6 +313,13 @@ def _printed(levels: Levels, mask: Mask, erased: Mask, lines: list[_Line]) -> bo
     repeated = len(lines) >= (_REPEATED if across else _MANY)
     if repeated and _regular(np.array([line.offset for line in lines])):
         return True
+    if across and margin:  # What is written so has something on both sides, or is a pair.
+        middle = mask.shape[1] / 2
+        at = [line.offset + line.slope * middle for line in lines]
+        rows = (np.where(rest, levels, 0) ** 2).sum(axis=1)  # with little of the paper's grain
+        outer = min(rows[: max(0, int(max(at)))].sum(), rows[max(0, int(min(at))) :].sum())
+        if outer <= _OUTER * rows.sum():
+            return True
     # Single ones: only beside writing that ends before they do, or they may be letters' strokes.
     ends = np.flatnonzero(rest.any(axis=0))
     edge = _BLANK * mask.shape[1]

@@ -273,7 +273,27 @@ def chosen_vocabulary(choice: str, dialect: str) -> Vocabulary:
                         f"{where}: {token!r} is no token: write a command (\\alpha), an escaped "
                         "sign (\\%) or one character, and blanks between them"
                     )
+                if (spelled := _spelled(token, dialect)) != token:
+                    instead = f", which they spell {spelled}" if spelled else ""
+                    raise LatexError(f"{where}: captions never have {token!r}{instead}; remove it")
                 tokens[token] = number
     if not tokens:
         raise LatexError(f"{path}: lists no token")
     return Vocabulary(dialect, sorted({*STRUCTURE, *tokens}))
+
+
+def _spelled(token: str, dialect: str) -> str:
+    """How captions have a token: itself, another spelling, or "" for what only lays them out."""
+    from hmer.latex.dialect import normalise  # which knows spellings of vocabularies
+
+    if token in _CHOICES["wide"].split() or any(token in known for known in _DIALECTS.values()):
+        return token
+    for raw in (token, f"{token}{{a}}{{b}}"):
+        try:
+            found = normalise(raw, dialect)
+        except LatexError:
+            continue
+        if token in found:
+            return token
+        return " ".join(found if raw == token else [t for t in found[:1] if t not in "ab"])
+    return ""

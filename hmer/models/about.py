@@ -142,7 +142,7 @@ def read_about(path: Path) -> dict[str, Any]:
         try:
             about = json.loads(sidecar.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise HmerError(f"{sidecar}: missing; is {path.parent} a trained model?") from None
+            raise HmerError(f"{sidecar}: missing; name the folder of a trained model") from None
         except ValueError as error:
             raise HmerError(f"{sidecar}: not valid JSON ({error}); train the model again") from None
     if not isinstance(about, dict):

@@ -14,6 +14,7 @@ import re
 import socket
 import time
 import warnings
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -34,7 +35,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hmer import __version__
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
-from hmer.ink.inkml import MAX_COORDINATE, MAX_POINTS
+from hmer.ink.inkml import placed
 from hmer.ink.page import expression_boxes
 from hmer.ink.strokes import Ink
 from hmer.recognition import Recognition
@@ -115,16 +116,12 @@ def ink_of(strokes: Strokes) -> Ink:
     """Ink of lists of points.
 
     Raises:
-        HmerError: there are no points, too many, or one is too far away.
+        HmerError: there are no points, too many, or they are too far apart.
     """
     found = [np.array(stroke, np.float64) for stroke in strokes if stroke]
     if not found:
         raise HmerError("strokes: there are no points")
-    if sum(map(len, found)) > MAX_POINTS:
-        raise HmerError(f"strokes: more than {MAX_POINTS} points")
-    if max(float(np.abs(stroke).max()) for stroke in found) > MAX_COORDINATE:
-        raise HmerError(f"strokes: coordinates beyond {MAX_COORDINATE:g}; give smaller ones")
-    return Ink(tuple(stroke.astype(np.float32) for stroke in found))
+    return Ink(placed(found, "strokes"))
 
 
 def answer(found: Recognition, *, n_best: int, symbols: bool) -> dict[str, Any]:
@@ -286,10 +283,11 @@ def create_app(
     ) -> Response:
         """Read a picture or ink; the queries are those of the JSON object, for bodies of bytes."""
         body = await body_of(request, bounds.body, bounds.seconds)
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = kind_of(request)
         try:
             if kind == "application/json":
-                call = Call.model_validate_json(body)
+                # PowerShell writes the mark, and servers may pass over it (RFC 8259, 8.1).
+                call = Call.model_validate_json(body.removeprefix(BOM_UTF8))
             elif kind.startswith(_RAW):
                 call = Call(n_best=n_best, symbols=symbols, beam=beam)
             else:
@@ -309,6 +307,11 @@ def create_app(
         return JSONResponse(found[0])
 
     return app
+
+
+def kind_of(request: Request) -> str:
+    """The media type of a request's body, without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def body_of(request: Request, largest: int, seconds: float) -> bytes:

@@ -15,7 +15,7 @@ from hmer.errors import HmerError
 from hmer.files import atomic_file
 from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.latex.dialect import normalise
-from hmer.web.api import Strokes, body_of, ink_of
+from hmer.web.api import Strokes, body_of, ink_of, kind_of
 
 STATIC = Path(__file__).parent / "static"
 LARGEST, SECONDS = 2**20, 30.0
@@ -59,7 +59,7 @@ def add_page(app: FastAPI, keep: Path | None = None) -> None:
         if keep is None:
             raise HTTPException(404, "nothing is kept; start hmer demo with --save FOLDER")
         # Browsers let pages of elsewhere send plain text, but no JSON, without asking.
-        if request.headers.get("content-type") != "application/json":
+        if kind_of(request) != "application/json":
             raise HTTPException(415, "send application/json")
         try:
             pair = Kept.model_validate_json(await body_of(request, LARGEST, SECONDS))

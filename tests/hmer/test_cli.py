@@ -117,6 +117,29 @@ def test_wrong_use(run: Run, model_folder: Path, files: tuple[Path, Path]) -> No
     assert (code, out) == (2, []) and any("beam" in line for line in err)
 
 
+def test_closed_output_is_no_mistake_of_the_user(files: tuple[Path, Path]) -> None:
+    code = "import sys; from hmer.cli import main; sys.argv[0] = 'hmer'; main()"
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", code, "recognize"]
+    done = subprocess.run([*command, str(files[0])], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interruption_while_packages_load_is_quiet(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "onnxruntime.py").write_text(
+        "try:\n    raise KeyboardInterrupt\nexcept KeyboardInterrupt as error:\n"
+        "    raise ImportError('initialization failed') from error\n"
+    )
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from hmer.cli import main\n"
+        "sys.argv[0] = 'hmer'; main()"
+    )
+    command = [sys.executable, "-c", code, "recognize", str(files[0])]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_help_needs_no_model_and_no_torch() -> None:
     code = (
         "import sys\nfrom hmer.cli import main\nsys.argv = ['hmer', 'recognize', '--help']\n"

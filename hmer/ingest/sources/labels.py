@@ -35,6 +35,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 _DELIMITERS = {".csv": ",;\t|", ".tsv": "\t,;|", ".txt": "\t ,;|"}
 """What may separate cells, by the file's ending; the first wins where others separate alike."""
+_HEAD = 1024  # bytes from which text is told
 _JSON = (".json", ".jsonl", ".ndjson")
 _ENDINGS = (".inkml", ".ink", ".xml", ".svg", ".pdf", *PICTURES)
 _ESCAPES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|[\t\r](?=[a-z])")
@@ -170,7 +171,13 @@ def read_labels(path: Path, parameter: str, otherwise: str = "") -> Iterator[Lab
         raise HmerError(f"{parameter}: {path} is not a file of captions ({kinds})")
     try:
         with path.open("rb") as head:  # spreadsheets call UTF-16 "Unicode text"
-            marked = head.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE)
+            begin = head.read(_HEAD)
+        marked = begin[:2] in (BOM_UTF16_LE, BOM_UTF16_BE)
+        if b"\0" in begin and not marked:
+            raise HmerError(
+                f"{parameter}: {path} is no text (a workbook, or UTF-16 without its mark); save it "
+                "as text in UTF-8"
+            )
         with path.open(encoding="utf-16" if marked else "utf-8-sig", newline="") as lines:
             if suffix in _JSON:
                 yield from _json(lines.read(), suffix)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hmer.data.dataset import load_expressions
+from hmer.errors import HmerError
 from hmer.evaluation.breakdown import (
     LENGTHS,
     TIMES,
@@ -118,6 +119,13 @@ def test_captions_are_counted_as_training_has_them(small_dataset: Path) -> None:
     tokens = load_expressions(train).tokens
     assert sum(found.values()) == len(tokens)
     assert all(found[tuple(row)] == tokens.count(row) for row in tokens)
+
+
+def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1")
+    for name in ("train.parquet", "torn.parquet"):
+        with pytest.raises(HmerError, match=rf"{name}: not a data set split .*; ingest"):
+            read_captions(tmp_path / name)
 
 
 def test_most_confident_errors_come_first() -> None:

@@ -1,5 +1,5 @@
 from hmer.data.schema import Quarantined, Sample
-from hmer.ingest.summary import Tally
+from hmer.ingest.summary import IngestSummary, Tally
 
 
 def sample(number: str, split: str, writer: str, tokens: str) -> Sample:
@@ -33,6 +33,19 @@ def test_counts_by_hand() -> None:
     assert (val.labels_in_train, val.writers_in_train) == (2, 1)
     assert splits["test-1"].labels_in_train == splits["test-2"].samples == 0
     assert tally.refused == {"": 1, "q": 1}
+
+
+def test_data_that_are_all_for_validation_are_told() -> None:
+    tally = Tally()
+    tally.add(sample("1", "val", "anna", "x"))
+    summary = IngestSummary(
+        source="images", dialect="wap", vocabulary="", splits=tally.splits("train"), quarantined=0,
+        quarantined_by_folder={},
+    )  # fmt: skip
+    told = summary.lack(0.5, ["data/raw/images"])
+    assert "data/raw/images, by 1 writers, is all for validation (val_share 0.5)" in told
+    empty = summary.model_copy(update={"splits": Tally().splits("train")})
+    assert "nothing was found in data/raw/images" in empty.lack(0.5, ["data/raw/images"])
 
 
 def test_tokens_are_not_run_together() -> None:

@@ -128,9 +128,10 @@ def test_deep_nesting_does_not_crash() -> None:
         read_inkml(data, "a.inkml")
 
 
-def test_control_characters_cannot_be_written() -> None:
+@pytest.mark.parametrize("sign", ["\0", "\ufffe", "\ud800"])
+def test_what_xml_has_no_place_for_cannot_be_written(sign: str) -> None:
     with pytest.raises(InkError, match="truth"):
-        write_inkml(InkDocument(Ink((np.zeros((1, 2), np.float32),)), "a\0b"))
+        write_inkml(InkDocument(Ink((np.zeros((1, 2), np.float32),)), f"a{sign}b"))
 
 
 @given(st.integers(0, len(DOCUMENT) - 1), st.binary(min_size=0, max_size=4), st.integers(0, 40))

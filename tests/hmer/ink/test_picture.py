@@ -170,6 +170,9 @@ SOURCES: dict[str, Callable[[], bytes]] = {
     "grey on grey": lambda: png(grey(150 - 80 * (DRAWN / 255))),
     "chalk": lambda: png(grey(60 + 120 * (DRAWN / 255))),
     "bilevel": lambda: png(grey(255 - DRAWN).convert("1")),
+    "dithered": lambda: png(
+        grey(np.linspace(235, 190, DRAWN.shape[1]) * (1 - 0.9 * (DRAWN / 255))).convert("1")
+    ),
     "palette": lambda: png(coloured().quantize(16)),
     "colour": lambda: png(coloured()),
     "transparent": lambda: png(transparent()),

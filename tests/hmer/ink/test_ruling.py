@@ -1,5 +1,7 @@
 """Printed lines go, written ones stay."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -27,15 +29,18 @@ WRITTEN = render(Ink(FRACTION), UNIT, pen=0.12, margin=2.0).image
 
 
 def paper(
-    spacing: int, level: int, *, squared: bool, width: int = 2, angle: float = 0, dark: bool = False
-) -> Image.Image:
+    spacing: int, level: int, *, squared: bool, width: int = 2, angle: float = 0,
+    dark: bool = False, margins: Iterable[int] = (), written: NDArray[np.uint8] = WRITTEN,
+) -> Image.Image:  # fmt: skip
     """The fraction on paper with lines of this grey level, all turned by `angle` degrees."""
-    lines: NDArray[np.bool_] = np.zeros(WRITTEN.shape, bool)
+    lines: NDArray[np.bool_] = np.zeros(written.shape, bool)
     lines[np.arange(len(lines)) % spacing < width] = True
     if squared:
         lines[:, np.arange(lines.shape[1]) % spacing < width] = True
-    share = WRITTEN / 255
+    share = written / 255
     grey = np.minimum(np.where(lines, level, 240), 240 - 200 * share)
+    for place in margins:
+        grey[:, place : place + 4] = np.minimum(grey[:, place : place + 4], 80)
     grey += np.random.default_rng(0).normal(0, 2, grey.shape)
     page = Image.fromarray(np.uint8(np.clip(255 - grey if dark else grey, 0, 255)))
     turned = page.rotate(angle, Image.Resampling.BICUBIC, fillcolor=15 if dark else 240)
@@ -63,6 +68,22 @@ def overlap(found: np.ndarray, angle: float) -> float:
 def test_lines_of_the_paper_go(squared: bool, level: int, angle: float) -> None:
     found = load_picture(paper(37, level, squared=squared, angle=angle))
     assert overlap(found, angle) > 0.75
+
+
+@pytest.mark.parametrize("margins", [[30], [-40], [20, 32]])
+@pytest.mark.parametrize("angle", [0, -1])
+def test_the_margin_of_ruled_paper_goes(margins: list[int], angle: float) -> None:
+    """Nearly as dark and wide as the writing."""
+    found = load_picture(paper(37, 150, squared=False, angle=angle, margins=margins))
+    assert overlap(found, angle) > 0.75
+
+
+def test_bars_that_are_cut_out_closely_stay_on_ruled_paper() -> None:
+    bars = [stroke((x, -2.5), (x, 2.5)) for x in (0.0, 3.0)]
+    written = render(Ink((bars[0], ring(1.5, 0), bars[1])), UNIT, pen=0.12, margin=0.5).image
+    tight = written[UNIT // 2 : -UNIT // 2]
+    found = load_picture(paper(37, 150, squared=False, written=tight))
+    assert (found > 127)[:, :6].any() and found.shape[1] > 3 * UNIT
 
 
 @pytest.mark.parametrize("angle", [0.2, 0.4])

@@ -88,6 +88,11 @@ def test_the_line_of_the_remedy_is_a_vocabulary_that_has_them(tmp_path: Path) ->
         ("\\", r"is no token"),
         ("@none", r"'none' is none of crohme, mathwriting, wide"),
         ("% nothing", "lists no token"),
+        ("a\n\\le", r"line 2: captions never have '\\\\le', which they spell \\leq; remove it"),
+        ("\\dfrac", r"which they spell \\frac"),
+        ("α", r"which they spell \\alpha"),
+        (r"\mathrm", r"captions never have '\\\\mathrm'; remove it"),
+        ("\\quad", "captions never have"),
     ],
 )
 def test_a_file_that_is_no_vocabulary(tmp_path: Path, text: str, wanted: str) -> None:

@@ -115,6 +115,13 @@ def test_pictures_and_batches(server: str) -> None:
     assert "not base64" in results[1]["error"] and "give one of" in results[2]["error"]
 
 
+def test_ink_far_from_the_origin_after_a_byte_order_mark(server: str) -> None:
+    far = [[[x + 2e9, y - 1e8] for x, y in stroke] for stroke in STROKES]
+    body = "\ufeff" + json.dumps({"strokes": far})
+    found = post(server, content=body.encode(), headers={"content-type": "application/json"})
+    assert found["latex"] == "1 + 2"
+
+
 def test_several_expressions_are_told(server: str) -> None:
     below = [[[x, y + 1000] for x, y in stroke] for stroke in STROKES]
     assert "2 expressions" in post(server, json={"strokes": STROKES + below})["warning"]
@@ -126,7 +133,7 @@ def test_several_expressions_are_told(server: str) -> None:
         (422, {"json": {}}),
         (422, {"json": {"image": "not base64!"}}),
         (422, {"json": {"strokes": []}}),
-        (422, {"json": {"strokes": [[[1e30, 0]]]}}),
+        (422, {"json": {"strokes": [[[1e30, 0], [0, 0]]]}}),
         (422, {"json": {"strokes": [[["a", 0]]]}}),
         (422, {"json": {"strokes": STROKES, "inkml": "<ink/>"}}),
         (422, {"json": {"batch": []}}),

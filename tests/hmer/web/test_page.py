@@ -68,7 +68,11 @@ def test_ink_is_kept_with_its_latex(client: TestClient, tmp_path: Path) -> None:
     found = read_inkml(file.read_bytes(), file.name)
     assert found.latex == r"\frac{1}{2}"
     assert [stroke.tolist() for stroke in found.ink.strokes] == LINE
-    again = client.post("/v1/keep", json={"strokes": LINE, "latex": r"\frac{1}{2}"})
+    again = client.post(
+        "/v1/keep",
+        content=json.dumps({"strokes": LINE, "latex": r"\frac{1}{2}"}),
+        headers={"content-type": "application/json; charset=utf-8"},
+    )
     assert again.json() == answer.json() and len(list((tmp_path / "kept").iterdir())) == 1
 
 
@@ -77,8 +81,9 @@ def test_ink_is_kept_with_its_latex(client: TestClient, tmp_path: Path) -> None:
     [
         ({"strokes": LINE, "latex": r"\frac{1"}, 422),
         ({"strokes": LINE, "latex": " "}, 422),
+        ({"strokes": LINE, "latex": "x\ufffe"}, 422),
         ({"strokes": [], "latex": "x"}, 422),
-        ({"strokes": [[[1, 1e30]]], "latex": "x"}, 422),
+        ({"strokes": [[[0, 0], [1, 1e30]]], "latex": "x"}, 422),
         ({"latex": "x"}, 422),
         ({"strokes": LINE, "latex": "x" * LARGEST}, 413),
     ],

@@ -183,6 +183,10 @@ def test_files_that_are_no_captions(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_bytes(b"file,latex\na.png,\xff\xfe\n")
     with pytest.raises(HmerError, match="save it as UTF-8"):
         list(read_labels(tmp_path / "c.csv", "here"))
+    for data in (b"PK\3\4\0\0", "file,latex\na.png,x\n".encode("utf-16-le")):
+        (tmp_path / "c.csv").write_bytes(data)
+        with pytest.raises(HmerError, match=r"is no text .*; save it as text in UTF-8"):
+            list(read_labels(tmp_path / "c.csv", "here"))
     with pytest.raises(HmerError, match="not a table"):
         read(tmp_path / "long.csv", "a," + "x" * 200_000)
 
