@@ -423,6 +423,7 @@ export class Recogniser {
     missing.forEach(({ said, way }, i) => { said[way] = scores[i]; });
     let readings = [...known.values()].map(({ tokens, said }) =>
       ({ tokens, probability: Math.min(1, Math.exp((said[0] + said[1]) / 2)) }));
+    if (readings.some(({ tokens }) => tokens.length)) readings = readings.filter(({ tokens }) => tokens.length);
     readings.sort((a, b) => b.probability - a.probability);
     const rivals = readings.length > 1;
     if (lone) readings = mixed(readings, lone.data, about);
