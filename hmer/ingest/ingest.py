@@ -41,6 +41,7 @@ from hmer.ingest.sources.mixture import Mixed
 from hmer.ingest.sources.synthetic import Synthetic
 from hmer.ingest.summary import SUMMARY, IngestSummary, Tally
 from hmer.ink.render import RenderConfig
+from hmer.latex.dialect import spelled
 from hmer.latex.vocabulary import STRUCTURE, Vocabulary, chosen_vocabulary
 from hmer.synthesis.base import HELD_OUT, Leakage
 
@@ -240,7 +241,7 @@ def _vocabulary(source: Source, config: IngestConfig) -> Vocabulary:
         LatexError: there is no such vocabulary.
     """
     if config.vocabulary != "captions":
-        return chosen_vocabulary(config.vocabulary, config.dialect)
+        return chosen_vocabulary(config.vocabulary, config.dialect, spelled)
     counts: Counter[str] = Counter()
     for tokens in _mapped(partial(caption_tokens, dialect=config.dialect), source, config):
         counts.update(set(tokens))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hmer.errors import LatexError
 from hmer.latex.reader import MAX_CHARACTERS, read, shorten
 from hmer.latex.tree import Node, Relation, Row, grounded, parse, serialise, split_children
+from hmer.latex.vocabulary import chosen_vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +139,18 @@ def _dissolve(row: Row) -> Row:
             last = Node(inner[-1].token, inner[-1].children + scripts)
             nodes.extend(grounded(part) if nodes else part for part in (*inner[:-1], last))
     return tuple(nodes)
+
+
+def spelled(token: str, dialect: str) -> str:
+    """How captions have a token: itself, another spelling, or "" for what only lays them out."""
+    if token in chosen_vocabulary("wide", dialect):
+        return token
+    for raw in (token, f"{token}{{a}}{{b}}"):
+        try:
+            found = normalise(raw, dialect)
+        except LatexError:
+            continue
+        if token in found:
+            return token
+        return " ".join(found if raw == token else [t for t in found[:1] if t not in "ab"])
+    return ""

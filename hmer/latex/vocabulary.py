@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -226,7 +226,13 @@ def vocabulary(dialect: str) -> Vocabulary:
         raise LatexError(f"dialect {dialect!r} is unknown; choose one of {known}") from None
 
 
-def chosen_vocabulary(choice: str, dialect: str) -> Vocabulary:
+def _as_it_is(token: str, _: str) -> str:
+    return token
+
+
+def chosen_vocabulary(
+    choice: str, dialect: str, spelled: Callable[[str, str], str] = _as_it_is
+) -> Vocabulary:
     r"""The vocabulary of a name, or of a file of one's own.
 
     A file lists tokens, separated by blanks; a line that begins with `%` is a comment, one with `@`
@@ -238,10 +244,11 @@ def chosen_vocabulary(choice: str, dialect: str) -> Vocabulary:
             set: Gervais, Fadeeva and Maksai, 2024, appendix, spelled as this library spells them),
             `wide` (these, and LaTeX's usual symbols), or a file's path.
         dialect: in which captions are spelled.
+        spelled: how captions have a token of the file (`hmer.latex.dialect.spelled`).
 
     Raises:
         LatexError: there is no such vocabulary or file, or the file lists something that is no
-            token; file and line are named.
+            token, or that captions never have; file and line are named.
     """
     plain = vocabulary(dialect).tokens
     if choice == "crohme":
@@ -273,27 +280,10 @@ def chosen_vocabulary(choice: str, dialect: str) -> Vocabulary:
                         f"{where}: {token!r} is no token: write a command (\\alpha), an escaped "
                         "sign (\\%) or one character, and blanks between them"
                     )
-                if (spelled := _spelled(token, dialect)) != token:
-                    instead = f", which they spell {spelled}" if spelled else ""
+                if (better := spelled(token, dialect)) != token:
+                    instead = f", which they spell {better}" if better else ""
                     raise LatexError(f"{where}: captions never have {token!r}{instead}; remove it")
                 tokens[token] = number
     if not tokens:
         raise LatexError(f"{path}: lists no token")
     return Vocabulary(dialect, sorted({*STRUCTURE, *tokens}))
-
-
-def _spelled(token: str, dialect: str) -> str:
-    """How captions have a token: itself, another spelling, or "" for what only lays them out."""
-    from hmer.latex.dialect import normalise  # which knows spellings of vocabularies
-
-    if token in _CHOICES["wide"].split() or any(token in known for known in _DIALECTS.values()):
-        return token
-    for raw in (token, f"{token}{{a}}{{b}}"):
-        try:
-            found = normalise(raw, dialect)
-        except LatexError:
-            continue
-        if token in found:
-            return token
-        return " ".join(found if raw == token else [t for t in found[:1] if t not in "ab"])
-    return ""

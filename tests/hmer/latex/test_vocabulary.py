@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hmer.errors import LatexError
-from hmer.latex.dialect import normalise
+from hmer.latex.dialect import normalise, spelled
 from hmer.latex.mathml import mathml
 from hmer.latex.tree import COMMANDS, parse, serialise
 from hmer.latex.typed import compact
@@ -99,7 +99,7 @@ def test_a_file_that_is_no_vocabulary(tmp_path: Path, text: str, wanted: str) ->
     file = tmp_path / "own.txt"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(LatexError, match=wanted):
-        chosen_vocabulary(str(file), "wap")
+        chosen_vocabulary(str(file), "wap", spelled)
 
 
 def test_no_such_vocabulary(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_any_file_is_a_vocabulary_or_refused(text: str) -> None:
         file = Path(folder) / "own.txt"
         file.write_text(text, encoding="utf-8", newline="\n")
         try:
-            words = chosen_vocabulary(str(file), "wap")
+            words = chosen_vocabulary(str(file), "wap", spelled)
         except LatexError:
             return
         assert {"{", "}", "^", "_"} <= {*words.tokens}
