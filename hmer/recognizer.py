@@ -413,6 +413,7 @@ class Recognizer:
         )  # fmt: skip
         if not all(found):
             raise HmerError("the model gives no reading at all: its weights are damaged")
+        found = [self._something(row) for row in found]
         rivals = [len(row) > 1 for row in found]
         logits = encoded.lone_symbol
         if logits is not None:
@@ -433,6 +434,17 @@ class Recognizer:
             )
             for index, (image, row) in enumerate(zip(images, found, strict=True))
         ]
+
+    def _something(self, readings: list[Reading]) -> list[Reading]:
+        """The readings without the empty one, where another is LaTeX.
+
+        Smoothed labels make it likelier than any long reading that is unsure (Stahlberg and Byrne,
+        2019, "On NMT search errors and model errors").
+        """
+        some = [one for one in readings if one.tokens]
+        if len(some) < len(readings) and any(_parses(self._words(one)) for one in some):
+            return some
+        return readings
 
     def _fitting(self, image: NDArray[np.uint8], readings: list[Reading]) -> list[Reading]:
         """The readings without those `APART` of ink that is one piece; all if no other is left."""

@@ -58,9 +58,6 @@ def search(
     way round (BTTR). Both are searched in one batch; what one direction has found is then scored
     by the other. `banned` tokens are never written; `limits` are tokens of each input at most, if
     that is less than `config.max_length`.
-
-    Nothing at all is read only if there is no other reading: smoothed labels make it likelier than
-    any long reading that is unsure (Stahlberg and Byrne, 2019, "On NMT search errors").
     """
     ways = [(sos, eos), (eos, sos)][: 1 + config.both_directions]
     found = search_directions(
@@ -88,7 +85,6 @@ def search(
 
 def _ranked(readings: Sequence[Reading]) -> list[Reading]:
     """The best by its score, which allows for length; the others by the confidence people see."""
-    readings = [reading for reading in readings if reading.tokens] or readings
     best = max(readings, key=lambda reading: reading.score, default=None)
     others = [reading for reading in readings if reading is not best]
     others.sort(key=lambda reading: -reading.confidence)

@@ -419,6 +419,20 @@ def test_the_calibration_is_of_expressions_not_of_single_symbols(
         assert rest == sorted(rest, reverse=True) and 0 < rest[0] < 1
 
 
+def test_nothing_is_read_only_where_no_other_reading_is_latex(
+    model_folder: Path, inks: tuple[Ink, ...]
+) -> None:
+    saved = load_recogniser(model_folder)
+    words, head = saved.reads.vocabulary, saved.model.get_submodule("decoder.head")
+    assert isinstance(head, torch.nn.Linear)
+    with torch.no_grad():
+        head.bias[[words.sos, words.eos]] = 20.0
+    reader = Recognizer(saved.model, words, saved.reads.render)
+    assert reader(inks[0], DecodingConfig(beam=1)).tokens == ()
+    found = reader(inks[0], QUICK)
+    assert found.tokens and all(one.tokens for one in found.n_best)
+
+
 def test_rivals_are_those_of_the_list_and_unknown_to_a_greedy_search(
     model_folder: Path, inks: tuple[Ink, ...]
 ) -> None:

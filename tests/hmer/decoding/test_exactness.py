@@ -129,7 +129,6 @@ class Slow:
                 row, (eos, *tokens[::-1], sos)
             )
             found.append((tokens, total / (len(tokens) + 1), math.exp(total / 2)))
-        found = [reading for reading in found if reading[0]] or found
         found.sort(key=lambda reading: -reading[1])
         return [found[0], *sorted(found[1:], key=lambda reading: -reading[2])]
 
