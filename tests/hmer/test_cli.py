@@ -70,7 +70,7 @@ def test_json(run: Run, terse_model: Path, files: tuple[Path, Path]) -> None:
         }
         assert (answer["file"], answer["latex"]) == (str(file), found.latex)
         assert answer["confidence"] == pytest.approx(found.confidence, abs=1e-4)
-        assert found.confidence > 0.01
+        assert found.confidence > 0
         assert [other["latex"] for other in answer["alternatives"]] == [
             " ".join(tokens) for tokens, _ in found.alternatives
         ]
