@@ -21,7 +21,7 @@ from hmer.synthesis.glyphs.foreign import alike, tokens_of
 from hmer.synthesis.hands.placement_style import FittedManner
 from hmer.synthesis.hands.writer import BankWriter
 from hmer.synthesis.layout.layout import ACCENTS, write
-from hmer.synthesis.substitutions import VARIABLES
+from hmer.synthesis.substitutions import OPERATORS, RELATIONS, VARIABLES
 
 KIND = "compose"
 
@@ -112,12 +112,11 @@ class Matrices:
         return self.short[int(rng.integers(len(self.short)))]
 
 
-_ROLES = {
-    "relation": (*"=<>", r"\leq", r"\geq", r"\neq", r"\in", r"\rightarrow"),
-    "operator": (*"+-", r"\times", r"\div", r"\pm", r"\cdot"),
-    "large": (r"\sum", r"\int"),
+_ROLE_OF = {
+    **dict.fromkeys(RELATIONS.split(), "relation"),
+    **dict.fromkeys(OPERATORS.split(), "operator"),
+    **dict.fromkeys((r"\sum", r"\int"), "large"),
 }
-_ROLE_OF = {token: role for role, tokens in _ROLES.items() for token in tokens}
 _VARIED = {"letter": 0.15, "relation": 0.3, "operator": 0.3, "large": 0.3}
 """How often a symbol of this role is exchanged."""
 _CROHME = {*vocabulary("wap").tokens, LINE, CELL}

@@ -117,6 +117,9 @@ def _draw(
     return options[bisect_right(sums, rng.random() * sums[-1])] if options else None
 
 
+OPERATORS = r"+ - \times \div \pm \cdot"
+RELATIONS = r"= < > \leq \geq \neq \in \rightarrow"
+
 CATEGORIES: tuple[tuple[str, ...], ...] = tuple(
     tuple(line.split())
     for line in (
@@ -125,8 +128,8 @@ CATEGORIES: tuple[tuple[str, ...], ...] = tuple(
         r"b d f h i k l t \lambda \theta",
         r"g j p q y \gamma \mu \beta \phi",
         r"A B C E F G H I L M N P R S T V X Y \Delta",
-        r"+ - \times \div \pm \cdot",
-        r"= < > \leq \geq \neq \in \rightarrow",
+        OPERATORS,
+        RELATIONS,
         r"\sin \cos \tan \log",
         r"\forall \exists",
         r"\ldots \cdots",

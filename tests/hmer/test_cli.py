@@ -57,10 +57,10 @@ def test_one_line_per_file(run: Run, model_folder: Path, files: tuple[Path, Path
     assert run(files[1], "--model", model_folder, "--beam", 2) == (0, expected[1:], [])
 
 
-def test_json(run: Run, terse_model: Path, files: tuple[Path, Path]) -> None:
-    code, out, err = run(*files, "--model", terse_model, "--json", "--beam", 2)
+def test_json(run: Run, files: tuple[Path, Path]) -> None:
+    code, out, err = run(*files, "--json", "--beam", 2)
     assert (code, len(out), err) == (0, 2, [])
-    recognizer = Recognizer.load(terse_model)
+    recognizer = Recognizer.load()  # one that is sure of something
     for file, line in zip(files, out, strict=True):
         found = recognizer.recognize(file, DecodingConfig(beam=2))
         answer = json.loads(line)
@@ -70,7 +70,7 @@ def test_json(run: Run, terse_model: Path, files: tuple[Path, Path]) -> None:
         }
         assert (answer["file"], answer["latex"]) == (str(file), found.latex)
         assert answer["confidence"] == pytest.approx(found.confidence, abs=1e-4)
-        assert found.confidence > 0
+        assert found.confidence > 0.01
         assert [other["latex"] for other in answer["alternatives"]] == [
             " ".join(tokens) for tokens, _ in found.alternatives
         ]
