@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from hmer.errors import InkError
 from hmer.ink.affine import Affine, moved
 from hmer.ink.blobs import pen_width
-from hmer.ink.components import Components, components
+from hmer.ink.components import Components, component_boxes, components
 from hmer.ink.raster import Page, content, frames, from_array, plain
 from hmer.ink.ruling import without_ruling
 from hmer.ink.scale import typical_size
@@ -26,12 +26,15 @@ Mask = NDArray[np.bool_]
 
 _UNEVEN = 10.0  # grey levels between parts of the paper, above which light is levelled
 _FAINT = 0.12  # contrast below which there is no ink, only noise
+_PALE = 0.18  # contrast below which what looks like ink may be lines of the paper
+_FAR = 4.0  # times the contrast of such lines, from which something among them is ink
 _NOISE = 4.0  # standard deviations of the paper's grain above which a pixel may be ink
 _PEAK = 0.6  # of the usual ink's contrast, which some pixel of whatever is ink reaches
 _PALEST = 0.25  # of it, from which a mark may be written with a paler pen or pencil
 _NEAR = 1.5  # of a stroke's width, up to which paper beside it is lit up by its blurred edge
 _CROWDED = 0.6  # share of "ink" above which it is texture
 _SPECK = 0.12  # share of the symbol size below which a blob is dirt
+_PALE_SPECK = 0.4  # and for one that is paler than ink
 _DOT = 0.75  # of the pen's width, from which such a blob may be a dot
 _DOTS = 4
 _FRAME = 0.06  # of its longer side, by which the line of a box may be askew
@@ -39,7 +42,7 @@ _SOLID = 1.5  # of the pen's width, up to which what lies over a corner is writt
 _WEDGE = 0.2  # of a picture's side, along which what lies beside the page is seen
 _DARK = 64.0  # grey level below which paper is a board, or a screen in dark mode
 _DESK = 60.0  # grey levels between a page and the desk it lies on
-_NEAR_SIDE = 50  # of a picture's side: a bar along it begins as near
+_NEAR_SIDE = 50  # of a picture's side: a bar along it begins as near, a speck is as small
 _WHOLE = 0.95  # of a side, along which a bar is dark
 _THICKEST = 4  # of a picture's side is such a bar, at most
 _MARKED = 0.01  # share of what lies beside the page that differs from it by as much: writing
@@ -266,7 +269,7 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
     full, threshold = _contrast(strength, floor)
     if full < _FAINT:
         return None
-    clean = without_ruling(strength, strength > max(_PALEST * threshold, floor))
+    clean = without_ruling(strength, strength > max(_PALEST * threshold, floor), page)
     if clean is not None:
         strength = clean
         full, threshold = _contrast(strength, floor)
@@ -291,7 +294,7 @@ def _separate_on(grey: Levels, page: Mask | None, name: str) -> _Cut | None:
             f"{name}: {crowded:.0%} of the picture would be ink; take one of the expression"
         )
     parts = components(inked)
-    kept = _writing(parts, strength, max(palest, floor))
+    kept = _writing(parts, strength, max(palest, floor), _PEAK * full)
     written = _grown(parts.mask(kept))
     # Soft edges stay soft: half the threshold is paper, the usual ink is full.
     own = np.where(written, own, np.float32(threshold))
@@ -366,29 +369,44 @@ def _contrast(strength: Levels, floor: float) -> tuple[float, float]:
     """The usual contrast of ink (0 for none), and the least."""
     threshold = max(_otsu(strength), floor)
     inked = strength[strength > threshold]
-    return (float(np.median(inked)) if len(inked) else 0.0), threshold
+    full = float(np.median(inked)) if len(inked) else 0.0
+    if 0 < full < _PALE:  # lines of the paper, perhaps, and far less of something far darker
+        darker = _otsu(inked)
+        dark = strength > darker
+        if dark.any() and np.median(strength[dark]) > max(_FAR * full, _FAINT):
+            boxes = component_boxes(dark)
+            if (boxes[:, 2:4] - boxes[:, :2]).max() > max(strength.shape) / _NEAR_SIDE:
+                return float(np.median(strength[dark])), darker
+    return full, threshold
 
 
-def _writing(parts: Components, strength: Levels, peak: float) -> Mask:
+def _writing(parts: Components, strength: Levels, peak: float, dark: float) -> Mask:
     """Which components are written (n,): neither grain of the paper, nor dirt, nor its edge.
 
-    One without a pixel of contrast `peak` is grain.
+    One without a pixel of contrast `peak` is grain. Those that reach `dark` tell the pen and the
+    size: what is left of pale lines may be many.
     """
     boxes = parts.boxes
     sizes = boxes[:, 2:4] - boxes[:, :2]
-    kept = (parts.peaks(strength) >= peak) & ~_edges(parts)
+    peaks = parts.peaks(strength)
+    kept = (peaks >= peak) & ~_edges(parts)
     kept &= ~_frames(parts, kept)
     if kept.sum() > 1:
         # Specks as wide as the pen say nothing of the symbols' size, however many there are.
-        pen = pen_width(_image(parts, kept))
+        solid = kept & (peaks >= dark)
+        if solid.any():
+            kept &= solid | ~_at_sides(boxes, parts.shape)
+        pen = pen_width(_image(parts, solid if solid.any() else kept))
         large = kept & (boxes[:, 4] > 3) & (sizes.max(axis=1) > 2 * pen)
-        unit = typical_size(sizes[large].astype(np.float64)) if large.any() else 0.0
-        clean = large & (sizes.max(axis=1) >= _SPECK * unit)
+        telling = large & solid if (large & solid).any() else large
+        unit = typical_size(sizes[telling].astype(np.float64)) if telling.any() else 0.0
+        clean = large & (sizes.max(axis=1) >= np.where(solid, _SPECK, _PALE_SPECK) * unit)
         if unit > 8 and clean.any():
             # A few of them are dots; many are dirt, or dotted paper.
             pen = pen_width(_image(parts, clean))
             dots = kept & ~clean & (sizes.max(axis=1) >= _DOT * pen)
-            kept = clean | dots if dots.sum() <= max(_DOTS, clean.sum() / 2) else clean
+            few = dots.sum() <= max(_DOTS, clean.sum() / 2)
+            kept = clean | (dots & solid) if few else clean
     return kept if kept.any() else np.ones(len(boxes), bool)
 
 
@@ -405,6 +423,11 @@ def _contact(parts: Components) -> NDArray[np.float64]:
     ):
         np.add.at(contact[:, side], parts.labels[runs], share[runs])
     return contact
+
+
+def _at_sides(boxes: NDArray[np.int64], shape: tuple[int, int]) -> Mask:
+    """Which of the boxes (n, 5) touch a side of the picture."""
+    return np.asarray(((boxes[:, :2] == 0) | (boxes[:, 2:4] == shape[::-1])).any(axis=1))
 
 
 def _edges(parts: Components) -> Mask:
@@ -471,9 +494,9 @@ def _on_desk(grey: Levels, small: Levels, tile: int) -> Mask | None:
         return None
     gap = float(small[bright].mean() - small[beside].mean())
     # What is as dark and touches a side is more of the desk.
-    outer = (parts.boxes[:, :2] == 0) | (parts.boxes[:, [2, 3]] == small.shape[::-1])
+    outer = _at_sides(parts.boxes, parts.shape)
     alike = parts.peaks(small[beside].mean() + gap / 4 - small) > 0
-    beside |= parts.mask(outer.any(axis=1) & alike)
+    beside |= parts.mask(outer & alike)
     where = np.argwhere(~beside)
     (top, left), (bottom, right) = where.min(axis=0), where.max(axis=0) + 1
     solid = len(where) / ((bottom - top) * (right - left))

@@ -53,27 +53,33 @@ class _Line:
     reach: float
 
 
-def without_ruling(strength: Levels, inked: Mask) -> Levels | None:
+def without_ruling(strength: Levels, inked: Mask, page: Mask | None = None) -> Levels | None:
     """The picture without its printed lines; None where it has none.
 
     Args:
         strength: contrast of each pixel to the paper (H, W), 0 to 1.
         inked: which pixels are ink, or line.
+        page: where the page is whose edges are seen; by default it is larger than the picture.
     """
+    seen = page is not None
+    page = np.ones(inked.shape, bool) if page is None else page
     cleaned, beside, ruled = strength, np.zeros(inked.shape, bool), False
     dark = _darker(strength, inked)
     for turned in (False, True):
         levels, mask = (cleaned.T, inked.T) if turned else (cleaned, inked)
+        paper = page.T if turned else page
         writing = None if dark is None else dark.T if turned else dark
-        for kept in (writing, None):
+        for kept in (None,) if writing is None else (writing, None):
             sought = mask if kept is None else mask & ~kept
-            alike = _lines(sought)
+            alike = _lines(sought, paper)
             alike = max(alike, _fan(sought, len(alike)), key=len)
-            erased, around, lines = _bands(levels, sought, _continued(alike, mask.shape))
+            erased, around, lines = _bands(levels, sought, paper, _continued(alike, mask.shape))
             if kept is not None:
                 erased &= ~kept
-            margin = turned and ruled and kept is None
-            if (erased & mask).any() and _printed(levels, mask, erased, lines, margin):
+            # Nobody writes a bar from one edge of a page to the other.
+            margin = turned and (ruled or seen) and kept is None
+            held = around if seen else paper
+            if (erased & mask).any() and _printed(levels, mask, held, erased, lines, margin):
                 found = np.where(erased, np.float32(0), levels)
                 cleaned = found.T if turned else found
                 beside |= around.T if turned else around
@@ -106,20 +112,22 @@ def _darker(strength: Levels, inked: Mask) -> Mask | None:
     return dark if (inked & ~near).sum() >= _ALONE * len(values) else None
 
 
-def _lines(mask: Mask) -> list[_Line]:
-    """Nearly horizontal lines from edge to edge, all of one slope."""
+def _lines(mask: Mask, page: Mask) -> list[_Line]:
+    """Nearly horizontal lines from edge to edge of the page, all of one slope."""
     step = max(1, -(-max(mask.shape) // _COARSE))
     height, width = (side // step for side in mask.shape)
     if height < 8 or width < _CELLS:
         return []
     cut = mask[: height * step, : width * step]
     coarse = cut.reshape(height, step, width, step).any(axis=(1, 3))
+    paper = page[step // 2 :: step, step // 2 :: step]
     y, x = np.nonzero(coarse)
     cell = x * _CELLS // width
     if len(np.unique(cell)) < _COVERED * _CELLS:
         return []
     shift = round(_STEEPEST * width) + 1
     edges = (np.arange(_CELLS) + 0.5) * width / _CELLS
+    middles = edges.astype(np.int64)
     count = height + 2 * shift
 
     def steepest(whole: bool) -> tuple[float, float, NDArray[np.float64]]:
@@ -140,6 +148,7 @@ def _lines(mask: Mask) -> list[_Line]:
                 hit = sums >= _DASHED * np.diff(starts, append=width)
             at = np.arange(count)[:, None] - shift + slope * edges
             inside = (at >= 0) & (at < height)
+            inside &= paper[at.clip(0, height - 1).astype(np.int64), middles]
             filled = (hit & inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
             filled[inside.mean(axis=1) < _INSIDE] = 0.0
             score = float((filled[filled > _COVERED] ** 4).sum())
@@ -185,27 +194,29 @@ def _fan(mask: Mask, least: int) -> list[_Line]:
     starts = np.arange(_CELLS) * width // _CELLS
     sums = np.add.reduceat(near[:-2] | near[1:-1] | near[2:], starts, axis=1, dtype=np.int64)
     covered = sums >= _DASHED * np.diff(starts, append=width)
-    middles = (np.arange(_CELLS) + 0.5) * width / _CELLS - width / 2
+    cells, rows = np.arange(_CELLS), np.arange(height, dtype=np.float32)[:, None]
+    middles = ((cells + 0.5) * width / _CELLS - width / 2).astype(np.float32)
+    pad = int(_STEEPEST_OF_FAN * width / 2) + 2
+    # One sum counts both: cells that are ink by _CELLS + 1, those in the picture by 1.
+    worth = np.pad(covered * np.int32(_CELLS + 1) + np.int32(1), ((pad, pad), (0, 0))).ravel()
 
-    def filled(slope: float, fan: float, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The share of its cells that the line at each of the rows fills."""
-        slopes = slope + fan * (rows[:, None] / height - 0.5)
-        at = np.rint(rows[:, None] + slopes * middles).astype(np.int64)
-        inside = (at >= 0) & (at < height)
-        hit = covered[np.clip(at, 0, height - 1), np.arange(_CELLS)] & inside
-        share = hit.sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
-        return np.where(inside.mean(axis=1) < _INSIDE, 0.0, share)
+    def filled(slope: float, fan: float) -> NDArray[np.float64]:
+        """The share of its cells that the line at each row (height,) fills."""
+        slopes = slope + fan * (rows / height - 0.5)
+        at = (rows + slopes * middles + (pad + 0.5)).astype(np.int32)
+        hit, inside = np.divmod(worth[at * _CELLS + cells].sum(axis=1), _CELLS + 1)
+        return np.where(inside < _INSIDE * _CELLS, 0.0, hit / np.maximum(inside, 1))
 
     best, slope, fan = 0.0, 0.0, 0.0
     for wide in np.arange(-_FAN, _FAN, 4.0 / width).tolist():
         for tilt in np.arange(-_STEEPEST, _STEEPEST, 2.0 / width).tolist():
             if abs(tilt) + abs(wide) / 2 > _STEEPEST_OF_FAN:
                 continue
-            share = filled(tilt, wide, np.arange(height))
+            share = filled(tilt, wide)
             score = float((share[share > _COVERED] ** 4).sum())
             if score > best:
                 best, slope, fan = score, tilt, wide
-    share = filled(slope, fan, np.arange(height))
+    share = filled(slope, fan)
     lines = []
     bounds = np.flatnonzero(np.diff(share > _COVERED, prepend=False, append=False))
     for row, end in bounds.reshape(-1, 2).tolist():
@@ -237,7 +248,9 @@ def _continued(lines: list[_Line], shape: tuple[int, ...]) -> list[_Line]:
     return [*lines, *more]
 
 
-def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> tuple[Mask, Mask, list[_Line]]:
+def _bands(
+    levels: Levels, mask: Mask, page: Mask, lines: list[_Line]
+) -> tuple[Mask, Mask, list[_Line]]:
     """The pixels (H, W) to be erased; all that are near a line; and the lines.
 
     Where ink crosses a line nothing is erased.
@@ -272,6 +285,7 @@ def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> tuple[Mask, Mask, 
         track = centre + np.rint(at).astype(np.int64) - reach
         rows = track + np.arange(-2 * reach, 2 * reach + 1)[:, None]
         inside = (rows >= 0) & (rows < height)
+        inside &= page[np.clip(rows, 0, height - 1), columns]
         around = mask[np.clip(rows, 0, height - 1), columns] & inside
         # The line itself: as far as ink goes on from its middle in most columns. Where it goes on
         # further, something written crosses the line, or lies on it.
@@ -301,15 +315,21 @@ def _bands(levels: Levels, mask: Mask, lines: list[_Line]) -> tuple[Mask, Mask, 
     return found, beside, kept
 
 
-def _printed(levels: Levels, mask: Mask, erased: Mask, lines: list[_Line], margin: bool) -> bool:
-    """Whether these are lines of the paper, not written ones; with `margin`, perhaps that."""
+def _printed(
+    levels: Levels, mask: Mask, held: Mask, erased: Mask, lines: list[_Line], margin: bool
+) -> bool:
+    """Whether these are lines of the paper, not written ones; with `margin`, perhaps that.
+
+    Those of the paper reach as far as `held`.
+    """
     rest = mask & ~erased
     if not rest.any():
         return len(lines) >= _REPEATED
     on = erased & mask
     reached = np.flatnonzero(on.any(axis=0))
     edge = 0.01 * mask.shape[1] + 1
-    across = reached[0] <= edge and reached[-1] >= mask.shape[1] - 1 - edge
+    could = np.flatnonzero(held.any(axis=0))
+    across = reached[0] <= could[0] + edge and reached[-1] >= could[-1] - edge
     repeated = len(lines) >= (_REPEATED if across else _MANY)
     if repeated and _regular(np.array([line.offset for line in lines])):
         return True

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from hmer.ink.picture import BlankError, load_picture
 from hmer.ink.render import render
@@ -78,6 +78,16 @@ def test_the_margin_of_ruled_paper_goes(margins: list[int], angle: float) -> Non
     assert overlap(found, angle) > 0.75
 
 
+@pytest.mark.parametrize(("level", "squared"), [(240, False), (150, False), (225, True)])
+@pytest.mark.parametrize("angle", [-7, -2, 0, 5])
+def test_the_margin_of_a_page_on_a_desk_goes(level: int, squared: bool, angle: float) -> None:
+    """Lines end where the page does."""
+    page = paper(37, level, squared=squared, margins=[30])
+    turned = page.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=50)
+    found = load_picture(Image.fromarray(np.pad(np.array(turned), 50, constant_values=50)))
+    assert overlap(found, angle) > 0.75
+
+
 def test_bars_that_are_cut_out_closely_stay_on_ruled_paper() -> None:
     bars = [stroke((x, -2.5), (x, 2.5)) for x in (0.0, 3.0)]
     written = render(Ink((bars[0], ring(1.5, 0), bars[1])), UNIT, pen=0.12, margin=0.5).image
@@ -115,6 +125,21 @@ def test_paper_seen_at_an_angle(squared: bool, across: float, down: float) -> No
     found, alone = seen(150), seen(240)
     assert np.abs(np.subtract(found.shape, alone.shape)).max() <= 4
     assert float(found.sum()) == pytest.approx(float(alone.sum()), rel=0.25)
+
+
+@pytest.mark.parametrize(("spacing", "level"), [(34, 185), (40, 205)])
+def test_nothing_of_pale_squares_is_left_around_small_writing(spacing: int, level: int) -> None:
+    """Lines too pale and bent to be found, whose crossings are as dark as a pale pencil."""
+    small = render(Ink(FRACTION), 22, pen=0.12, margin=2.0).image
+    page = paper(spacing, level, squared=True, width=1, written=np.pad(small, 400))
+    (w, h), corners = page.size, (6, 4, 14, -8, -10, -3, -18, 8)
+    quad = [at % side for at, side in zip(corners, (w, h) * 4, strict=True)]
+    bent = page.transform((w, h), Image.Transform.QUAD, quad, Image.Resampling.BICUBIC)
+    soft = np.asarray(bent.filter(ImageFilter.GaussianBlur(1)), float)
+    photo = soft * np.linspace(1, 0.6, w) + np.random.default_rng(1).normal(0, 4, (h, w))
+    alone = load_picture(Image.fromarray(255 - small))
+    found = load_picture(Image.fromarray(np.uint8(np.clip(photo, 0, 255))))
+    assert np.abs(np.subtract(found.shape, alone.shape)).max() <= 4
 
 
 def test_a_pale_margin_goes_and_its_like_as_dark_as_ink_stays() -> None:
