@@ -158,15 +158,16 @@ def _strokes(traces: Traces, name: str) -> tuple[tuple[Points, ...], _Drawn]:
                 views.setdefault(trace, []).append((first, end))
     strokes: list[NDArray[np.float64]] = []
     drawn: _Drawn = {}
-    for trace, points, defined in traces.walk():
+    for trace, points, runs, defined in traces.walk():
         prior = traces.prior(trace)
         if prior is not None and len(drawn.get(prior, ())) == 1 and not defined:
             number = drawn[prior][0][2]
             strokes[number] = np.concatenate([strokes[number], points])
             drawn[trace] = [(0, len(points), number)]
             continue
-        shown = _united(views.get(trace, []) if defined else [(0, None)], len(points))
-        for first, end in shown:
+        shown = _united(views.get(trace, []), len(points)) if defined else [(0, len(points))]
+        pieces = [(max(a, c), min(b, d)) for a, b in shown for c, d in runs]
+        for first, end in ((first, end) for first, end in pieces if first < end):
             drawn.setdefault(trace, []).append((first, end, len(strokes)))
             strokes.append(points[first:end])
         if len(strokes) > MAX_STROKES:

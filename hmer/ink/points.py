@@ -42,6 +42,7 @@ class Format:
         affine: what x and y are mapped with, the first two rows of a matrix: axes that point the
             other way, the ratio of the resolutions, the transform to the canvas.
         guessed: the file has several formats, and nothing says that this is the one.
+        tip: the place of the tip switch; -1: the format has none.
     """
 
     x: int = 0
@@ -50,6 +51,7 @@ class Format:
     known: int = 0
     affine: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     guessed: bool = False
+    tip: int = -1
 
 
 def read_points(text: str, form: Format, name: str) -> NDArray[np.float64]:
@@ -79,6 +81,22 @@ def read_points(text: str, form: Format, name: str) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore"):  # what is not finite is told of all traces at once
         mapped: NDArray[np.float64] = points @ affine[:, :2].T + affine[:, 2]
     return mapped
+
+
+def touching(text: str, form: Format, count: int) -> list[tuple[int, int]]:
+    """The first point and the one after the last of each run in which the pen touches.
+
+    By the tip switch of the points of a trace, `count` as they were read; without one they all do.
+    """
+    rows = [row.split() for row in text.split(",") if row and not row.isspace()]
+    if form.tip < 0 or len(rows) != count:
+        return [(0, count)]
+    down = [True]
+    for row in rows:
+        said = row[form.tip] if len(row) > form.tip else "*"
+        down.append(down[-1] if said in ("*", "?") else said.upper() not in ("F", "0", "FALSE"))
+    bounds = np.flatnonzero(np.diff(down[1:], prepend=False, append=False))
+    return [(first, end) for first, end in bounds.reshape(-1, 2).tolist()]
 
 
 def _check_counts(least: int, most: int, form: Format, name: str) -> None:

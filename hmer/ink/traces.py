@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hmer.errors import InkError
 from hmer.ink.affine import Affine, moved, scaled
 from hmer.ink.markup import local
-from hmer.ink.points import Format, read_points
+from hmer.ink.points import Format, read_points, touching
 
 _XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 _MAX_VIEWS = 50_000
@@ -28,6 +28,7 @@ _METRES = {
     "m": 1.0, "cm": 1e-2, "mm": 1e-3, "in": 0.0254, "inch": 0.0254, "pt": 0.0254 / 72,
     "pc": 0.0254 / 6,
 }  # fmt: skip
+_HOVERING = ("penup", "hover")
 _SETTING = ("context", "inkSource", "traceFormat")
 
 Part = tuple[Element, int, int | None]
@@ -57,8 +58,9 @@ class Traces:
         self._all = {self._format(e) for e in formats}
         self._transforms = [e for e in root.iter() if local(e) == "canvasTransform"]
 
-    def walk(self) -> Iterator[tuple[Element, NDArray[np.float64], bool]]:
-        """Each written trace, its points (n, 2), and whether it stands in `definitions`.
+    def walk(self) -> Iterator[tuple[Element, NDArray[np.float64], list[tuple[int, int]], bool]]:
+        """Each written trace, its points (n, 2), which of them (`touching`), and whether it stands
+        in `definitions`.
 
         In document order; hovering (`penUp`) and traces without points are left out.
 
@@ -75,12 +77,14 @@ class Traces:
                 element, context, defined = stack.pop()
                 context = element.get("contextRef") or context
                 if local(element) == "trace":
-                    if (element.get("type") or "").strip().lower() == "penup":
+                    if re.sub(r"[\W_]", "", element.get("type") or "").lower() in _HOVERING:
                         continue
                     form = self._format_of(context, current)
-                    points = read_points(element.text or "", form, self.name)
-                    if len(points):
-                        yield element, points, defined
+                    text = element.text or ""
+                    points = read_points(text, form, self.name)
+                    runs = touching(text, form, len(points))
+                    if len(points) and runs:
+                        yield element, points, runs, defined
                     continue
                 defined = defined or local(element) == "definitions"
                 stack.extend((inner, context, defined) for inner in reversed(element))
@@ -182,7 +186,10 @@ class Traces:
         regular = [channel for channel in channels if channel not in apart]
         if not channels:
             return Format()
-        names = [(channel.get("name") or "").strip().upper() for channel in regular]
+        names, last = (
+            [_said(channel, "name").upper() for channel in some]
+            for some in (regular, [channel for channel in channels if channel in apart])
+        )
         x, y = (names.index(axis) if axis in names else -1 for axis in "XY")
         down, right = (
             -1.0 if at >= 0 and _said(regular[at], "orientation").lower() == "-ve" else 1.0
@@ -190,7 +197,9 @@ class Traces:
         )
         axes = [regular[at] for at in (x, y) if at >= 0]
         down *= _aspect(axes, self._sources.get(element))
-        return Format(x, y, len(regular), len(channels), (right, 0.0, 0.0, 0.0, down, 0.0))
+        tip = (names + last).index("S") if "S" in names + last else -1
+        affine = (right, 0.0, 0.0, 0.0, down, 0.0)
+        return Format(x, y, len(regular), len(channels), affine, tip=tip)
 
     def _on_canvas(self, form: Format, context: Element | None) -> Format:
         """The format with the transform to the canvas that its context sets, or the only one.

@@ -185,9 +185,30 @@ def test_the_format_of_a_canvas_is_no_trace_s() -> None:
 def test_a_pen_in_the_air_writes_nothing() -> None:
     body = "".join(
         f'<trace type="{kind}">{number} 0</trace>'
-        for number, kind in enumerate(("penDown", "penUp", "indeterminate", "PenUp"))
+        for number, kind in enumerate(
+            ("penDown", "penUp", "indeterminate", "PenUp", "pen-up", "hover")
+        )
     )
     assert strokes(body) == [[[0, 0]], [[2, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("points", "found"),
+    [
+        ("1 1 T, 2 2 T, 3 3 F, 4 4 T", [[1, 2], [4]]),
+        ("1 1 0, 2 2 1, 3 3 *, 4 4 0", [[2, 3]]),
+        ("1 1 T, '1'1 T, 1 1 F, 1 1 T", [[1, 2], [4]]),
+        ("1 1 T, 2 2 F, 3 3 *, 4 4", [[1]]),
+        ("1 1, 2 2", [[1, 2]]),
+    ],
+)
+def test_a_tip_that_does_not_touch_writes_nothing(points: str, found: list[list[int]]) -> None:
+    switch = '<channel name="S" type="boolean"/>'
+    said = f"<intermittentChannels>{switch}</intermittentChannels>"
+    for tip in (said, switch) if points.count(" ") > 10 else (said,):
+        form = f'<traceFormat><channel name="X"/><channel name="Y"/>{tip}</traceFormat>'
+        drawn = strokes(f"{form}<trace>{points}</trace><trace>9 9 F</trace>")
+        assert drawn == [[[at, at] for at in run] for run in found]
 
 
 THREE = '<trace id="t">1 1, 2 2, 3 3, 4 4</trace><trace id="u">5 5, 6 6</trace>'
