@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import binascii
 import codecs
 import re
+from binascii import a2b_base64, a2b_qp
 from html import escape
 from html.entities import html5
 from xml.etree import ElementTree
@@ -33,6 +35,11 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # which XML cannot carr
 _ROOT = re.compile(
     r"(?>(?:\s+|<\?.*?\?>|<!--.*?-->|<!(?!--)[^>\[]*(?:\[.*?\]\s*)?>)*)<([\w.:-]{1,60})", re.DOTALL
 )
+_ENCODED = re.compile(  # a part of a multipart message (RFC 2045)
+    rb"^content-transfer-encoding:[ \t]*(base64|quoted-printable)[ \t]*\r?\n"
+    rb"(?:[^\r\n]+\r?\n)*\r?\n(.*?)(?=\r?\n--|\Z)",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
 _REFERENCE = re.compile(r"&(?!(?:lt|gt|amp|quot|apos|#\d+|#x[0-9A-Fa-f]+);)(?:(\w+);)?")
 _ASCII = bytes(range(32, 127))
 
@@ -41,7 +48,7 @@ def has_ink(data: bytes) -> bool:
     """Whether the bytes are a text with an `<ink>` element somewhere in it, in any encoding."""
     head = _text(data[:_HEAD]).strip(_PADDING).replace(REPLACED, "")
     text = head.startswith("<") or not _BINARY.search(head)
-    return text and bool(_OPENING.search(_text(data)))
+    return text and bool(_OPENING.search(_text(_plain(data))))
 
 
 def root_name(data: bytes) -> str:
@@ -78,7 +85,7 @@ def parse_ink(data: bytes, name: str) -> ElementTree.Element:
     Raises:
         InkError: there is none, there are several, or it is not well-formed.
     """
-    text = _CONTROLS.sub("", _text(data)).strip(_PADDING)
+    text = _CONTROLS.sub("", _text(_plain(data))).strip(_PADDING)
     opening = _OPENING.search(text)
     if opening is None:
         raise InkError(f"{name}: not InkML: {_kind(_text(data).strip(_PADDING))}")
@@ -129,10 +136,26 @@ def _only(root: ElementTree.Element, name: str) -> ElementTree.Element:
     if local(root) == "ink":
         return root
     found = [element for element in root.iter() if local(element) == "ink"]
-    if len(found) != 1:
+    if not found:
+        raise InkError(f"{name}: <{local(root)}> holds an <ink> that is text, no element; save it "
+                       "to a file of its own")  # fmt: skip
+    if len(found) > 1:
         raise InkError(f"{name}: <{local(root)}> holds {len(found)} <ink> elements; "
                        "save each to a file of its own")  # fmt: skip
     return found[0]
+
+
+def _plain(data: bytes) -> bytes:
+    """The parts of a multipart message that hold `<ink>` once decoded; where none does, all."""
+    found = []
+    for kind, body in _ENCODED.findall(data):
+        try:
+            part = a2b_base64(body) if kind.lower() == b"base64" else a2b_qp(body)
+        except binascii.Error:
+            continue
+        if _OPENING.search(_text(part)):
+            found.append(part)
+    return b"\n".join(found) or data
 
 
 def _text(data: bytes) -> str:

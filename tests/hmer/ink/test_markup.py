@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import encodebytes
+from quopri import encodestring
+
 import pytest
 
 from hmer.errors import InkError
@@ -12,6 +15,14 @@ INK = '<ink xmlns="http://www.w3.org/2003/InkML"><a>Zoé</a><trace>1 2</trace></
 
 def declared(encoding: str) -> str:
     return f'<?xml version="1.0" encoding="{encoding}"?>\n{INK}'
+
+
+def part(encoding: str) -> bytes:
+    """Of a multipart message, as a saved web archive (MHTML) has it."""
+    body = declared("utf-8").encode()
+    body = encodebytes(body) if encoding == "base64" else encodestring(body)
+    head = f"--b\n\n<html></html>\n--b\nContent-Transfer-Encoding: {encoding}"
+    return f"{head}\nContent-Type: application/inkml+xml\n\n".encode() + body + b"\n--b--\n"
 
 
 @pytest.mark.parametrize(
@@ -41,6 +52,7 @@ def declared(encoding: str) -> str:
         INK.replace("<ink xmlns", "<i:ink xmlns:i").replace("</ink", "</i:ink").encode(),
         f"--b\nContent-Type: application/inkml+xml\n\n{declared('utf-8')}\n--b--\n".encode(),
         f"<html><br><p>a<p>{INK}</html>".encode(),
+        *(part(kind) for kind in ("base64", "quoted-printable")),
     ],
 )
 def test_ink_is_found_and_its_text_is_right(data: bytes) -> None:
@@ -98,6 +110,7 @@ def test_chinese_declared_as_such() -> None:
         (b"<ink><trace>1 2</tra", "cut short"),
         (b"<ink><trace>1 2</ink>", "well-formed XML .mismatched tag"),
         (b"<a><ink/><ink/></a>", "2 <ink> elements"),
+        (b"<a><![CDATA[<ink></ink>]]></a>", "an <ink> that is text"),
         (b"--b\n<ink></ink>\n--b\n<ink></ink>", "2 <ink> elements"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><ink>&b;</ink>', "refused"),
     ],
