@@ -44,6 +44,7 @@ PICTURES = tuple(
 """Endings of picture files that are looked for in folders and packages."""
 
 _MAX_SIDE = 2560  # larger pictures are shrunk: handwriting on them is still sharp
+_LEAST_SIDE = 256  # and a strip's other side is not shrunk below this
 _PDF_SCALE = 300 / 72  # pixels per point, at most: 300 dpi
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _pdfium = threading.Lock()  # it must not be used by two threads
@@ -80,7 +81,7 @@ class Page(NamedTuple):
     """A page or frame of a file."""
 
     image: Image.Image
-    """Upright, in mode L or RGB, no side longer than 2560."""
+    """Upright, in mode L or RGB, at most 2560 pixels square."""
     scale: float
     """Pixels of the picture as it was, or points of a PDF's page, per pixel of the image."""
     pages: int = 1
@@ -148,7 +149,7 @@ def _pdf_pages(data: bytes, name: str) -> Iterator[Page]:
 
 
 def plain(picture: Image.Image, name: str) -> Image.Image:
-    """A Pillow image in mode L or RGB, transparent parts filled, no side longer than 2560.
+    """A Pillow image in mode L or RGB, transparent parts filled, at most 2560 pixels square.
 
     Raises:
         InkError: its mode or its content cannot be converted, or it is too large.
@@ -159,7 +160,9 @@ def plain(picture: Image.Image, name: str) -> Image.Image:
         raise InkError(_too_large(name))
     try:
         found = _filled(picture)
-        found.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.BOX)
+        ratio = max(found.size) / min(found.size)
+        side = max(_MAX_SIDE, int(min(_LEAST_SIDE * ratio, _MAX_SIDE * ratio**0.5)))
+        found.thumbnail((side, side), Image.Resampling.BOX)
     except Exception as error:  # as above
         raise InkError(f"{name}: not a readable picture ({error}); {_AGAIN}") from error
     return found

@@ -400,6 +400,13 @@ def test_strips_are_pictures_too(shape: tuple[int, int]) -> None:
     assert load_picture(png(Image.fromarray(image))).min() >= 0
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_what_stands_on_a_long_strip_stays_as_large(side: int) -> None:
+    page = np.pad(255 - TRUE, ((9, 9), (6000, 9000)), constant_values=255)
+    found = load_picture(png(grey(page if side else page.T)))
+    assert np.abs(np.subtract(found.shape, TRUE.shape[:: 1 if side else -1])).max() <= 4
+
+
 def test_images_and_arrays_are_pictures() -> None:
     expected = load_picture(SOURCES["black on white"]())
     dark = 255 - DRAWN
