@@ -51,6 +51,7 @@ from pipeline.registry.versions import (
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
 from pipeline.tracking.store import connect
+from tests.pipeline.conftest import tiny_model
 
 pytestmark = pytest.mark.medium
 
@@ -83,37 +84,6 @@ def png(seed: int) -> bytes:
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
-
-
-def tiny_model(folder: Path, seed: int) -> None:
-    import torch
-
-    from hmer.ink.render import RenderConfig
-    from hmer.latex.vocabulary import vocabulary
-    from hmer.models.checkpoint import save_module
-    from hmer.models.common.attention import AttentionConfig
-    from hmer.models.common.encoders import CompactConfig
-    from hmer.models.mask_match import MaskMatchConfig
-    from hmer.models.mask_match.decoder import DecoderConfig
-    from hmer.models.registry import build_recogniser
-
-    words = vocabulary("wap")
-    config = MaskMatchConfig(
-        encoder=CompactConfig(width=8, blocks=(1, 1, 1)),
-        attention=AttentionConfig(heads=1, hidden=8),
-        decoder=DecoderConfig(layers=1, width=16, heads=1, feedforward=16),
-    ).model_dump(mode="json")
-    torch.manual_seed(seed)
-    about = {
-        "kind": "recogniser",
-        "name": "mask-match",
-        "config": config,
-        "render": RenderConfig().model_dump(mode="json"),
-        "vocabulary": json.loads(words.to_json()),
-    }
-    folder.mkdir(parents=True)
-    model = build_recogniser("mask-match", config, words)
-    save_module(model, folder / "model.safetensors", about)
 
 
 @pytest.fixture(scope="module")
