@@ -36,7 +36,6 @@ def met(
     [
         (None, "", {}, "champion", "there was no champion"),
         (None, "other data", {}, "challenger", "not comparable: other data"),
-        (None, "other data", {"across_data": True}, "champion", "register.across_data is set"),
         (met(1.5, 0.2, 2.8), "", {}, "champion", "better beyond noise: +1.50 points of ExpRate"),
         (met(1.5, 0.0, 2.8), "", {}, "challenger", "better, but not beyond doubt"),
         (met(1.5, 0.2, 2.8), "", {"margin": 0.5}, "challenger", "not beyond doubt"),
