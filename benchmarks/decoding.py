@@ -38,7 +38,7 @@ from hmer.models.linear import use_fast_linear
 from hmer.models.registry import RECOGNISERS
 from hmer.models.step import MemoryStep
 
-IMAGES, BEAM, LENGTH = 4, 10, 20
+IMAGES, BEAM, LENGTH, LONGEST = 4, 10, 20, 160
 NO_STOP = -30.0
 Reader = Callable[[Tensor, DecodingConfig], object]
 PAIR = ("comer", "mask-match")
@@ -90,7 +90,7 @@ def ours(model: Recogniser, words: Vocabulary, images: Tensor, config: DecodingC
     return found
 
 
-def measure(rounds: int = 3) -> list[Row]:
+def measure() -> list[Row]:
     """`comer` and `mask-match` against the reference: image by image, and as one batch."""
     reference = field_reference().eval()
     words = vocabulary("comer")
@@ -113,7 +113,7 @@ def measure(rounds: int = 3) -> list[Row]:
                 name: partial(read_all, read, pictures(scale, stride, together=count), config)
                 for name, (read, scale, stride) in readers.items()
             }
-            seconds = in_turn(works, rounds)
+            seconds = in_turn(works, rounds=3)
             at_a_time = "one image" if count == 1 else f"{count} images"
             found += [
                 comparison(
@@ -127,7 +127,7 @@ def measure(rounds: int = 3) -> list[Row]:
     return found
 
 
-def others(rounds: int = 1) -> list[Row]:
+def others() -> list[Row]:
     """Milliseconds of the other recognisers, an image of a batch."""
     found = []
     for name in RECOGNISERS:
@@ -137,7 +137,7 @@ def others(rounds: int = 1) -> list[Row]:
             works = {
                 title: partial(read_all, read, images, config) for title, config in CONFIGS.items()
             }
-            seconds = in_turn(works, rounds)
+            seconds = in_turn(works, rounds=1)
             times = {f"{title}, ms": 1e3 * s / IMAGES for title, s in seconds.items()}
             found.append({"recogniser": name, **times})
     return found
@@ -182,7 +182,7 @@ class Watched:
 
 
 @torch.inference_mode()
-def by_length(name: str, length: int = 160) -> list[Row]:
+def by_length(name: str) -> list[Row]:
     """Milliseconds of a step, median around each length, and mebibytes of caches: one image."""
     model, words = fresh(name)
     use_fast_linear(model.eval())
@@ -191,7 +191,7 @@ def by_length(name: str, length: int = 160) -> list[Row]:
     search_directions(
         Biased(step, (words.sos, words.eos), NO_STOP), 1,
         [Direction(words.sos, words.eos, (words.pad, words.sos))],
-        beam=BEAM, max_length=length,
+        beam=BEAM, max_length=LONGEST,
     )  # fmt: skip
     return [
         {
@@ -200,7 +200,7 @@ def by_length(name: str, length: int = 160) -> list[Row]:
             "ms": 1e3 * statistics.median(step.seconds[at - 10 : at + 10]),
             "MiB": step.bytes[at] / 2**20,
         }
-        for at in range(20, length, 40)
+        for at in range(20, LONGEST, 40)
     ]
 
 

@@ -69,7 +69,7 @@ def trainer(model: nn.Module, made: list[Batch], *, bf16: bool) -> Callable[[], 
     return train
 
 
-def measure(rounds: int = 3) -> tuple[list[Row], list[Row]]:
+def measure() -> tuple[list[Row], list[Row]]:
     """Seconds per expression against the reference, and the share of making batches."""
     models = {name: fresh(name) for name in PAIR}
     made = {name: batches(name, model.stride, words) for name, (model, words) in models.items()}
@@ -79,7 +79,7 @@ def measure(rounds: int = 3) -> tuple[list[Row], list[Row]]:
         start = partial(trainer, bf16=precision == "bf16")
         works = {"reference": start(reference, made["comer"][0])}
         works |= {name: start(model, made[name][0]) for name, (model, _) in models.items()}
-        seconds = {name: s / COUNT for name, s in in_turn(works, rounds).items()}
+        seconds = {name: s / COUNT for name, s in in_turn(works, rounds=3).items()}
         found += [
             comparison(
                 f"{name}, training step, {precision}",
@@ -96,14 +96,14 @@ def measure(rounds: int = 3) -> tuple[list[Row], list[Row]]:
     return found, shares
 
 
-def others(rounds: int = 1) -> list[Row]:
+def others() -> list[Row]:
     """Milliseconds of the other recognisers, an expression, fp32."""
     found = []
     for name in RECOGNISERS:
         if name not in PAIR:
             model, words = fresh(name)
             made, _ = batches(name, model.stride, words)
-            seconds = in_turn({name: trainer(model, made, bf16=False)}, rounds)[name]
+            seconds = in_turn({name: trainer(model, made, bf16=False)}, rounds=1)[name]
             found.append({"recogniser": name, "ms an expression": 1e3 * seconds / COUNT})
     return found
 
