@@ -25,7 +25,7 @@ def publish(report: Mapping[str, Sequence[Row]]) -> None:
     if "--json" in sys.argv[1:]:
         sys.stdout.write(json.dumps({**report, "conditions": conditions}) + "\n")
         return
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     for title, rows in report.items():
         table = Table(*rows[0], title=title)
         for row in rows:
