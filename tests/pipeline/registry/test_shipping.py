@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
+from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer
 from pipeline.registry.shipping import ship
 from tests.pipeline.conftest import tiny_model
@@ -82,7 +83,7 @@ def test_the_card_has_the_numbers(shipped: Path) -> None:
     assert rows[1].endswith("| 64.05 |")
     assert text.count("## Licence") == 1
     assert "Trained in no time." in text
-    assert "12 pixels" in text
+    assert f"{RenderConfig().unit:g} pixels" in text
     assert "note" not in text.split("## Measured")[1].split("Percent")[0]
 
 
