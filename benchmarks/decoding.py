@@ -2,8 +2,8 @@
 
 `comer`, and `mask-match` at its own scale, against CoMER as published (`comer_reference.py`): four
 untrained images, one at a time and as a batch, 20 tokens (no hypothesis ends earlier), beam 10 from
-both ends with rescoring, and greedily from the left. Then the other recognisers, cost per token
-against length, and memory against beam and batch. Full size, fp32.
+both ends with rescoring, and greedily from the left. Then the other recognisers, and what a token
+and the caches cost against length. Full size, fp32.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from benchmarks.material import (
     fresh,
 )
 from benchmarks.output import publish
-from benchmarks.timing import Comparison, in_turn
+from benchmarks.timing import Row, comparison, in_turn
 from hmer.decoding.beam import Direction, search_directions
 from hmer.decoding.bidirectional import DecodingConfig, search
 from hmer.decoding.step import Floats, Numbers, Step
@@ -38,7 +38,7 @@ from hmer.models.linear import use_fast_linear
 from hmer.models.registry import RECOGNISERS
 from hmer.models.step import MemoryStep
 
-IMAGES, BEAM, LENGTH = 4, 10, 20
+IMAGES, BEAM, LENGTH, LONGEST = 4, 10, 20, 160
 NO_STOP = -30.0
 Reader = Callable[[Tensor, DecodingConfig], object]
 PAIR = ("comer", "mask-match")
@@ -90,7 +90,7 @@ def ours(model: Recogniser, words: Vocabulary, images: Tensor, config: DecodingC
     return found
 
 
-def measure(rounds: int = 3) -> list[Comparison]:
+def measure() -> list[Row]:
     """`comer` and `mask-match` against the reference: image by image, and as one batch."""
     reference = field_reference().eval()
     words = vocabulary("comer")
@@ -113,23 +113,23 @@ def measure(rounds: int = 3) -> list[Comparison]:
                 name: partial(read_all, read, pictures(scale, stride, together=count), config)
                 for name, (read, scale, stride) in readers.items()
             }
-            seconds = in_turn(works, rounds)
+            seconds = in_turn(works, rounds=3)
             at_a_time = "one image" if count == 1 else f"{count} images"
             found += [
-                Comparison(
+                comparison(
                     f"{name}, {title}, {at_a_time}",
+                    "image",
                     seconds[name] / IMAGES,
                     seconds["reference"] / IMAGES,
-                    "image",
                 )
                 for name in PAIR
             ]
     return found
 
 
-def others(rounds: int = 1) -> dict[str, list[dict[str, float]]]:
+def others() -> list[Row]:
     """Milliseconds of the other recognisers, an image of a batch."""
-    found = {}
+    found = []
     for name in RECOGNISERS:
         if name not in PAIR:
             read, scale, stride = reader(name)
@@ -137,8 +137,9 @@ def others(rounds: int = 1) -> dict[str, list[dict[str, float]]]:
             works = {
                 title: partial(read_all, read, images, config) for title, config in CONFIGS.items()
             }
-            seconds = in_turn(works, rounds)
-            found[name] = [{f"{title}, ms": 1e3 * s / IMAGES for title, s in seconds.items()}]
+            seconds = in_turn(works, rounds=1)
+            times = {f"{title}, ms": 1e3 * s / IMAGES for title, s in seconds.items()}
+            found.append({"recogniser": name, **times})
     return found
 
 
@@ -180,46 +181,38 @@ class Watched:
         return logits, past
 
 
-def watched(name: str, count: int, beam: int, length: int) -> Watched:
-    """A search of `length` tokens from the left."""
+@torch.inference_mode()
+def by_length(name: str) -> list[Row]:
+    """Milliseconds of a step, median around each length, and mebibytes of caches: one image."""
     model, words = fresh(name)
     use_fast_linear(model.eval())
-    (images,) = pictures(name, model.stride, count)
+    (images,) = pictures(name, model.stride, 1)
     step = Watched(MemoryStep(model.step, model.encode(images)))
     search_directions(
-        Biased(step, (words.sos, words.eos), NO_STOP), count,
+        Biased(step, (words.sos, words.eos), NO_STOP), 1,
         [Direction(words.sos, words.eos, (words.pad, words.sos))],
-        beam=beam, max_length=length,
+        beam=BEAM, max_length=LONGEST,
     )  # fmt: skip
-    return step
-
-
-@torch.inference_mode()
-def per_token(name: str, length: int = 160) -> list[dict[str, float]]:
-    """Milliseconds of a step, median around each length, one image, beam 10."""
-    step = watched(name, 1, BEAM, length)
     return [
-        {"tokens": at, "ms": 1e3 * statistics.median(step.seconds[at - 10 : at + 10])}
-        for at in range(20, length, 40)
+        {
+            "recogniser": name,
+            "tokens": at,
+            "ms": 1e3 * statistics.median(step.seconds[at - 10 : at + 10]),
+            "MiB": step.bytes[at] / 2**20,
+        }
+        for at in range(20, LONGEST, 40)
     ]
 
 
-@torch.inference_mode()
-def memory(name: str, length: int = 50) -> list[dict[str, float]]:
-    """Mebibytes of caches after 50 tokens against images and hypotheses."""
-    return [
-        {"images": count, "beam": beam, "MiB": watched(name, count, beam, length).bytes[-1] / 2**20}
-        for count, beam in ((1, 1), (1, 10), (4, 10))
-    ]
-
-
-def report() -> dict[str, Any]:
+def report() -> dict[str, list[Row]]:
     """All measurements."""
     return {
         "decoding": measure(),
         "decoding, a batch of four": others(),
-        "ms per token": {name: per_token(name) for name in PAIR},
-        "MiB of caches": {name: memory(name) for name in PAIR},
+        f"a token and the caches by length, beam {BEAM}": [
+            *by_length(PAIR[0]),
+            *by_length(PAIR[1]),
+        ],
     }
 
 

@@ -9,19 +9,17 @@ the validation expressions of an ingested data set, spread evenly; never a test 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.output import publish
+from benchmarks.timing import Row
 from hmer.data.dataset import load_expressions
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
@@ -34,24 +32,7 @@ WARM = 3
 """Expressions that are read before the clock runs."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One way of reading the expressions."""
-
-    way: str
-    ms: float
-    """Median milliseconds per expression, wall clock."""
-    cpu_ms: float
-    """Mean milliseconds of processor time per expression: less moved by what else runs."""
-    exprate: float
-    """Percent that are read without mistake."""
-    same: float
-    """Percent whose best reading is PyTorch's."""
-    megabytes: float
-    """Of the files."""
-
-
-def measure(model: Path, dataset: Path, limit: int, beam: int) -> list[Measured]:
+def measure(model: Path, dataset: Path, limit: int, beam: int) -> list[Row]:
     """All three ways over the same expressions, which take turns."""
     with tempfile.TemporaryDirectory() as temporary:
         folders = {
@@ -76,7 +57,7 @@ def read(
     dataset: Path,
     limit: int,
     beam: int,
-) -> list[Measured]:
+) -> list[Row]:
     """Every expression by every way in turn."""
     expressions = load_expressions(dataset / "val.parquet")
     count = min(limit, len(expressions))
@@ -96,15 +77,17 @@ def read(
             found[name].append(answer.tokens)
     truths = [tuple(expressions.tokens[index]) for index in chosen]
     reference = found[next(iter(ways))]
+    cpu = {name: 1e3 * float(np.mean([used for _, used in seconds[name]])) for name in ways}
     return [
-        Measured(
-            way=name,
-            ms=1e3 * float(np.median([wall for wall, _ in seconds[name]])),
-            cpu_ms=1e3 * float(np.mean([used for _, used in seconds[name]])),
-            exprate=percent(found[name], truths),
-            same=percent(found[name], reference),
-            megabytes=sizes[name],
-        )
+        {
+            "way": name,
+            "ms (median)": 1e3 * float(np.median([wall for wall, _ in seconds[name]])),
+            "ms of CPU (mean)": cpu[name],
+            "times faster": next(iter(cpu.values())) / cpu[name],
+            "ExpRate": percent(found[name], truths),
+            "% the same": percent(found[name], reference),
+            "MB": sizes[name],
+        }
         for name in ways
     ]
 
@@ -118,21 +101,6 @@ def megabytes(folder: Path) -> float:
     """Of the weights or graphs in a folder, or of one file."""
     files = [folder] if folder.is_file() else folder.iterdir()
     return sum(f.stat().st_size for f in files if f.suffix in (".safetensors", ".onnx")) / 1e6
-
-
-def _print(rows: list[Measured]) -> None:
-    table = Table("way", "ms (median)", "ms of CPU", "times faster", "ExpRate", "same", "MB")
-    for row in rows:
-        table.add_row(
-            row.way,
-            f"{row.ms:.1f}",
-            f"{row.cpu_ms:.1f}",
-            f"{rows[0].cpu_ms / row.cpu_ms:.2f}",
-            f"{row.exprate:.2f}",
-            f"{row.same:.1f} %",
-            f"{row.megabytes:.2f}",
-        )
-    Console().print(table)
 
 
 def main() -> None:
@@ -150,12 +118,7 @@ def main() -> None:
         rows = measure(asked.model, asked.dataset, asked.limit, asked.beam)
     except HmerError as error:
         sys.exit(f"error: {error}")
-    if asked.json:
-        conditions = {"threads": asked.threads, "beam": asked.beam, "limit": asked.limit}
-        answer = {"export": [asdict(row) for row in rows], "conditions": conditions}
-        sys.stdout.write(json.dumps(answer) + "\n")
-    else:
-        _print(rows)
+    publish({f"{asked.limit} expressions, beam {asked.beam}": rows})
 
 
 if __name__ == "__main__":

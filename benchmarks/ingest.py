@@ -1,6 +1,6 @@
 """Ingestion at 1x and 4x the number of files: time per file, and memory that must not grow.
 
-    python -m benchmarks.ingest                       # on files written for the purpose
+    python -m benchmarks.ingest [--json]              # on files written for the purpose
     CROHME_DIR=... python -m benchmarks.ingest        # and on the CROHME packages, whole
 
 Memory is the largest resident size of the main process and of any one worker.
@@ -8,6 +8,7 @@ Memory is the largest resident size of the main process and of any one worker.
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -17,11 +18,10 @@ import tempfile
 import time
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.output import publish
+from benchmarks.timing import Row
 from hmer.ingest.ingest import IngestConfig, ingest
 from hmer.ingest.sources.base import SourceItem
 from hmer.ingest.sources.synthetic import Synthetic
@@ -29,17 +29,6 @@ from hmer.ink.inkml import InkDocument, write_inkml
 from hmer.ink.scale import normalise
 
 FILES, MORE, WORKERS, WRITERS = 1500, 4, 2, 40
-
-
-class Measured(NamedTuple):
-    """One ingestion."""
-
-    name: str
-    files: int
-    seconds: float
-    megabytes: float
-    """Of the main process, at most."""
-    worker_megabytes: float
 
 
 def write_package(path: Path, files: int) -> None:
@@ -59,13 +48,11 @@ def write_package(path: Path, files: int) -> None:
             package.addfile(entry, BytesIO(data))
 
 
-def crohme_section(folder: Path) -> dict[str, object]:
-    """The parameters for the packages of CROHME."""
-    return {"train": str(folder / "train.tar.xz"), "tests": {"2014": f"{folder}/test2014.tar.xz"}}
-
-
-def measure_here(name: str, crohme: dict[str, object], out: Path) -> Measured:
+def ingest_here(name: str, source: str, out: Path) -> Row:
     """Ingest in this process, which must have done nothing large before."""
+    crohme: dict[str, Any] = {"train": source}
+    if name == "CROHME":
+        crohme = {"train": f"{source}/train.tar.xz", "tests": {"2014": f"{source}/test2014.tar.xz"}}
     config = IngestConfig.model_validate(
         {"source": "crohme", "crohme": crohme, "workers": WORKERS, "val_share": 0.1}
     )
@@ -75,10 +62,17 @@ def measure_here(name: str, crohme: dict[str, object], out: Path) -> Measured:
     files = sum(split.samples for split in summary.splits.values()) + summary.quarantined
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     own, worker = (resource.getrusage(one).ru_maxrss / 1024 for one in who)
-    return Measured(name, files, seconds, own, worker)
+    return {
+        "what": name,
+        "files": files,
+        "seconds": seconds,
+        "files/s": files / seconds,
+        "main MiB": own,
+        "worker MiB": worker,
+    }
 
 
-def measure() -> list[Measured]:
+def measure() -> list[Row]:
     """Each ingestion in a process of its own, so that the peaks are its own."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
@@ -90,39 +84,15 @@ def measure() -> list[Measured]:
         if crohme := os.environ.get("CROHME_DIR"):
             jobs.append(("CROHME", crohme))
         for name, source in jobs:
-            output = subprocess.run(
-                [sys.executable, "-m", "benchmarks.ingest", name, source, f"{folder}/{name}"],
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout
-            files, *numbers = output.split()[1:]
-            found.append(Measured(name, int(files), *map(float, numbers)))
+            command = [sys.executable, "-m", "benchmarks.ingest", name, source, f"{folder}/{name}"]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            found.append(json.loads(done.stdout))
     return found
 
 
-def main() -> None:
-    """Measure all, or with arguments the one that they name."""
-    if len(sys.argv) == 4:
-        name, path, out = sys.argv[1:]
-        section: dict[str, object] = {"train": path}
-        if name == "CROHME":
-            section = crohme_section(Path(path))
-        result = measure_here(name, section, Path(out))
-        sys.stdout.write(" ".join(map(str, result)) + "\n")
-        return
-    table = Table("what", "files", "seconds", "files/s", "main MiB", "worker MiB")
-    for one in measure():
-        table.add_row(
-            one.name,
-            str(one.files),
-            f"{one.seconds:.1f}",
-            f"{one.files / one.seconds:.0f}",
-            f"{one.megabytes:.0f}",
-            f"{one.worker_megabytes:.0f}",
-        )
-    Console().print(table)
-
-
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) == 4:  # one of them
+        row = ingest_here(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+        sys.stdout.write(json.dumps(row) + "\n")
+    else:
+        publish({"ingest": measure()})

@@ -24,19 +24,20 @@ from hmer.models.registry import recogniser_entry
 FIELD_UNIT, OUR_UNIT = 34.0, 16.0
 """Pixels per symbol: at the first, images are as large as those of CROHME's published bitmaps."""
 
+COUNT = 64
 Grey = NDArray[np.uint8]
 
 
 @cache
-def expressions(unit: float, count: int = 64) -> tuple[tuple[Grey, tuple[str, ...]], ...]:
+def expressions(unit: float) -> tuple[tuple[Grey, tuple[str, ...]], ...]:
     """Drawn synthetic expressions of 10 to 24 tokens with their captions."""
     found = []
-    for task in Synthetic(train=4 * count, val=0, test=0).items(0):
+    for task in Synthetic(train=4 * COUNT, val=0, test=0).items(0):
         item = task()
         if isinstance(item, SourceItem) and item.ink and 10 <= len(item.tokens or ()) <= 24:
             image = render(normalise(item.ink), unit, 0.1, 0.25).image
             found.append((image, item.tokens or ()))
-    return tuple(found[:count])
+    return tuple(found[:COUNT])
 
 
 def fresh(name: str, **changes: Any) -> tuple[Recogniser, Vocabulary]:

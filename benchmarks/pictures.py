@@ -1,17 +1,16 @@
 """Pictures as people take them: how much of the clean ExpRate each kind of damage leaves.
 
     python -m benchmarks.pictures DATASET [--model FOLDER] [--limit 60] [--beam 3] [--only WORD]
+        [--json]
 
 Draws validation ink of an ingested data set (never a test year) by a renderer of its own, damages
-each drawing in twelve ways at three strengths, and reads all of them. Prints the counts as JSON
-and the table in Markdown.
+each drawing in twelve ways at three strengths, and reads all of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import json
 import sys
 import warnings
 from collections.abc import Callable
@@ -22,6 +21,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from benchmarks.output import publish
+from benchmarks.timing import Row
 from hmer.data.dataset import load_expressions
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
@@ -230,8 +231,8 @@ def damages() -> dict[str, tuple[Damage, ...]]:
 
 def measure(
     recognizer: Recognizer, data: Path, limit: int, beam: int, only: str
-) -> dict[str, list[int]]:
-    """Right readings: "n" and "clean" once, then of each kind at three strengths.
+) -> dict[str, list[Row]]:
+    """Of each kind of picture, at three strengths, the share of the clean ExpRate.
 
     Raises:
         HmerError: there is no such data set, or no ink of this length in it.
@@ -256,13 +257,16 @@ def measure(
             count += list(found.tokens) == tokens
         return count
 
-    clean: Damage = lambda ink, rng: paint(draw(ink), rng)  # noqa: E731
-    table = {"n": [len(chosen)], "clean": [right(clean)]}
+    clean = right(lambda ink, rng: paint(draw(ink), rng))
+    rows: list[Row] = []
     for name, levels in damages().items():
         if any(word in name for word in only.split(",")):
-            table[name] = [right(damage) for damage in levels]
-            sys.stderr.write(f"{name}: {table[name]}\n")
-    return table
+            counts = [right(damage) for damage in levels]
+            shares = [round(100 * count / max(clean, 1)) for count in counts]
+            strengths = ("weak, %", "middle, %", "strong, %")
+            rows.append({"picture": name, **dict(zip(strengths, shares, strict=True))})
+            sys.stderr.write(f"{name}: {counts}\n")
+    return {f"{len(chosen)} expressions, seed {SEED}, beam {beam}, clean: {clean} right": rows}
 
 
 def main() -> None:
@@ -273,21 +277,16 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=60)
     parser.add_argument("--beam", type=int, default=3)
     parser.add_argument("--only", default="", help="kinds of picture whose name holds this,or that")
+    parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", UserWarning)
     try:
         recognizer = Recognizer.load(asked.model)
-        table = measure(recognizer, asked.dataset, asked.limit, asked.beam, asked.only)
+        report = measure(recognizer, asked.dataset, asked.limit, asked.beam, asked.only)
     except HmerError as error:
         sys.exit(f"error: {error}")
-    sys.stdout.write(json.dumps(table) + "\n\n")
-    (count,), (clean,) = table.pop("n"), table.pop("clean")
-    sys.stdout.write(f"{count} expressions, seed {SEED}, beam {asked.beam}, clean: {clean} right\n")
-    sys.stdout.write("\n| picture | weak | middle | strong |\n| --- | --- | --- | --- |\n")
-    for name, row in table.items():
-        shares = " | ".join(f"{100 * right / max(clean, 1):.0f} %" for right in row)
-        sys.stdout.write(f"| {name} | {shares} |\n")
+    publish(report)
 
 
 if __name__ == "__main__":

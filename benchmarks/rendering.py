@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmarks.timing import Comparison, compare
+from benchmarks.timing import Row, comparison, in_turn
 from hmer.ingest.sources.base import SourceItem
 from hmer.ingest.sources.synthetic import Synthetic
 from hmer.ink.render import render
@@ -30,19 +32,16 @@ def supersampled(ink: Ink) -> Image.Image:
     return image.reduce(FINER)
 
 
-def measure() -> list[Comparison]:
+def report() -> dict[str, list[Row]]:
     """Draw synthetic expressions."""
     inks = []
     for task in Synthetic(train=200, val=0, test=0).items(0):
         item = task()
         assert isinstance(item, SourceItem) and item.ink is not None
         inks.append(normalise(item.ink))
-    return [
-        compare(
-            "rendering",
-            lambda: [render(ink, UNIT, PEN, MARGIN) for ink in inks],
-            lambda: [supersampled(ink) for ink in inks],
-            per=len(inks),
-            unit="image",
-        )
-    ]
+    works: dict[str, Callable[[], object]] = {
+        "ours": lambda: [render(ink, UNIT, PEN, MARGIN) for ink in inks],
+        "Pillow": lambda: [supersampled(ink) for ink in inks],
+    }
+    seconds = {name: found / len(inks) for name, found in in_turn(works, rounds=5).items()}
+    return {"rendering": [comparison("drawing", "image", seconds["ours"], seconds["Pillow"])]}

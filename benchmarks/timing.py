@@ -1,49 +1,25 @@
-"""Timing two ways of doing the same work, in turn, in one process."""
+"""Timing several ways of doing the same work, in turn, in one process."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import Any
+
+Row = dict[str, Any]
+"""A line of a report: values by the heading of their column."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Medians of alternating runs; quote the ratio, the seconds depend on the machine."""
-
-    name: str
-    ours: float
-    reference: float
-    unit: str
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster ours is."""
-        return self.reference / self.ours
-
-
-def compare(
-    name: str,
-    ours: Callable[[], object],
-    reference: Callable[[], object],
-    *,
-    per: int,
-    unit: str,
-    rounds: int = 5,
-) -> Comparison:
-    """Run both in turn, once to warm up and `rounds` times for the clock.
-
-    Args:
-        name: of the work.
-        ours: the project's way.
-        reference: another way.
-        per: pieces of work in one call; seconds are given per piece.
-        unit: what a piece is.
-        rounds: measured calls of each.
-    """
-    seconds = in_turn({"ours": ours, "reference": reference}, rounds)
-    return Comparison(name, seconds["ours"] / per, seconds["reference"] / per, unit)
+def comparison(work: str, per: str, ours: float, reference: float) -> Row:
+    """Seconds of two ways; quote the ratio, the seconds depend on the machine."""
+    return {
+        "work": work,
+        "per": per,
+        "ours, ms": 1e3 * ours,
+        "reference, ms": 1e3 * reference,
+        "times faster": reference / ours,
+    }
 
 
 def in_turn(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:

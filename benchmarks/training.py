@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
@@ -28,7 +27,7 @@ from benchmarks.material import (
     fresh,
 )
 from benchmarks.output import publish
-from benchmarks.timing import Comparison, in_turn
+from benchmarks.timing import Row, comparison, in_turn
 from hmer.data.collate import Batch
 from hmer.latex.vocabulary import Vocabulary
 from hmer.models.base import Recogniser
@@ -70,7 +69,7 @@ def trainer(model: nn.Module, made: list[Batch], *, bf16: bool) -> Callable[[], 
     return train
 
 
-def measure(rounds: int = 3) -> tuple[list[Comparison], dict[str, list[dict[str, float]]]]:
+def measure() -> tuple[list[Row], list[Row]]:
     """Seconds per expression against the reference, and the share of making batches."""
     models = {name: fresh(name) for name in PAIR}
     made = {name: batches(name, model.stride, words) for name, (model, words) in models.items()}
@@ -80,36 +79,36 @@ def measure(rounds: int = 3) -> tuple[list[Comparison], dict[str, list[dict[str,
         start = partial(trainer, bf16=precision == "bf16")
         works = {"reference": start(reference, made["comer"][0])}
         works |= {name: start(model, made[name][0]) for name, (model, _) in models.items()}
-        seconds = {name: s / COUNT for name, s in in_turn(works, rounds).items()}
+        seconds = {name: s / COUNT for name, s in in_turn(works, rounds=3).items()}
         found += [
-            Comparison(
+            comparison(
                 f"{name}, training step, {precision}",
+                "expression",
                 seconds[name],
                 seconds["reference"],
-                "expression",
             )
             for name in PAIR
         ]
-    shares = {
-        name: [{"percent of the step": 100 * making / (making + seconds[name] * COUNT)}]
+    shares = [
+        {"recogniser": name, "% of the step": 100 * making / (making + seconds[name] * COUNT)}
         for name, (_, making) in made.items()
-    }
+    ]
     return found, shares
 
 
-def others(rounds: int = 1) -> dict[str, list[dict[str, float]]]:
+def others() -> list[Row]:
     """Milliseconds of the other recognisers, an expression, fp32."""
-    found = {}
+    found = []
     for name in RECOGNISERS:
         if name not in PAIR:
             model, words = fresh(name)
             made, _ = batches(name, model.stride, words)
-            seconds = in_turn({name: trainer(model, made, bf16=False)}, rounds)[name]
-            found[name] = [{"ms an expression": 1e3 * seconds / COUNT}]
+            seconds = in_turn({name: trainer(model, made, bf16=False)}, rounds=1)[name]
+            found.append({"recogniser": name, "ms an expression": 1e3 * seconds / COUNT})
     return found
 
 
-def report() -> dict[str, Any]:
+def report() -> dict[str, list[Row]]:
     """All measurements."""
     found, shares = measure()
     return {"training": found, "making batches": shares, "training step, fp32": others()}

@@ -303,30 +303,30 @@ def promote(
     from pipeline.registry.versions import find_version
 
     client, name = registered(project_root())
-    crowned(client, name, int(find_version(client, name, version).version), "promote", who, why)
+    promoted(client, name, int(find_version(client, name, version).version), "promote", who, why)
 
 
 @command
 def rollback(why: Why, who: Who = None) -> None:
     """Make the champion before this one champion again."""
-    from pipeline.registry.versions import reigns, trail
+    from pipeline.registry.versions import champion_history, trail
 
     client, name = registered(project_root())
-    earlier = reigns(trail(client, name))[:-1]
+    earlier = champion_history(trail(client, name))[:-1]
     if not earlier:
         raise HmerError(f"{name} has no earlier champion to go back to; see `audit`")
-    crowned(client, name, earlier[-1], "rollback", who, why)
+    promoted(client, name, earlier[-1], "rollback", who, why)
 
 
-def crowned(
+def promoted(
     client: MlflowClient, name: str, version: int, what: Act, who: str | None, why: str
 ) -> None:
     """Make a version champion by hand, and fetch it."""
-    from pipeline.registry.register import crown
+    from pipeline.registry.register import make_champion
     from pipeline.registry.versions import fetch, person
 
     root = project_root()
-    crown(client, name, version, what, who or person(root), why)
+    make_champion(client, name, version, what, who or person(root), why)
     typer.echo(f"{name} version {version} is champion: {fetch(client, name, root)}")
 
 

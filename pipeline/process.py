@@ -92,21 +92,18 @@ class Interruption:
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
-def end_with_parent(seconds: float = 1.0) -> None:
+def end_with_parent() -> None:
     """Send this process SIGTERM as soon as its parent is gone.
 
     A `dvc` that is killed leaves its stage running; the next `dvc repro` would start a second
     training beside it. (By `exec` in dvc.yaml no shell stands between the two.) The death of a flow
     is its `guard`'s business.
-
-    Args:
-        seconds: between two looks.
     """
     parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(seconds)
+            time.sleep(1.0)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

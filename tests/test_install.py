@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from benchmarks.install import build_wheel, call, install, installed_bytes
 from hmer import __version__
 from hmer.ink.images import encode_png
 from hmer.ink.render import render
@@ -23,14 +25,38 @@ LARGEST = 250_000_000
 """Bytes that everything may have once it is installed."""
 
 
+def call(*command: str | Path, where: Path) -> str:
+    """What a command prints, without this interpreter's settings; it must succeed."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    done = subprocess.run(
+        command, cwd=where, env=kept, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command[0]}: {done.stderr}"
+    return done.stdout
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("source"))
+    """Made in an empty folder."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-weights"):
+        shutil.copy(ROOT / name, source)
+    for package in ("hmer", "pipeline"):
+        leave = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, source / package, ignore=leave)
+    code = "from setuptools.build_meta import build_wheel; print(build_wheel('.'))"
+    return source / call(sys.executable, "-c", code, where=source).splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
 def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return install(wheel, tmp_path_factory.mktemp("empty") / "environment")
+    """The folder of programs of a new environment with the wheel and what it asks for."""
+    folder = tmp_path_factory.mktemp("empty") / "environment"
+    call(sys.executable, "-m", "venv", "--without-pip", folder, where=folder.parent)
+    uv = Path(sys.executable).with_name("uv")  # make setup brings it
+    python = folder / "bin" / "python"
+    call(uv, "pip", "install", "--quiet", "--python", python, wheel, where=folder)
+    return folder / "bin"
 
 
 def test_the_wheel_holds_the_library_alone(wheel: Path) -> None:
@@ -67,7 +93,9 @@ def test_it_reads_a_picture(programs: Path, tmp_path: Path) -> None:
 
 
 def test_it_is_light(programs: Path, tmp_path: Path) -> None:
-    assert installed_bytes(programs) < LARGEST
+    packages = next((programs.parent / "lib").glob("python*")) / "site-packages"
+    installed = sum(path.stat().st_size for path in packages.rglob("*") if path.is_file())
+    assert installed < LARGEST
     done = subprocess.run(
         [programs / "hmer", "evaluate", tmp_path], capture_output=True, text=True,
         check=False,

@@ -216,7 +216,7 @@ class StageFailed(HmerError):
 
 
 @dataclass
-class Told:
+class ReproLog:
     """What the lines of one `dvc repro` say."""
 
     stage: str
@@ -225,7 +225,7 @@ class Told:
     busy: bool = False
     last: str = "no message"
 
-    def hear(self, line: str) -> None:
+    def take(self, line: str) -> None:
         """Take in a line."""
         self.ran = self.ran or bool(RUNNING.match(line))
         self.busy = self.busy or bool(BUSY.search(line))
@@ -256,10 +256,10 @@ def reproduce(stage: str, root: Path, changed: bool = True) -> State[None]:
         StageFailed: it was run and failed.
     """
     logger = get_run_logger()
-    told = Told(stage)
+    told = ReproLog(stage)
 
     def heard(line: str) -> None:
-        told.hear(line)
+        told.take(line)
         if not line.startswith(HINTS):
             logger.info(line)
 

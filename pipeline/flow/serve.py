@@ -204,8 +204,8 @@ def serve_on(
     """
     when = ""
     if cron is not None:
-        timezone = known_zone(timezone) if timezone else local_zone()
-        check_cron(cron, timezone)
+        timezone = timezone or local_zone()
+        check_schedule(cron, timezone)
         when = f"; runs at {cron!r}, {timezone}"
     guard()
     with server() as url, _announced(url):
@@ -323,31 +323,23 @@ def _announced(url: str) -> Iterator[None]:
         where.unlink(missing_ok=True)
 
 
-def check_cron(cron: str, timezone: str = "UTC") -> None:
-    """Refuse what is not a cron line.
+def check_schedule(cron: str, timezone: str) -> None:
+    """Refuse what is no cron line, or no IANA name of a time zone.
 
     Raises:
-        HmerError: it is not.
+        HmerError: one of them.
     """
     from prefect.client.schemas.schedules import CronSchedule
     from pydantic import ValidationError
 
     try:
         CronSchedule(cron=cron, timezone=timezone)
-    except ValidationError:
-        raise HmerError(f"--cron {cron!r}: expected five fields, such as '0 3 * * *'") from None
-
-
-def known_zone(name: str) -> str:
-    """The name of a time zone, if it is one.
-
-    Raises:
-        HmerError: it is not.
-    """
-    try:
-        return ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise HmerError(f"--timezone {name!r}: expected a name such as 'Europe/Berlin'") from None
+    except ValidationError as error:
+        if error.errors()[0]["loc"] == ("timezone",):
+            expected = f"--timezone {timezone!r}: expected a name such as 'Europe/Berlin'"
+        else:
+            expected = f"--cron {cron!r}: expected five fields, such as '0 3 * * *'"
+        raise HmerError(expected) from None
 
 
 def local_zone() -> str:

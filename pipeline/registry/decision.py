@@ -55,10 +55,6 @@ class RegisterConfig(BaseModel):
         default=True,
         description="where the champion was scored on other data, score it anew on this",
     )
-    across_data: bool = Field(
-        default=False,
-        description="promote also where champion and challenger cannot be compared",
-    )
 
 
 def decide(
@@ -89,12 +85,7 @@ def _compared(
     if comparison is None:
         if not obstacle:
             return "champion", "there was no champion"
-        if config.across_data:
-            return "champion", f"not comparable ({obstacle}), and register.across_data is set"
-        return (
-            "challenger",
-            f"not comparable: {obstacle} (promote by hand, or register.across_data)",
-        )
+        return "challenger", f"not comparable: {obstacle} (`python -m pipeline promote` decides)"
     assert comparison.whole is not None  # `compare` has seen to it
     gain, hidden = comparison.whole.exprate, comparison.hidden
     told = (

@@ -217,7 +217,7 @@ class Rival:
     obstacle: str = ""
 
 
-def meet(
+def champion_evidence(
     client: MlflowClient,
     config: RegisterConfig,
     candidate: Candidate,
@@ -314,7 +314,7 @@ def register(
             return earlier
         while True:
             # Before there is a version: one without a decision must not be left where this fails.
-            rival = meet(client, config, candidate, champion, rescore)
+            rival = champion_evidence(client, config, candidate, champion, rescore)
             if mine is None:
                 mine = _new_version(config, candidate, tracker, root)
             down = _taken_down(client, config.name, candidate)
@@ -328,7 +328,9 @@ def register(
     return done
 
 
-def crown(client: MlflowClient, name: str, version: int, what: Act, who: str, why: str) -> None:
+def make_champion(
+    client: MlflowClient, name: str, version: int, what: Act, who: str, why: str
+) -> None:
     """Make a version champion by hand.
 
     Raises:

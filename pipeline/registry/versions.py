@@ -214,7 +214,7 @@ def trail(client: MlflowClient, name: str) -> list[Event]:
     return sorted(events, key=lambda event: event.when)
 
 
-def reigns(events: list[Event]) -> list[int]:
+def champion_history(events: list[Event]) -> list[int]:
     """Champions that a rollback can go back to, the present one last."""
     stack: list[int] = []
     for done in events:

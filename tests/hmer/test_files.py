@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hmer.files import atomic_file, atomic_folder
+from hmer.files import atomic_file, atomic_folder, content_digest
 
 ROOT = Path(__file__).parents[2]
 
@@ -134,3 +134,11 @@ def test_a_single_file(tmp_path: Path) -> None:
         raise ValueError("no")
     assert path.read_text() == "1"
     assert names(path.parent) == {"report.json"}
+
+
+def test_folders_differ_by_names_and_by_contents(tmp_path: Path) -> None:
+    for name, files in {"one": {"a": "b"}, "two": {"ab": ""}, "three": {"a": "c"}}.items():
+        (tmp_path / name).mkdir()
+        for file, text in files.items():
+            (tmp_path / name / file).write_text(text)
+    assert len({content_digest(tmp_path / name) for name in ("one", "two", "three")}) == 3

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -156,6 +160,52 @@ class Toy:
         little_patience = {"delays": [0.1, 0.1]}
         values = {"base": {"seed": 1}, "flow": little_patience, **stages, **sections}
         (self.root / "params.yaml").write_text(yaml.safe_dump(values))
+
+
+def commit_all(root: Path) -> None:
+    """All that is not ignored, in a git repository that is made where there is none."""
+    person = ("-c", "user.name=t", "-c", "user.email=t@t")
+    for command in (("init", "-q"), ("add", "-A"), (*person, "commit", "-qm", "as it is")):
+        subprocess.run(["git", *command], cwd=root, check=True, capture_output=True)
+
+
+def wait_until_gone(pid: int) -> None:
+    """As long as it takes; a process that only waits to be reaped is gone."""
+    with suppress(psutil.NoSuchProcess):
+        while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.05)
+
+
+def tiny_model(folder: Path, seed: int) -> None:
+    """A recogniser with next to no weights."""
+    import torch
+
+    from hmer.ink.render import RenderConfig
+    from hmer.latex.vocabulary import vocabulary
+    from hmer.models.checkpoint import save_module
+    from hmer.models.common.attention import AttentionConfig
+    from hmer.models.common.encoders import CompactConfig
+    from hmer.models.mask_match import MaskMatchConfig
+    from hmer.models.mask_match.decoder import DecoderConfig
+    from hmer.models.registry import build_recogniser
+
+    words = vocabulary("wap")
+    config = MaskMatchConfig(
+        encoder=CompactConfig(width=8, blocks=(1, 1, 1)),
+        attention=AttentionConfig(heads=1, hidden=8),
+        decoder=DecoderConfig(layers=1, width=16, heads=1, feedforward=16),
+    ).model_dump(mode="json")
+    torch.manual_seed(seed)
+    about = {
+        "kind": "recogniser",
+        "name": "mask-match",
+        "config": config,
+        "render": RenderConfig().model_dump(mode="json"),
+        "vocabulary": json.loads(words.to_json()),
+    }
+    folder.mkdir(parents=True)
+    model = build_recogniser("mask-match", config, words)
+    save_module(model, folder / "model.safetensors", about)
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-if TYPE_CHECKING:
-    from tests.pipeline.conftest import Toy
+from tests.pipeline.conftest import Toy, commit_all
 
 ROOT = Path(__file__).parents[2]
 DVC_YAML = """
@@ -28,10 +26,6 @@ pytestmark = pytest.mark.medium
 
 
 def test_the_comparison_has_what_changed_and_nothing_else(toy: Toy) -> None:
-    def git(*arguments: str) -> None:
-        me = ("-c", "user.name=a", "-c", "user.email=a@b")
-        subprocess.run(["git", *me, *arguments], cwd=toy.root, check=True, capture_output=True)
-
     def scored(exprate: float, beam: int) -> None:
         (toy.root / "scores/val.json").write_text(f'{{"n": 300, "exprate": {exprate}}}')
         (toy.root / "params.yaml").write_text(f"evaluate: {{beam: {beam}}}\n")
@@ -42,9 +36,7 @@ def test_the_comparison_has_what_changed_and_nothing_else(toy: Toy) -> None:
     (toy.root / ".ci").mkdir()
     shutil.copy(ROOT / ".ci/compare", toy.root / ".ci/compare")
     scored(57.1, 5)
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-qm", "before")
+    commit_all(toy.root)
     scored(58.3, 10)
 
     done = subprocess.run(

@@ -12,7 +12,6 @@ from pipeline.configure import (
     FOLDER,
     Params,
     check_params,
-    composed,
     configure,
     load_params,
     merge,
@@ -132,37 +131,13 @@ def test_what_is_shared_is_given_once() -> None:
     assert check_params(values, "params.yaml").ingest.render.unit == 24.0
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "configs").glob("*.yaml")))
-def test_every_configuration_is_valid(project: Path, name: str) -> None:
-    shutil.copytree(ROOT / "configs", project / "configs", dirs_exist_ok=True)
-    composed(project, name)
-
-
-def test_checking_a_configuration_tells_the_same_mistakes_and_writes_nothing(project: Path) -> None:
-    before = (project / "params.yaml").read_bytes()
-    composed(project, "crohme-smoke", ["base.seed=7"])
-    for wrong in ("ingest.sorce=crohme", "finetune.optimisation.learning_rate=-1"):
-        with pytest.raises(HmerError, match=wrong.partition("=")[0]):
-            composed(project, None, [wrong])
-    assert (project / "params.yaml").read_bytes() == before
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    shutil.copyfile(ROOT / "configs/default.yaml", tmp_path / "params.yaml")
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    return tmp_path
-
-
-def test_parameters_are_checked_before_a_run(workspace: Path) -> None:
-    prepare(workspace, None, ())
-    prepare(workspace, None, ("base.seed=7",))
-    params = workspace / "params.yaml"
+def test_parameters_are_checked_before_a_run(project: Path) -> None:
+    prepare(project, None, ())
+    prepare(project, None, ("base.seed=7",))
+    params = project / "params.yaml"
     params.write_text(params.read_text().replace("seed: 7", "sede: 7"))
     with pytest.raises(HmerError, match=r"did you mean base\.seed"):
-        prepare(workspace, None, ())
-    with pytest.raises(HmerError, match=r"did you mean base\.seed"):
-        composed(workspace, None, ())
+        prepare(project, None, ())
 
 
 def test_a_merge_patch() -> None:

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -22,9 +21,7 @@ import requests
 
 from hmer.errors import HmerError
 from pipeline.env import apply_environment, lasting_root, private, secure_dvc
-
-if TYPE_CHECKING:
-    from tests.pipeline.conftest import Toy
+from tests.pipeline.conftest import Toy, commit_all
 
 ROOT = Path(__file__).parents[2]
 
@@ -167,9 +164,7 @@ def test_an_experiment_in_a_copy_is_tracked_by_the_project(
     code = code.replace("import os\n", "import os\nfrom contextlib import nullcontext\n", 1)
     (toy.root / "toy.py").write_text(code)
     toy.params(second={"text": ""})
-    for arguments in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "toy")):
-        person = ("-c", "user.name=toy", "-c", "user.email=toy@localhost")
-        subprocess.run(["git", *person, *arguments], cwd=toy.root, check=True)
+    commit_all(toy.root)
     assert toy.run("-m", "pipeline.env").returncode == 0
     how = "--queue" if queued else "--temp"
     done = toy.run("-m", "dvc", "exp", "run", how, "-S", "second.text=x", "-n", "aside")

@@ -26,6 +26,7 @@ from pipeline.monitor import (
     reference_images,
     write_report,
 )
+from tests.pipeline.conftest import tiny_model
 
 CONFIG = MonitorConfig()
 
@@ -167,8 +168,6 @@ def test_the_whole_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a data set of pictures, their originals beside it, and a champion."""
-    import runpy
-
     from hmer.ingest.ingest import IngestConfig, ingest
     from hmer.ingest.sources.images import Images, Labelled
     from hmer.ingest.sources.synthetic import Synthetic
@@ -190,8 +189,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = IngestConfig(source="images", images=source, workers=1, render=RenderConfig(unit=16))
     (root / "data").mkdir()
     ingest(config, root / "data/dataset")
-    test_versions = Path(__file__).parent / "registry/test_versions.py"
-    runpy.run_path(str(test_versions))["tiny_model"](root / "data/models/champion", 1)
+    tiny_model(root / "data/models/champion", 1)
     (root / "params.yaml").write_text("monitor: {least: 20, reference: 60}\n")
     return root
 

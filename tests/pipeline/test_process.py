@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hmer.errors import HmerError
 from pipeline.process import MARK, end, hold, run_group
+from tests.pipeline.conftest import wait_until_gone
 
 HOLDER = """
 import sys, time
@@ -87,12 +88,7 @@ def test_an_interruption_ends_the_whole_group(tmp_path: Path, child: str) -> Non
 
     with pytest.raises(KeyboardInterrupt):
         run_group([sys.executable, "-c", PARENT.format(child=child)], tmp_path, interrupt)
-    grandchild = int(heard[0])
-    while Path(f"/proc/{grandchild}").exists():
-        state = Path(f"/proc/{grandchild}/stat").read_text().rpartition(")")[2].split()[0]
-        if state == "Z":
-            break
-        time.sleep(0.05)
+    wait_until_gone(int(heard[0]))
 
 
 STARTER = """
@@ -105,18 +101,6 @@ print(child.pid, flush=True)
 """
 SLEEPS = "import time; print(flush=True); time.sleep(3600)"
 DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(3600)"
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for(pid: int) -> None:
-    while alive(pid):
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("how", ["killed", "ended"])
@@ -133,11 +117,11 @@ def test_nothing_outlives_us(how: str) -> None:
     )
     assert starter.stdout is not None
     child = int(starter.stdout.readline())
-    assert alive(child)
+    assert psutil.pid_exists(child)
     if how == "killed":
         starter.send_signal(signal.SIGKILL)
     starter.communicate(None if how == "killed" else b"\n")
-    wait_for(child)
+    wait_until_gone(child)
 
 
 def test_who_does_not_listen_is_killed_and_others_are_left_alone() -> None:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import html
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from typing import NamedTuple
 
 import pytest
 from hypothesis import strategies as st
 
+from hmer.ingest.archive import read_members
 from hmer.latex.tree import Node, Relation, Row
 
+_TRUTH = re.compile(rb'<annotation\s+type="truth"\s*>(.*?)</annotation>', re.DOTALL)
 _SYMBOLS = st.sampled_from(["x", "1", "+", "[", "\\sum", "\\int", "\\alpha", "'", "\\{", "\\log"])
 _SCRIPTS = st.sampled_from(
     [
@@ -57,19 +61,27 @@ def trees() -> st.SearchStrategy[Row]:
     )
 
 
-@pytest.fixture(scope="session")
-def captions() -> ModuleType:
-    """The measuring module, which reads raw truths and captions."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[3])
-        from benchmarks import captions
+class Caption(NamedTuple):
+    """A raw truth and the literature's caption of the same file."""
 
-        return captions
+    name: str
+    raw: str
+    caption: str
 
 
 @pytest.fixture(scope="session")
-def crohme() -> Path:
+def literature() -> dict[str, list[Caption]]:
+    """By split of CROHME, in the order of the captions."""
     folder = Path(os.environ.get("CROHME_DIR", ""))
     if not (folder / "captions").is_dir():
         pytest.skip("CROHME_DIR does not name a folder with captions/ and the CROHME packages")
-    return folder
+    found = {}
+    for split in ("train", "test2014"):
+        truths = {}
+        for member in read_members(folder / f"{split}.tar.xz", ".inkml", "CROHME_DIR"):
+            if truth := _TRUTH.search(member.data):
+                truths[Path(member.name).stem] = html.unescape(truth[1].decode(errors="replace"))
+        lines = (folder / f"captions/{split}.txt").read_text().splitlines()
+        named = (line.partition("\t") for line in lines)
+        found[split] = [Caption(name, truths[name], caption) for name, _, caption in named]
+    return found

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from types import ModuleType
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +23,7 @@ from hmer.latex.tree import (
     symbols,
     walk,
 )
+from tests.hmer.latex.conftest import Caption
 
 
 def test_child_finds_the_row_of_a_relation() -> None:
@@ -239,12 +238,12 @@ def test_what_is_accepted_is_written_back(tokens: list[str]) -> None:
 
 
 @pytest.mark.crohme
-def test_every_caption_of_the_literature_comes_back(captions: ModuleType, crohme: object) -> None:
-    pairs = [pair for split in captions.SPLITS for pair in captions.read_pairs(crohme, split)]
-    assert len(pairs) == 8835 + 986
-    for pair in pairs:
-        tokens = pair.caption.split()
-        assert serialise(parse(tokens)) == tokens, pair.name
+def test_every_caption_of_the_literature_comes_back(literature: dict[str, list[Caption]]) -> None:
+    known = [one for split in literature.values() for one in split]
+    assert len(known) == 8835 + 986
+    for one in known:
+        tokens = one.caption.split()
+        assert serialise(parse(tokens)) == tokens, one.name
 
 
 _X: Row = (Node("x"),)

@@ -21,8 +21,8 @@ import pytest
 from pipeline.env import apply_environment
 from pipeline.flow import flow as record
 from pipeline.flow.config import FlowConfig
-from pipeline.flow.flow import StageFailed, Told, may_pass
-from pipeline.flow.serve import answers, check_cron, free_port, server
+from pipeline.flow.flow import ReproLog, StageFailed, may_pass
+from pipeline.flow.serve import answers, free_port, server
 
 if TYPE_CHECKING:
     import subprocess
@@ -342,16 +342,16 @@ def test_without_prefect_it_is_dvc_repro(tracked: Toy) -> None:
 
 
 def test_what_the_lines_of_dvc_say() -> None:
-    told = Told("x")
+    told = ReproLog("x")
     for line in (
         "Running stage 'x':",
         "error: x: the loss became nan",
         "ERROR: failed to reproduce 'x': failed to run: python -m x, exited with 2",
     ):
-        told.hear(line)
+        told.take(line)
     assert (told.ran, told.code, told.last, told.busy) == (True, 2, "the loss became nan", False)
-    busy = Told("x")
-    busy.hear("ERROR: '/p/out' is busy, it is being blocked by:")
+    busy = ReproLog("x")
+    busy.take("ERROR: '/p/out' is busy, it is being blocked by:")
     assert busy.busy and not busy.ran and "is busy" in busy.last
 
 
@@ -366,14 +366,6 @@ def test_only_what_may_pass_is_tried_again() -> None:
     assert may_pass(None, None, failed(StageFailed("x", 75, "gone", transient=True)))
     assert not may_pass(None, None, failed(StageFailed("x", 2, "bad", transient=False)))
     assert not may_pass(None, None, failed(RuntimeError("bug")))
-
-
-def test_cron_lines() -> None:
-    from hmer.errors import HmerError
-
-    check_cron("0 3 * * *")
-    with pytest.raises(HmerError, match="expected five fields"):
-        check_cron("at three")
 
 
 def test_a_taken_port_is_avoided() -> None:

@@ -7,7 +7,6 @@ is asked for: `HMER_SLOW=1`.
 from __future__ import annotations
 
 import json
-import runpy
 import shutil
 import signal
 import sqlite3
@@ -17,7 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import psutil
@@ -25,21 +24,18 @@ import pytest
 from PIL import Image
 
 from pipeline.monitor import DRIFTED, REPORT
-
-if TYPE_CHECKING:
-    from tests.pipeline.conftest import Toy
+from tests.pipeline.conftest import Toy, tiny_model
 
 pytestmark = pytest.mark.slow
 
 PATIENCE = 900.0
 LOG = "serve.log"
-OTHERS = Path(__file__).parents[1] / "registry/test_versions.py"
 
 
 @pytest.fixture
 def project(toy: Toy, small_dataset: Path) -> Toy:
     """A toy project that has run, with a real champion and a data set to compare with."""
-    runpy.run_path(str(OTHERS))["tiny_model"](toy.root / "data/models/champion", 1)
+    tiny_model(toy.root / "data/models/champion", 1)
     shutil.copytree(small_dataset, toy.root / "data/dataset")
     toy.unchecked()
     params(toy)

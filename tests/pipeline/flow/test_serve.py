@@ -17,7 +17,7 @@ import pytest
 
 from hmer.errors import HmerError
 from pipeline.dvcfile import given_data
-from pipeline.flow.serve import known_zone, run_until_interrupted, watch
+from pipeline.flow.serve import check_schedule, run_until_interrupted, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +34,13 @@ def shell(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_time_zones_have_names() -> None:
-    assert known_zone("Europe/Berlin") == "Europe/Berlin"
-    for wrong in ("Berlin", "CET-1CEST", "../etc/passwd", ""):
+def test_schedules_are_checked() -> None:
+    check_schedule("0 3 * * *", "Europe/Berlin")
+    for wrong in ("Berlin", "CET-1CEST", "../etc/passwd"):
         with pytest.raises(HmerError, match="expected a name such as 'Europe/Berlin'"):
-            known_zone(wrong)
+            check_schedule("0 3 * * *", wrong)
+    with pytest.raises(HmerError, match="--cron 'at three': expected five fields"):
+        check_schedule("at three", "UTC")
 
 
 @pytest.mark.medium

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from hmer.errors import HmerError
 from hmer.evaluation.bootstrap import Interval
 from hmer.evaluation.comparison import Comparison, PairedDifference
-from hmer.evaluation.prediction import OCCLUSION, PLAIN, Trial, read_trials
+from hmer.evaluation.prediction import OCCLUSION, PLAIN, Trial
 from pipeline.registry.decision import (
     Decision,
     RegisterConfig,
@@ -40,7 +36,6 @@ def met(
     [
         (None, "", {}, "champion", "there was no champion"),
         (None, "other data", {}, "challenger", "not comparable: other data"),
-        (None, "other data", {"across_data": True}, "champion", "register.across_data is set"),
         (met(1.5, 0.2, 2.8), "", {}, "champion", "better beyond noise: +1.50 points of ExpRate"),
         (met(1.5, 0.0, 2.8), "", {}, "challenger", "better, but not beyond doubt"),
         (met(1.5, 0.2, 2.8), "", {"margin": 0.5}, "challenger", "not beyond doubt"),
@@ -83,33 +78,6 @@ def plain(**right: bool) -> list[Trial]:
 
 def trial(series: str, level: float, name: str, right: bool) -> Trial:
     return Trial(series, level, level, name, ["x", "2"], ["x", "2"] if right else ["x"])
-
-
-def write(path: Path, **columns: list[object]) -> None:
-    """Parquet with truths, and readings by whether they are right."""
-    right = columns.pop("right")
-    readings = [["x"] if one else [] for one in right]
-    table = {**columns, "truth": [["x"]] * len(right), "prediction": readings}
-    pq.write_table(pa.table(table), path)
-
-
-def test_what_an_evaluation_leaves(tmp_path: Path) -> None:
-    write(tmp_path / "predictions.parquet", id=["b", "a"], right=[True, False])
-    found = read_trials(tmp_path)
-    assert {one.id: one.correct for one in found} == {"a": False, "b": True}
-    assert exprates(found, PLAIN) == [[0.0, 50.0]] and not exprates(found, OCCLUSION)
-    trials: dict[str, list[object]] = {
-        "series": ["strokes"],
-        "level": [0.1],
-        "share": [0.1],
-        "id": ["a"],
-    }
-    write(tmp_path / "trials.parquet", **trials, right=[True])
-    assert len(read_trials(tmp_path)) == 3
-    for name in ("trials", "predictions"):
-        (tmp_path / f"{name}.parquet").write_bytes(b"x")
-        with pytest.raises(HmerError, match="not the readings of an evaluation"):
-            read_trials(tmp_path)
 
 
 def test_pairs_are_made_by_name_and_not_by_order() -> None:

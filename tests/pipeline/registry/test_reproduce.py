@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ from hmer.errors import HmerError
 from hmer.files import content_digest
 from pipeline.registry.reproduce import Recipe, recipe, reproduce
 from pipeline.tracking.provenance import git, origin, raw_data
-from tests.pipeline.conftest import Toy, toy_project
+from tests.pipeline.conftest import Toy, commit_all, toy_project
 
 WEIGHTS = "out/second/value.txt"
 
@@ -45,12 +44,7 @@ def versioned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Toy, d
     params = toy.root / "params.yaml"
     params.write_text(params.read_text() + "raw: raw.txt\n")
     (toy.root / ".gitignore").write_text(".resume\n.dvc-site-cache\npid-*\n/out\n")
-    for arguments in (
-        ("init", "-q"),
-        ("add", "-A"),
-        ("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "first"),
-    ):
-        subprocess.run(["git", *arguments], cwd=toy.root, check=True, capture_output=True)
+    commit_all(toy.root)
     # Parameters that were never committed: the run has kept them.
     params.write_text(params.read_text().replace("'?'", "'!'"))
     done = toy.run("-m", "dvc", "repro", "second")

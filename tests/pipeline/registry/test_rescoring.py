@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +23,7 @@ from pipeline.registry.decision import RegisterConfig
 from pipeline.registry.register import Candidate, Registration, candidate, register, rescore
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
+from tests.pipeline.conftest import tiny_model
 from tests.samples import read_samples, write_samples
 
 pytestmark = pytest.mark.medium
@@ -46,7 +46,6 @@ def project(
     """Two models and a data set whose development set can be changed."""
     root = tmp_path_factory.mktemp("project")
     shutil.copyfile(empty_store, root / "mlflow.db")
-    tiny_model = runpy.run_path(str(Path(__file__).with_name("test_versions.py")))["tiny_model"]
     for seed in (1, 2):
         tiny_model(root / f"model-{seed}", seed)
     for name, rows in (("before", slice(0, 5)), ("after", slice(1, 6))):

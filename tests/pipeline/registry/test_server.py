@@ -7,14 +7,12 @@ and half a minute, so only where they are asked for: `HMER_SLOW=1`.
 from __future__ import annotations
 
 import os
-import runpy
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,16 +24,12 @@ from pipeline.registry.versions import FOLDER, fetch, find_version
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
 from pipeline.tracking.store import connect
+from tests.pipeline.conftest import tiny_model
+from tests.pipeline.registry.test_versions import asks, png, registered, served
 
 pytestmark = pytest.mark.slow
 
 PATIENCE = 600
-
-
-@pytest.fixture(scope="module")
-def versions() -> dict[str, Any]:
-    """The models and evaluations of the tests of the registry."""
-    return runpy.run_path(str(Path(__file__).with_name("test_versions.py")))
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +67,7 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture
-def project(
-    far: tuple[str, Path],
-    versions: dict[str, Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Path:
+def project(far: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two models, a test set, and the address of the server."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -88,9 +77,9 @@ def project(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", far[0])
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", str(PATIENCE))
     for seed in (1, 2):
-        versions["tiny_model"](tmp_path / f"model-{seed}", seed)
+        tiny_model(tmp_path / f"model-{seed}", seed)
     (tmp_path / "test-a").mkdir()
-    table = pa.table({"image": [versions["png"](1), versions["png"](2)], "latex": ["x", "y"]})
+    table = pa.table({"image": [png(1), png(2)], "latex": ["x", "y"]})
     pq.write_table(table, tmp_path / "test-a/test.parquet")
     (tmp_path / "params.yaml").write_text("register: {name: toy}")
     (tmp_path / "dvc.yaml").write_text("stages: {}")
@@ -98,14 +87,13 @@ def project(
 
 
 def test_runs_versions_and_champion_by_way_of_the_server(
-    far: tuple[str, Path], project: Path, versions: dict[str, Any]
+    far: tuple[str, Path], project: Path
 ) -> None:
     _, home = far
     logged(project)
     (picture,) = home.rglob("plot.png")
     assert picture.read_bytes() == b"picture"
 
-    asks, registered = versions["asks"], versions["registered"]
     assert registered(project, asks(project, 1, 80))["decision"] == "champion"
     # The evidence of the champion comes back through the server: they are compared in pairs.
     second = registered(project, asks(project, 2, 120))
@@ -116,7 +104,7 @@ def test_runs_versions_and_champion_by_way_of_the_server(
     fetched = fetch(connect(project)[0], "toy", project) / "model.safetensors"
     assert fetched == project / FOLDER / "model.safetensors"
     assert fetched.read_bytes() == (project / "model-2/model.safetensors").read_bytes()
-    good, bad, _, code = versions["served"](project)
+    good, bad, _, code = served(project)
     assert good["error"] == "" and bad["error"]
     assert not code.startswith((str(Path.cwd()), str(home))), "the code came from the server"
 

@@ -12,14 +12,10 @@ from safetensors.torch import load_file
 
 from hmer.decoding.bidirectional import DecodingConfig
 from hmer.errors import HmerError
-from hmer.latex.vocabulary import vocabulary
-from hmer.models.checkpoint import save_module
-from hmer.models.common.attention import AttentionConfig
-from hmer.models.common.encoders import CompactConfig
-from hmer.models.mask_match import MaskMatch, MaskMatchConfig
-from hmer.models.mask_match.decoder import DecoderConfig
+from hmer.ink.render import RenderConfig
 from hmer.recognizer import Recognizer
 from pipeline.registry.shipping import ship
+from tests.pipeline.conftest import tiny_model
 
 pytestmark = pytest.mark.medium
 
@@ -41,21 +37,8 @@ METRICS = {
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tmp_path = tmp_path_factory.mktemp("trained")
-    torch.manual_seed(0)
-    words = vocabulary("wap")
-    config = MaskMatchConfig(
-        encoder=CompactConfig(width=8, blocks=(1, 1, 1)),
-        attention=AttentionConfig(heads=2, hidden=8),
-        decoder=DecoderConfig(layers=1, width=16, heads=2, feedforward=16),
-    )
-    about = {
-        "kind": "recogniser", "name": "mask-match", "config": config.model_dump(mode="json"),
-        "render": {"unit": 12.0, "pen": 0.1, "margin": 0.25},
-        "vocabulary": json.loads(words.to_json()),
-    }  # fmt: skip
     folder = tmp_path / "model"
-    folder.mkdir()
-    save_module(MaskMatch(config, len(words)), folder / "model.safetensors", about)
+    tiny_model(folder, 0)
     (tmp_path / "evaluation.json").write_text(json.dumps(METRICS))
     return folder
 
@@ -100,7 +83,7 @@ def test_the_card_has_the_numbers(shipped: Path) -> None:
     assert rows[1].endswith("| 64.05 |")
     assert text.count("## Licence") == 1
     assert "Trained in no time." in text
-    assert "12 pixels" in text
+    assert f"{RenderConfig().unit:g} pixels" in text
     assert "note" not in text.split("## Measured")[1].split("Percent")[0]
 
 

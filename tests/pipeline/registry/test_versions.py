@@ -28,8 +28,8 @@ from pipeline.registry.register import (
     Registration,
     Rescore,
     candidate,
-    crown,
     deciding_split,
+    make_champion,
     register,
 )
 from pipeline.registry.versions import (
@@ -38,11 +38,11 @@ from pipeline.registry.versions import (
     ORIGIN,
     Act,
     Event,
+    champion_history,
     export,
     fetch,
     find_version,
     on_record,
-    reigns,
     taken_down,
     trail,
     version_of,
@@ -51,6 +51,7 @@ from pipeline.registry.versions import (
 from pipeline.stage import Stage
 from pipeline.tracking.runs import stage_run
 from pipeline.tracking.store import connect
+from tests.pipeline.conftest import tiny_model
 
 pytestmark = pytest.mark.medium
 
@@ -83,37 +84,6 @@ def png(seed: int) -> bytes:
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
-
-
-def tiny_model(folder: Path, seed: int) -> None:
-    import torch
-
-    from hmer.ink.render import RenderConfig
-    from hmer.latex.vocabulary import vocabulary
-    from hmer.models.checkpoint import save_module
-    from hmer.models.common.attention import AttentionConfig
-    from hmer.models.common.encoders import CompactConfig
-    from hmer.models.mask_match import MaskMatchConfig
-    from hmer.models.mask_match.decoder import DecoderConfig
-    from hmer.models.registry import build_recogniser
-
-    words = vocabulary("wap")
-    config = MaskMatchConfig(
-        encoder=CompactConfig(width=8, blocks=(1, 1, 1)),
-        attention=AttentionConfig(heads=1, hidden=8),
-        decoder=DecoderConfig(layers=1, width=16, heads=1, feedforward=16),
-    ).model_dump(mode="json")
-    torch.manual_seed(seed)
-    about = {
-        "kind": "recogniser",
-        "name": "mask-match",
-        "config": config,
-        "render": RenderConfig().model_dump(mode="json"),
-        "vocabulary": json.loads(words.to_json()),
-    }
-    folder.mkdir(parents=True)
-    model = build_recogniser("mask-match", config, words)
-    save_module(model, folder / "model.safetensors", about)
 
 
 @pytest.fixture(scope="module")
@@ -233,15 +203,15 @@ def test_a_history_of_registrations(project: Path) -> None:
 
     # By hand: what was refused, and back again.
     client, _ = connect(project)
-    crown(client, "toy", 3, "promote", "a person", "we need it")
-    assert reigns(trail(client, "toy")) == [1, better["version"], 3]
+    make_champion(client, "toy", 3, "promote", "a person", "we need it")
+    assert champion_history(trail(client, "toy")) == [1, better["version"], 3]
     with pytest.raises(HmerError, match="is champion already"):
-        crown(client, "toy", 3, "promote", "a person", "once more")
+        make_champion(client, "toy", 3, "promote", "a person", "once more")
     with pytest.raises(HmerError, match="no version 99; there are: 1, 2, 3"):
-        crown(client, "toy", 99, "promote", "a person", "what?")
-    crown(client, "toy", better["version"], "rollback", "a person", "it was a mistake")
+        make_champion(client, "toy", 99, "promote", "a person", "what?")
+    make_champion(client, "toy", better["version"], "rollback", "a person", "it was a mistake")
     events = trail(client, "toy")
-    assert reigns(events) == [1, better["version"]]
+    assert champion_history(events) == [1, better["version"]]
     assert [(e.who, e.what) for e in events[-2:]] == [
         ("a person", "promote"),
         ("a person", "rollback"),
@@ -357,7 +327,7 @@ def test_two_at_once_meet_each_other(project: Path) -> None:
     client, _ = connect(project)
     found = version_of(client, "pair", "champion")
     assert found is not None and int(found.version) == champions[0]["version"]
-    assert reigns(trail(client, "pair")) == [champions[0]["version"]]
+    assert champion_history(trail(client, "pair")) == [champions[0]["version"]]
 
 
 def test_no_pickle_in_the_registry(project: Path) -> None:
@@ -439,7 +409,7 @@ def test_what_a_person_took_down_stays_down(project: Path) -> None:
     assert registered(project, first, name="down")["decision"] == "champion"
     assert registered(project, better, name="down")["version"] == 2
     client, _ = connect(project)
-    crown(client, "down", 1, "rollback", "a person", "it breaks in production")
+    make_champion(client, "down", 1, "rollback", "a person", "it breaks in production")
 
     for again in (better, asks(project, 2, 112)):
         done = registered(project, again, name="down")
@@ -451,8 +421,8 @@ def test_what_a_person_took_down_stays_down(project: Path) -> None:
     # Other weights are not meant.
     assert registered(project, asks(project, 3, 130), name="down")["decision"] == "champion"
     # Who took it down may bring it back; then the gate is free again.
-    crown(client, "down", 2, "promote", "a person", "mended in front of it")
-    crown(client, "down", 1, "promote", "a person", "no")
+    make_champion(client, "down", 2, "promote", "a person", "mended in front of it")
+    make_champion(client, "down", 1, "promote", "a person", "no")
     down = taken_down(trail(client, "down"), {1: "one", 2: "two", 3: "three", 4: "x"})
     assert set(down) == {"two", "x"}
 
@@ -504,14 +474,14 @@ def test_who_could_come_back() -> None:
         done("refuse", 4, 3, 3),
         done("promote", 5, 3, 5),
     ]
-    assert reigns(story) == [1, 3, 5]
+    assert champion_history(story) == [1, 3, 5]
     story.append(done("rollback", 3, 5, 3))
-    assert reigns(story) == [1, 3]
+    assert champion_history(story) == [1, 3]
     story.append(done("rollback", 1, 3, 1))
-    assert reigns(story) == [1]
+    assert champion_history(story) == [1]
     story.append(done("promote", 5, 1, 5))
-    assert reigns(story) == [1, 5]
-    assert reigns([]) == []
+    assert champion_history(story) == [1, 5]
+    assert champion_history([]) == []
 
 
 def test_a_line_for_a_person() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.conftest import Toy as Project
+from tests.pipeline.conftest import commit_all
 
 ROOT = Path(__file__).parents[3]
 
@@ -189,7 +190,5 @@ def toy(tmp_path: Path) -> Toy:
         ),
     ):
         (made.root / name).write_text(text)
-    made.git("init", "-q")
-    made.git("add", "-A")
-    made.git("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "first")
+    commit_all(made.root)
     return made

@@ -18,7 +18,6 @@ from pipeline.tracking.provenance import (
     PARENT_TAG,
     PROVENANCE,
     changed_code,
-    git,
     origin,
     output_digest,
     producers,
@@ -27,6 +26,7 @@ from pipeline.tracking.provenance import (
 from pipeline.tracking.runs import PARENT, parent_run, stage_run
 from pipeline.tracking.store import connect
 from pipeline.tracking.tracker import Tracker
+from tests.pipeline.conftest import commit_all
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -165,12 +165,7 @@ def test_where_it_comes_from(root: Path) -> None:
     (root / "raw/ink").write_text("other")
     assert raw_data(root) != found_raw
 
-    for arguments in (
-        ("init", "-q"),
-        ("add", "-A"),
-        ("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "first"),
-    ):
-        git(root, *arguments)
+    commit_all(root)
     assert origin(root)["git.dirty"] == "false"
     # Parameters are kept with the run, outputs change by it: neither makes the code dirty.
     (root / "params.yaml").write_text("raw: raw\n")
