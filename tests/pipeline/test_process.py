@@ -95,7 +95,8 @@ STARTER = """
 import subprocess, sys, time
 from pipeline.process import guard
 guard()
-child = subprocess.Popen([sys.executable, "-c", {child!r}], start_new_session=True)
+quiet = subprocess.DEVNULL
+child = subprocess.Popen([sys.executable, "-c", {child!r}], start_new_session=True, stdout=quiet)
 print(child.pid, flush=True)
 {then}
 """
