@@ -11,7 +11,7 @@ from PIL import Image
 from docs import screens
 
 PAGE = """<body style="margin: 0"><script>
-document.body.style.background = "#ffffff";
+document.body.style.background = "#ff0000";
 </script><div style="width: 100px; height: 200px; background: #000000"></div></body>
 """
 
@@ -27,7 +27,7 @@ def test_a_page_after_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with Image.open(tmp_path / "page.png") as picture:
         assert (picture.size, picture.mode) == ((600, 200), "P")
         pixels = picture.convert("RGB")
-        assert [pixels.getpixel((x, 100)) for x in (50, 400)] == [(0, 0, 0), (255, 255, 255)]
+        assert [pixels.getpixel((x, 100)) for x in (50, 400)] == [(0, 0, 0), (255, 0, 0)]
 
 
 def test_without_chromium_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
