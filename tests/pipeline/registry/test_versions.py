@@ -295,11 +295,12 @@ def served(root: Path) -> tuple[Any, Any, Any, str]:
 
 
 PAIR = """
-import json, runpy, sys
+import json, sys, tests
 from pathlib import Path
-this = runpy.run_path(sys.argv[1])
+tests.__path__.append(sys.argv[1])  # a dependency installs a package of that name, too
+from tests.pipeline.registry.test_versions import asks, registered
 root, seed = Path(sys.argv[2]), int(sys.argv[3])
-done = this["registered"](root, this["asks"](root, seed, 80 + seed), name="pair")
+done = registered(root, asks(root, seed, 80 + seed), name="pair")
 print(json.dumps(done))
 """
 
@@ -310,7 +311,7 @@ def test_two_at_once_meet_each_other(project: Path) -> None:
     connect(project)
     both = [
         subprocess.Popen(
-            [sys.executable, "-c", PAIR, __file__, str(project), str(seed)],
+            [sys.executable, "-c", PAIR, str(ROOT / "tests"), str(project), str(seed)],
             env={**environment, "MLFLOW_EXPERIMENT_NAME": f"pair-{seed}"},
             cwd=ROOT,
             stdout=subprocess.PIPE,
