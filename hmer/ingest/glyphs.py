@@ -34,6 +34,7 @@ _KEYWORD = re.compile(r"^[ \t]*\.([A-Z_]+)", re.MULTILINE)
 _PART = re.compile(r"(\d+)(?::(\d+))?(?:-(\d+)(?::(\d+))?)?\Z")
 _TESTED = 10  # held-out samples of a symbol from each collection, at most
 _STRAIGHT = 0.07  # of a symbol's samples: fewer that are one straight stroke lack a part (`!`, `x`)
+_DOTTED = frozenset("ij:;!?")  # written in two strokes or more: in one, the dot was not recorded
 _LABEL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -157,16 +158,21 @@ def _spread(symbols: list[Isolated], most: int, rng: np.random.Generator) -> lis
 
 
 def _leave_out_broken(parts: Sequence[list[Isolated]], left_out: Counter[str]) -> None:
-    """Leave out of the samples of one symbol what is one straight stroke, where few of them are.
+    """Leave out of the samples of one symbol those that lack strokes.
 
-    Such recordings lack strokes: an exclamation mark without its dot, one stroke of an `x`.
+    That is one stroke for a symbol with a dot, or, where few samples are, one straight stroke:
+    half of an `x`.
     """
-    straight = [[_is_straight(symbol.strokes) for symbol in part] for part in parts]
-    share = sum(map(sum, straight)) / max(1, sum(map(len, parts)))
-    if not 0 < share < _STRAIGHT:
+    dotted = any(symbol.token in _DOTTED for part in parts for symbol in part)
+    lacking = [
+        [len(symbol.strokes) == 1 if dotted else _is_straight(symbol.strokes) for symbol in part]
+        for part in parts
+    ]
+    share = sum(map(sum, lacking)) / max(1, sum(map(len, parts)))
+    if not dotted and share >= _STRAIGHT:
         return
-    for part, found in zip(parts, straight, strict=True):
-        part[:] = [symbol for symbol, one in zip(part, found, strict=True) if not one]
+    for part, found in zip(parts, lacking, strict=True):
+        part[:] = [symbol for symbol, lacks in zip(part, found, strict=True) if not lacks]
         left_out["lacks a part"] += sum(found)
 
 

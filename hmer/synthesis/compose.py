@@ -120,7 +120,9 @@ _ROLE_OF = {
 _VARIED = {"letter": 0.15, "relation": 0.3, "operator": 0.3, "large": 0.3}
 """How often a symbol of this role is exchanged."""
 _CROHME = {*vocabulary("wap").tokens, LINE, CELL}
-_ACCENTED = 0.25  # how often a letter gets an accent, and a row with two side by side a long one
+_ACCENTED = 0.25  # how often a letter gets an accent
+_COVERED = 0.5  # how often a row with letters side by side gets a long accent over two of them
+_BINOMIAL = 0.1  # how often a fraction becomes a binomial
 
 
 def _role(token: str) -> str | None:
@@ -145,7 +147,8 @@ class Varied:
         self._accents, self._long = (
             [x for x in ACCENTS if x in used and ACCENTS[x].long == long] for long in (False, True)
         )
-        self._often = {x: float(np.sqrt(used[x])) for x in ACCENTS}
+        self._often = {x: float(used[x] ** 0.25) for x in ACCENTS}
+        self._binomials = r"\binom" in used
         self.others: dict[str, list[list[str]]] = {}
         groups: dict[str, list[str]] = {}
         for name in classes:
@@ -160,14 +163,14 @@ class Varied:
         nodes = [self._node(node, rng) for node in row]
         letters = [_role(node.token) == "letter" for node in row]
         pairs = [i for i, both in enumerate(pairwise(letters)) if all(both)]
-        if pairs and self._long and rng.random() < _ACCENTED:
+        if pairs and self._long and rng.random() < _COVERED:
             first = pairs[int(rng.integers(len(pairs)))]
             pair = tuple(nodes[first : first + 2])
             nodes[first : first + 2] = [self._accented(pair, self._long, rng)]
         return tuple(nodes)
 
     def _accented(self, inside: Row, accents: Sequence[str], rng: np.random.Generator) -> Node:
-        """A row under an accent; each comes by the root of how often captions have it."""
+        """A row under an accent; each comes by the fourth root of how often captions do."""
         below = running(np.array([self._often[accent] for accent in accents]))
         return Node(accents[draw(below, rng)], ((Relation.INSIDE, inside),))
 
@@ -180,6 +183,8 @@ class Varied:
             names = self.others[role][int(rng.integers(len(self.others[role])))]
             (other,) = parse(tokens_of(names[int(rng.integers(len(names)))]))
             token, inside = other.token, other.children
+        if token == r"\frac" and self._binomials and rng.random() < _BINOMIAL:
+            token = r"\binom"
         if role == "letter" and self._accents and rng.random() < _ACCENTED:
             accent = self._accented((Node(token, inside),), self._accents, rng)
             token, inside = accent.token, accent.children
