@@ -169,7 +169,7 @@ def _leave_out_broken(parts: Sequence[list[Isolated]], left_out: Counter[str]) -
         for part in parts
     ]
     share = sum(map(sum, lacking)) / max(1, sum(map(len, parts)))
-    if not dotted and share >= _STRAIGHT:
+    if not share or (not dotted and share >= _STRAIGHT):
         return
     for part, found in zip(parts, lacking, strict=True):
         part[:] = [symbol for symbol, lacks in zip(part, found, strict=True) if not lacks]
