@@ -16,21 +16,30 @@ GAINS = {
 
 
 def registration_plot(report: Mapping[str, Any]) -> bytes:
-    """A PNG for what `reports/registration.json` holds; the first version has no gain to show."""
+    """A PNG for what `reports/registration.json` holds; of the first version its own ExpRate."""
     found, limits = report["comparison"] or {}, report["thresholds"]
-    rows = {label: keys for label, keys in GAINS.items() if found.get(keys[0]) is not None}
-    figure = new_figure(7.2, 1.6 + 0.7 * len(rows))
+    bars = [
+        (label, "+", found[mean], found[low], found[high], -limits[worse])
+        for label, (mean, low, high, worse) in GAINS.items()
+        if found.get(mean) is not None
+    ]
+    gains = bool(bars)
+    if not bars and report["interval"]:
+        bars = [("ExpRate", "", report["exprate"], *report["interval"], None)]
+    figure = new_figure(7.2, 1.6 + 0.7 * len(bars))
     axes = figure.subplots()
     color = COLORS[report["decision"]]
-    for row, (mean, low, high, worse) in enumerate(rows.values()):
-        axes.plot([found[low], found[high]], [row, row], color=color, linewidth=3)
-        axes.plot([found[mean]], [row], "o", color=color, markersize=9, markeredgecolor="white")
-        axes.plot([-limits[worse]] * 2, [row - 0.15, row + 0.15], color=WRONG, linewidth=1.4)
-        told = f"{found[mean]:+.2f}  ({found[low]:+.2f} to {found[high]:+.2f})"
-        axes.annotate(told, (found[mean], row), (0, 11), textcoords="offset points", ha="center",
+    for row, (_, sign, mean, low, high, worse) in enumerate(bars):
+        axes.plot([low, high], [row, row], color=color, linewidth=3)
+        axes.plot([mean], [row], "o", color=color, markersize=9, markeredgecolor="white")
+        if worse is not None:
+            axes.plot([worse] * 2, [row - 0.15, row + 0.15], color=WRONG, linewidth=1.4)
+        told = f"{mean:{sign}.2f}  ({low:{sign}.2f} to {high:{sign}.2f})"
+        axes.annotate(told, (mean, row), (0, 11), textcoords="offset points", ha="center",
                       color=TEXT, fontsize=9.5)  # fmt: skip
-    axes.axvline(0, color=MUTED, linewidth=1.0)
-    told = "no champion before it"
+    if gains:
+        axes.axvline(0, color=MUTED, linewidth=1.0)
+    told = f"ExpRate on {report['split']} in %; no champion before it"
     if report["champion_before"]:
         told = f"points of ExpRate against version {report['champion_before']['version']}"
     if found:
@@ -39,10 +48,10 @@ def registration_plot(report: Mapping[str, Any]) -> bytes:
             f"{found['only_champion']} by the champion alone, of {found['n']}"
         )
     style(axes, f"Version {report['version']}: {report['decision']}", told, "")
-    axes.set_yticks(range(len(rows)), list(rows))
-    axes.set_ylim(len(rows) - 0.4, -0.8)
+    axes.set_yticks(range(len(bars)), [label for label, *_ in bars])
+    axes.set_ylim(len(bars) - 0.4, -0.8)
     axes.grid(visible=False)
-    if not rows:
+    if not bars:
         axes.set_xticks([])
     figure.tight_layout()
     return to_png(figure)
