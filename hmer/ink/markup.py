@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 import codecs
 import re
-from binascii import a2b_base64, a2b_qp
 from html import escape
 from html.entities import html5
 from xml.etree import ElementTree
@@ -150,7 +149,8 @@ def _plain(data: bytes) -> bytes:
     found = []
     for kind, body in _ENCODED.findall(data):
         try:
-            part = a2b_base64(body) if kind.lower() == b"base64" else a2b_qp(body)
+            decode = binascii.a2b_base64 if kind.lower() == b"base64" else binascii.a2b_qp
+            part = decode(body)
         except binascii.Error:
             continue
         if _OPENING.search(_text(part)):
