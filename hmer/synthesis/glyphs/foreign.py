@@ -56,6 +56,7 @@ _ALIKE = {token: like for like, tokens in _LIKE.items() for token in tokens.spli
 _ENOUGH = 8  # samples in lines before the sizes of a class are those of the lines
 _FLAT = 0.6  # height over width below which the width tells the size
 _WIDEST, _NARROW = 1.4, 0.15  # times the model's width, and symbol units more, at most
+_USUAL = 0.2  # deviation of the quantile of its class's sizes from the median
 _SPREAD = 0.08  # of the logarithm of the size, where only the font tells it
 
 
@@ -71,18 +72,22 @@ def sized(lines: Iterable[Cutting], isolated: GlyphBank) -> list[Cutting]:
     """Isolated symbols in the sizes and heights of those that were cut out of lines.
 
     A symbol alone says nothing of its size and height in a line: each takes those of a sample of
-    its class, of a class like it, or, where there are few, the vector font's. Symbols that look
-    like no other of their class are left out, as they are when a bank is cut.
+    its class, of a class like it, or, where there are few, the vector font's. They are mostly near
+    the median, for one hand's `X` is larger than its `x`, which sizes of any two hands are not.
+    Symbols that look like no other of their class are left out, as they are when a bank is cut.
     """
     rng = np.random.default_rng(0)
     inside: dict[str, list[Glyph]] = {}
     for token, _, glyph in lines:
         inside.setdefault(token, []).append(glyph)
+    for models in inside.values():
+        models.sort(key=lambda glyph: float(_box(glyph)[1].max()))
     cuttings = []
     for token, writer, glyph in isolated.cuttings():
         models = inside.get(token) or inside.get(alike(token), [])
         if len(models) >= _ENOUGH:
-            model = models[int(rng.integers(len(models)))]
+            quantile = float(np.clip(rng.normal(0.5, _USUAL), 0.0, 0.999))
+            model = models[int(quantile * len(models))]
         else:
             drawn = _of_font(token)
             size = float(np.exp(rng.normal(0.0, _SPREAD)))

@@ -86,3 +86,14 @@ def test_without_lines_symbols_have_the_sizes_of_the_font() -> None:
         heights = [box(glyph)[3] - box(glyph)[1] for glyph in variants(token)]
         assert 0.7 * min(heights) - 0.05 <= bottom - top <= 1.4 * max(heights) + 0.05, token
     assert found["-"][2] == pytest.approx(box(variants("-")[0])[2], rel=0.4)  # a bar keeps a width
+
+
+def test_sizes_are_mostly_near_the_median_of_the_lines() -> None:
+    scales = np.linspace(0.5, 1.5, 101)
+    lines = [Cutting("n", "ann", tuple(s * scale for s in variants("n")[0])) for scale in scales]
+    alone = [Cutting("n", "u/1", variants("n")[0])] * 400
+    bank = GlyphBank.pack(alone, {"u/1": f"{FOREIGN}unipen"})
+    heights = [float(np.ptp(np.concatenate(c.glyph), axis=0)[1]) for c in sized(lines, bank)]
+    usual = float(np.ptp(np.concatenate(variants("n")[0]), axis=0)[1])
+    assert np.mean(heights) == pytest.approx(usual, rel=0.04)
+    assert np.std(heights) == pytest.approx(0.2 * usual, rel=0.1)
