@@ -34,7 +34,9 @@ _KEYWORD = re.compile(r"^[ \t]*\.([A-Z_]+)", re.MULTILINE)
 _PART = re.compile(r"(\d+)(?::(\d+))?(?:-(\d+)(?::(\d+))?)?\Z")
 _TESTED = 10  # held-out samples of a symbol from each collection, at most
 _STRAIGHT = 0.07  # of a symbol's samples: fewer that are one straight stroke lack a part (`!`, `x`)
-_DOTTED = frozenset("ij:;!?")  # written in two strokes or more: in one, the dot was not recorded
+_WHOLE = {**dict.fromkeys("ij:;!?", range(2, 9)), **dict.fromkeys("0|", range(1, 2))}
+"""Strokes of symbols where other numbers are another shape: one stroke of an `i` lacks its dot, a
+zero of two is slashed (a theta, in mathematics), a bar of two is that of old keyboards."""
 _LABEL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -123,7 +125,7 @@ def gather(
             "taken": sum(min(len(symbols), config.per_class) for symbols in taken.values()),
             **dict(sorted(left_out.items())),
         }
-        if not taken:
+        if not any(taken.values()):
             raise HmerError(
                 f"ingest.glyphs.{name}: {path} has no symbol of the vocabulary; set it to the "
                 "collection as it is published, or leave it empty"
@@ -158,22 +160,25 @@ def _spread(symbols: list[Isolated], most: int, rng: np.random.Generator) -> lis
 
 
 def _leave_out_broken(parts: Sequence[list[Isolated]], left_out: Counter[str]) -> None:
-    """Leave out of the samples of one symbol those that lack strokes.
+    """Leave out of the samples of one symbol those of a wrong number of strokes.
 
-    That is one stroke for a symbol with a dot, or, where few samples are, one straight stroke:
-    half of an `x`.
+    Where few samples are one straight stroke, these lack a part, too: half of an `x`.
     """
-    dotted = any(symbol.token in _DOTTED for part in parts for symbol in part)
-    lacking = [
-        [len(symbol.strokes) == 1 if dotted else _is_straight(symbol.strokes) for symbol in part]
+    token = next(symbol.token for part in parts for symbol in part)
+    whole = _WHOLE.get(token)
+    broken = [
+        [
+            len(symbol.strokes) not in whole if whole else _is_straight(symbol.strokes)
+            for symbol in part
+        ]
         for part in parts
     ]
-    share = sum(map(sum, lacking)) / max(1, sum(map(len, parts)))
-    if not share or (not dotted and share >= _STRAIGHT):
+    share = sum(map(sum, broken)) / sum(map(len, parts))
+    if not share or (whole is None and share >= _STRAIGHT):
         return
-    for part, found in zip(parts, lacking, strict=True):
-        part[:] = [symbol for symbol, lacks in zip(part, found, strict=True) if not lacks]
-        left_out["lacks a part"] += sum(found)
+    for part, found in zip(parts, broken, strict=True):
+        part[:] = [symbol for symbol, bad in zip(part, found, strict=True) if not bad]
+        left_out["broken"] += sum(found)
 
 
 def _is_straight(strokes: Glyph) -> bool:
