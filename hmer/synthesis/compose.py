@@ -117,7 +117,7 @@ _ROLE_OF = {
     **dict.fromkeys(OPERATORS.split(), "operator"),
     **dict.fromkeys((r"\sum", r"\int"), "large"),
 }
-_VARIED = {"letter": 0.15, "relation": 0.3, "operator": 0.3, "large": 0.3}
+_VARIED = {"letter": 0.4, "relation": 0.5, "operator": 0.5, "large": 0.6}
 """How often a symbol of this role is exchanged."""
 _CROHME = {*vocabulary("wap").tokens, LINE, CELL}
 _ACCENTED = 0.25  # how often a letter gets an accent

@@ -202,7 +202,7 @@ def test_rarer_symbols_of_the_same_role_and_accents_are_put_in() -> None:
     assert set(written) == {*marks.split(), *r"\Omega \mathbb R C x a b 2".split()}
     letters = {x: written[x] for x in (r"\Omega", "R", "C")}
     assert letters["R"] + letters["C"] == pytest.approx(letters[r"\Omega"], rel=0.2)
-    assert written[r"\subset"] == pytest.approx(0.3 / 2 * 3000, rel=0.2)  # or `=` again
+    assert written[r"\subset"] == pytest.approx(0.5 / 2 * 3000, rel=0.2)  # or `=` again
     assert written[r"\vec"] == pytest.approx(0.25 * 6 * 3000, rel=0.1)
     assert written[r"\overline"] == pytest.approx(0.5 * 3000, rel=0.1)
     (tree,) = parse(r"\binom { a } { b }".split())
