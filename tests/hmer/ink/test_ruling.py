@@ -88,6 +88,13 @@ def test_the_margin_of_a_page_on_a_desk_goes(level: int, squared: bool, angle: f
     assert overlap(found, angle) > 0.75
 
 
+@pytest.mark.parametrize(("margins", "angle"), [([41], 0), ([45], 1), ([50], 0), ([58], 1)])
+def test_the_margin_of_squared_paper_goes_wherever_it_is(margins: list[int], angle: float) -> None:
+    """Among lines across at equal distances one is in none of their places, or touches another."""
+    page = paper(37, 150, squared=True, angle=angle, margins=margins)
+    assert overlap(load_picture(page), angle) > 0.8
+
+
 def test_bars_that_are_cut_out_closely_stay_on_ruled_paper() -> None:
     bars = [stroke((x, -2.5), (x, 2.5)) for x in (0.0, 3.0)]
     written = render(Ink((bars[0], ring(1.5, 0), bars[1])), UNIT, pen=0.12, margin=0.5).image
