@@ -149,6 +149,14 @@ def test_nothing_of_pale_squares_is_left_around_small_writing(spacing: int, leve
     assert np.abs(np.subtract(found.shape, alone.shape)).max() <= 4
 
 
+@pytest.mark.parametrize("level", [222, 214])
+def test_pencil_on_squares_that_are_too_faint_for_ink_is_not_blank(level: int) -> None:
+    pencil = np.asarray(np.pad(WRITTEN, 100) * 0.3, np.uint8)
+    found = load_picture(paper(37, level, squared=True, written=pencil))
+    alone = load_picture(Image.fromarray(255 - WRITTEN))
+    assert np.abs(np.subtract(found.shape, alone.shape)).max() <= 4
+
+
 def test_a_pale_margin_goes_and_its_like_as_dark_as_ink_stays() -> None:
     for level, gone in ((170, True), (40, False)):
         page = np.array(paper(10**6, 240, squared=False))
