@@ -28,6 +28,7 @@ _UNEVEN = 10.0  # grey levels between parts of the paper, above which light is l
 _FAINT = 0.12  # contrast below which there is no ink, only noise
 _PALE = 0.18  # contrast below which what looks like ink may be lines of the paper
 _FAR = 4.0  # times the contrast of such lines, from which something among them is ink
+_FAINTER = 2.0  # and where they are too faint for ink
 _NOISE = 4.0  # standard deviations of the paper's grain above which a pixel may be ink
 _PEAK = 0.6  # of the usual ink's contrast, which some pixel of whatever is ink reaches
 _PALEST = 0.25  # of it, from which a mark may be written with a paler pen or pencil
@@ -373,7 +374,8 @@ def _contrast(strength: Levels, floor: float) -> tuple[float, float]:
     if 0 < full < _PALE:  # lines of the paper, perhaps, and far less of something far darker
         darker = _otsu(inked)
         dark = strength > darker
-        if dark.any() and np.median(strength[dark]) > max(_FAR * full, _FAINT):
+        far = _FAR if full >= _FAINT else _FAINTER  # or there would be nothing
+        if dark.any() and np.median(strength[dark]) > max(far * full, _FAINT):
             boxes = component_boxes(dark)
             if (boxes[:, 2:4] - boxes[:, :2]).max() > max(strength.shape) / _NEAR_SIDE:
                 return float(np.median(strength[dark])), darker

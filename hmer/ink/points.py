@@ -42,7 +42,8 @@ class Format:
         affine: what x and y are mapped with, the first two rows of a matrix: axes that point the
             other way, the ratio of the resolutions, the transform to the canvas.
         guessed: the file has several formats, and nothing says that this is the one.
-        tip: the place of the tip switch; -1: the format has none.
+        tip: the place of the tip switch, or of the force; -1: the format has neither.
+        force: whether it is the force: 0 is no ink where the trace has others.
     """
 
     x: int = 0
@@ -52,6 +53,7 @@ class Format:
     affine: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     guessed: bool = False
     tip: int = -1
+    force: bool = False
 
 
 def read_points(text: str, form: Format, name: str) -> NDArray[np.float64]:
@@ -86,15 +88,19 @@ def read_points(text: str, form: Format, name: str) -> NDArray[np.float64]:
 def touching(text: str, form: Format, count: int) -> list[tuple[int, int]]:
     """The first point and the one after the last of each run in which the pen touches.
 
-    By the tip switch of the points of a trace, `count` as they were read; without one they all do.
+    By the tip switch or the force of the points of a trace, `count` as they were read; without
+    either they all do, and where the force is 0 throughout or is told in differences.
     """
     rows = [row.split() for row in text.split(",") if row and not row.isspace()]
-    if form.tip < 0 or len(rows) != count:
+    if form.tip < 0 or len(rows) != count or (form.force and re.search("['\"]", text)):
         return [(0, count)]
     down = [True]
     for row in rows:
         said = row[form.tip] if len(row) > form.tip else "*"
-        down.append(down[-1] if said in ("*", "?") else said.upper() not in ("F", "0", "FALSE"))
+        up = said.upper() in ("F", "FALSE") or not said.strip("0.")
+        down.append(down[-1] if said in ("*", "?") else not up)
+    if form.force and not any(down[1:]):
+        return [(0, count)]
     bounds = np.flatnonzero(np.diff(down[1:], prepend=False, append=False))
     return [(first, end) for first, end in bounds.reshape(-1, 2).tolist()]
 

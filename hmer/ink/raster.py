@@ -29,7 +29,7 @@ MAX_BYTES = 2**29
 """Files larger than this, or endless, are not read: 512 MiB."""
 
 MAX_FRAMES = 32
-"""Pages or frames of a file that are searched for ink."""
+"""Pages or frames of a file that are searched for ink: fewer where they have too many pixels."""
 
 FORMATS = (
     "PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM",
@@ -114,7 +114,8 @@ def frames(data: bytes, name: str) -> Iterator[Page]:
             # The further pictures of a photograph are its depth, or smaller copies.
             single = picture.format in ("MPO", "HEIF")
             count = 1 if single else int(getattr(picture, "n_frames", 1))
-            for index in range(min(count, MAX_FRAMES)):
+            room = MAX_SOURCE_PIXELS // max(1, picture.width * picture.height)
+            for index in range(min(count, MAX_FRAMES, room)):
                 yield _frame(picture, index, name)._replace(pages=count)
     except (InkError, GeneratorExit):
         raise

@@ -33,6 +33,7 @@ _WIDEST = 4  # rows of the coarse picture between a line's middle and its edge
 _REPEATED = 4  # lines at equal distances are printed, if they go from edge to edge
 _MANY = 6  # or else so many
 _REGULAR = 0.15  # of the distance between lines, by which one may be off
+_OTHERS = 0.25  # of them may lie elsewhere
 _DARK = 0.75  # of the darkest ink's contrast; what is paler everywhere may be lines alone
 _ALONE = 0.3  # of all ink is pale and not the soft edge of darker ink: lines are sought in it first
 _PALER = 0.7  # of the contrast, or of the width, of the writing: a single line below is printed
@@ -65,7 +66,9 @@ def without_ruling(strength: Levels, inked: Mask, page: Mask | None = None) -> L
     page = np.ones(inked.shape, bool) if page is None else page
     cleaned, beside, ruled = strength, np.zeros(inked.shape, bool), False
     dark = _darker(strength, inked)
-    for turned in (False, True):
+    for turned, again in ((False, False), (True, False), (True, True)):
+        if again and not ruled:  # but ruled paper may have a margin among its lines
+            break
         levels, mask = (cleaned.T, inked.T) if turned else (cleaned, inked)
         paper = page.T if turned else page
         writing = None if dark is None else dark.T if turned else dark
@@ -84,7 +87,7 @@ def without_ruling(strength: Levels, inked: Mask, page: Mask | None = None) -> L
                 cleaned = found.T if turned else found
                 beside |= around.T if turned else around
                 inked = inked & (cleaned > 0)
-                ruled = len(lines) >= _REPEATED
+                ruled |= len(lines) >= _REPEATED
                 break
     if cleaned is strength:
         return None
@@ -331,7 +334,7 @@ def _printed(
     could = np.flatnonzero(held.any(axis=0))
     across = reached[0] <= could[0] + edge and reached[-1] >= could[-1] - edge
     repeated = len(lines) >= (_REPEATED if across else _MANY)
-    if repeated and _regular(np.array([line.offset for line in lines])):
+    if repeated and _mostly_regular(np.array([line.offset for line in lines])):
         return True
     if across and margin:  # What is written so has something on both sides, or is a pair.
         middle = mask.shape[1] / 2
@@ -351,12 +354,28 @@ def _printed(
     return paler or thinner
 
 
+def _mostly_regular(offsets: NDArray[np.float64]) -> bool:
+    """Whether lines are, but for a few of another kind among them: a margin, a header's line."""
+    least = len(offsets) - int(_OTHERS * len(offsets))
+    while not _regular(offsets):
+        if len(offsets) <= max(least, _REPEATED):
+            return False
+        without = [np.delete(offsets, number) for number in range(len(offsets))]
+        offsets = max(without, key=_regularity)
+    return True
+
+
 def _regular(offsets: NDArray[np.float64]) -> bool:
     """Whether lines lie at multiples of one distance: some may be missing."""
+    return _regularity(offsets) >= 0.8
+
+
+def _regularity(offsets: NDArray[np.float64]) -> float:
+    """The share of the distances between lines that are multiples of one."""
     gaps = np.diff(np.sort(offsets))
     step = float(gaps.min())
     if step < 6:
-        return False
+        return 0.0
     steps = gaps / float(np.median(gaps[gaps < 1.5 * step]))
     off = np.abs(steps - np.rint(steps))
-    return bool((off < _REGULAR).mean() >= 0.8)
+    return float((off < _REGULAR).mean())

@@ -29,6 +29,7 @@ _METRES = {
     "pc": 0.0254 / 6,
 }  # fmt: skip
 _HOVERING = ("penup", "hover")
+_TIPS = ("S", "F", "FORCE", "PRESSURE")  # channels that tell whether the pen touches, best first
 _SETTING = ("context", "inkSource", "traceFormat")
 
 Part = tuple[Element, int, int | None]
@@ -197,9 +198,10 @@ class Traces:
         )
         axes = [regular[at] for at in (x, y) if at >= 0]
         down *= _aspect(axes, self._sources.get(element))
-        tip = (names + last).index("S") if "S" in names + last else -1
+        tip = next((at for kind in _TIPS for at, e in enumerate(names + last) if e == kind), -1)
         affine = (right, 0.0, 0.0, 0.0, down, 0.0)
-        return Format(x, y, len(regular), len(channels), affine, tip=tip)
+        force = tip >= 0 and (names + last)[tip] != _TIPS[0]
+        return Format(x, y, len(regular), len(channels), affine, tip=tip, force=force)
 
     def _on_canvas(self, form: Format, context: Element | None) -> Format:
         """The format with the transform to the canvas that its context sets, or the only one.

@@ -355,6 +355,16 @@ def test_enormous_pictures_are_not_opened() -> None:
         load_picture(bytes(data))
 
 
+def test_frames_of_many_pixels_are_not_all_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    clear = Image.new("L", DRAWN.shape[::-1], 255)
+    data = png(clear, "TIFF", save_all=True, append_images=[clear, grey(255 - DRAWN)])
+    for frames in (3, 2):
+        monkeypatch.setattr("hmer.ink.raster.MAX_SOURCE_PIXELS", frames * DRAWN.size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert len(list(written_pages(data))) == frames - 2
+
+
 def test_further_pages_are_told() -> None:
     data = SOURCES["second page"]()
     with pytest.warns(UserWarning, match="picture 2 of 2 in the file is read"):

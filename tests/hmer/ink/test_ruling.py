@@ -88,6 +88,13 @@ def test_the_margin_of_a_page_on_a_desk_goes(level: int, squared: bool, angle: f
     assert overlap(found, angle) > 0.75
 
 
+@pytest.mark.parametrize(("margins", "angle"), [([41], 0), ([45], 1), ([50], 0), ([58], 1)])
+def test_the_margin_of_squared_paper_goes_wherever_it_is(margins: list[int], angle: float) -> None:
+    """Among lines across at equal distances one is in none of their places, or touches another."""
+    page = paper(37, 150, squared=True, angle=angle, margins=margins)
+    assert overlap(load_picture(page), angle) > 0.8
+
+
 def test_bars_that_are_cut_out_closely_stay_on_ruled_paper() -> None:
     bars = [stroke((x, -2.5), (x, 2.5)) for x in (0.0, 3.0)]
     written = render(Ink((bars[0], ring(1.5, 0), bars[1])), UNIT, pen=0.12, margin=0.5).image
@@ -139,6 +146,14 @@ def test_nothing_of_pale_squares_is_left_around_small_writing(spacing: int, leve
     photo = soft * np.linspace(1, 0.6, w) + np.random.default_rng(1).normal(0, 4, (h, w))
     alone = load_picture(Image.fromarray(255 - small))
     found = load_picture(Image.fromarray(np.uint8(np.clip(photo, 0, 255))))
+    assert np.abs(np.subtract(found.shape, alone.shape)).max() <= 4
+
+
+@pytest.mark.parametrize("level", [222, 214])
+def test_pencil_on_squares_that_are_too_faint_for_ink_is_not_blank(level: int) -> None:
+    pencil = np.asarray(np.pad(WRITTEN, 100) * 0.3, np.uint8)
+    found = load_picture(paper(37, level, squared=True, written=pencil))
+    alone = load_picture(Image.fromarray(255 - WRITTEN))
     assert np.abs(np.subtract(found.shape, alone.shape)).max() <= 4
 
 

@@ -211,6 +211,25 @@ def test_a_tip_that_does_not_touch_writes_nothing(points: str, found: list[list[
         assert drawn == [[[at, at] for at in run] for run in found]
 
 
+@pytest.mark.parametrize(
+    ("points", "found"),
+    [
+        ("1 1 7, 2 2 0, 3 3 0.0, 4 4 9", [[1], [4]]),
+        ("1 1 0, 2 2 5, 3 3 .5, 4 4 0", [[2, 3]]),
+        ("1 1 0, 2 2 0", [[1, 2]]),  # not measured
+        ("1 1 7, '1'1'0, 1 1 0", [[1, 2, 3]]),
+        ("1 1, 2 2", [[1, 2]]),
+    ],
+)
+@pytest.mark.parametrize("name", ["F", "force", "Pressure"])
+def test_without_force_the_pen_writes_nothing(
+    points: str, found: list[list[int]], name: str
+) -> None:
+    channels = "".join(f'<channel name="{channel}"/>' for channel in ("X", "Y", name))
+    drawn = strokes(f"<traceFormat>{channels}</traceFormat><trace>{points}</trace>")
+    assert drawn == [[[at, at] for at in run] for run in found]
+
+
 THREE = '<trace id="t">1 1, 2 2, 3 3, 4 4</trace><trace id="u">5 5, 6 6</trace>'
 
 
