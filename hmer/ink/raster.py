@@ -114,7 +114,7 @@ def frames(data: bytes, name: str) -> Iterator[Page]:
             # The further pictures of a photograph are its depth, or smaller copies.
             single = picture.format in ("MPO", "HEIF")
             count = 1 if single else int(getattr(picture, "n_frames", 1))
-            room = MAX_SOURCE_PIXELS // max(1, picture.width * picture.height)
+            room = max(1, MAX_SOURCE_PIXELS // max(1, picture.width * picture.height))
             for index in range(min(count, MAX_FRAMES, room)):
                 yield _frame(picture, index, name)._replace(pages=count)
     except (InkError, GeneratorExit):
