@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -29,7 +29,7 @@ from hmer.decoding.step import Floats, Numbers, Step
 from hmer.errors import HmerError, InkError, LatexError
 from hmer.export.runtime import OnnxReader, graphs_in, load_graphs
 from hmer.extra import require
-from hmer.ink.affine import Affine, moved, scaled, turned
+from hmer.ink.affine import Affine, mapped, moved, scaled, turned
 from hmer.ink.canvas import PAPER, inked_cells, on_canvas
 from hmer.ink.components import components
 from hmer.ink.fit import fitted
@@ -317,7 +317,7 @@ class Recognizer:
             ready = self._prepared(source)
         except BlankError:
             return NOTHING
-        return self._read_one(ready, decoding, attention)
+        return self._read_one(ready, decoding, attention)[0]
 
     def read_page(
         self, source: Source, decoding: DecodingConfig | None = None, *, attention: bool = False
@@ -332,7 +332,7 @@ class Recognizer:
         with _named(name):
             if isinstance(opened, Ink):
                 for ink in expressions_in(opened, self.render):
-                    reading = self._read_one(self._drawn(ink), decoding, attention)
+                    reading = self._read_as_it_is(self._drawn(ink), decoding, attention)
                     found.append(replace(reading, box=ink.bounds()))
                 return found
             first = next(opened, None)
@@ -341,29 +341,59 @@ class Recognizer:
             if not first.document:
                 warn_of_further(first, name)
             for page in chain([first], opened if first.document else ()):
-                for image, box, back in expressions_on(page.image, self.render):
-                    ready = Prepared(_bounded(image), _cut_from(page) @ back)
-                    reading = self._read_one(ready, decoding, attention)
-                    found.append(replace(reading, box=_placed(box, page), page=page.page))
+                found += self._read_expressions(page, decoding, attention)
         return found
+
+    def _read_expressions(
+        self, page: Writing, decoding: DecodingConfig | None, attention: bool
+    ) -> list[Recognition]:
+        """Read all on a page; as the page lies, or turned if it is read more surely so.
+
+        Turned as some expression on it was, or in every way if few of them can be read.
+        """
+        found, turns = self._read_side(page, 0, decoding, attention)
+        if len(found) > 1 and _sure(found) < UPSIDE_DOWN[0]:
+            turns |= {1, 2, 3}
+        for further in sorted(turns - {0}):
+            with suppress(InkError):  # as it does not lie, one expression may seem too large
+                other, _ = self._read_side(page, further, decoding, attention)
+                found = max(found, other, key=_sure)
+        return found
+
+    def _read_side(
+        self, page: Writing, turns: int, decoding: DecodingConfig | None, attention: bool
+    ) -> tuple[list[Recognition], set[int]]:
+        """Read each expression of a page, turned by right angles; and how they were turned."""
+        side, back = _turned(page.image, turns)
+        found, further = [], set()
+        for image, box, inner in expressions_on(side, self.render):
+            ready = Prepared(_bounded(image), _cut_from(page) @ back @ inner)
+            if turns:
+                reading = self._read_as_it_is(ready, decoding, attention)
+            else:
+                reading, turn = self._read_one(ready, decoding, attention)
+                further.add(turn)
+            place = _placed(mapped(box, back), page)
+            found.append(replace(reading, box=place, page=page.page))
+        return found, further
 
     def _read_one(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
-    ) -> Recognition:
-        """Read an expression; a picture also turned if it cannot be read as it is."""
+    ) -> tuple[Recognition, int]:
+        """Read an expression; a picture also turned if it cannot be read as it is: how far."""
         found = self._read_as_it_is(ready, decoding, attention)
         if ready.ink:
-            return found
-        best, sure = found, found.probability
+            return found, 0
+        best, turn, sure = found, 0, found.probability
         height, width = ready.image.shape
         for turns, (unsure, surer) in ((2, UPSIDE_DOWN), (1, ON_SIDE), (3, ON_SIDE)):
             if sure < unsure and (turns == 2 or height >= width):
-                other = self._read_as_it_is(self._turned(ready, turns), decoding, attention)
+                other = self._read_as_it_is(self._upright(ready, turns), decoding, attention)
                 if is_symbol(found.tokens) and is_symbol(other.tokens):
                     continue  # nothing tells how a symbol alone lies: `\vee` or `\wedge`
                 if other.probability > surer * sure and other.confidence > best.confidence:
-                    best = other
-        return best
+                    best, turn = other, turns
+        return best, turn
 
     def _read_as_it_is(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
@@ -372,15 +402,12 @@ class Recognizer:
         locate = partial(self._located, ready, found.tokens, decoding or DecodingConfig())
         return replace(found, ink=ready.ink, locate=locate)
 
-    def _turned(self, ready: Prepared, turns: int) -> Prepared:
+    def _upright(self, ready: Prepared, turns: int) -> Prepared:
         """A picture turned by so many right angles, counterclockwise."""
-        side = np.rot90(ready.image, turns)
+        side, back = _turned(ready.image, turns)
         cut, inner = trimmed(side)
-        image, back = fitted(cut, self.render)
-        # Both centres are the same point.
-        (height, width), (tall, wide) = ready.image.shape, side.shape
-        upright = moved(width / 2, height / 2) @ turned(90 * turns) @ moved(-wide / 2, -tall / 2)
-        return Prepared(image, ready.back @ upright @ inner @ back)
+        image, shrunk = fitted(cut, self.render)
+        return Prepared(image, ready.back @ back @ inner @ shrunk)
 
     def read(
         self,
@@ -626,6 +653,20 @@ def _bounded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _cut_from(page: Writing) -> Affine:
     """From the pixels of the ink that was cut out to those of the picture."""
     return scaled(page.scale, page.scale) @ moved(page.left, page.top)
+
+
+def _turned(image: NDArray[np.uint8], turns: int) -> tuple[NDArray[np.uint8], Affine]:
+    """An image turned by right angles, counterclockwise; and the map from its pixels back."""
+    side = np.rot90(image, turns)
+    (height, width), (tall, wide) = image.shape, side.shape
+    # Both centres are the same point.
+    back = moved(width / 2, height / 2) @ turned(90 * turns) @ moved(-wide / 2, -tall / 2)
+    return side, back
+
+
+def _sure(found: Sequence[Recognition]) -> float:
+    """The mean confidence of readings."""
+    return sum(reading.confidence for reading in found) / len(found)
 
 
 def _placed(box: Box, page: Writing) -> Box:

@@ -246,6 +246,30 @@ def test_pictures_that_lie_upside_down_are_read(shipped: Recognizer) -> None:
     assert right >= 3
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_pages_that_lie_on_a_side_are_read(shipped: Recognizer, turns: int) -> None:
+    """Two expressions side by side, one below: as they are read upright, where they lie."""
+    places = {"3 - 1 = 2": (0, 0), "1 + 2": (1000, 0), "x + 3 = 1 0": (100, 500)}
+    strokes = [
+        stroke + np.float32(place)
+        for caption, place in places.items()
+        for stroke in ink(HAND_MADE[caption]).strokes
+    ]
+    page = Image.open(io.BytesIO(photograph(strokes)))
+    width, height = page.size
+    found = shipped.read_page(np.rot90(np.asarray(page), turns), FAST)
+    assert [reading.latex for reading in found] == list(places)
+    upright = shipped.read_page(np.asarray(page), FAST)
+    for reading, expected in zip(found, upright, strict=True):
+        assert reading.box and expected.box
+        left, top, right, bottom = expected.box
+        for _ in range(turns):
+            left, top, right, bottom = top, width - right, bottom, width - left
+            width, height = height, width
+        width, height = page.size
+        assert reading.box == pytest.approx((left, top, right, bottom), abs=15)
+
+
 def test_ink_of_one_piece_is_none_of_the_symbols_with_dots_apart(shipped: Recognizer) -> None:
     dots, bar = Image.new("L", (200, 200), 255), Image.new("L", (200, 200), 255)
     ImageDraw.Draw(bar).line((100, 40, 104, 150), fill=0, width=5)
