@@ -349,33 +349,36 @@ class Recognizer:
     ) -> list[Recognition]:
         """Read all on a page; as the page lies, or turned if it is read more surely so.
 
-        Turned as some expression on it was, or in every way if few of them can be read.
+        It is turned as some expression on it was, or in every way if hardly any can be read.
         """
-        found, turns = self._read_side(page, 0, decoding, attention)
-        if len(found) > 1 and _sure(found) < UPSIDE_DOWN[0]:
-            turns |= {1, 2, 3}
-        for further in sorted(turns - {0}):
+        read = [(*self._read_one(one, decoding, attention), box) for one, box in self._parts(page)]
+        first = [replace(reading, box=box, page=page.page) for reading, _, box in read]
+        found, sure, lies = first, _sure(first), {turns for _, turns, _ in read}
+        for turns in (1, 2, 3):
+            if turns not in lies and sure >= UPSIDE_DOWN[0]:
+                continue
             with suppress(InkError):  # as it does not lie, one expression may seem too large
-                other, _ = self._read_side(page, further, decoding, attention)
-                found = max(found, other, key=_sure)
+                parts = self._parts(page, turns)
+                if len(parts) == len(first) == 1:  # it was read so already
+                    continue
+                other = [
+                    replace(self._read_as_it_is(one, decoding, attention), box=box, page=page.page)
+                    for one, box in parts
+                ]
+                if _sure(other) > sure * (1.0 if turns in lies else UPSIDE_DOWN[1]):
+                    found = max(found, other, key=_sure)
         return found
 
-    def _read_side(
-        self, page: Writing, turns: int, decoding: DecodingConfig | None, attention: bool
-    ) -> tuple[list[Recognition], set[int]]:
-        """Read each expression of a page, turned by right angles; and how they were turned."""
+    def _parts(self, page: Writing, turns: int = 0) -> list[tuple[Prepared, Box]]:
+        """Each expression of a page that is turned by right angles, and its box as it lies."""
         side, back = _turned(page.image, turns)
-        found, further = [], set()
-        for image, box, inner in expressions_on(side, self.render):
-            ready = Prepared(_bounded(image), _cut_from(page) @ back @ inner)
-            if turns:
-                reading = self._read_as_it_is(ready, decoding, attention)
-            else:
-                reading, turn = self._read_one(ready, decoding, attention)
-                further.add(turn)
-            place = _placed(mapped(box, back), page)
-            found.append(replace(reading, box=place, page=page.page))
-        return found, further
+        return [
+            (
+                Prepared(_bounded(image), _cut_from(page) @ back @ inner),
+                _placed(mapped(box, back), page),
+            )
+            for image, box, inner in expressions_on(side, self.render)
+        ]
 
     def _read_one(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool

@@ -251,7 +251,7 @@ def test_pages_that_lie_on_a_side_are_read(shipped: Recognizer, turns: int) -> N
     """Two expressions side by side, one below: as they are read upright, where they lie."""
     places = {"3 - 1 = 2": (0, 0), "1 + 2": (1000, 0), "x + 3 = 1 0": (100, 500)}
     strokes = [
-        stroke + np.float32(place)
+        stroke + np.array(place, np.float32)
         for caption, place in places.items()
         for stroke in ink(HAND_MADE[caption]).strokes
     ]

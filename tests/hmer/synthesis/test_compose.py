@@ -205,8 +205,7 @@ def test_rarer_symbols_of_the_same_role_and_accents_are_put_in() -> None:
     assert written[r"\subset"] == pytest.approx(0.5 / 2 * 3000, rel=0.2)  # or `=` again
     assert written[r"\vec"] == pytest.approx(0.25 * 6 * 3000, rel=0.1)
     assert written[r"\overline"] == pytest.approx(0.5 * 3000, rel=0.1)
-    (tree,) = parse(r"\binom { a } { b }".split())
-    vary = Varied([*classes, r"\frac"], [row, (tree,)])
+    vary = Varied([*classes, r"\frac"], [row, parse(r"\binom { a } { b }".split())])
     written = Counter(token for _ in range(1000) for token in serialise(vary(row, rng)))
     assert written[r"\binom"] == pytest.approx(0.1 * 1000, rel=0.3)
     long = [n for tree in found for n in walk(tree) if n.token == r"\overline"]
