@@ -86,6 +86,10 @@ dev-2013 95 are read rightly: 73 of them also when upside down, none is turned w
 48 wide ones of dev-2013 and val that are read rightly 40 are when on their side, and none of 37
 tall ones is turned (with less than four times the probability 44, and two)."""
 
+UNSURE_PAGE, SURER_PAGE = 0.5, 1.2
+"""A page is read turned, too, if the mean confidence is below the first, or an expression on it was
+turned; what has so many times the confidence of the page as it lies is taken."""
+
 MAX_PIXELS = 2_000_000
 """Images larger than this after rescaling are refused."""
 
@@ -317,7 +321,7 @@ class Recognizer:
             ready = self._prepared(source)
         except BlankError:
             return NOTHING
-        return self._read_one(ready, decoding, attention)[0]
+        return self._read_one(ready, decoding, attention)[1]
 
     def read_page(
         self, source: Source, decoding: DecodingConfig | None = None, *, attention: bool = False
@@ -349,24 +353,24 @@ class Recognizer:
     ) -> list[Recognition]:
         """Read all on a page; as the page lies, or turned if it is read more surely so.
 
-        It is turned as some expression on it was, or in every way if hardly any can be read.
+        Other ways are tried where some expression was turned, or hardly any can be read.
         """
         read = [(*self._read_one(one, decoding, attention), box) for one, box in self._parts(page)]
-        first = [replace(reading, box=box, page=page.page) for reading, _, box in read]
-        found, sure, lies = first, _sure(first), {turns for _, turns, _ in read}
+        found = [replace(best, box=box, page=page.page) for _, best, box in read]
+        if all(best is plain for plain, best, _ in read) and _sure(found) >= UNSURE_PAGE:
+            return found
+        sure = SURER_PAGE * _sure([plain for plain, _, _ in read])
         for turns in (1, 2, 3):
-            if turns not in lies and sure >= UPSIDE_DOWN[0]:
-                continue
             with suppress(InkError):  # as it does not lie, one expression may seem too large
                 parts = self._parts(page, turns)
-                if len(parts) == len(first) == 1:  # it was read so already
+                if len(parts) == len(read) == 1:  # it was read so already
                     continue
                 other = [
                     replace(self._read_as_it_is(one, decoding, attention), box=box, page=page.page)
                     for one, box in parts
                 ]
-                if _sure(other) > sure * (1.0 if turns in lies else UPSIDE_DOWN[1]):
-                    found = max(found, other, key=_sure)
+                if _sure(other) > sure:
+                    found, sure = other, _sure(other)
         return found
 
     def _parts(self, page: Writing, turns: int = 0) -> list[tuple[Prepared, Box]]:
@@ -382,12 +386,12 @@ class Recognizer:
 
     def _read_one(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
-    ) -> tuple[Recognition, int]:
-        """Read an expression; a picture also turned if it cannot be read as it is: how far."""
+    ) -> tuple[Recognition, Recognition]:
+        """Read an expression: as it is, and turned if it is a picture that cannot be read so."""
         found = self._read_as_it_is(ready, decoding, attention)
         if ready.ink:
-            return found, 0
-        best, turn, sure = found, 0, found.probability
+            return found, found
+        best, sure = found, found.probability
         height, width = ready.image.shape
         for turns, (unsure, surer) in ((2, UPSIDE_DOWN), (1, ON_SIDE), (3, ON_SIDE)):
             if sure < unsure and (turns == 2 or height >= width):
@@ -395,8 +399,8 @@ class Recognizer:
                 if is_symbol(found.tokens) and is_symbol(other.tokens):
                     continue  # nothing tells how a symbol alone lies: `\vee` or `\wedge`
                 if other.probability > surer * sure and other.confidence > best.confidence:
-                    best, turn = other, turns
-        return best, turn
+                    best = other
+        return found, best
 
     def _read_as_it_is(
         self, ready: Prepared, decoding: DecodingConfig | None, attention: bool
