@@ -8,6 +8,7 @@ kept with the image by torchvision's key points, so that a piece of ink is found
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -23,7 +24,9 @@ from torchvision.tv_tensors import KeyPoints  # type: ignore[import-untyped]
 
 from hmer.data.dataset import Expressions
 from hmer.errors import HmerError, InkError
+from hmer.ink.affine import Affine, mapped_points
 from hmer.ink.augment import AugmentConfig, augment
+from hmer.ink.fit import fitted
 from hmer.ink.images import encode_png, ink_mask
 from hmer.ink.render import RenderConfig, render
 from hmer.ink.strokes import Ink
@@ -32,6 +35,7 @@ TRACE = 12
 """Grey value above which a pixel is kept when paper is cut off."""
 THINNEST = 0.6
 """A line loses at most this share of its outermost pixels: hair lines must not vanish."""
+_PICTURE_SIZES = 1.0, 2.0  # of pictures, times the scale at which they are read
 
 
 def ink_points(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -174,6 +178,29 @@ def draw_ink(ink: Ink, config: RenderConfig, scale: float, height: int, width: i
     return Drawn(rendering.image, points)
 
 
+def draw_picture(
+    ink: Ink, config: RenderConfig, pen: float, size: float, height: int, width: int
+) -> Drawn:
+    """The ink as it would be read from a picture (`hmer.ink.fit`), shrunk if need be.
+
+    Args:
+        ink: in symbol units.
+        config: how pictures are read.
+        pen: width of the line on the picture, in symbol units.
+        size: of the picture, times the scale at which they are read.
+        height: of the canvas, in pixels.
+        width: of the canvas.
+
+    Raises:
+        InkError: no writing is found on it.
+    """
+    picture = render(ink, config.unit * size, pen, config.margin)
+    image, back = fitted(picture.image, config)
+    there: Affine = np.asarray(np.linalg.inv(back), np.float64)
+    found = mapped_points(picture.to_pixels(np.concatenate(ink.strokes)), there)
+    return _shrunk(image, found, min(1.0, height / image.shape[0], width / image.shape[1]))
+
+
 def draw_image(
     image: NDArray[np.uint8],
     scale: float,
@@ -189,7 +216,11 @@ def draw_image(
     points = ink_points(image)
     if augmentation is not None:
         image, points = distort(image, augmentation, rng)
-    scale = min(scale, height / image.shape[0], width / image.shape[1])
+    return _shrunk(image, points, min(scale, height / image.shape[0], width / image.shape[1]))
+
+
+def _shrunk(image: NDArray[np.uint8], points: NDArray[np.floating], scale: float) -> Drawn:
+    """Resized by this factor, and the points with it."""
     size = (max(1, int(image.shape[1] * scale)), max(1, int(image.shape[0] * scale)))
     resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
     moved = points * np.divide(size, image.shape[::-1])
@@ -204,14 +235,24 @@ def draw(
     scale: float,
     height: int,
     width: int,
+    pictured: float = 0.0,
 ) -> Drawn:
-    """Draw ink, or where there is none an image (H, W), augmented if wanted."""
+    """Draw ink, or where there is none an image (H, W), augmented if wanted.
+
+    `pictured` is the share of augmented inks that is read back as pictures, at the scale that these
+    tell.
+    """
     if not isinstance(written, Ink):
         return draw_image(written, scale, height, width, augmentation, rng)
     if augmentation is None:
         return draw_ink(written, config, scale, height, width)
     shown = augment(written, rng, augmentation)
-    return draw_ink(shown, other_pen(config, augmentation, rng), scale, height, width)
+    pen = other_pen(config, augmentation, rng)
+    if pictured and rng.random() < pictured:
+        size = float(rng.uniform(*_PICTURE_SIZES))
+        with suppress(InkError):
+            return draw_picture(shown, config, pen.pen, size, height, width)
+    return draw_ink(shown, pen, scale, height, width)
 
 
 def drawn_at(

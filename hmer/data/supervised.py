@@ -29,6 +29,8 @@ class SupervisedMaker:
     augment: AugmentConfig | None
     """None: the ink as it is, for validation."""
     stride: int
+    pictured: float = 0.0
+    """Share of augmented inks that is read back as pictures."""
 
     def __call__(self, plan: PlannedBatch, rng: np.random.Generator) -> Batch:
         """See the class."""
@@ -50,7 +52,10 @@ class SupervisedMaker:
         places = np.full_like(symbols, UNKNOWN)
         for row, (tokens, written) in enumerate(expressions):
             scale = float(plan.scales[row])
-            drawn = draw(written, self.render, self.augment, rng, scale, plan.height, plan.width)
+            drawn = draw(
+                written, self.render, self.augment, rng, scale, plan.height, plan.width,
+                self.pictured,
+            )  # fmt: skip
             images.append(drawn.image)
             captions.append(self.vocabulary.encode(tokens))
             if isinstance(written, Ink):

@@ -30,10 +30,16 @@ def turned(degrees: float) -> Affine:
     )
 
 
+def mapped_points(points: NDArray[np.floating], affine: Affine) -> NDArray[np.float64]:
+    """Where the points (n, 2), x before y, come to lie."""
+    found: NDArray[np.float64] = points @ affine[:2, :2].T + affine[:2, 2]
+    return found
+
+
 def mapped(box: tuple[float, ...], affine: Affine) -> tuple[float, float, float, float]:
     """The box (left, top, right, bottom) around the image of a box."""
     left, top, right, bottom = box
-    corners = np.array([[left, top, 1], [right, top, 1], [left, bottom, 1], [right, bottom, 1]])
-    points = (corners @ affine.T)[:, :2]
+    corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
+    points = mapped_points(corners, affine)
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
     return float(left), float(top), float(right), float(bottom)

@@ -122,7 +122,7 @@ _VARIED = {"letter": 0.4, "relation": 0.5, "operator": 0.5, "large": 0.6}
 _CROHME = {*vocabulary("wap").tokens, LINE, CELL}
 _ACCENTED = 0.25  # how often a letter gets an accent
 _COVERED = 0.5  # how often a row with letters side by side gets a long accent over two of them
-_BINOMIAL = 0.1  # how often a fraction becomes a binomial
+_BINOMIAL = 0.25  # how often a fraction becomes a binomial
 
 
 def _role(token: str) -> str | None:

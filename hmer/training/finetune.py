@@ -105,6 +105,12 @@ class FinetuneConfig(BaseModel):
     optimisation: OptimisationConfig
     batch: BatchConfig = BatchConfig()
     augment: AugmentConfig = AugmentConfig()
+    pictured: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of inks read back as pictures: scale, pen and slant are estimated",
+    )
     masking: Curriculum = Curriculum(start=0.0, end=0.4)
     masked: float = Field(
         0.5,
@@ -246,7 +252,7 @@ def finetune(
     augmentation, scales = split_scale(config.augment)
     lengths = np.array([len(tokens) for tokens in train.tokens], dtype=np.int64)
     real = BatchStream(train.sizes, config.batch, model.stride, seed, scales, lengths=lengths)
-    drawn = SupervisedMaker(train, vocabulary, render, augmentation, model.stride)
+    drawn = SupervisedMaker(train, vocabulary, render, augmentation, model.stride, config.pictured)
     batches = config.optimisation.steps * config.optimisation.batches
     stream, maker = mixed(config.synthesis, dataset, train, real, drawn, batches)
     captions = {tuple(tokens) for tokens in train.tokens}

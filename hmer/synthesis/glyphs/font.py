@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import product
@@ -265,7 +266,10 @@ def variants(token: str) -> tuple[Glyph, ...]:
 
 _GRID = 9
 _SMALLEST = 0.5  # symbol units: dots and bars are compared at this size, not blown up
-_NEIGHBOURS = 8
+_NEAREST = 0.05  # share of a class's samples that another one is compared with
+_NEARER = 1.4  # times: another class is much nearer
+_TYPICAL = 0.9  # share of a class that is kept in any case
+_JUDGED = 16  # samples of a class, at least
 _REFERENCES = 500  # samples of a class that others are compared with
 _BATCH = 512
 _SIZE_WEIGHT = 0.6
@@ -290,27 +294,38 @@ def features(glyph: Glyph) -> NDArray[np.float32]:
 
 
 def recognisable(tokens: Sequence[str], glyphs: Sequence[Glyph]) -> NDArray[np.bool_]:
-    """Which samples (n,) have one of their own class among their nearest neighbours.
+    """Which samples (n,) do not look like another class more than like their own.
 
-    Classes with few samples are kept whole: they have too few neighbours to be judged by.
+    A class is as far away as the nearest twentieth of its samples, so that large classes are no
+    nearer than small ones. Left out are samples to which another class is much nearer than their
+    own, where they are also of the tenth of their class that is farthest from it: confusable
+    classes lose no more. Classes with few samples are kept whole.
     """
     looks = np.stack([features(glyph) for glyph in glyphs])
     labels = np.unique(np.array(tokens), return_inverse=True)[1]
     counts = np.bincount(labels)
-    few = np.asarray(counts[labels] < 2 * _NEIGHBOURS)
+    few = np.asarray(counts < _JUDGED)
     if few.all():
-        return few
+        return few[labels]
     rng = np.random.default_rng(0)
-    of_class = (np.flatnonzero(labels == label) for label in range(len(counts)))
-    chosen = np.concatenate([rng.permutation(samples)[:_REFERENCES] for samples in of_class])
-    references, classes = looks[chosen], labels[chosen]
-    squares = (references**2).sum(axis=1)
-    good = np.zeros(len(looks), bool)
+    of_class = [np.flatnonzero(labels == label) for label in range(len(counts))]
+    references = [rng.permutation(samples)[:_REFERENCES] for samples in of_class]
+    ends = np.cumsum([len(samples) for samples in references])
+    chosen = np.concatenate(references)
+    compared = looks[chosen]
+    squares = (compared**2).sum(axis=1)
+    apart = np.empty((len(looks), len(counts)), np.float32)
     for first in range(0, len(looks), _BATCH):
         batch = looks[first : first + _BATCH]
-        apart = squares - 2 * batch @ references.T
+        all_apart = squares - 2 * batch @ compared.T + (batch**2).sum(axis=1)[:, None]
         here = np.arange(first, first + len(batch))
-        apart[here[:, None] == chosen[None, :]] = np.inf  # nobody vouches for himself
-        nearest = np.argpartition(apart, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
-        good[here] = (classes[nearest] == labels[here][:, None]).any(axis=1)
-    return good | few
+        all_apart[here[:, None] == chosen[None, :]] = np.inf  # nobody vouches for himself
+        for label, part in enumerate(np.split(all_apart, ends[:-1], axis=1)):
+            nearest = math.ceil(_NEAREST * part.shape[1]) - 1
+            apart[here, label] = np.partition(part, nearest, axis=1)[:, nearest]
+    own = apart[np.arange(len(looks)), labels]
+    odd = own > _NEARER**2 * np.maximum(apart.min(axis=1), 1e-6)
+    far = np.zeros(len(looks), bool)
+    for samples in of_class:
+        far[samples] = own[samples] >= np.quantile(own[samples], _TYPICAL, method="higher")
+    return np.asarray(few[labels] | ~(odd & far))

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
 from hmer.data.dataset import load_expressions
 from hmer.data.drawing import (
@@ -18,6 +19,7 @@ from hmer.data.drawing import (
     draw,
     draw_image,
     draw_ink,
+    draw_picture,
     drawn_at,
     ink_points,
     other_pen,
@@ -83,6 +85,53 @@ def test_a_dot() -> None:
     drawn = draw_ink(Ink((np.array([[7, 7]], np.float32),)), RENDER, 1.3, 64, 64)
     assert drawn.image.max() > 0
     np.testing.assert_allclose(drawn.points, [[5, 5]], atol=1e-3)
+
+
+@given(
+    seed=st.integers(0, 99),
+    size=st.floats(0.8, 3),
+    slope=st.floats(-0.2, 0.2),
+    canvas=st.tuples(st.integers(32, 96), st.integers(64, 320)),
+)
+def test_read_back_as_a_picture_points_lie_on_ink(
+    seed: int, size: float, slope: float, canvas: tuple[int, int]
+) -> None:
+    ink = scribble(seed, 8, 2)
+    ink = Ink(tuple(s + s[:, ::-1] * np.array([0, slope], np.float32) for s in ink.strokes))
+    drawn = draw_picture(ink, RENDER, 0.15, size, *canvas)
+    height, width = drawn.image.shape
+    assert height <= canvas[0] and width <= canvas[1]
+    near = np.array(Image.fromarray(drawn.image).filter(ImageFilter.MaxFilter(5)))
+    columns, rows = np.floor(drawn.points).astype(int).clip(0, (width - 1, height - 1)).T
+    assert (near[rows, columns] > 60).mean() > 0.95
+
+
+def test_a_picture_tells_its_scale() -> None:
+    """Ink twice as large as it should be is read at the usual size."""
+    ink = Ink(tuple(2 * s for s in scribble(3, 4, 1).strokes))
+    as_ink = draw_ink(ink, RENDER, 1.0, 900, 900).image.shape
+    picture = draw_picture(ink, RENDER, 0.1, 1.0, 900, 900).image.shape
+    assert picture[1] < 0.8 * as_ink[1]
+
+
+def test_only_augmented_ink_becomes_a_picture() -> None:
+    ink, rng = scribble(1, 4, 2), np.random.default_rng
+    plain = draw_ink(ink, RENDER, 1.0, 200, 300).image
+    assert np.array_equal(draw(ink, RENDER, None, rng(0), 1.0, 200, 300, 1.0).image, plain)
+    still = AugmentConfig(
+        scale=1, aspect=1, rotation=0, shear=0, stroke_shift=0, stroke_scale=0, stroke_rotation=0,
+        elastic=0, pen=1,
+    )  # fmt: skip
+    as_ink = draw(ink, RENDER, still, rng(0), 1.0, 200, 300).image
+    pictures = [draw(ink, RENDER, still, rng(n), 1.0, 200, 300, 0.3).image for n in range(200)]
+    changed = sum(not np.array_equal(picture, as_ink) for picture in pictures)
+    assert 40 <= changed <= 80
+
+
+def test_what_no_picture_shows_is_drawn_as_ink() -> None:
+    dot = Ink((np.zeros((1, 2), np.float32),))
+    drawn = draw(dot, RENDER, AugmentConfig(), np.random.default_rng(0), 1.0, 64, 64, 1.0)
+    assert drawn.image.any()
 
 
 def test_images_are_rescaled_with_their_points() -> None:

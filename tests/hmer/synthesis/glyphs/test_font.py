@@ -100,6 +100,18 @@ def test_a_mislabelled_sample_is_found() -> None:
     assert np.flatnonzero(~recognisable(tokens, [*xs, *ones, *sums])).tolist() == [3, 40]
 
 
+def test_a_small_class_is_not_outnumbered_by_one_that_looks_like_it() -> None:
+    """Ten times as many zeros are always among the nearest neighbours of an `o` as high."""
+    rng = np.random.default_rng(0)
+    zeros: list[Glyph] = [(zero * (0.6, 1.0),) for (zero,) in samples("0", 300)]
+    rings: list[Glyph] = [(zero * rng.uniform(0.95, 1.05, 2),) for (zero,) in zeros[:30]]
+    tokens, glyphs = ["0"] * 300 + ["o"] * 30, [*zeros, *rings]
+    assert recognisable(tokens, glyphs)[300:].all()
+    tokens, glyphs = [*tokens, *"x" * 30], [*glyphs, *samples("x", 30)]
+    tokens[305], tokens[340] = "x", "o"
+    assert np.flatnonzero(~recognisable(tokens, glyphs)).tolist() == [305, 340]
+
+
 def test_small_classes_are_not_judged() -> None:
     glyphs = [*samples("x", 30), *samples("1", 4)]
     assert recognisable(["x"] * 30 + ["1"] * 4, glyphs).all()
