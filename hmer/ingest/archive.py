@@ -17,6 +17,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
@@ -50,6 +51,7 @@ _DAMAGE = (
     struct.error,
 )
 """What the readers of the standard library raise on damaged packages."""
+_UTF8 = 0x800  # a zip entry's flag: its name is in it
 _END_READS = 64  # a sound package is read past its end a few times
 
 
@@ -138,7 +140,7 @@ def count_members(paths: Iterable[Path], suffix: Suffix, limit: int | None = Non
         else:
             try:
                 with zipfile.ZipFile(path) as package:
-                    count = sum(_wanted(_slashed(name), suffix) for name in package.namelist())
+                    count = sum(_wanted(_name(entry), suffix) for entry in package.infolist())
             except _DAMAGE:  # reading it will tell
                 return None
         total += count if limit is None else min(count, limit)
@@ -196,8 +198,12 @@ def _check_name(package: str, name: str) -> None:
         raise ArchiveError(f"{package}: {name!r} points outside the package; do not trust it")
 
 
-def _slashed(name: str) -> str:
-    """The name of a zip's entry: old tools of Windows write backslashes."""
+def _name(entry: zipfile.ZipInfo) -> str:
+    """The name of a zip's entry: Finder writes UTF-8 unmarked, old tools of Windows backslashes."""
+    name = entry.filename
+    if not entry.flag_bits & _UTF8:
+        with suppress(UnicodeError):  # other bytes than UTF-8's, or a reader that knows the mark
+            name = name.encode("cp437").decode()
     return name.replace("\\", "/")
 
 
@@ -275,7 +281,7 @@ def _zip(path: Path, suffix: Suffix) -> Iterator[Member]:
     limit, total = _limit(path), 0
     with zipfile.ZipFile(path) as package:
         for entry in package.infolist():
-            name = _slashed(entry.filename)
+            name = _name(entry)
             _check_name(path.name, name)
             kind = stat.S_IFMT(entry.external_attr >> 16)
             if name.endswith("/"):

@@ -10,7 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -266,7 +266,8 @@ def _reported(
 def _write(
     folder: Path, results: Iterable[Converted], tally: Tally, longest: int | None
 ) -> set[tuple[str, ...]]:
-    """Every result to the file it belongs to; of equal ids in a split the first is kept.
+    """Every result to the file it belongs to; of equal ids in a split all but the first become
+    the names of their files, or are refused where those or the ink are the same, too.
 
     Expressions of more than `longest` tokens are left out, but never out of a test set. Returns
     the captions outside the training split.
@@ -292,8 +293,12 @@ def _write(
                 tally.excluded[reason] += 1
                 continue
             if isinstance(result, Sample) and tally.seen(result):
-                reason = f"{result.id}: {result.split} already has an expression of this id"
-                result = Quarantined(result.id, converted.file, reason, result.split)
+                named = replace(result, id=converted.file or result.id)
+                if tally.seen(named) or result.ink in inks:
+                    reason = f"{named.id}: {result.split} already has it; keep one of them"
+                    result = Quarantined(result.id, converted.file, reason, result.split)
+                else:
+                    result = named
             if isinstance(result, Quarantined):
                 tally.refuse(result, converted.unknown)
                 quarantine.add(asdict(result))

@@ -97,7 +97,8 @@ class IngestSummary(BaseModel):
             return reason.example
         tokens = [f"{token} ({count})" for token, count in self.unknown_tokens.items()]
         shown = ", ".join(tokens[:_TOKENS]) + (", ..." if len(tokens) > _TOKENS else "")
-        return f"{_LACKING}: {shown}; {remedy_for(self.unknown_tokens)}"
+        remedy = remedy_for(self.unknown_tokens, self.dialect, self.vocabulary)
+        return f"{_LACKING}: {shown}; {remedy}"
 
     def lack(self, val_share: float, paths: Sequence[str]) -> str:
         """What keeps the data of `paths` from being trained on, in one line; "" if nothing."""

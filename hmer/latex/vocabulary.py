@@ -90,16 +90,25 @@ class UnknownTokens(LatexError):
         self.tokens = tuple(tokens)
 
 
-def remedy_for(unknown: Iterable[str]) -> str:
-    """What can be done about tokens that a vocabulary lacks."""
+def remedy_for(unknown: Iterable[str], dialect: str, digest: str) -> str:
+    """What can be done about tokens that the vocabulary of this name and digest lacks."""
     wanted = set(unknown)
     for name in _CHOICES:
         if wanted <= {*chosen_vocabulary(name, "wap").tokens}:
             return f"ingest.vocabulary {name!r} has them"
-    return (
-        "for a vocabulary with them, set ingest.vocabulary to a file with the lines `@crohme` and "
-        f"`{' '.join(sorted(wanted))}`"
-    )
+    line = f"`{' '.join(sorted(wanted))}`"
+    if dialect in _DIALECTS and (name := _digests(dialect).get(digest, "")):
+        return (
+            "for a vocabulary with them, set ingest.vocabulary to a file with the lines "
+            f"`@{name}` and {line}"
+        )
+    return f"add the line {line} to the file that ingest.vocabulary names, or lower ingest.least"
+
+
+@cache
+def _digests(dialect: str) -> dict[str, str]:
+    """The vocabularies that have a name, by their digests."""
+    return {chosen_vocabulary(name, dialect).digest: name for name in CHOICES}
 
 
 class Vocabulary:
@@ -162,7 +171,8 @@ class Vocabulary:
         tokens = list(tokens)
         if missing := self.unknown(tokens):
             names = " ".join(map(repr, missing))
-            reason = f"vocabulary {self.name!r} lacks {names}; {remedy_for(missing)}"
+            remedy = remedy_for(missing, self.name, self.digest)
+            reason = f"vocabulary {self.name!r} lacks {names}; {remedy}"
             raise UnknownTokens(reason, missing)
         return [self._numbers[token] for token in tokens]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -170,5 +170,11 @@ def key_of(item: SourceItem | Rejected | Task) -> str:
 
 
 def resolve(item: SourceItem | Rejected | Task) -> SourceItem | Rejected:
-    """The item itself, running it first if it is a task."""
-    return item if isinstance(item, SourceItem | Rejected) else item()
+    """The item itself, running it first if it is a task; lone surrogates are escaped."""
+    made = item if isinstance(item, SourceItem | Rejected) else item()
+    escaped = {
+        field.name: text.encode("utf-8", "backslashreplace").decode()
+        for field in fields(made)
+        if isinstance(text := getattr(made, field.name), str) and not text.isascii()
+    }
+    return replace(made, **escaped) if escaped else made

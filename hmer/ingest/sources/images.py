@@ -107,9 +107,11 @@ class Images(Source):
             yield Rejected(label.file or file, file, f"{file}: {problem}", split)
         names = Names(labels)
         parameter = f"{_PARAMETER}.{name}.images"
+        top = ""  # the folder around all, as a rule; a package may have several
         for member in spread(Path(part.images), PICTURES, parameter, self.limit):
             inner = PurePosixPath(member.name)
-            inner = inner.relative_to(inner.parts[0]) if len(inner.parts) > 1 else inner
+            top = top or inner.parts[0]
+            inner = inner.relative_to(top) if inner.parts[0] == top != inner.name else inner
             best = names.fitting(split_name(member.name, PICTURES))
             taken = labels.pop(best[0], None) if len(best) == 1 else None
             if taken is None or taken.problem:

@@ -262,7 +262,11 @@ def _entry(found: object, where: str) -> Label:
         found = tuple(zip(("file", "latex", "writer"), found, strict=False))
     if not isinstance(found, tuple):
         return Label("", "", problem=f"{where} is neither an object nor a pair of name and LaTeX")
-    return _label({_plain(key): text for key, text in found if isinstance(text, str)}, where)
+    label = _label({_plain(key): text for key, text in found if isinstance(text, str)}, where)
+    keys = [_plain(key) for key, _ in found]
+    if lacking := " and ".join(repr(key) for key in ("file", "latex") if not _named(keys, key)):
+        return replace(label, latex="", problem=f"{where} has no key {lacking}; name its keys so")
+    return label
 
 
 def _table(lines: Iterator[str], delimiters: str) -> Iterator[Label]:

@@ -183,6 +183,22 @@ def test_zip_of_old_windows_tools(tmp_path: Path) -> None:
     assert count_members([path], ".inkml") == 1
 
 
+def test_zip_of_finder(tmp_path: Path) -> None:
+    def unmarked(name: str) -> bytes:
+        path = zipped(tmp_path / "m.zip", {name: b"1"})
+        data = bytearray(path.read_bytes())
+        for mark, at in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+            data[data.index(mark) + at] &= ~8  # the flag that says UTF-8
+        return bytes(data)
+
+    path = tmp_path / "p.zip"
+    path.write_bytes(unmarked("ä/数式.inkml"))
+    assert read(path) == {"ä/数式.inkml": b"1"}
+    old = unmarked("ab.inkml").replace(b"ab.inkml", b"\x82b.inkml")  # code page 437
+    path.write_bytes(old)
+    assert read(path) == {"éb.inkml": b"1"}
+
+
 @pytest.mark.parametrize("size", [2**62, 2**63 - 1, 2**40, 10_000])
 @pytest.mark.parametrize("name", ["x.inkml", "skipped.txt"])
 def test_sizes_that_a_header_makes_up_cost_nothing(tmp_path: Path, size: int, name: str) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -241,6 +242,37 @@ def test_crohme_folder_from_end_to_end(tmp_path: Path) -> None:
     assert counts["train"] + counts["val"] + summary.quarantined / 2 == 30
     assert counts["test-x"] + summary.quarantined / 2 == 30
     assert summary.splits["test-x"].by_source == {"set": counts["test-x"]}
+
+
+def test_files_of_one_name_are_all_kept_unless_their_ink_is_the_same(tmp_path: Path) -> None:
+    for folder, far in (("ada", 70), ("bob", 80), ("copy", 80)):
+        ink = Ink((np.array([[10, 10], [40, far]], np.float32), np.array([[40, 10], [10, 70]])))
+        (tmp_path / "raw" / folder).mkdir(parents=True)
+        document = InkDocument(ink, "$x$", writer="w")
+        (tmp_path / "raw" / folder / "1.inkml").write_bytes(write_inkml(document))
+    crohme = Crohme(train=str(tmp_path / "raw"))
+    config = IngestConfig(source="crohme", crohme=crohme, val_share=0, workers=1)
+    summary = ingest(config, tmp_path / "out")
+    found = [row.id for row in read_samples(tmp_path / "out" / "train.parquet")]
+    assert found == ["1", "raw/bob/1.inkml"]
+    (refused,) = read_quarantine(tmp_path / "out" / "quarantine.parquet")
+    assert refused.reason == "raw/copy/1.inkml: train already has it; keep one of them"
+    assert summary.quarantined == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_names_that_are_no_text(
+    tmp_path: Path, picture: Callable[..., bytes], put: Callable[..., Path]
+) -> None:
+    put(tmp_path / "i", {f"{n}.png": picture(3) for n in range(4)})
+    (tmp_path / "i" / os.fsdecode(b"\xff.png")).write_bytes(picture(3))
+    captions = [*({"file": f"{n}.png", "latex": "x"} for n in range(4)), {"\udc80": "\ud800"}]
+    (tmp_path / "c.json").write_text(json.dumps(captions))
+    own = {"images": str(tmp_path / "i"), "captions": str(tmp_path / "c.json")}
+    config = IngestConfig.model_validate(
+        {"source": "images", "images": {"train": own}, "val_share": 0, "workers": 1}
+    )
+    assert ingest(config, tmp_path / "out").quarantined == 2
 
 
 def test_synthetic_is_the_default(tmp_path: Path) -> None:

@@ -66,6 +66,10 @@ def test_the_remedy_for_an_unknown_token_is_one_that_can_work() -> None:
     assert caught.value.tokens == ("\\Pi",)
     with pytest.raises(UnknownTokens, match=r"a file with the lines `@crohme` and `\\Pi \\zzz`"):
         vocabulary("wap").encode(["\\Pi", "\\zzz"])
+    with pytest.raises(UnknownTokens, match=r"a file with the lines `@wide` and `\\zzz`"):
+        chosen_vocabulary("wide", "wap").encode(["\\zzz"])
+    with pytest.raises(UnknownTokens, match=r"add the line `\\zzz` to the file that ingest"):
+        Vocabulary("own", ["x"]).encode(["\\zzz"])
     again = pickle.loads(pickle.dumps(caught.value))  # as from a worker process
     assert (str(again), again.tokens) == (str(caught.value), ("\\Pi",))
 

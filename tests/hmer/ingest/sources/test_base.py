@@ -64,6 +64,15 @@ def test_resolve_runs_tasks_and_passes_the_rest() -> None:
     assert resolve(Make()) is ITEM
 
 
+def test_what_is_no_text_is_escaped() -> None:
+    odd = SourceItem("\udcff", "ä", "\ud800", "\udc80", file="f/\udcff.png")
+    found = resolve(odd)
+    assert isinstance(found, SourceItem)
+    assert (found.id, found.source, found.writer) == ("\\udcff", "ä", "\\ud800")
+    assert (found.latex, found.file) == ("\\udc80", "f/\\udcff.png")
+    assert resolve(Rejected("é", "", "\ud800")) == Rejected("é", "", "\\ud800")
+
+
 def test_items_are_named_before_they_are_made() -> None:
     assert key_of(ITEM) == "a"
     assert key_of(Rejected("r", "", "torn")) == "r"

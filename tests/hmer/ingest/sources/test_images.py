@@ -135,6 +135,18 @@ def test_folders_tell_pictures_of_one_name_apart(tmp_path: Path, picture: Draw, 
     assert [i.file for i in found if isinstance(i, Rejected)] == ["now/3/a.png"]
 
 
+@pytest.mark.parametrize("package", ["p.zip", "p.tar.gz"])
+def test_a_package_may_have_several_folders(
+    tmp_path: Path, picture: Draw, put: Put, package: str
+) -> None:
+    names = [f"{writer}/{n}.png" for writer in ("ada", "bob") for n in range(2)]
+    put(tmp_path / package, dict.fromkeys(names, picture(3)))
+    put(tmp_path, {"c.csv": "".join(f"{name},x\n" for name in names).encode()})
+    found = walk(train=part(tmp_path, package, "c.csv"))
+    items = [item for item in found if isinstance(item, SourceItem)]
+    assert len({item.id for item in items}) == len({item.writer for item in items}) == 4
+
+
 def test_names_that_fit_several_pictures_are_told(tmp_path: Path, picture: Draw, put: Put) -> None:
     put(tmp_path, {"n/1/a.png": picture(3), "n/2/a.png": picture(3), "c.csv": b"a.png,x\n"})
     first, second = walk(train=part(tmp_path, "n", "c.csv"))

@@ -166,6 +166,13 @@ def test_json_that_is_named_twice_or_cut_short_is_told(tmp_path: Path) -> None:
             read(tmp_path / "e.json", text)
 
 
+def test_json_of_other_keys_is_told(tmp_path: Path) -> None:
+    text = '[{"bild": "a.png", "formel": "x"}, {"file": "b.png", "formel": "x"}]'
+    neither, half = read(tmp_path / "c.json", text)
+    assert "entry 1 has no key 'file' and 'latex'" in neither.problem
+    assert half.file == "b.png" and "entry 2 has no key 'latex'" in half.problem
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_encodings(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "c.csv").write_text("file,latex\r\nä.png,β\r\n", encoding)
