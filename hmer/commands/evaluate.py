@@ -31,7 +31,11 @@ class As(StrEnum):
 
 def evaluate(
     path: Annotated[
-        Path, typer.Argument(help="Folder or package (.zip, .tar.gz, .tar.xz) of labelled InkML.")
+        Path,
+        typer.Argument(
+            help="Folder or package (.zip, .tar.gz, .tar.xz) of labelled InkML, or of pictures "
+            "with --captions."
+        ),
     ],
     model: Annotated[
         Path | None,
@@ -42,7 +46,7 @@ def evaluate(
         Path | None,
         typer.Option(
             help="Lines of an id, a tab and LaTeX (also CSV, JSON, JSON lines), in place of "
-            "the truths in the files."
+            "the truths in the files; of pictures, their only truths."
         ),
     ] = None,
     limit: Annotated[
@@ -74,14 +78,14 @@ def evaluate(
     if out is not None:
         check_file(out, "--out")
     recognizer = Recognizer.load(chosen_model(model))
-    render = recognizer.render
-    if given is As.pictures:
-        render = render.model_copy(update={"unit": _DRAWN * render.unit})
     with Steps("read", None, unit=" files") as steps:
         found = read_labelled(
-            path, render, recognizer.vocabulary.name, captions, limit, progress=steps.update
-        )
-    if given is As.pictures:
+            path, recognizer.render, recognizer.vocabulary.name, captions, limit,
+            progress=steps.update, enlarged=_DRAWN if given is As.pictures else 1.0,
+        )  # fmt: skip
+    if found.pictures:
+        given = As.pictures
+    elif given is As.pictures:
         found = as_pictures(found, recognizer.prepare)
     with Steps("recognise", len(found.images), unit=" expressions") as steps:
         scored = score(recognizer, found, DecodingConfig(beam=beam), steps.advance)

@@ -1,4 +1,4 @@
-"""Score a recogniser on labelled InkML files that are no data set: `hmer evaluate`."""
+"""Score a recogniser on labelled InkML or pictures that are no data set: `hmer evaluate`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,13 @@ from hmer.evaluation.prediction import UNREADABLE, Prediction
 from hmer.evaluation.reading import Count, read_all, uncounted
 from hmer.ingest.archive import Member, spread
 from hmer.ingest.convert import Converter
+from hmer.ingest.sources.base import Rejected, SourceItem
 from hmer.ingest.sources.inkml import NO_LABEL, ReadInkml
 from hmer.ingest.sources.labels import Captions
 from hmer.ink.codec import unpack
 from hmer.ink.images import decode_png
 from hmer.ink.inkml import looks_like_ink
+from hmer.ink.raster import PICTURES
 from hmer.ink.render import RenderConfig
 from hmer.ink.strokes import Ink
 from hmer.latex.label_graph import LabelGraph, label_graph
@@ -108,6 +110,8 @@ class LabelledSet:
     """Ids of captions that no file has; not looked for where only a part is read."""
     inks: dict[str, Ink] = field(default_factory=dict)
     """What the images are drawings of, by id, where the symbols are known."""
+    pictures: bool = False
+    """Read from pictures, not drawn from ink."""
 
 
 def read_labelled(
@@ -117,8 +121,11 @@ def read_labelled(
     captions: Path | None = None,
     limit: int | None = None,
     progress: Callable[[int, int | None], None] | None = None,
+    enlarged: float = 1.0,
 ) -> LabelledSet:
     """Read a folder or package (.zip, .tar.gz, .tar.xz) of labelled InkML, whatever its ending.
+
+    Where there is none, and there are captions, its pictures are read.
 
     Args:
         path: the folder or package; subfolders are searched.
@@ -126,6 +133,8 @@ def read_labelled(
         dialect: of the captions: the recogniser's own.
         captions: lines of an id, a tab and LaTeX, in place of the truths in the files.
         limit: so many files at most, spread evenly.
+        progress: is told how many files have been read.
+        enlarged: draw ink at so many times the scale.
 
     Raises:
         HmerError: the path is missing, or holds no expression with a truth; the captions cannot
@@ -140,10 +149,13 @@ def read_labelled(
         return name
 
     own = Captions(captions, "--captions") if captions else None
-    converter = Converter(dialect, 0.0, render)
+    of_pictures = Converter(dialect, 0.0, render)
+    of_ink = replace(of_pictures, render=render.model_copy(update={"unit": enlarged * render.unit}))
     found = LabelledSet()
     number = 0
-    for number, converted in enumerate(map(converter, _tasks(path, own, limit)), start=1):
+    for number, task in enumerate(_tasks(path, own, limit), start=1):
+        found.pictures = not isinstance(task, ReadInkml)
+        converted = (of_pictures if found.pictures else of_ink)(task)
         result = converted.result
         if isinstance(result, Sample):
             found.ids.append(unique(result.id, converted.file))
@@ -165,7 +177,10 @@ def read_labelled(
     found.unmatched = list(own.unused) if own and not limit else []
     if not found.ids and not found.refused:
         reason = f"none of its {number} InkML files has a label" if number else "it has no InkML"
-        raise HmerError(f"{path}: nothing to score: {reason}; name a labelled folder or package")
+        raise HmerError(
+            f"{path}: nothing to score: {reason}; name a labelled folder or package, and "
+            "--captions for pictures"
+        )
     return found
 
 
@@ -191,11 +206,25 @@ def _annotated(packed: bytes | None) -> Ink | None:
     return ink if ink and ink.symbols and all(s.place is not None for s in ink.symbols) else None
 
 
-def _tasks(path: Path, captions: Captions | None, limit: int | None) -> Iterator[ReadInkml]:
-    """One task per file."""
+def _tasks(
+    path: Path, captions: Captions | None, limit: int | None
+) -> Iterator[ReadInkml | SourceItem | Rejected]:
+    """One task per file of ink; where there is none, and there are captions, the pictures."""
+    ink = False
     for member in spread(path, "", "PATH", limit, _is_ink):
+        ink = True
         caption = captions.of(member.name) if captions else None
         yield ReadInkml(member.name, member.data, "test", caption)
+    if ink or captions is None:
+        return
+    for member in spread(path, PICTURES, "PATH", limit):
+        id, caption = PurePosixPath(member.name).stem, captions.of(member.name)
+        if caption is None:
+            yield Rejected(id, member.name, NO_LABEL)
+            continue
+        yield SourceItem(
+            id, "", "", "", tokens=caption, data=member.data, deskew=True, file=member.name
+        )
 
 
 def _is_ink(member: Member) -> bool:

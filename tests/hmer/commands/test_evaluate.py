@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from hmer.cli import main
 from hmer.ink.inkml import InkDocument, write_inkml
+from hmer.ink.render import render
+from hmer.ink.scale import normalise
 from hmer.ink.strokes import Ink
 
 pytestmark = pytest.mark.medium
@@ -87,9 +90,30 @@ def test_captions_that_match_nothing_are_told(
     assert said.isascii()
     answer = json.loads(said)
     assert answer["unmatched_captions"] == ["nobody"]
-    assert answer["unreadable"] == ["ü\udcff"]
+    assert answer["unreadable"] == ["ü\\udcff"]
     assert "warning: --captions: 1 ids match no file: nobody" in errors
     assert out.is_file()
+
+
+@pytest.mark.parametrize("given", ["ink", "pictures"])
+def test_pictures_with_captions(
+    run: Run, inks: tuple[Ink, ...], model_folder: Path, tmp_path: Path, given: str
+) -> None:
+    pictures = tmp_path / "pictures"
+    (pictures / "sub").mkdir(parents=True)
+    for name in ("a.png", "b.PNG", "sub/a.png", "nobody.png"):
+        drawn = render(normalise(inks[0]), 30, pen=0.1, margin=0.5).image
+        Image.fromarray(255 - drawn).save(pictures / name)
+    (pictures / "cut.png").write_bytes(b"")
+    captions = tmp_path / "captions.csv"
+    captions.write_text("file,latex\na.png,x\nb,$y$\nsub/a.png,z\ncut.png,x\nlost.png,x\n")
+    model = ("--model", model_folder, "--beam", 1, "--json", "--as", given)
+    code, said, _ = run(pictures, *model, "--captions", captions)
+    answer = json.loads(said)
+    assert (code, answer["n"], answer["as"], answer["unlabelled"]) == (0, 4, "pictures", 1)
+    assert answer["unreadable"] == ["cut"] and answer["unmatched_captions"] == ["lost.png"]
+    code, said, errors = run(pictures, *model)
+    assert (code, said) == (2, "") and "--captions for pictures" in errors
 
 
 def test_captions_without_any_are_told(
