@@ -105,13 +105,17 @@ class IngestSummary(BaseModel):
         refusals = self.refusals()
         if not self.splits[TRAIN].samples:
             where = ", ".join(paths) or self.source
-            val = self.splits.get(VALIDATION)
-            if not refusals and val and val.samples:
-                return (
-                    f"{self.source}: no training data: what was found in {where}, by {val.writers} "
-                    f"writers, is all for validation (val_share {val_share}); lower val_share, "
+            taken = {name: split for name, split in self.splits.items() if split.samples}
+            # Test sets may be whole where the training data are all refused.
+            if VALIDATION in taken or (taken and not refusals):
+                names = " and ".join("validation" if n == VALIDATION else n for n in taken)
+                writers = sum(split.writers for split in taken.values())
+                told = (
+                    f"{self.source}: no training data: what was found in {where}, by {writers} "
+                    f"writers, is all for {names} (val_share {val_share}); lower the shares, "
                     "take data of more writers, or leave the writers out of the captions"
                 )
+                return f"{told}. {refusals}." if refusals else told
             if not refusals:
                 return f"{self.source}: nothing was found in {where}; check the source's path"
             return f"{self.source}: no training data is left. {refusals}."

@@ -268,10 +268,12 @@ def chosen_vocabulary(
     path = Path(choice)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise LatexError(f"{path} is not UTF-8; save it as UTF-8") from error
+    except (OSError, ValueError) as error:
         raise LatexError(
-            f"vocabulary {choice!r}: neither one of {', '.join(CHOICES)} nor a file of tokens "
-            f"({error})"
+            f"ingest.vocabulary {choice!r}: neither one of {', '.join(CHOICES)}, captions nor a "
+            f"file of tokens ({error})"
         ) from error
     tokens: dict[str, int] = {}
     for number, line in enumerate(lines, 1):

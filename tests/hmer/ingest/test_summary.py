@@ -44,6 +44,14 @@ def test_data_that_are_all_for_validation_are_told() -> None:
     )  # fmt: skip
     told = summary.lack(0.5, ["data/raw/images"])
     assert "data/raw/images, by 1 writers, is all for validation (val_share 0.5)" in told
+    tally.refuse(Quarantined("2", "p/2.png", "torn"))
+    some = summary.model_copy(update={"quarantined": 1, "reasons": tally.reasons})
+    told = some.lack(0.5, ["data/raw/images"])
+    assert "is all for validation" in told and "1 expression was refused: 1 as: torn" in told
+    tests = Tally()
+    tests.add(sample("1", "test-own", "zoe", "x"))
+    own = summary.model_copy(update={"splits": tests.splits("train", "val")})
+    assert "by 1 writers, is all for test-own" in own.lack(0.1, ["data/raw/images"])
     empty = summary.model_copy(update={"splits": Tally().splits("train")})
     assert "nothing was found in data/raw/images" in empty.lack(0.5, ["data/raw/images"])
 

@@ -107,8 +107,12 @@ def test_a_file_that_is_no_vocabulary(tmp_path: Path, text: str, wanted: str) ->
 
 
 def test_no_such_vocabulary(tmp_path: Path) -> None:
-    with pytest.raises(LatexError, match="neither one of crohme, mathwriting, wide nor a file"):
-        chosen_vocabulary("broad", "wap")
+    for name in ("broad", "", "a\0b"):
+        with pytest.raises(LatexError, match="one of crohme, mathwriting, wide, captions nor a"):
+            chosen_vocabulary(name, "wap")
+    (tmp_path / "own.txt").write_text("x y", encoding="utf-16")
+    with pytest.raises(LatexError, match=r"own\.txt is not UTF-8; save it"):
+        chosen_vocabulary(str(tmp_path / "own.txt"), "wap")
 
 
 @given(st.text(alphabet="ab\\{}%@ \n<>&", max_size=40))
