@@ -191,6 +191,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     picture = encode_png(255 - render(ink, 30).image)
     for path in ("picture.png", "page.jpg", "homework/1.png", "homework/2.png"):
         (folder / path).write_bytes(picture)
+    (folder / "captions.csv").write_text("file,latex\n1.png,a + b\n2.png,a + b\n")
     for path in ("formula.inkml", "FOLDER_OR_PACKAGE/1.inkml"):
         (folder / path).write_bytes(write_inkml(InkDocument(ink, "a + b")))
     return folder

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -177,4 +177,7 @@ def resolve(item: SourceItem | Rejected | Task) -> SourceItem | Rejected:
         for field in fields(made)
         if isinstance(text := getattr(made, field.name), str) and not text.isascii()
     }
-    return replace(made, **escaped) if escaped else made
+    if not escaped:
+        return made
+    found: SourceItem | Rejected = replace(cast(Any, made), **escaped)
+    return found
