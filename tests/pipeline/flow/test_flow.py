@@ -458,7 +458,7 @@ def test_a_worker_of_a_pool_runs_it(tracked: Toy, prefect_server: str) -> None:
     try:
         done = tracked.run(*prefect("deployment", "run", "hmer/team", "--watch"))
     finally:
-        worker.kill()  # Prefect's worker has been seen to overhear a SIGTERM after a run
+        worker.kill()  # Prefect's worker once went on after a SIGTERM that came right after a run
         output, _ = worker.communicate()
     assert done.returncode == 0, done.stdout + done.stderr + output.decode()
     assert (tracked.root / "out/third/value.txt").read_text() == "ink"
